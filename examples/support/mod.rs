@@ -1,0 +1,34 @@
+//! What every example app does before it serves: log, seed an admin, listen.
+
+use std::{env, error::Error, net::SocketAddr};
+
+use portcullis::{Auth, ErrorKind, Registration, User, store::memory::MemoryStore, user::Profile};
+use tokio::net::TcpListener;
+
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Log lines go to the standard error output, so that `listening on` is alone on the standard output.
+pub(crate) fn init_log() {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO).init();
+}
+
+/// Creates the admin of `ADMIN_EMAIL` and `ADMIN_PASSWORD`, unless they exist.
+pub(crate) async fn seed_admin(auth: &Auth<User>, store: &MemoryStore) -> Result<(), BoxError> {
+    let (Ok(email), Ok(password)) = (env::var("ADMIN_EMAIL"), env::var("ADMIN_PASSWORD")) else { return Ok(()) };
+    match auth.register(Registration::new(email, password, Profile::default())).await {
+        Ok(admin) => {
+            store.users().set_roles(&admin.id, vec!["admin".to_owned()]);
+            Ok(())
+        }
+        Err(error) if error.kind() == ErrorKind::EmailTaken => Ok(()),
+        Err(error) => Err(format!("ADMIN_EMAIL and ADMIN_PASSWORD make no user: {error} {:?}", error.fields()).into()),
+    }
+}
+
+/// Listens on `ADDR` and says where, with the real port.
+pub(crate) async fn listen() -> Result<TcpListener, BoxError> {
+    let addr: SocketAddr = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:3000".to_owned()).parse()?;
+    let listener = TcpListener::bind(addr).await.map_err(|error| format!("cannot listen on ADDR={addr}: {error}"))?;
+    println!("listening on http://{}", listener.local_addr()?);
+    Ok(listener)
+}

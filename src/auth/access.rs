@@ -1,0 +1,112 @@
+//! Verifying access tokens, and how much is asked about each.
+
+use super::Auth;
+use crate::{
+    error::{Error, ErrorKind},
+    session::Standing,
+    token::{Claims, Expiry, TokenFault},
+    user::AuthUser,
+};
+
+/// How much is asked about an access token that is well signed and in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Check {
+    /// Nothing more than what this node knows has ended. No store round trip.
+    ///
+    /// Misses, until the next poll: what other nodes have ended. Misses, until the token expires: a user who was disabled
+    /// or deleted without [`Auth::end_sessions_of`], and roles that changed.
+    #[default]
+    Stateless,
+    /// The session's record as well: it must be live. One store round trip.
+    ///
+    /// Misses what the stateless check misses about users, until the token expires.
+    Session,
+    /// The user as well: they must exist, not be disabled, and have the token's version. One store round trip.
+    ///
+    /// Misses, until the next poll, a single session that another node has ended.
+    User,
+}
+
+/// An access token that was accepted, and the user where [`Check::User`] loaded them.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Authenticated<U> {
+    /// The token's claims.
+    pub claims: Claims,
+    /// The user.
+    pub user: Option<U>,
+}
+
+impl<U: AuthUser> Auth<U> {
+    /// Verifies an access token.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::TokenExpired`], [`ErrorKind::TokenRevoked`] or [`ErrorKind::TokenInvalid`];
+    /// - [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`] where a store was asked: at the first token of this
+    ///   node's life, where the check says so, and while the set of ended sessions is full.
+    pub async fn authenticate(&self, access_token: &str, check: Check) -> Result<Authenticated<U>, Error> {
+        let now = self.now();
+        let claims = self.verify_signature(access_token)?;
+        self.load_revocations().await?;
+        let standing = self.0.revocations.standing(&claims.session_id(), claims.subject(), claims.token_version(), now);
+        if standing == Standing::Ended {
+            return Err(ErrorKind::TokenRevoked.into());
+        }
+        if check == Check::Session || (standing == Standing::AskStore && check == Check::Stateless) {
+            self.require_live_session(&claims).await?;
+        }
+        let user = if check == Check::User {
+            if standing == Standing::AskStore {
+                self.require_live_session(&claims).await?;
+            }
+            Some(self.load_user(&claims).await?)
+        } else {
+            None
+        };
+        Ok(Authenticated { claims, user })
+    }
+
+    /// The answer without any I/O, or `None` where a store has to be asked.
+    pub(crate) fn authenticate_now(&self, access_token: &str) -> Option<Result<Claims, Error>> {
+        if !self.0.nodes.is_loaded() {
+            return None;
+        }
+        let claims = match self.verify_signature(access_token) {
+            Ok(claims) => claims,
+            Err(error) => return Some(Err(error)),
+        };
+        let now = self.now();
+        match self.0.revocations.standing(&claims.session_id(), claims.subject(), claims.token_version(), now) {
+            Standing::Good => Some(Ok(claims)),
+            Standing::Ended => Some(Err(ErrorKind::TokenRevoked.into())),
+            Standing::AskStore => None,
+        }
+    }
+
+    /// First of all, so that a forged token costs no I/O.
+    fn verify_signature(&self, access_token: &str) -> Result<Claims, Error> {
+        let keys = &self.0.issuer.access_keys;
+        self.0.verifier.access(keys, access_token, self.now(), Expiry::Checked).map_err(|fault| {
+            Error::new(match fault {
+                TokenFault::Expired => ErrorKind::TokenExpired,
+                TokenFault::Invalid => ErrorKind::TokenInvalid,
+            })
+        })
+    }
+
+    async fn require_live_session(&self, claims: &Claims) -> Result<(), Error> {
+        let now = self.now();
+        let session = self.0.sessions.find(claims.subject(), &claims.session_id(), now).await?;
+        let live =
+            session.is_some_and(|session| session.is_live(now) && session.token_version <= claims.token_version());
+        if live { Ok(()) } else { Err(ErrorKind::TokenRevoked.into()) }
+    }
+
+    /// The user of a token that was accepted; they must exist, not be disabled, and have the token's version.
+    pub(crate) async fn load_user(&self, claims: &Claims) -> Result<U, Error> {
+        let user = self.0.users.find_by_id(claims.subject()).await?;
+        user.filter(|user| !user.is_disabled() && user.token_version() == claims.token_version())
+            .ok_or_else(|| ErrorKind::TokenRevoked.into())
+    }
+}

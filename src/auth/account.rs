@@ -1,0 +1,72 @@
+//! What a signed-in user changes about themselves: the password.
+
+use super::{Auth, Client, SignedIn};
+use crate::{
+    error::{Error, ErrorKind},
+    password::{Verdict, too_long},
+    secret::Secret,
+    session::{EndReason, TokenId},
+    store::{EndAll, Keep},
+    token::Claims,
+    user::AuthUser,
+};
+
+impl<U: AuthUser> Auth<U> {
+    /// Changes the password of the user whose access token this is, ends every other session, and gives this one a new
+    /// pair. Three store round trips.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::WrongPassword`] where `current` is wrong, or was changed meanwhile;
+    /// - [`ErrorKind::ValidationFailed`] where `new` is not accepted;
+    /// - [`ErrorKind::TokenRevoked`] where the user is gone or disabled;
+    /// - [`ErrorKind::Overloaded`], [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`]. Where the sessions cannot
+    ///   be ended after the password was written, the raised token version ends each at its next refresh.
+    pub async fn change_password(
+        &self,
+        claims: &Claims,
+        current: Secret<String>,
+        new: Secret<String>,
+        client: &Client,
+    ) -> Result<SignedIn<U>, Error> {
+        if let Some(error) = too_long("current_password", current.expose()) {
+            return Err(Error::validation(vec![error]));
+        }
+        // Cheap rules first: nothing is looked up or hashed for a password that can never be accepted.
+        self.check_new_password(&new, &[])?;
+        let user = self.0.users.find_by_id(claims.subject()).await?;
+        let user = user
+            .filter(|user| !user.is_disabled() && user.token_version() == claims.token_version())
+            .ok_or(ErrorKind::TokenRevoked)?;
+        self.check_new_password(&new, &user.names())?;
+        let stored = user.password_hash().map(str::to_owned);
+        let verdict = self.0.passwords.verify(current, stored.as_deref()).await?;
+        let (Verdict::Match { .. }, Some(stored)) = (verdict, stored) else {
+            return Err(ErrorKind::WrongPassword.into());
+        };
+        let hash = self.0.passwords.hash(new).await?;
+        let version = self.0.users.set_password(claims.subject(), &stored, &hash).await?;
+        let version = version.ok_or(ErrorKind::WrongPassword)?;
+        let now = self.now();
+        // Before the sessions are asked: were they to fail now, this node at least admits no old access token.
+        self.raise_floor(claims.subject(), version, now);
+        let keep = Keep::new(claims.session_id(), TokenId::random()?, self.0.lifetimes.idle, now);
+        let ended = self.ended(EndReason::PasswordChanged, now);
+        let all = EndAll::new(claims.subject().clone(), version, ended).keeping(keep);
+        if let Some(session) = self.0.sessions.end_all(&all).await? {
+            let tokens = self.tokens(&user, &session, now)?;
+            return Ok(SignedIn { user, tokens });
+        }
+        // A refresh saw the new version before the session was restamped, and ended it. The caller has just given the
+        // password, so they get a session of the new version in its place.
+        let user = self.0.users.find_by_id(claims.subject()).await?.ok_or(ErrorKind::TokenRevoked)?;
+        let tokens = self.start_session(&user, client).await?;
+        Ok(SignedIn { user, tokens })
+    }
+
+    fn check_new_password(&self, new: &Secret<String>, names: &[&str]) -> Result<(), Error> {
+        match self.0.passwords.policy().check("new_password", new.expose(), names) {
+            Some(error) => Err(Error::validation(vec![error])),
+            None => Ok(()),
+        }
+    }
+}

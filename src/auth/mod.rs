@@ -1,0 +1,131 @@
+//! [`Auth`]: every flow in code, without HTTP.
+
+mod access;
+mod account;
+mod ending;
+mod nodes;
+mod refresh;
+mod sign_in;
+
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+
+pub(crate) use self::nodes::Nodes;
+pub use self::{
+    access::{Authenticated, Check},
+    sign_in::{Registration, SignedIn, Tokens},
+};
+use crate::{
+    clock::{Clock, Timestamp},
+    password::Passwords,
+    secret::Secret,
+    session::{EndReason, Ended, Revocations, Session},
+    store::{SessionLimit, SessionStore, UserStore},
+    token::{Issuer, Verifier},
+    user::AuthUser,
+    web::WebSettings,
+};
+
+/// Complete authentication for users of type `U`: register, log in, verify, refresh, log out, change passwords.
+///
+/// Made once by [`Auth::builder`] and cloned freely: a clone is another handle to the same keys, stores and threads.
+/// What it offers over HTTP is [`routes`](Self::routes) (the ready endpoints) and [`require`](Self::require) (the guard);
+/// the methods here are the same flows for code that speaks something else.
+///
+/// Revocations are read from the store before the first token is verified, and polled from then on by a task of the
+/// Tokio runtime (with its timer enabled) that served that request; without one, call
+/// [`poll_revocations`](Self::poll_revocations) yourself.
+pub struct Auth<U: AuthUser>(pub(crate) Arc<Inner<U>>);
+
+pub(crate) struct Inner<U: AuthUser> {
+    pub(crate) users: Arc<dyn UserStore<User = U>>,
+    pub(crate) sessions: Arc<dyn SessionStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) passwords: Passwords,
+    pub(crate) issuer: Issuer,
+    pub(crate) verifier: Verifier,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) session_limit: SessionLimit,
+    pub(crate) revocations: Revocations,
+    pub(crate) nodes: Nodes,
+    pub(crate) web: WebSettings,
+}
+
+/// How long sessions and their traces live.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lifetimes {
+    pub(crate) idle: Duration,
+    pub(crate) absolute: Duration,
+    pub(crate) grace: Duration,
+    /// Access lifetime and clock skew: how long an ended session must be remembered.
+    pub(crate) tombstone: Duration,
+}
+
+impl<U: AuthUser> Auth<U> {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    fn ended(&self, reason: EndReason, at: Timestamp) -> Ended {
+        Ended { at, reason, keep_until: at.plus(self.0.lifetimes.tombstone) }
+    }
+}
+
+impl<U: AuthUser> Clone for Auth<U> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<U: AuthUser> fmt::Debug for Auth<U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth")
+            .field("issuer", &self.0.issuer.issuer)
+            .field("audience", &self.0.issuer.audience)
+            .field("lifetimes", &self.0.lifetimes)
+            .field("passwords", &self.0.passwords)
+            .field("revocations", &self.0.revocations)
+            .field("web", &self.0.web)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is known of the device that signs in.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Client {
+    /// Its `User-Agent`; the first 256 bytes are kept.
+    pub user_agent: Option<String>,
+    /// Its address.
+    pub ip: Option<IpAddr>,
+    /// The refresh token that it still has from an earlier login; that session ends.
+    pub refresh_token: Option<Secret<String>>,
+}
+
+impl Client {
+    /// A device of which nothing is known.
+    pub fn unknown() -> Self {
+        Self::default()
+    }
+
+    fn user_agent(&self) -> Option<Box<str>> {
+        let text = self.user_agent.as_deref()?.trim();
+        let mut end = text.len().min(Session::MAX_USER_AGENT);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.get(..end).filter(|text| !text.is_empty()).map(Into::into)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_user_agent_is_cut_at_a_character() {
+        let client = Client { user_agent: Some("é".repeat(200)), ..Client::unknown() };
+        assert_eq!(client.user_agent().unwrap().len(), 256);
+        let odd = Client { user_agent: Some(format!("x{}", "é".repeat(200))), ..Client::unknown() };
+        assert_eq!(odd.user_agent().unwrap().len(), 255);
+    }
+}

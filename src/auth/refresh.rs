@@ -1,0 +1,130 @@
+//! Refresh: the next pair for the holder of the current refresh token.
+
+use super::{Auth, SignedIn};
+use crate::{
+    clock::Timestamp,
+    error::{Error, ErrorKind},
+    session::{EndReason, Ending, RotateOutcome, Rotation, SessionId, TokenId},
+    token::{Expiry, RefreshClaims, TokenFault},
+    user::{AuthUser, UserId},
+};
+
+/// How often the user is read again when a password change overtakes a refresh.
+const MAX_STALE_READS: usize = 3;
+
+impl<U: AuthUser> Auth<U> {
+    /// Exchanges a refresh token for the next pair.
+    ///
+    /// The user is read afresh, so that roles, disabling and deletion take effect here. The session store then decides in
+    /// one atomic operation: see [`decide`](crate::session::decide). Two store round trips.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::RefreshExpired`] for a token of ours past its `exp`;
+    /// - [`ErrorKind::RefreshReused`] for one that was used before: its session has ended;
+    /// - [`ErrorKind::RefreshInvalid`] for everything else that is not current;
+    /// - [`ErrorKind::StoreUnavailable`]: nothing is decided, the same token works when the store is back;
+    /// - [`ErrorKind::Internal`].
+    pub async fn refresh(&self, refresh_token: &str) -> Result<SignedIn<U>, Error> {
+        // Read before the store is asked: an ending that happens meanwhile is later than the token's `iat`.
+        let now = self.now();
+        let keys = &self.0.issuer.refresh_keys;
+        let claims =
+            self.0.verifier.refresh(keys, refresh_token, now, Expiry::Checked).map_err(|fault| match fault {
+                TokenFault::Expired => ErrorKind::RefreshExpired,
+                TokenFault::Invalid => ErrorKind::RefreshInvalid,
+            })?;
+        let next_token_id = TokenId::random()?;
+        for _ in 0..MAX_STALE_READS {
+            let user = self.0.users.find_by_id(&claims.subject).await?;
+            let Some(user) = user.filter(|user| !user.is_disabled()) else {
+                return Err(self.end_for_gone_user(&claims, now).await);
+            };
+            let rotation = self.rotation(&claims, user.token_version(), next_token_id, now);
+            let session = match self.rotate(&rotation).await? {
+                RotateOutcome::Rotated(session) | RotateOutcome::Replayed(session) => session,
+                RotateOutcome::StaleUser => continue,
+                refused => return Err(self.refusal(&refused, &claims, user.token_version(), now)),
+            };
+            let tokens = self.tokens(&user, &session, now)?;
+            return Ok(SignedIn { user, tokens });
+        }
+        Err(Error::new(ErrorKind::StoreUnavailable)
+            .with_source("the user store answers older token versions than the sessions have"))
+    }
+
+    fn rotation(&self, claims: &RefreshClaims, token_version: u64, next_token_id: TokenId, now: Timestamp) -> Rotation {
+        Rotation {
+            user_id: claims.subject.clone(),
+            session_id: claims.session_id,
+            generation: claims.generation,
+            token_id: claims.token_id,
+            token_version,
+            next_token_id,
+            now,
+            grace: self.0.lifetimes.grace,
+            idle: self.0.lifetimes.idle,
+            tombstone: self.0.lifetimes.tombstone,
+        }
+    }
+
+    /// Asks once more where the first answer was lost: the store recognises its own `next_token_id`.
+    async fn rotate(&self, rotation: &Rotation) -> Result<RotateOutcome, Error> {
+        match self.0.sessions.rotate(rotation).await {
+            Err(error) if error.is_unavailable() => Ok(self.0.sessions.rotate(rotation).await?),
+            answer => Ok(answer?),
+        }
+    }
+
+    async fn end_for_gone_user(&self, claims: &RefreshClaims, now: Timestamp) -> Error {
+        let ended = self.ended(EndReason::UserGone, now);
+        self.forget_session(claims.session_id, now);
+        match self.0.sessions.end(&claims.subject, &claims.session_id, ended).await {
+            Ok(_) => Error::new(ErrorKind::RefreshInvalid),
+            Err(error) => error.into(),
+        }
+    }
+
+    fn refusal(&self, outcome: &RotateOutcome, claims: &RefreshClaims, version: u64, now: Timestamp) -> Error {
+        let session = claims.session_id;
+        match outcome {
+            RotateOutcome::Reused => {
+                tracing::warn!(target: "portcullis", user = %claims.subject, %session, "a refresh token was used twice: the session has ended");
+                self.forget_session(session, now);
+                ErrorKind::RefreshReused.into()
+            }
+            RotateOutcome::Ended(EndReason::Reuse) => {
+                self.forget_session(session, now);
+                ErrorKind::RefreshReused.into()
+            }
+            RotateOutcome::Ended(EndReason::TokenVersion) => {
+                self.forget_session(session, now);
+                self.raise_floor(&claims.subject, version, now);
+                ErrorKind::RefreshInvalid.into()
+            }
+            RotateOutcome::Ended(_) => {
+                self.forget_session(session, now);
+                ErrorKind::RefreshInvalid.into()
+            }
+            RotateOutcome::Foreign => {
+                tracing::error!(
+                    target: "portcullis",
+                    user = %claims.subject, %session,
+                    "a refresh token has our signature and an id that its session never gave: the key has leaked, or the store was restored from a backup"
+                );
+                ErrorKind::RefreshInvalid.into()
+            }
+            _ => ErrorKind::RefreshInvalid.into(),
+        }
+    }
+
+    /// Access tokens of the session stop counting on this node.
+    pub(super) fn forget_session(&self, id: SessionId, now: Timestamp) {
+        self.0.revocations.add(&Ending::Session { id, keep_until: now.plus(self.0.lifetimes.tombstone) }, now);
+    }
+
+    /// Access tokens of lower versions stop counting on this node.
+    pub(super) fn raise_floor(&self, user: &UserId, min_version: u64, now: Timestamp) {
+        let keep_until = now.plus(self.0.lifetimes.tombstone);
+        self.0.revocations.add(&Ending::User { id: user.clone(), min_version, keep_until }, now);
+    }
+}

@@ -1,0 +1,203 @@
+//! Register and log in; every way in ends in `start_session`.
+
+use super::{Auth, Client};
+use crate::{
+    clock::Timestamp,
+    error::{Error, ErrorKind, FieldError},
+    password::{Verdict, too_long},
+    secret::Secret,
+    session::{Ending, Session, SessionId, TokenId},
+    store::NewSession,
+    token::{AccessToken, Expiry},
+    user::{AuthUser, Email, Login, NewUser, Username},
+};
+
+/// A registration as it came in, not yet validated.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Registration<R> {
+    /// The e-mail address.
+    pub email: String,
+    /// The username, if one is wanted.
+    pub username: Option<String>,
+    /// The password.
+    pub password: Secret<String>,
+    /// The app's own fields.
+    pub fields: R,
+}
+
+impl<R> Registration<R> {
+    /// A registration without a username.
+    pub fn new(email: impl Into<String>, password: impl Into<Secret<String>>, fields: R) -> Self {
+        Self { email: email.into(), username: None, password: password.into(), fields }
+    }
+
+    /// Adds a username.
+    #[must_use]
+    pub fn with_username(mut self, username: impl Into<String>) -> Self {
+        self.username = Some(username.into());
+        self
+    }
+}
+
+/// A user and the tokens of their session.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SignedIn<U> {
+    /// The user, as read from the store.
+    pub user: U,
+    /// The session's current pair.
+    pub tokens: Tokens,
+}
+
+/// A pair of tokens.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Tokens {
+    /// The access token, to be sent as `Authorization: Bearer`.
+    pub access_token: Secret<String>,
+    /// When it expires.
+    pub access_expires_at: Timestamp,
+    /// The refresh token, to be sent to get the next pair.
+    pub refresh_token: Secret<String>,
+    /// When it expires.
+    pub refresh_expires_at: Timestamp,
+    /// When the pair was issued.
+    pub issued_at: Timestamp,
+    /// The session that both belong to.
+    pub session_id: SessionId,
+}
+
+impl<U: AuthUser> Auth<U> {
+    /// Adds a user; no session is made, so that an app can first confirm the address.
+    ///
+    /// One store round trip. The password is hashed before the insert, whether or not the address is taken.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::ValidationFailed`] with every field that is not valid;
+    /// - [`ErrorKind::EmailTaken`] or [`ErrorKind::UsernameTaken`] as the store's unique index decides;
+    /// - [`ErrorKind::Overloaded`] where too many passwords wait to be hashed;
+    /// - [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`].
+    pub async fn register(&self, registration: Registration<U::Registration>) -> Result<U, Error> {
+        let Registration { email, username, password, fields } = registration;
+        let mut errors = Vec::new();
+        let email = Email::parse(&email).map_err(|error| errors.push(error)).ok();
+        let username = username.map(|text| Username::parse(&text).map_err(|error| errors.push(error)).ok());
+        let names: Vec<&str> =
+            [email.as_ref().map(Email::as_str), username.as_ref().and_then(|name| name.as_ref().map(Username::as_str))]
+                .into_iter()
+                .flatten()
+                .collect();
+        errors.extend(self.0.passwords.policy().check("password", password.expose(), &names));
+        errors.extend(U::check_registration(&fields));
+        let (Some(email), true) = (email, errors.is_empty()) else {
+            return Err(Error::validation(errors));
+        };
+        let password_hash = self.0.passwords.hash(password).await?;
+        let new = NewUser::new(email, username.flatten(), password_hash, fields, self.now());
+        Ok(self.0.users.create(new).await?)
+    }
+
+    /// Logs a user in: a new session and its first pair of tokens.
+    ///
+    /// An unknown login, a user without a password, a disabled user and a wrong password are one error and cost the same
+    /// work. Two store round trips, and one more when the stored hash is renewed.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::InvalidCredentials`], whatever of the above it was;
+    /// - [`ErrorKind::ValidationFailed`] for a password over 1,024 bytes;
+    /// - [`ErrorKind::TooManySessions`] where the session limit refuses;
+    /// - [`ErrorKind::Overloaded`], [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`].
+    pub async fn login(&self, login: &Login, password: Secret<String>, client: &Client) -> Result<SignedIn<U>, Error> {
+        if let Some(error) = too_long("password", password.expose()) {
+            return Err(Error::validation(vec![error]));
+        }
+        if login.key().is_empty() {
+            return Err(Error::validation(vec![FieldError::new("login", "required", "A login is required.")]));
+        }
+        let user = self.0.users.find_by_login(login).await?;
+        let usable = user.filter(|user| !user.is_disabled());
+        let stored = usable.as_ref().and_then(AuthUser::password_hash).map(str::to_owned);
+        let verdict = self.0.passwords.verify(password.clone(), stored.as_deref()).await?;
+        let (Some(user), Verdict::Match { upgrade }) = (usable, verdict) else {
+            return Err(Error::new(ErrorKind::InvalidCredentials));
+        };
+        if let (true, Some(stored)) = (upgrade, stored) {
+            self.renew_hash(&user, &stored, password).await;
+        }
+        let tokens = self.start_session(&user, client).await?;
+        Ok(SignedIn { user, tokens })
+    }
+
+    /// Makes a session for a user whom the app has authenticated by other means, and its first pair of tokens.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidCredentials`] for a disabled user, [`ErrorKind::TooManySessions`],
+    /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`].
+    pub async fn start_session(&self, user: &U, client: &Client) -> Result<Tokens, Error> {
+        if user.is_disabled() {
+            return Err(Error::new(ErrorKind::InvalidCredentials));
+        }
+        let now = self.now();
+        let lifetimes = self.0.lifetimes;
+        let absolute_expires_at = now.plus(lifetimes.absolute);
+        let session = Session {
+            id: SessionId::random()?,
+            user_id: user.id(),
+            // As it was read before the password was verified: a password change in between makes this session
+            // dead on arrival.
+            token_version: user.token_version(),
+            generation: 0,
+            token_id: TokenId::random()?,
+            previous_token_id: None,
+            auth_time: now,
+            created_at: now,
+            rotated_at: now,
+            expires_at: now.plus(lifetimes.idle).min(absolute_expires_at),
+            absolute_expires_at,
+            ended: None,
+            user_agent: client.user_agent(),
+            ip: client.ip,
+        };
+        let tokens = self.tokens(user, &session, now)?;
+        let mut new = NewSession::new(session, self.0.session_limit, lifetimes.tombstone);
+        new.replaces = client.refresh_token.as_ref().and_then(|token| self.session_of(token.expose(), now));
+        let created = self.0.sessions.create(new).await?;
+        for id in created.ended {
+            self.0.revocations.add(&Ending::Session { id, keep_until: now.plus(lifetimes.tombstone) }, now);
+        }
+        Ok(tokens)
+    }
+
+    /// The pair of a session at its current generation, with the roles that the user has now.
+    pub(super) fn tokens(&self, user: &U, session: &Session, now: Timestamp) -> Result<Tokens, Error> {
+        let access = self.0.issuer.access(&AccessToken { session, roles: &user.roles() }, now)?;
+        let refresh = self.0.issuer.refresh(session, now)?;
+        Ok(Tokens {
+            access_token: access.token,
+            access_expires_at: access.expires_at,
+            refresh_token: refresh.token,
+            refresh_expires_at: refresh.expires_at,
+            issued_at: now,
+            session_id: session.id,
+        })
+    }
+
+    /// Which session a refresh token of ours belongs to, of any generation and expired too.
+    fn session_of(&self, token: &str, now: Timestamp) -> Option<(crate::user::UserId, SessionId)> {
+        let keys = &self.0.issuer.refresh_keys;
+        let claims = self.0.verifier.refresh(keys, token, now, Expiry::Ignored).ok()?;
+        Some((claims.subject, claims.session_id))
+    }
+
+    /// Replaces a weaker hash after a good login. The login is good without it, so its failure is only logged.
+    async fn renew_hash(&self, user: &U, stored: &str, password: Secret<String>) {
+        let renewed = async {
+            let hash = self.0.passwords.hash(password).await?;
+            Ok::<_, Error>(self.0.users.replace_password_hash(&user.id(), stored, &hash).await?)
+        };
+        if let Err(error) = renewed.await {
+            tracing::warn!(target: "portcullis", ?error, "a password hash could not be renewed");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! For axum (feature `axum`): extractors, and the endpoints as a router.
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use portcullis::{Auth, Claims, CurrentUser, User};
+//!
+//! async fn profile(claims: Claims) -> String {
+//!     claims.subject().to_string()
+//! }
+//! async fn account(CurrentUser(user): CurrentUser<User>) -> String {
+//!     user.email
+//! }
+//! async fn greeting(claims: Option<Claims>) -> String {
+//!     claims.map_or("stranger".into(), |claims| claims.subject().to_string())
+//! }
+//!
+//! fn app(auth: &Auth<User>) -> Router {
+//!     let signed_in = Router::new().route("/profile", get(profile)).route("/account", get(account));
+//!     let anybody = Router::new().route("/greeting", get(greeting));
+//!     auth.router()
+//!         .merge(signed_in.route_layer(auth.require()))
+//!         .merge(anybody.route_layer(auth.optional()))
+//! }
+//! ```
+
+use std::fmt;
+
+use axum::Router;
+use axum_core::{
+    body::Body,
+    extract::{FromRequestParts, OptionalFromRequestParts},
+    response::{IntoResponse, Response},
+};
+use http::request::Parts;
+
+use crate::{
+    auth::Auth,
+    error::{Error, ErrorKind},
+    layer::{CurrentUser, GuardMark},
+    token::Claims,
+    user::AuthUser,
+    web::respond,
+};
+
+impl<U: AuthUser> Auth<U> {
+    /// The ready endpoints as a router to merge.
+    pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
+        let mount = self.0.web.mount_path.as_str();
+        Router::new().route_service(&format!("{mount}/{{*rest}}"), self.routes())
+    }
+}
+
+/// Why an extractor refused, with the same bytes as the guard's; also what a handler may return for an [`Error`] of a flow.
+pub struct AuthRejection {
+    error: Error,
+    grpc: bool,
+}
+
+impl AuthRejection {
+    /// What was wrong.
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+}
+
+impl IntoResponse for AuthRejection {
+    fn into_response(self) -> Response {
+        let response = if self.grpc { respond::grpc_problem(&self.error) } else { respond::problem(&self.error) };
+        response.map(Body::new)
+    }
+}
+
+impl From<Error> for AuthRejection {
+    fn from(error: Error) -> Self {
+        Self { error, grpc: false }
+    }
+}
+
+impl fmt::Debug for AuthRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthRejection").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+fn refuse(parts: &Parts, error: impl Into<Error>) -> AuthRejection {
+    AuthRejection { error: error.into(), grpc: respond::is_grpc(&parts.method, &parts.headers) }
+}
+
+fn guard(parts: &Parts) -> Result<GuardMark, AuthRejection> {
+    let mend = "an extractor of portcullis ran without its guard: wrap the route with `.route_layer(auth.require())`";
+    let mark = parts.extensions.get::<GuardMark>().cloned();
+    mark.ok_or_else(|| refuse(parts, Error::new(ErrorKind::Internal).with_source(mend)))
+}
+
+impl<S: Sync> FromRequestParts<S> for Claims {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AuthRejection> {
+        let claims = <Self as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await?;
+        claims.ok_or_else(|| refuse(parts, ErrorKind::TokenMissing))
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for Claims {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, AuthRejection> {
+        guard(parts)?;
+        Ok(parts.extensions.get::<Self>().cloned())
+    }
+}
+
+/// The user whom the guard loaded, or whom this loads now (one store round trip) where the guard is stateless.
+impl<S: Sync, U: AuthUser> FromRequestParts<S> for CurrentUser<U> {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AuthRejection> {
+        let user = <Self as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await?;
+        user.ok_or_else(|| refuse(parts, ErrorKind::TokenMissing))
+    }
+}
+
+impl<S: Sync, U: AuthUser> OptionalFromRequestParts<S> for CurrentUser<U> {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, AuthRejection> {
+        let mark = guard(parts)?;
+        if let Some(user) = parts.extensions.get::<Self>() {
+            return Ok(Some(user.clone()));
+        }
+        let Some(claims) = parts.extensions.get::<Claims>() else {
+            return Ok(None);
+        };
+        let mend = "`CurrentUser<U>` names another user type than the guard's `Auth<U>`";
+        let auth = mark.auth::<U>().ok_or_else(|| refuse(parts, Error::new(ErrorKind::Internal).with_source(mend)))?;
+        let user = auth.load_user(claims).await.map_err(|error| refuse(parts, error))?;
+        parts.extensions.insert(Self(user.clone()));
+        Ok(Some(Self(user)))
+    }
+}

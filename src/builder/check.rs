@@ -1,0 +1,253 @@
+//! The rules that settings must pass, and what they become then.
+
+use std::time::Duration;
+
+use super::{BuildError, settings::Settings};
+use crate::{
+    auth::Lifetimes,
+    password::{Hasher, PasswordPolicy},
+    secret::Secret,
+    store::SessionLimit,
+    token::{Issuer, KeyKind, KeyRing, Profile, Verifier, secret_problem},
+    web::{
+        Delivery, WebSettings,
+        csrf::{CrossSite, Origin},
+        delivery::Deliveries,
+    },
+};
+
+/// The longest life of an access token. It is checked of every token, whatever today's setting, so that a shorter setting
+/// ends no live token.
+const MAX_ACCESS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest grace: beyond a minute it is no longer a retry but a second holder.
+const MAX_GRACE: Duration = Duration::from_secs(60);
+/// The longest leeway: with our own clocks half a minute is plenty.
+const MAX_LEEWAY: Duration = Duration::from_secs(30);
+/// How far clocks may differ; tombstones outlive the access lifetime by it.
+const CLOCK_SKEW: Duration = Duration::from_secs(60);
+/// Longer lifetimes are a mistake in a unit.
+const TEN_YEARS: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
+
+/// Settings that passed, in the form that an `Auth` works with.
+pub(super) struct Checked {
+    pub(super) issuer: Issuer,
+    pub(super) verifier: Verifier,
+    pub(super) lifetimes: Lifetimes,
+    pub(super) session_limit: SessionLimit,
+    pub(super) revocation_poll: Duration,
+    pub(super) revocation_capacity: usize,
+    pub(super) password_policy: PasswordPolicy,
+    pub(super) hasher: Hasher,
+    pub(super) hash_threads: usize,
+    pub(super) hash_queue: usize,
+    pub(super) web: WebSettings,
+}
+
+impl Settings {
+    /// Checks every setting, alone and together with the others.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub(super) fn check(mut self) -> Result<Checked, BuildError> {
+        let mut problems = std::mem::take(&mut self.problems);
+        let lifetimes = lifetimes(&self, &mut problems);
+        let keys = key_rings(&self, &mut problems);
+        let issuer = self.issuer.take().filter(|issuer| !issuer.trim().is_empty());
+        if issuer.is_none() {
+            problems.push("the issuer is missing: set it with issuer(\"https://your.service\") or TOKEN_ISSUER".into());
+        }
+        if let SessionLimit::EndLeastRecentlyUsed(0) | SessionLimit::Refuse(0) = self.session_limit {
+            problems.push("session_limit must be at least 1, or nobody could log in".into());
+        }
+        problems.extend(self.password_policy.problem().map(str::to_owned));
+        let hasher = Hasher::new(self.hash_cost).map_err(|problem| problems.push(problem.to_owned())).ok();
+        let hash_threads = self.hash_threads.unwrap_or_else(half_the_cores);
+        let hash_queue = self.hash_queue.unwrap_or_else(|| hash_threads.saturating_mul(256));
+        if !(1..=1024).contains(&hash_threads) || hash_queue == 0 {
+            problems.push("hash_threads (HASH_THREADS) must be 1 to 1024, and hash_queue at least 1".into());
+        }
+        let web = web_settings(&self, &mut problems);
+        let (Some((access_keys, refresh_keys)), Some(issuer), Some(hasher), Some(web), true) =
+            (keys, issuer, hasher, web, problems.is_empty())
+        else {
+            return Err(BuildError::new(problems));
+        };
+        let audience = self.audience.unwrap_or_else(|| issuer.clone());
+        Ok(Checked {
+            verifier: Verifier {
+                profile: Profile {
+                    issuer: issuer.clone(),
+                    audience: audience.clone(),
+                    leeway: self.leeway,
+                    max_access_lifetime: MAX_ACCESS_LIFETIME,
+                    not_before: self.not_before,
+                },
+            },
+            issuer: Issuer {
+                issuer,
+                client_id: audience.clone(),
+                audience,
+                access_lifetime: self.access_lifetime,
+                access_keys,
+                refresh_keys,
+            },
+            lifetimes,
+            session_limit: self.session_limit,
+            revocation_poll: self.revocation_poll,
+            revocation_capacity: self.revocation_capacity,
+            password_policy: self.password_policy,
+            hasher,
+            hash_threads,
+            hash_queue,
+            web,
+        })
+    }
+}
+
+fn key_rings(settings: &Settings, problems: &mut Vec<String>) -> Option<(KeyRing, KeyRing)> {
+    let (retired_access, retired_refresh) = (&settings.retired_access_secrets, &settings.retired_refresh_secrets);
+    let access = secret("access", settings.access_secret.as_ref(), retired_access, problems);
+    let refresh = secret("refresh", settings.refresh_secret.as_ref(), retired_refresh, problems);
+    distinct_secrets(access.into_iter().chain(retired_access).chain(refresh).chain(retired_refresh), problems);
+    Some((
+        KeyRing::hmac(KeyKind::Access, access?, retired_access),
+        KeyRing::hmac(KeyKind::Refresh, refresh?, retired_refresh),
+    ))
+}
+
+/// Checks the secret of one kind of token and the retired ones beside it.
+fn secret<'a>(
+    kind: &str,
+    secret: Option<&'a Secret<Vec<u8>>>,
+    retired: &[Secret<Vec<u8>>],
+    problems: &mut Vec<String>,
+) -> Option<&'a Secret<Vec<u8>>> {
+    let variable = kind.to_ascii_uppercase();
+    let Some(secret) = secret else {
+        problems.push(format!(
+            "the {kind} secret is missing: set it with {kind}_secret(…) or {variable}_TOKEN_SECRET, \
+             drawn with `openssl rand -base64 48`"
+        ));
+        return None;
+    };
+    if let Some(problem) = secret_problem(secret.expose()) {
+        problems.push(format!("the {kind} secret ({variable}_TOKEN_SECRET) {problem}"));
+    }
+    for old in retired {
+        if let Some(problem) = secret_problem(old.expose()) {
+            problems.push(format!("a retired {kind} secret ({variable}_TOKEN_RETIRED_SECRETS) {problem}"));
+        }
+    }
+    Some(secret)
+}
+
+/// Refuses the same secret twice, whether for both kinds or as current and retired.
+fn distinct_secrets<'a>(secrets: impl Iterator<Item = &'a Secret<Vec<u8>>>, problems: &mut Vec<String>) {
+    let all: Vec<&[u8]> = secrets.map(|secret| secret.expose().as_slice()).collect();
+    let twice = all.iter().enumerate().any(|(i, one)| all.iter().skip(i + 1).any(|other| one == other));
+    if twice {
+        problems.push(
+            "the same secret is used twice (ACCESS_TOKEN_SECRET, REFRESH_TOKEN_SECRET, …_RETIRED_SECRETS): \
+             draw one for each with `openssl rand -base64 48`"
+                .to_owned(),
+        );
+    }
+}
+
+/// The lifetimes, which have to fit together.
+fn lifetimes(settings: &Settings, problems: &mut Vec<String>) -> Lifetimes {
+    let mut refuse = |wrong: bool, problem: &str| {
+        if wrong {
+            problems.push(problem.to_owned());
+        }
+    };
+    let (access, refresh) = (settings.access_lifetime, settings.refresh_lifetime);
+    refuse(access.is_zero(), "the access lifetime (ACCESS_TOKEN_EXPIRY) is zero: use 15m");
+    refuse(access > MAX_ACCESS_LIFETIME, "the access lifetime (ACCESS_TOKEN_EXPIRY) is longer than a day: use 15m");
+    refuse(refresh.is_zero(), "the refresh lifetime (REFRESH_TOKEN_EXPIRY) is zero: use 7d");
+    refuse(
+        refresh < access,
+        "the refresh lifetime (REFRESH_TOKEN_EXPIRY) is shorter than the access lifetime (ACCESS_TOKEN_EXPIRY): \
+         use 7d and 15m",
+    );
+    let max_age = settings.session_max_age;
+    refuse(
+        max_age < refresh,
+        "the session's maximal age (SESSION_MAX_AGE) is shorter than the refresh lifetime (REFRESH_TOKEN_EXPIRY): \
+         use 30d and 7d",
+    );
+    refuse(max_age > TEN_YEARS, "the session's maximal age (SESSION_MAX_AGE) is longer than ten years: use 30d");
+    let grace = settings.refresh_grace;
+    refuse(grace > MAX_GRACE, "the refresh grace (REFRESH_TOKEN_GRACE) is longer than a minute: use 10s");
+    refuse(settings.leeway > MAX_LEEWAY, "the leeway is longer than 30 seconds: use none");
+    let poll = settings.revocation_poll;
+    refuse(poll.is_zero(), "the revocation poll (REVOCATION_POLL) is zero: use 5s");
+    refuse(poll > Duration::from_secs(60), "the revocation poll (REVOCATION_POLL) is longer than a minute: use 5s");
+    Lifetimes {
+        idle: refresh,
+        absolute: max_age,
+        grace,
+        tombstone: access.saturating_add(settings.leeway).saturating_add(CLOCK_SKEW),
+    }
+}
+
+/// Half the cores, at least one.
+fn half_the_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
+}
+
+fn web_settings(settings: &Settings, problems: &mut Vec<String>) -> Option<WebSettings> {
+    let mount_path = mount_path(&settings.mount_path, problems);
+    let cookies = settings.cookies.build().map_err(|found| problems.extend(found)).ok();
+    let deliveries = deliveries(&settings.deliveries, problems);
+    let trusted = origins(&settings.trusted_origins, problems);
+    Some(WebSettings {
+        mount_path,
+        cookies: cookies?,
+        deliveries: deliveries?,
+        cross_site: CrossSite { trusted, strict: settings.strict_cross_site, insecure: settings.cookies.insecure },
+        trusted_proxy_hops: settings.trusted_proxy_hops,
+        login_on_register: settings.login_on_register,
+    })
+}
+
+/// A path such as `/auth`, without a slash at its end; the root is the empty path.
+fn mount_path(path: &str, problems: &mut Vec<String>) -> String {
+    let trimmed = path.strip_suffix('/').unwrap_or(path);
+    let segment = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    if !(trimmed.is_empty() || trimmed.starts_with('/')) || trimmed.contains("//") || !trimmed.bytes().all(segment) {
+        problems.push(format!("the mount path {path:?} is not a plain path: use one such as \"/auth\""));
+    }
+    trimmed.to_owned()
+}
+
+fn deliveries(allowed: &[Delivery], problems: &mut Vec<String>) -> Option<Deliveries> {
+    let deliveries = Deliveries::new(allowed);
+    if deliveries.is_none() {
+        problems.push("no token delivery is allowed (TOKEN_DELIVERY): use cookie".to_owned());
+    }
+    if allowed.contains(&Delivery::Both) {
+        tracing::warn!(
+            target: "portcullis",
+            "token delivery `both` shows the tokens of the cookies to every script of the page: use it only for front \
+             ends that expect it"
+        );
+    }
+    deliveries
+}
+
+fn origins(origins: &[String], problems: &mut Vec<String>) -> Vec<Origin> {
+    origins
+        .iter()
+        .filter_map(|text| {
+            let origin = Origin::parse(text);
+            if origin.is_none() {
+                problems.push(format!(
+                    "the trusted origin {text:?} (TRUSTED_ORIGINS) is not an origin: use scheme, host and port only, \
+                     such as \"https://app.example.com\""
+                ));
+            }
+            origin
+        })
+        .collect()
+}

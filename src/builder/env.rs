@@ -1,0 +1,243 @@
+//! Settings from environment variables.
+
+use std::time::Duration;
+
+use super::{Builder, settings::Settings};
+use crate::{
+    auth::Auth,
+    error::Error,
+    random,
+    secret::Secret,
+    store::{SessionStore, UserStore},
+    user::AuthUser,
+    web::Delivery,
+};
+
+impl<U: AuthUser> Builder<U> {
+    /// Begins with what the environment says.
+    ///
+    /// | variable | default | meaning |
+    /// |---|---|---|
+    /// | `ACCESS_TOKEN_SECRET`, `REFRESH_TOKEN_SECRET` | required | 32 bytes or more, different |
+    /// | `ACCESS_TOKEN_RETIRED_SECRETS`, `REFRESH_TOKEN_RETIRED_SECRETS` | none | still verify; separated by `,` |
+    /// | `TOKEN_ISSUER` | required | `iss` |
+    /// | `TOKEN_AUDIENCE` | the issuer | `aud` |
+    /// | `ACCESS_TOKEN_EXPIRY`, `REFRESH_TOKEN_EXPIRY`, `SESSION_MAX_AGE` | `15m`, `7d`, `30d` | access life; idle and absolute life of a session |
+    /// | `REFRESH_TOKEN_GRACE` | `10s` | `0s` turns it off |
+    /// | `REVOCATION_POLL` | `5s` | how often a node asks what others have ended |
+    /// | `TOKEN_DELIVERY` | `cookie` | a list of `cookie`, `split`, `body`, `both`; the first is the default |
+    /// | `INSECURE_COOKIES` | unset | `1` for plain HTTP |
+    /// | `TRUSTED_ORIGINS` | none | separated by `,` |
+    /// | `TRUSTED_PROXY_HOPS` | `0` | proxies of your own |
+    /// | `HASH_THREADS` | half the cores | passwords hashed at once |
+    ///
+    /// Durations are a number and `ms`, `s`, `m`, `h` or `d`. A variable that is set to nothing counts as not set. What is
+    /// wrong is reported by [`build`](Self::build), with the variable's name.
+    ///
+    /// ```no_run
+    /// use portcullis::{Builder, store::memory::MemoryStore};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = MemoryStore::new();
+    /// let auth = Builder::from_env(store.clone(), store).build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn from_env(users: impl UserStore<User = U>, sessions: impl SessionStore) -> Self {
+        Self::from_env_with_prefix("", users, sessions)
+    }
+
+    /// Begins with what the environment says in variables whose names begin with `prefix`, such as `MYAPP_`.
+    pub fn from_env_with_prefix(prefix: &str, users: impl UserStore<User = U>, sessions: impl SessionStore) -> Self {
+        let mut builder = Auth::builder(users, sessions);
+        let variables = |name: &str| std::env::var_os(format!("{prefix}{name}")).map(std::ffi::OsString::into_string);
+        read(&mut builder.settings, prefix, &variables);
+        builder
+    }
+
+    /// Begins with what the environment says, for examples and first steps: secrets that are missing are drawn, and
+    /// every token ends with the process, which is said in the log; a missing issuer is `portcullis-example`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where the operating system has no randomness.
+    pub fn from_env_or_ephemeral(users: impl UserStore<User = U>, sessions: impl SessionStore) -> Result<Self, Error> {
+        let mut builder = Self::from_env(users, sessions);
+        let settings = &mut builder.settings;
+        for (name, secret) in [
+            ("ACCESS_TOKEN_SECRET", &mut settings.access_secret),
+            ("REFRESH_TOKEN_SECRET", &mut settings.refresh_secret),
+        ] {
+            if secret.is_none() {
+                tracing::warn!(target: "portcullis", "{name} is not set: a secret is drawn, and all tokens end with this process");
+                *secret = Some(Secret::from(random::bytes::<32>()?));
+            }
+        }
+        settings.issuer.get_or_insert_with(|| "portcullis-example".to_owned());
+        Ok(builder)
+    }
+}
+
+type Variables<'a> = &'a dyn Fn(&str) -> Option<Result<String, std::ffi::OsString>>;
+
+/// Reads variables one by one; the first problem of each is kept for `build()`.
+struct Reader<'a> {
+    prefix: &'a str,
+    variables: Variables<'a>,
+    problems: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn text(&mut self, name: &str) -> Option<String> {
+        if let Ok(text) = (self.variables)(name)? {
+            return Some(text).filter(|text| !text.trim().is_empty());
+        }
+        self.problems.push(format!("{}{name} is not UTF-8", self.prefix));
+        None
+    }
+
+    fn parsed<T>(&mut self, name: &str, mend: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let text = self.text(name)?;
+        let parsed = parse(text.trim());
+        if parsed.is_none() {
+            self.problems.push(format!("{}{name} is {text:?}: {mend}", self.prefix));
+        }
+        parsed
+    }
+
+    fn duration(&mut self, name: &str, into: &mut Duration) {
+        if let Some(duration) = self.parsed(name, "use a number and ms, s, m, h or d, such as 15m", parse_duration) {
+            *into = duration;
+        }
+    }
+
+    fn secret(&mut self, name: &str) -> Option<Secret<Vec<u8>>> {
+        // Not trimmed, not shown: it is taken as it is.
+        self.text(name).map(Secret::from)
+    }
+
+    fn secrets(&mut self, name: &str) -> Vec<Secret<Vec<u8>>> {
+        let list = self.text(name).unwrap_or_default();
+        list.split(',').filter(|secret| !secret.is_empty()).map(Secret::from).collect()
+    }
+}
+
+fn read(settings: &mut Settings, prefix: &str, variables: Variables<'_>) {
+    let mut reader = Reader { prefix, variables, problems: Vec::new() };
+    settings.access_secret = reader.secret("ACCESS_TOKEN_SECRET");
+    settings.refresh_secret = reader.secret("REFRESH_TOKEN_SECRET");
+    settings.retired_access_secrets = reader.secrets("ACCESS_TOKEN_RETIRED_SECRETS");
+    settings.retired_refresh_secrets = reader.secrets("REFRESH_TOKEN_RETIRED_SECRETS");
+    settings.issuer = reader.text("TOKEN_ISSUER");
+    settings.audience = reader.text("TOKEN_AUDIENCE");
+    reader.duration("ACCESS_TOKEN_EXPIRY", &mut settings.access_lifetime);
+    reader.duration("REFRESH_TOKEN_EXPIRY", &mut settings.refresh_lifetime);
+    reader.duration("SESSION_MAX_AGE", &mut settings.session_max_age);
+    reader.duration("REFRESH_TOKEN_GRACE", &mut settings.refresh_grace);
+    reader.duration("REVOCATION_POLL", &mut settings.revocation_poll);
+    let delivery = "use a list of cookie, split, body and both, such as cookie,body";
+    if let Some(list) = reader.parsed("TOKEN_DELIVERY", delivery, |text| items(text).map(Delivery::parse).collect()) {
+        settings.deliveries = list;
+    }
+    let switch = "use 1, or leave it unset";
+    settings.cookies.insecure = reader.parsed("INSECURE_COOKIES", switch, parse_switch).unwrap_or(false);
+    settings.trusted_origins =
+        reader.text("TRUSTED_ORIGINS").map_or_else(Vec::new, |text| items(&text).map(Into::into).collect());
+    let number = "use a number";
+    settings.trusted_proxy_hops = reader.parsed("TRUSTED_PROXY_HOPS", number, |text| text.parse().ok()).unwrap_or(0);
+    settings.hash_threads = reader.parsed("HASH_THREADS", number, |text| text.parse().ok());
+    for name in ["ACCESS_TOKEN_KEY_FILE", "ACCESS_TOKEN_RETIRED_KEY_FILES"] {
+        // Signing with the secret although a key was given would be a surprise of the worst kind.
+        reader.parsed::<()>(
+            name,
+            "key files are not supported yet; use ACCESS_TOKEN_SECRET, or leave it unset",
+            |_| None,
+        );
+    }
+    let format = "only standard is supported yet; use it, or leave it unset";
+    reader.parsed("RESPONSE_FORMAT", format, |text| (text == "standard").then_some(()));
+    settings.problems = reader.problems;
+}
+
+fn items(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
+fn parse_switch(text: &str) -> Option<bool> {
+    match text {
+        "1" | "true" | "on" => Some(true),
+        "0" | "false" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+/// A whole number and its unit.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let number: u64 = number.parse().ok()?;
+    let millis = match unit.trim_start() {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60 * 1000,
+        "h" => 60 * 60 * 1000,
+        "d" => 24 * 60 * 60 * 1000,
+        _ => return None,
+    };
+    number.checked_mul(millis).map(Duration::from_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(pairs: &[(&str, &str)]) -> Settings {
+        let mut settings = Settings::default();
+        read(&mut settings, "APP_", &|name| pairs.iter().find(|pair| pair.0 == name).map(|pair| Ok(pair.1.to_owned())));
+        settings
+    }
+
+    #[test]
+    fn durations_are_a_number_and_a_unit() {
+        assert_eq!(parse_duration("15m"), Some(Duration::from_secs(900)));
+        assert_eq!(parse_duration("7d"), Some(Duration::from_secs(604_800)));
+        assert_eq!(parse_duration("500ms"), Some(Duration::from_millis(500)));
+        assert_eq!(parse_duration("0s"), Some(Duration::ZERO));
+        for bad in ["", "15", "m", "-1s", "1.5h", "15 minutes", "99999999999999999999d", "213503982335d", "１m"] {
+            assert_eq!(parse_duration(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn variables_reach_their_settings() {
+        let settings = settings(&[
+            ("ACCESS_TOKEN_EXPIRY", "5m"),
+            ("TOKEN_DELIVERY", "cookie, body"),
+            ("INSECURE_COOKIES", "1"),
+            ("TRUSTED_ORIGINS", "https://a.example, https://b.example"),
+            ("HASH_THREADS", "3"),
+            ("ACCESS_TOKEN_RETIRED_SECRETS", "one,two"),
+            ("TOKEN_AUDIENCE", ""),
+        ]);
+        assert_eq!(settings.access_lifetime, Duration::from_secs(300));
+        assert_eq!(settings.deliveries, [Delivery::Cookie, Delivery::Body]);
+        assert!(settings.cookies.insecure);
+        assert_eq!(settings.trusted_origins, ["https://a.example", "https://b.example"]);
+        assert_eq!(settings.hash_threads, Some(3));
+        assert_eq!(settings.retired_access_secrets.len(), 2);
+        assert_eq!(settings.audience, None);
+        assert!(settings.problems.is_empty());
+    }
+
+    #[test]
+    fn nonsense_names_its_variable_and_the_mend() {
+        let settings = settings(&[
+            ("ACCESS_TOKEN_EXPIRY", "soon"),
+            ("TOKEN_DELIVERY", "pigeon"),
+            ("INSECURE_COOKIES", "maybe"),
+            ("TRUSTED_PROXY_HOPS", "-1"),
+        ]);
+        for name in ["APP_ACCESS_TOKEN_EXPIRY", "APP_TOKEN_DELIVERY", "APP_INSECURE_COOKIES", "APP_TRUSTED_PROXY_HOPS"]
+        {
+            assert!(settings.problems.iter().any(|p| p.starts_with(name) && p.contains("use")), "{name}");
+        }
+        assert_eq!(settings.problems.len(), 4);
+    }
+}

@@ -1,0 +1,41 @@
+//! Why an `Auth` could not be built.
+
+use std::fmt;
+
+/// Settings that cannot be, each with its mend.
+///
+/// All problems are listed at once, so that a deployment is mended in one go. No message repeats a secret.
+pub struct BuildError {
+    problems: Vec<String>,
+}
+
+impl BuildError {
+    pub(super) fn new(problems: Vec<String>) -> Self {
+        Self { problems }
+    }
+
+    pub(super) fn one(problem: String) -> Self {
+        Self { problems: vec![problem] }
+    }
+
+    /// The problems, a sentence each.
+    pub fn problems(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.problems.iter().map(String::as_str)
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the authentication settings are not usable:")?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n- {problem}"))
+    }
+}
+
+// What `fn main() -> Result<(), Box<dyn Error>>` prints: the same list, not a structure.
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for BuildError {}

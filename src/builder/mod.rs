@@ -1,0 +1,277 @@
+//! [`Builder`]: every setting, its default, and one `build()` that checks them together.
+
+mod check;
+mod env;
+mod error;
+mod settings;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+pub use self::error::BuildError;
+use self::settings::Settings;
+use crate::{
+    auth::{Auth, Inner, Nodes},
+    clock::{Clock, SystemClock, Timestamp},
+    password::{HashCost, PasswordPolicy, Passwords, Pool},
+    secret::Secret,
+    session::Revocations,
+    store::{SessionLimit, SessionStore, UserStore},
+    user::AuthUser,
+    web::{Delivery, SameSite},
+};
+
+/// Collects the settings of an [`Auth`].
+///
+/// Three are required: the [`issuer`](Self::issuer) and one secret for each kind of token. Everything else has a default
+/// that suits a browser app on HTTPS.
+#[must_use]
+pub struct Builder<U: AuthUser> {
+    users: Arc<dyn UserStore<User = U>>,
+    sessions: Arc<dyn SessionStore>,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+}
+
+impl<U: AuthUser> Auth<U> {
+    /// Begins with the stores of users and of sessions; a store that is both is cloned.
+    pub fn builder(users: impl UserStore<User = U>, sessions: impl SessionStore) -> Builder<U> {
+        Builder {
+            users: Arc::new(users),
+            sessions: Arc::new(sessions),
+            clock: Arc::new(SystemClock),
+            settings: Settings::default(),
+        }
+    }
+}
+
+impl<U: AuthUser> Builder<U> {
+    /// The issuer of the tokens (`iss`), required: the address of the service, such as `https://example.com`.
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.settings.issuer = Some(issuer.into());
+        self
+    }
+
+    /// The audience of access tokens (`aud`); the issuer unless set.
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.settings.audience = Some(audience.into());
+        self
+    }
+
+    /// The secret that signs access tokens (HS256), required: at least 32 random bytes, such as from
+    /// `openssl rand -base64 48`.
+    pub fn access_secret(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
+        self.settings.access_secret = Some(secret.into());
+        self
+    }
+
+    /// The secret that signs refresh tokens (HS256), required: another one than for access tokens.
+    pub fn refresh_secret(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
+        self.settings.refresh_secret = Some(secret.into());
+        self
+    }
+
+    /// A secret that signed access tokens before and still verifies them. Take it out once the longest of them has
+    /// expired; a secret that has leaked is taken out at once.
+    pub fn retired_access_secret(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
+        self.settings.retired_access_secrets.push(secret.into());
+        self
+    }
+
+    /// A secret that signed refresh tokens before and still verifies them.
+    pub fn retired_refresh_secret(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
+        self.settings.retired_refresh_secrets.push(secret.into());
+        self
+    }
+
+    /// How long an access token lives: 15 minutes unless set, at most a day, in whole seconds (rounded up).
+    pub fn access_lifetime(mut self, lifetime: Duration) -> Self {
+        self.settings.access_lifetime = lifetime;
+        self
+    }
+
+    /// How long a session lives without a refresh: 7 days unless set.
+    pub fn refresh_lifetime(mut self, lifetime: Duration) -> Self {
+        self.settings.refresh_lifetime = lifetime;
+        self
+    }
+
+    /// How long a session lives at most, however often it is refreshed: 30 days unless set.
+    pub fn session_max_age(mut self, max_age: Duration) -> Self {
+        self.settings.session_max_age = max_age;
+        self
+    }
+
+    /// How long after a rotation the refresh token before it is still answered, with the current pair: 10 seconds unless
+    /// set, at most 60, zero turns it off. It is what lets two tabs refresh at once and a lost answer be asked for again.
+    pub fn refresh_grace(mut self, grace: Duration) -> Self {
+        self.settings.refresh_grace = grace;
+        self
+    }
+
+    /// How far past its expiry a token still counts: nothing unless set, at most 30 seconds.
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.settings.leeway = leeway;
+        self
+    }
+
+    /// Refuses every token issued before this moment: for use after a leak, or after a backup was restored.
+    pub fn not_before(mut self, moment: Timestamp) -> Self {
+        self.settings.not_before = Some(moment);
+        self
+    }
+
+    /// How often this node asks what other nodes have ended: every 5 seconds unless set.
+    pub fn revocation_poll(mut self, interval: Duration) -> Self {
+        self.settings.revocation_poll = interval;
+        self
+    }
+
+    /// How many ended sessions, and how many users with ended sessions, are kept in memory: 262,144 of each unless set.
+    /// Beyond, the guard asks the store about every token until entries have expired.
+    pub fn revocation_capacity(mut self, entries: usize) -> Self {
+        self.settings.revocation_capacity = entries;
+        self
+    }
+
+    /// How many sessions a user may have: 100 unless set, beyond which the one used longest ago ends.
+    pub fn session_limit(mut self, limit: SessionLimit) -> Self {
+        self.settings.session_limit = limit;
+        self
+    }
+
+    /// Which passwords are accepted: 8 characters or more unless set.
+    pub fn password_policy(mut self, policy: PasswordPolicy) -> Self {
+        self.settings.password_policy = policy;
+        self
+    }
+
+    /// What a password hash costs: [`HashCost::OWASP`] unless set.
+    pub fn hash_cost(mut self, cost: HashCost) -> Self {
+        self.settings.hash_cost = cost;
+        self
+    }
+
+    /// How many passwords are hashed at once: half the cores unless set, and at least one, so that a login storm leaves
+    /// the other half to everybody who is signed in. Each takes the memory of one [`HashCost`].
+    pub fn hash_threads(mut self, threads: usize) -> Self {
+        self.settings.hash_threads = Some(threads);
+        self
+    }
+
+    /// How many passwords wait to be hashed: 256 for each thread unless set, some seconds of work. Whoever comes then is
+    /// answered 503 `overloaded`.
+    pub fn hash_queue(mut self, jobs: usize) -> Self {
+        self.settings.hash_queue = Some(jobs);
+        self
+    }
+
+    /// The path below which the endpoints are: `/auth` unless set.
+    pub fn mount_path(mut self, path: impl Into<String>) -> Self {
+        self.settings.mount_path = path.into();
+        self
+    }
+
+    /// How tokens may reach clients: the first is what a login gets that does not ask; `[Delivery::Cookie]` unless set.
+    pub fn token_delivery(mut self, allowed: impl IntoIterator<Item = Delivery>) -> Self {
+        self.settings.deliveries = allowed.into_iter().collect();
+        self
+    }
+
+    /// Whether a registration signs the user in: yes unless set.
+    pub fn login_on_register(mut self, yes: bool) -> Self {
+        self.settings.login_on_register = yes;
+        self
+    }
+
+    /// Cookies without `Secure` and without name prefixes, for development over plain HTTP. Never in production.
+    pub fn insecure_cookies(mut self) -> Self {
+        self.settings.cookies.insecure = true;
+        self
+    }
+
+    /// The cookies' names: `access_token` and `refresh_token` unless set. They get the prefix `__Host-` (or `__Secure-`
+    /// with a domain or another path), unless cookies are insecure or the name begins with `__` already.
+    pub fn cookie_names(mut self, access: impl Into<String>, refresh: impl Into<String>) -> Self {
+        self.settings.cookies.access_name = access.into();
+        self.settings.cookies.refresh_name = refresh.into();
+        self
+    }
+
+    /// The cookies' `SameSite`: `Strict` unless set.
+    pub fn same_site(mut self, same_site: SameSite) -> Self {
+        self.settings.cookies.same_site = same_site;
+        self
+    }
+
+    /// The cookies' `Domain`: none unless set. With one, every subdomain can read and plant them.
+    pub fn cookie_domain(mut self, domain: impl Into<String>) -> Self {
+        self.settings.cookies.domain = Some(domain.into());
+        self
+    }
+
+    /// The refresh cookie's `Path`: `/` unless set, which `__Host-` requires.
+    pub fn refresh_cookie_path(mut self, path: impl Into<String>) -> Self {
+        self.settings.cookies.refresh_path = path.into();
+        self
+    }
+
+    /// Another origin whose pages may send requests with cookies, such as `https://app.example.com`.
+    pub fn trusted_origin(mut self, origin: impl Into<String>) -> Self {
+        self.settings.trusted_origins.push(origin.into());
+        self
+    }
+
+    /// Refuses requests with cookies that carry neither `Origin` nor `Sec-Fetch-Site`, as only programs and very old
+    /// browsers send them.
+    pub fn strict_cross_site(mut self) -> Self {
+        self.settings.strict_cross_site = true;
+        self
+    }
+
+    /// How many proxies of your own stand before this service, each of which appends to `X-Forwarded-For`: none unless set.
+    pub fn trusted_proxy_hops(mut self, hops: usize) -> Self {
+        self.settings.trusted_proxy_hops = hops;
+        self
+    }
+
+    /// What tells the time: the system's clock unless set.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Checks all settings together and starts the hashing threads.
+    ///
+    /// # Errors
+    /// A [`BuildError`] that lists every problem with its mend.
+    pub fn build(self) -> Result<Auth<U>, BuildError> {
+        let Self { users, sessions, clock, settings } = self;
+        let checked = settings.check()?;
+        let pool = Pool::new(checked.hash_threads, checked.hash_queue)
+            .map_err(|error| BuildError::one(format!("the hashing threads cannot be started: {error}")))?;
+        let passwords = Passwords::new(checked.password_policy, checked.hasher, pool)
+            .map_err(|error| BuildError::one(format!("no randomness: {error:?}")))?;
+        Ok(Auth(Arc::new(Inner {
+            users,
+            sessions,
+            clock,
+            passwords,
+            issuer: checked.issuer,
+            verifier: checked.verifier,
+            lifetimes: checked.lifetimes,
+            session_limit: checked.session_limit,
+            revocations: Revocations::new(checked.revocation_capacity),
+            nodes: Nodes::new(checked.revocation_poll),
+            web: checked.web,
+        })))
+    }
+}
+
+impl<U: AuthUser> fmt::Debug for Builder<U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! The settings as they were given, and their defaults.
+
+use std::time::Duration;
+
+use crate::{
+    clock::Timestamp,
+    password::{HashCost, PasswordPolicy},
+    secret::Secret,
+    store::SessionLimit,
+    web::{Delivery, cookies::CookieSettings},
+};
+
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) issuer: Option<String>,
+    pub(super) audience: Option<String>,
+    pub(super) access_secret: Option<Secret<Vec<u8>>>,
+    pub(super) refresh_secret: Option<Secret<Vec<u8>>>,
+    pub(super) retired_access_secrets: Vec<Secret<Vec<u8>>>,
+    pub(super) retired_refresh_secrets: Vec<Secret<Vec<u8>>>,
+    pub(super) access_lifetime: Duration,
+    pub(super) refresh_lifetime: Duration,
+    pub(super) session_max_age: Duration,
+    pub(super) refresh_grace: Duration,
+    pub(super) leeway: Duration,
+    pub(super) not_before: Option<Timestamp>,
+    pub(super) revocation_poll: Duration,
+    pub(super) revocation_capacity: usize,
+    pub(super) session_limit: SessionLimit,
+    pub(super) password_policy: PasswordPolicy,
+    pub(super) hash_cost: HashCost,
+    pub(super) hash_threads: Option<usize>,
+    pub(super) hash_queue: Option<usize>,
+    pub(super) mount_path: String,
+    pub(super) deliveries: Vec<Delivery>,
+    pub(super) login_on_register: bool,
+    pub(super) cookies: CookieSettings,
+    pub(super) trusted_origins: Vec<String>,
+    pub(super) strict_cross_site: bool,
+    pub(super) trusted_proxy_hops: usize,
+    /// What reading the environment found wrong.
+    pub(super) problems: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Self {
+            issuer: None,
+            audience: None,
+            access_secret: None,
+            refresh_secret: None,
+            retired_access_secrets: Vec::new(),
+            retired_refresh_secrets: Vec::new(),
+            access_lifetime: Duration::from_secs(15 * 60),
+            refresh_lifetime: DAY * 7,
+            session_max_age: DAY * 30,
+            refresh_grace: Duration::from_secs(10),
+            leeway: Duration::ZERO,
+            not_before: None,
+            revocation_poll: Duration::from_secs(5),
+            revocation_capacity: 262_144,
+            session_limit: SessionLimit::EndLeastRecentlyUsed(100),
+            password_policy: PasswordPolicy::default(),
+            hash_cost: HashCost::OWASP,
+            hash_threads: None,
+            hash_queue: None,
+            mount_path: "/auth".to_owned(),
+            deliveries: vec![Delivery::Cookie],
+            login_on_register: true,
+            cookies: CookieSettings::default(),
+            trusted_origins: Vec::new(),
+            strict_cross_site: false,
+            trusted_proxy_hops: 0,
+            problems: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The service that guards another.
+
+use std::{
+    fmt, mem,
+    task::{Context, Poll},
+};
+
+use http::{HeaderMap, Method, Request, Response, header::UPGRADE};
+use tower_service::Service;
+
+use super::{AuthLayer, CurrentUser, GuardMark, future::ResponseFuture};
+use crate::{
+    auth::{Authenticated, Check},
+    error::{Error, ErrorKind},
+    token::Claims,
+    user::AuthUser,
+    web::{
+        ResponseBody,
+        credentials::{self, Found, Source},
+        respond,
+    },
+};
+
+/// A service that is reached with a good access token only; made by [`AuthLayer`].
+pub struct AuthService<S, U: AuthUser> {
+    inner: S,
+    layer: AuthLayer<U>,
+}
+
+impl<S, U: AuthUser> AuthService<S, U> {
+    pub(super) fn new(inner: S, layer: AuthLayer<U>) -> Self {
+        Self { inner, layer }
+    }
+}
+
+/// What can be said about a request without waiting.
+enum Verdict {
+    Pass(Option<Claims>),
+    Refuse(Error),
+    /// A store has to be asked about this token.
+    Ask(String),
+}
+
+impl<U: AuthUser> AuthLayer<U> {
+    fn judge<B>(&self, request: &Request<B>) -> Result<Verdict, Error> {
+        let web = &self.auth.0.web;
+        let headers = request.headers();
+        let Some(Found { token, source }) = credentials::access_token(headers, web.cookies.access.name())? else {
+            return if self.guard.optional { Ok(Verdict::Pass(None)) } else { Err(ErrorKind::TokenMissing.into()) };
+        };
+        if source == Source::Cookie
+            && may_change_something(request.method(), headers)
+            && !web.cross_site.admits(headers, request.uri())
+        {
+            return Err(ErrorKind::CrossSite.into());
+        }
+        let at_once = if self.guard.check == Check::Stateless { self.auth.authenticate_now(token) } else { None };
+        match at_once {
+            Some(claims) => {
+                let claims = claims?;
+                self.guard.authorize(&claims)?;
+                Ok(Verdict::Pass(Some(claims)))
+            }
+            None => Ok(Verdict::Ask(token.to_owned())),
+        }
+    }
+
+    /// Puts what the handler and the extractors need into the request.
+    pub(super) fn admit<B>(&self, request: &mut Request<B>, admitted: Option<Authenticated<U>>) {
+        let extensions = request.extensions_mut();
+        // What a guard further out has found does not speak for this one.
+        extensions.remove::<Claims>();
+        extensions.remove::<CurrentUser<U>>();
+        if let Some(Authenticated { claims, user }) = admitted {
+            extensions.insert(claims);
+            if let Some(user) = user {
+                extensions.insert(CurrentUser(user));
+            }
+        }
+        extensions.insert(GuardMark::new(&self.auth));
+    }
+}
+
+/// Whether a request that a cookie authenticates has to come from the same site.
+fn may_change_something(method: &Method, headers: &HeaderMap) -> bool {
+    // A WebSocket handshake is a GET that CORS does not protect.
+    !method.is_safe() || headers.contains_key(UPGRADE)
+}
+
+impl<S, U, Req, Res> Service<Request<Req>> for AuthService<S, U>
+where
+    S: Service<Request<Req>, Response = Response<Res>> + Clone,
+    U: AuthUser,
+{
+    type Response = Response<ResponseBody<Res>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, U, Req>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Req>) -> Self::Future {
+        match self.layer.judge(&request).unwrap_or_else(Verdict::Refuse) {
+            Verdict::Pass(claims) => {
+                let admitted = claims.map(|claims| Authenticated { claims, user: None });
+                self.layer.admit(&mut request, admitted);
+                ResponseFuture::inner(self.inner.call(request))
+            }
+            Verdict::Refuse(error) => {
+                ResponseFuture::refused(&error, respond::is_grpc(request.method(), request.headers()))
+            }
+            Verdict::Ask(token) => {
+                let auth = self.layer.auth.clone();
+                let check = self.layer.guard.check;
+                let answer = Box::pin(async move { auth.authenticate(&token, check).await });
+                // The inner service that was polled ready goes with the request; its clone stays here, to be polled anew.
+                let clone = self.inner.clone();
+                let ready = mem::replace(&mut self.inner, clone);
+                ResponseFuture::asking(answer, ready, request, self.layer.clone())
+            }
+        }
+    }
+}
+
+impl<S: Clone, U: AuthUser> Clone for AuthService<S, U> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), layer: self.layer.clone() }
+    }
+}
+
+impl<S: fmt::Debug, U: AuthUser> fmt::Debug for AuthService<S, U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthService").field("inner", &self.inner).field("layer", &self.layer).finish()
+    }
+}

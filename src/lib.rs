@@ -1,0 +1,62 @@
+//! Complete authentication for tower, axum, hyper and tonic services: passwords in, tokens out, sessions under control.
+//!
+//! The README shows it in use in ten minutes; its code is compiled with the tests of this crate.
+//!
+//! # The map
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`Auth`], [`Builder`] | every flow in code; every setting and its default |
+//! | [`Routes`] | the ready endpoints, a tower service |
+//! | [`layer`] | the guard, a tower layer; [`Claims`] and [`CurrentUser`] |
+//! | [`user`] | what we need of an app's user, and a ready one |
+//! | [`store`] | the two traits behind which users and sessions are kept, and the memory store |
+//! | [`session`] | the session record and the rules of rotation |
+//! | [`clock`] | time, injected |
+//! | `axum` | extractors and a router (feature `axum`) |
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `aws_lc_rs` | yes | signatures by aws-lc-rs |
+//! | `rust_crypto` | no | signatures by the `RustCrypto` crates, for targets without a C compiler. Brings `rsa` (RUSTSEC-2023-0071) into the tree through `jsonwebtoken`; no RSA key is used |
+//! | `axum` | no | extractors, [`Auth`]`::router()`, the peer address from `ConnectInfo` |
+//!
+//! One of the two backends is needed; with both, `aws_lc_rs` does the work.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod auth;
+#[cfg(feature = "axum")]
+pub mod axum;
+mod builder;
+pub mod clock;
+mod error;
+pub mod layer;
+mod password;
+mod random;
+mod routes;
+mod secret;
+pub mod session;
+pub mod store;
+mod token;
+pub mod user;
+mod web;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;
+
+pub use crate::{
+    auth::{Auth, Authenticated, Check, Client, Registration, SignedIn, Tokens},
+    builder::{BuildError, Builder},
+    error::{Error, ErrorKind, FieldError},
+    layer::{AuthLayer, AuthService, CurrentUser},
+    password::{HashCost, PasswordPolicy},
+    routes::{Routes, RoutesFuture},
+    secret::Secret,
+    token::Claims,
+    user::{AuthUser, NewUser, User, UserId},
+    web::{Delivery, Never, PeerAddr, ResponseBody, SameSite},
+};

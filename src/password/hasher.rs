@@ -1,0 +1,256 @@
+//! Argon2id: hashing, and verification within bounds.
+
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use password_hash::phc::{self, Output, Salt};
+
+use crate::{
+    error::{Error, ErrorKind},
+    random,
+    user::PasswordHash,
+};
+
+/// What one Argon2id computation costs; it goes into every hash, so it can be raised later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashCost {
+    /// Memory in KiB.
+    pub memory_kib: u32,
+    /// Passes over the memory.
+    pub iterations: u32,
+    /// Lanes. They are computed one after the other here: more of them only help an attacker who has cores to spare.
+    pub parallelism: u32,
+}
+
+impl HashCost {
+    /// The default: OWASP's Password Storage Cheat Sheet, second row of its Argon2id table (19 MiB, 2 passes, 1 lane).
+    pub const OWASP: Self = Self { memory_kib: 19_456, iterations: 2, parallelism: 1 };
+
+    /// OWASP's row for more memory and one pass (46 MiB); the least memory that one pass may have.
+    pub const OWASP_ONE_PASS: Self = Self { memory_kib: 47_104, iterations: 1, parallelism: 1 };
+
+    /// Whether it is at least as strong as OWASP asks.
+    pub(crate) fn is_strong_enough(self) -> bool {
+        let at_least = |row: Self| self.memory_kib >= row.memory_kib && self.iterations >= row.iterations;
+        at_least(Self::OWASP) || at_least(Self::OWASP_ONE_PASS)
+    }
+
+    fn is_bounded(self) -> bool {
+        self.memory_kib <= MAX_MEMORY_KIB && self.iterations <= MAX_ITERATIONS && self.parallelism <= MAX_PARALLELISM
+    }
+}
+
+impl Default for HashCost {
+    fn default() -> Self {
+        Self::OWASP
+    }
+}
+
+/// The most memory that a stored hash may ask for (1 GiB): more is a corrupt or hostile row.
+const MAX_MEMORY_KIB: u32 = 1024 * 1024;
+/// The most passes that a stored hash may ask for.
+const MAX_ITERATIONS: u32 = 64;
+/// The most lanes that a stored hash may ask for.
+const MAX_PARALLELISM: u32 = 16;
+/// Salt bytes: RFC 9106 §3.1.
+const SALT_BYTES: usize = 16;
+/// Hash bytes: RFC 9106 §4.
+const OUTPUT_BYTES: usize = 32;
+
+/// What a comparison found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The password is right; `upgrade` where its hash is weaker than today's cost.
+    Match { upgrade: bool },
+    /// The password is wrong.
+    Mismatch,
+}
+
+/// Argon2 working memory that is kept from one computation to the next and wiped in between.
+///
+/// Fresh memory for each hash makes the kernel zero 19 MiB of pages every time, which costs more than the hash does
+/// once several run at once.
+#[derive(Default)]
+pub(crate) struct Memory(Vec<Block>);
+
+impl Memory {
+    fn of(&mut self, blocks: usize) -> Result<&mut [Block], Error> {
+        if let Some(more) = blocks.checked_sub(self.0.len()).filter(|more| *more > 0) {
+            self.0.try_reserve_exact(more).map_err(|error| Error::new(ErrorKind::Overloaded).with_source(error))?;
+            self.0.resize(blocks, Block::default());
+        }
+        self.0.get_mut(..blocks).ok_or_else(|| Error::new(ErrorKind::Internal))
+    }
+
+    fn wipe(&mut self, keep: usize) {
+        self.0.iter_mut().for_each(zeroize::Zeroize::zeroize);
+        // A row with an unusual cost must not leave a gigabyte behind.
+        if self.0.len() > keep {
+            self.0.truncate(keep);
+            self.0.shrink_to_fit();
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hasher {
+    cost: HashCost,
+}
+
+impl Hasher {
+    /// # Errors
+    /// A sentence that says which limit the cost crosses.
+    pub(crate) fn new(cost: HashCost) -> Result<Self, &'static str> {
+        if !cost.is_strong_enough() {
+            return Err("the hash cost is below OWASP's minimum: use at least 19,456 KiB with 2 iterations \
+                        (HashCost::OWASP), or 47,104 KiB with 1");
+        }
+        if !cost.is_bounded() || params(cost).is_err() {
+            return Err("the hash cost is out of range: at most 1 GiB, 64 iterations and 16 lanes, at least 1 lane");
+        }
+        Ok(Self { cost })
+    }
+
+    pub(crate) fn hash(&self, password: &[u8], memory: &mut Memory) -> Result<PasswordHash, Error> {
+        let salt = random::bytes::<SALT_BYTES>()?;
+        let params = params(self.cost)?;
+        let mut output = [0; OUTPUT_BYTES];
+        self.compute(Algorithm::Argon2id, Version::V0x13, &params, (password, &salt), &mut output, memory)?;
+        self.encode(&salt, &output)
+    }
+
+    /// The PHC string of a salt and an output under today's cost.
+    pub(crate) fn encode(&self, salt: &[u8], output: &[u8]) -> Result<PasswordHash, Error> {
+        let params = params(self.cost)?;
+        let phc = phc::PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: phc::ParamsString::try_from(&params).map_err(internal)?,
+            salt: Some(Salt::new(salt).map_err(internal)?),
+            hash: Some(Output::new(output).map_err(internal)?),
+        };
+        Ok(PasswordHash::new(phc.to_string()))
+    }
+
+    /// Compares a password with a stored hash.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] where the hash is not Argon2 in PHC form, or asks for more than the bounds above.
+    pub(crate) fn verify(&self, password: &[u8], stored: &PasswordHash, memory: &mut Memory) -> Result<Verdict, Error> {
+        let phc = phc::PasswordHash::new(stored.as_str()).map_err(internal)?;
+        let algorithm = Algorithm::try_from(phc.algorithm.as_str()).map_err(internal)?;
+        let version = phc.version.map_or(Ok(Version::default()), Version::try_from).map_err(internal)?;
+        let params = Params::try_from(&phc).map_err(internal)?;
+        let cost = HashCost { memory_kib: params.m_cost(), iterations: params.t_cost(), parallelism: params.p_cost() };
+        if !cost.is_bounded() {
+            return Err(internal("the hash asks for more than the bounds of verification"));
+        }
+        let (Some(salt), Some(expected)) = (&phc.salt, &phc.hash) else {
+            return Err(internal("the hash has no salt or no output"));
+        };
+        let mut output = [0; Output::MAX_LENGTH];
+        let output = output.get_mut(..expected.len()).ok_or_else(|| internal("the hash is too long"))?;
+        self.compute(algorithm, version, &params, (password, salt), output, memory)?;
+        let computed = Output::new(output).map_err(internal)?;
+        // `Output` compares in constant time.
+        if computed != *expected {
+            return Ok(Verdict::Mismatch);
+        }
+        let weaker = algorithm != Algorithm::Argon2id
+            || version != Version::V0x13
+            || cost.memory_kib < self.cost.memory_kib
+            || cost.iterations < self.cost.iterations
+            || expected.len() < OUTPUT_BYTES;
+        Ok(Verdict::Match { upgrade: weaker })
+    }
+
+    fn compute(
+        &self,
+        algorithm: Algorithm,
+        version: Version,
+        params: &Params,
+        (password, salt): (&[u8], &[u8]),
+        output: &mut [u8],
+        memory: &mut Memory,
+    ) -> Result<(), Error> {
+        let blocks = memory.of(params.block_count())?;
+        let result = Argon2::new(algorithm, version, params.clone())
+            .hash_password_into_with_memory(password, salt, output, blocks)
+            .map_err(internal);
+        memory.wipe(params_blocks(self.cost));
+        result
+    }
+}
+
+fn params(cost: HashCost) -> Result<Params, Error> {
+    Params::new(cost.memory_kib, cost.iterations, cost.parallelism, Some(OUTPUT_BYTES)).map_err(internal)
+}
+
+fn params_blocks(cost: HashCost) -> usize {
+    params(cost).map_or(0, |params| params.block_count())
+}
+
+fn internal(error: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Internal).with_source(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hasher() -> Hasher {
+        Hasher::new(HashCost::OWASP).unwrap()
+    }
+
+    #[test]
+    fn the_cost_reaches_the_phc_string() {
+        let hash = hasher().hash(b"correct horse", &mut Memory::default()).unwrap();
+        assert!(hash.as_str().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.as_str());
+    }
+
+    #[test]
+    fn a_hash_of_another_implementation_verifies() {
+        // printf 'password' | argon2 somesalt -id -t 2 -k 65536 -p 1 -l 24 -e, from the reference implementation.
+        let reference =
+            PasswordHash::new("$argon2i$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA");
+        let verdict = hasher().verify(b"password", &reference, &mut Memory::default()).unwrap();
+        assert_eq!(verdict, Verdict::Match { upgrade: true }, "argon2i is replaced at the next login");
+    }
+
+    #[test]
+    fn a_weaker_hash_is_due_for_an_upgrade() {
+        let strong = Hasher::new(HashCost { iterations: 3, ..HashCost::OWASP }).unwrap();
+        let mut memory = Memory::default();
+        let weak = hasher().hash(b"correct horse", &mut memory).unwrap();
+        assert_eq!(strong.verify(b"correct horse", &weak, &mut memory).unwrap(), Verdict::Match { upgrade: true });
+        let new = strong.hash(b"correct horse", &mut memory).unwrap();
+        assert_eq!(strong.verify(b"correct horse", &new, &mut memory).unwrap(), Verdict::Match { upgrade: false });
+    }
+
+    #[test]
+    fn a_hash_that_asks_for_too_much_is_refused_before_any_work() {
+        let huge = PasswordHash::new("$argon2id$v=19$m=4194304,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo");
+        let mut memory = Memory::default();
+        assert!(hasher().verify(b"x", &huge, &mut memory).is_err());
+        assert!(memory.0.is_empty(), "no block was allocated");
+    }
+
+    #[test]
+    fn costs_below_owasp_are_refused() {
+        for weak in [
+            HashCost { memory_kib: 19_455, ..HashCost::OWASP },
+            HashCost { iterations: 1, ..HashCost::OWASP },
+            HashCost { parallelism: 0, ..HashCost::OWASP },
+            HashCost { memory_kib: u32::MAX, ..HashCost::OWASP },
+        ] {
+            assert!(Hasher::new(weak).is_err(), "{weak:?}");
+        }
+        assert!(Hasher::new(HashCost::OWASP_ONE_PASS).is_ok());
+    }
+
+    #[test]
+    fn memory_is_kept_and_wiped_between_hashes() {
+        let mut memory = Memory::default();
+        hasher().hash(b"correct horse", &mut memory).unwrap();
+        assert_eq!(memory.0.len(), 19_456);
+        assert!(memory.0.iter().all(|block| block.as_ref().iter().all(|word| *word == 0)));
+    }
+}

@@ -1,0 +1,108 @@
+//! Passwords: which are accepted, how they are hashed and verified, and on which threads.
+
+mod decoy;
+mod hasher;
+mod policy;
+mod pool;
+
+pub use self::{hasher::HashCost, policy::PasswordPolicy};
+pub(crate) use self::{
+    hasher::{Hasher, Verdict},
+    policy::too_long,
+    pool::Pool,
+};
+use crate::{
+    error::{Error, ErrorKind},
+    secret::Secret,
+    user::PasswordHash,
+};
+
+/// Everything about passwords in one place: policy, hasher, decoy and the threads they work on.
+pub(crate) struct Passwords {
+    policy: PasswordPolicy,
+    hasher: Hasher,
+    decoy: PasswordHash,
+    pool: Pool,
+}
+
+impl Passwords {
+    pub(crate) fn new(policy: PasswordPolicy, hasher: Hasher, pool: Pool) -> Result<Self, Error> {
+        let decoy = decoy::hash(&hasher)?;
+        Ok(Self { policy, hasher, decoy, pool })
+    }
+
+    pub(crate) fn policy(&self) -> &PasswordPolicy {
+        &self.policy
+    }
+
+    /// Hashes a password that passed the policy.
+    pub(crate) async fn hash(&self, password: Secret<String>) -> Result<PasswordHash, Error> {
+        let hasher = self.hasher;
+        self.pool.run(move |memory| hasher.hash(password.expose().as_bytes(), memory)).await?
+    }
+
+    /// Compares a password with a stored hash, or with the decoy where there is none, at the same cost.
+    ///
+    /// A hash that cannot be read is a fault of the row, not a wrong password: it is logged and fails as `Mismatch`
+    /// after the decoy's work, so that nobody learns that the row is odd.
+    pub(crate) async fn verify(&self, password: Secret<String>, stored: Option<&str>) -> Result<Verdict, Error> {
+        let stored = stored.map(PasswordHash::new);
+        let known = stored.is_some();
+        let decoy = self.decoy.clone();
+        let hasher = self.hasher;
+        let verdict = self
+            .pool
+            .run(move |memory| {
+                let password = password.expose().as_bytes();
+                match hasher.verify(password, stored.as_ref().unwrap_or(&decoy), memory) {
+                    Err(error) if error.kind() == ErrorKind::Internal && known => {
+                        tracing::error!(target: "portcullis", error = ?error, "a stored password hash cannot be verified");
+                        hasher.verify(password, &decoy, memory)
+                    }
+                    verdict => verdict,
+                }
+            })
+            .await??;
+        Ok(if known { verdict } else { Verdict::Mismatch })
+    }
+}
+
+impl std::fmt::Debug for Passwords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Passwords").field("policy", &self.policy).field("hasher", &self.hasher).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passwords() -> Passwords {
+        let hasher = Hasher::new(HashCost::OWASP).unwrap();
+        Passwords::new(PasswordPolicy::default(), hasher, Pool::new(1, 8).unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_decoy_never_matches_whatever_is_typed() {
+        let verdict = passwords().verify("anything".into(), None).await.unwrap();
+        assert_eq!(verdict, Verdict::Mismatch);
+    }
+
+    #[tokio::test]
+    async fn a_corrupt_row_is_a_mismatch_for_the_client() {
+        for corrupt in ["", "plain", "$argon2id$v=19$m=4194304,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo"] {
+            let verdict = passwords().verify("anything".into(), Some(corrupt)).await.unwrap();
+            assert_eq!(verdict, Verdict::Mismatch, "{corrupt:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nul_and_emoji_are_part_of_a_password() {
+        let passwords = passwords();
+        let hash = passwords.hash("pass\u{0}word🦀".into()).await.unwrap();
+        let verify = |typed: &'static str| passwords.verify(typed.into(), Some(hash.as_str()));
+        assert_eq!(verify("pass\u{0}word🦀").await.unwrap(), Verdict::Match { upgrade: false });
+        assert_eq!(verify("pass\u{0}word").await.unwrap(), Verdict::Mismatch);
+        assert_eq!(verify("pass").await.unwrap(), Verdict::Mismatch);
+    }
+}

@@ -1,0 +1,129 @@
+//! Which passwords are accepted: NIST SP 800-63B-4 §3.1.1.2 (length, no composition rules, no common ones).
+
+use std::{collections::HashSet, sync::LazyLock};
+
+use crate::error::FieldError;
+
+/// Which passwords may be chosen.
+///
+/// Length is all that counts, in code points, together with a short list of what attackers try first and the user's own
+/// names. There are no rules about digits or symbols, nothing is trimmed, cut or normalized.
+#[derive(Clone, Debug)]
+pub struct PasswordPolicy {
+    min_chars: usize,
+}
+
+impl PasswordPolicy {
+    /// The default minimum, in code points: NIST's for a password beside a second factor, and what most people expect.
+    pub const DEFAULT_MIN_CHARS: usize = 8;
+
+    /// The longest password, in bytes: far beyond every passphrase, and short enough to cost nothing before it is hashed.
+    pub const MAX_BYTES: usize = 1024;
+
+    /// At least 15 code points: NIST's minimum where the password is the only factor.
+    pub const fn nist_single_factor() -> Self {
+        Self { min_chars: 15 }
+    }
+
+    /// At least this many code points; `build()` refuses fewer than 8 or more than 64.
+    pub const fn with_min_chars(min_chars: usize) -> Self {
+        Self { min_chars }
+    }
+
+    pub(crate) fn problem(&self) -> Option<&'static str> {
+        (!(8..=64).contains(&self.min_chars)).then_some(
+            "the password policy's minimum must be 8 to 64 characters (NIST asks for 15 without a second factor)",
+        )
+    }
+
+    /// Checks a password for `field` of the body against the rules and the user's own `names`.
+    pub(crate) fn check(&self, field: &'static str, password: &str, names: &[&str]) -> Option<FieldError> {
+        if password.is_empty() {
+            return Some(FieldError::new(field, "required", "A password is required."));
+        }
+        if let Some(error) = too_long(field, password) {
+            return Some(error);
+        }
+        if password.chars().count() < self.min_chars {
+            let message = format!("The password has fewer than {} characters.", self.min_chars);
+            return Some(FieldError::new(field, "too_short", message));
+        }
+        let folded = password.to_lowercase();
+        if password.chars().all(char::is_whitespace) || is_repetitive(&folded) || COMMON.contains(folded.as_str()) {
+            return Some(FieldError::new(field, "common", "This password is among the first that attackers try."));
+        }
+        if is_personal(&folded, names) {
+            return Some(FieldError::new(
+                field,
+                "personal",
+                "The password is the e-mail address or a name of the user.",
+            ));
+        }
+        None
+    }
+}
+
+impl Default for PasswordPolicy {
+    fn default() -> Self {
+        Self { min_chars: Self::DEFAULT_MIN_CHARS }
+    }
+}
+
+/// Refuses what no policy accepts, before anything is looked up or hashed.
+pub(crate) fn too_long(field: &'static str, password: &str) -> Option<FieldError> {
+    (password.len() > PasswordPolicy::MAX_BYTES)
+        .then(|| FieldError::new(field, "too_long", "The password has more than 1,024 bytes."))
+}
+
+/// Whether the password is one of the user's own names, or the local part of an address among them.
+fn is_personal(folded: &str, names: &[&str]) -> bool {
+    let local = |name: &str| name.split_once('@').map(|(local, _)| local.to_lowercase());
+    names.iter().any(|name| name.to_lowercase() == folded || local(name).is_some_and(|local| local == folded))
+}
+
+fn is_repetitive(password: &str) -> bool {
+    let mut chars = password.chars();
+    chars.next().is_some_and(|first| chars.all(|c| c == first))
+}
+
+/// What attackers try first, from public lists of leaked passwords: those with eight characters or more.
+static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("common.txt").lines().collect());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(password: &str) -> Option<String> {
+        let names = ["ada.lovelace@example.com", "countess"];
+        PasswordPolicy::default().check("password", password, &names).map(|error| error.code.into_owned())
+    }
+
+    #[test]
+    fn each_rule_has_its_code() {
+        assert_eq!(code("").as_deref(), Some("required"));
+        assert_eq!(code("seven77").as_deref(), Some("too_short"));
+        assert_eq!(code(&"a1".repeat(513)).as_deref(), Some("too_long"));
+        assert_eq!(code("PassWord123").as_deref(), Some("common"));
+        assert_eq!(code("zzzzzzzzzzzz").as_deref(), Some("common"));
+        assert_eq!(code("          ").as_deref(), Some("common"));
+        assert_eq!(code("Ada.Lovelace@example.com").as_deref(), Some("personal"));
+        assert_eq!(code("ada.lovelace").as_deref(), Some("personal"));
+        assert_eq!(code("COUNTESS").as_deref(), Some("personal"));
+        assert_eq!(code("correct horse"), None);
+        assert_eq!(code(&"a1".repeat(512)), None);
+    }
+
+    #[test]
+    fn length_counts_code_points_not_bytes() {
+        assert_eq!(code("🦀🦀🦀🦀🦀🦀🐳").as_deref(), Some("too_short"));
+        assert_eq!(code("🦀🦀🦀🦀🦀🦀🐳🐳"), None);
+    }
+
+    #[test]
+    fn the_list_has_no_entry_that_could_never_match() {
+        for entry in COMMON.iter() {
+            assert!(entry.len() >= 8 && entry.to_lowercase() == *entry, "{entry:?}");
+        }
+        assert!(COMMON.len() > 150);
+    }
+}

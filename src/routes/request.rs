@@ -1,0 +1,109 @@
+//! What every endpoint reads from its request, and the token answer that many give.
+
+use http::{
+    StatusCode,
+    header::{SET_COOKIE, USER_AGENT},
+    request::Parts,
+};
+use serde::Serialize;
+
+use super::Answer;
+use crate::{
+    auth::{Auth, Authenticated, Check, Client, SignedIn},
+    error::{Error, ErrorKind},
+    secret::Secret,
+    user::AuthUser,
+    web::{
+        address::client_address,
+        credentials::{self, CookieValue, Found, Source},
+        delivery::Places,
+        respond,
+    },
+};
+
+/// A request to an endpoint.
+pub(super) struct Exchange<'a, U: AuthUser> {
+    pub(super) auth: &'a Auth<U>,
+    pub(super) parts: &'a Parts,
+    /// The path's `{id}`.
+    pub(super) id: &'a str,
+}
+
+impl<U: AuthUser> Exchange<'_, U> {
+    pub(super) fn access_token(&self) -> Result<Option<Found<'_>>, Error> {
+        credentials::access_token(&self.parts.headers, self.auth.0.web.cookies.access.name())
+    }
+
+    pub(super) fn refresh_cookie(&self) -> CookieValue<'_> {
+        credentials::cookie_value(&self.parts.headers, self.auth.0.web.cookies.refresh.name())
+    }
+
+    /// Admits the holder of a good access token.
+    pub(super) async fn authenticate(&self, check: Check) -> Result<(Authenticated<U>, Source), Error> {
+        let found = self.access_token()?.ok_or(ErrorKind::TokenMissing)?;
+        let authenticated = self.auth.authenticate(found.token, check).await?;
+        Ok((authenticated, found.source))
+    }
+
+    /// What is known of the device, with the refresh token that it still has.
+    pub(super) fn client(&self, refresh_token: Option<String>) -> Client {
+        let cookie = match self.refresh_cookie() {
+            CookieValue::Once(token) => Some(token.to_owned()),
+            CookieValue::Absent | CookieValue::Ambiguous => None,
+        };
+        let user_agent = self.parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+        Client {
+            user_agent: user_agent.map(str::to_owned),
+            ip: client_address(&self.parts.headers, &self.parts.extensions, self.auth.0.web.trusted_proxy_hops),
+            refresh_token: refresh_token.or(cookie).map(Secret::new),
+        }
+    }
+
+    /// The token answer: the user, and the tokens where they belong.
+    pub(super) fn token_answer(
+        &self,
+        status: StatusCode,
+        signed_in: &SignedIn<U>,
+        places: Places,
+    ) -> Result<Answer, Error> {
+        let tokens = &signed_in.tokens;
+        let issued = tokens.issued_at.as_secs();
+        let expires_in = tokens.access_expires_at.as_secs().saturating_sub(issued);
+        let mut answer = respond::json(
+            status,
+            &TokenAnswer {
+                user: signed_in.user.public(),
+                token_type: "Bearer",
+                expires_in,
+                access_token: places.access_body.then(|| tokens.access_token.expose().as_str()),
+                refresh_token: places.refresh_body.then(|| tokens.refresh_token.expose().as_str()),
+            },
+        );
+        let cookies = &self.auth.0.web.cookies;
+        if places.access_cookie {
+            answer.headers_mut().append(SET_COOKIE, cookies.access.set(tokens.access_token.expose(), expires_in)?);
+        }
+        if places.refresh_cookie {
+            let max_age = tokens.refresh_expires_at.as_secs().saturating_sub(issued);
+            answer.headers_mut().append(SET_COOKIE, cookies.refresh.set(tokens.refresh_token.expose(), max_age)?);
+        }
+        Ok(answer)
+    }
+}
+
+#[derive(Serialize)]
+struct TokenAnswer<'a, P> {
+    user: P,
+    token_type: &'static str,
+    expires_in: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+}
+
+/// An answer that is a user.
+#[derive(Serialize)]
+pub(super) struct UserAnswer<P> {
+    pub(super) user: P,
+}

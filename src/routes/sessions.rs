@@ -1,0 +1,95 @@
+//! `POST /logout`, `POST /logout-all`, `GET /sessions`, `DELETE /sessions/{id}`.
+
+use std::net::IpAddr;
+
+use http::StatusCode;
+use http_body::Body;
+use serde::Serialize;
+use tower::BoxError;
+
+use super::{Answer, clear_cookies, request::Exchange};
+use crate::{
+    auth::Check,
+    clock::Timestamp,
+    error::{Error, ErrorKind},
+    session::SessionId,
+    user::AuthUser,
+    web::{body::Fields, credentials::CookieValue, respond},
+};
+
+pub(super) async fn logout<U, B>(exchange: &Exchange<'_, U>, body: B) -> Result<Answer, Error>
+where
+    U: AuthUser,
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    let from_body = Fields::read(&exchange.parts.headers, body).await?.take("refresh_token")?;
+    let refresh_token = match (&from_body, exchange.refresh_cookie()) {
+        (Some(token), _) => Some(token.as_str()),
+        (None, CookieValue::Once(token)) => Some(token),
+        (None, CookieValue::Absent | CookieValue::Ambiguous) => None,
+    };
+    // Whatever is wrong with an access token, signing out is still what its sender wants.
+    let access_token = match exchange.access_token() {
+        Ok(found) => found.map(|found| found.token),
+        Err(error) if error.kind() == ErrorKind::InvalidRequest => return Err(error),
+        Err(_) => None,
+    };
+    exchange.auth.logout(refresh_token, access_token).await?;
+    cleared(exchange)
+}
+
+pub(super) async fn logout_all<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answer, Error> {
+    let (authenticated, _) = exchange.authenticate(Check::Stateless).await?;
+    exchange.auth.logout_all(&authenticated.claims).await?;
+    cleared(exchange)
+}
+
+pub(super) async fn list<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answer, Error> {
+    let (authenticated, _) = exchange.authenticate(Check::Stateless).await?;
+    let claims = &authenticated.claims;
+    let sessions = exchange.auth.sessions(claims.subject()).await?;
+    let sessions = sessions
+        .into_iter()
+        .map(|session| SessionView {
+            id: session.id,
+            created_at: session.created_at,
+            last_used_at: session.rotated_at,
+            expires_at: session.expires_at,
+            user_agent: session.user_agent,
+            ip: session.ip,
+            current: session.id == claims.session_id(),
+        })
+        .collect();
+    Ok(respond::json(StatusCode::OK, &SessionsAnswer { sessions }))
+}
+
+pub(super) async fn end<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answer, Error> {
+    let (authenticated, _) = exchange.authenticate(Check::Stateless).await?;
+    let claims = &authenticated.claims;
+    let id = exchange.id.parse::<SessionId>().map_err(|_| ErrorKind::SessionNotFound)?;
+    exchange.auth.end_session(claims.subject(), id).await?;
+    if id == claims.session_id() { cleared(exchange) } else { Ok(respond::empty(StatusCode::NO_CONTENT)) }
+}
+
+fn cleared<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answer, Error> {
+    let mut answer = respond::empty(StatusCode::NO_CONTENT);
+    clear_cookies(exchange.auth, answer.headers_mut())?;
+    Ok(answer)
+}
+
+#[derive(Serialize)]
+struct SessionsAnswer {
+    sessions: Vec<SessionView>,
+}
+
+#[derive(Serialize)]
+struct SessionView {
+    id: SessionId,
+    created_at: Timestamp,
+    last_used_at: Timestamp,
+    expires_at: Timestamp,
+    user_agent: Option<Box<str>>,
+    ip: Option<IpAddr>,
+    current: bool,
+}

@@ -1,0 +1,105 @@
+//! `POST /register`, `POST /login`, `POST /refresh`.
+
+use http::StatusCode;
+use http_body::Body;
+use tower::BoxError;
+
+use super::{
+    Answer,
+    request::{Exchange, UserAnswer},
+};
+use crate::{
+    auth::{Registration, SignedIn},
+    error::{Error, ErrorKind, FieldError},
+    user::{AuthUser, Login},
+    web::{body::Fields, credentials::CookieValue, delivery::Places, respond},
+};
+
+pub(super) async fn register<U, B>(exchange: &Exchange<'_, U>, body: B) -> Result<Answer, Error>
+where
+    U: AuthUser,
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    let mut fields = Fields::read(&exchange.parts.headers, body).await?;
+    let places = places(exchange, &mut fields)?;
+    let presented = fields.take("refresh_token")?;
+    let email = fields.take("email")?.unwrap_or_default();
+    let password = fields.take("password")?.unwrap_or_default();
+    // A form sends an empty text for a field that was left alone.
+    let username = fields.take("username")?.filter(|username| !username.is_empty());
+    let mut registration = Registration::new(email, password, fields.rest()?);
+    registration.username = username;
+    let auth = exchange.auth;
+    let user = auth.register(registration).await?;
+    if auth.0.web.login_on_register {
+        match auth.start_session(&user, &exchange.client(presented)).await {
+            Ok(tokens) => {
+                return exchange.token_answer(StatusCode::CREATED, &SignedIn { user, tokens }, places);
+            }
+            // The user exists now: an error would make the client register again and meet its own address.
+            Err(error) => {
+                tracing::error!(target: "portcullis", ?error, "a registered user could not be signed in");
+            }
+        }
+    }
+    Ok(respond::json(StatusCode::CREATED, &UserAnswer { user: user.public() }))
+}
+
+pub(super) async fn login<U, B>(exchange: &Exchange<'_, U>, body: B) -> Result<Answer, Error>
+where
+    U: AuthUser,
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    let mut fields = Fields::read(&exchange.parts.headers, body).await?;
+    let places = places(exchange, &mut fields)?;
+    let presented = fields.take("refresh_token")?;
+    let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+    let login = given(fields.take("login")?).map(|text| Login::either(&text));
+    let email = given(fields.take("email")?).map(|text| Login::email(&text));
+    let username = given(fields.take("username")?).map(|text| Login::username(&text));
+    let password = fields.take("password")?.filter(|password| !password.is_empty());
+    let mut errors = Vec::new();
+    let login = login.or(email).or(username);
+    if login.is_none() {
+        errors.push(FieldError::new("login", "required", "An e-mail address or username is required."));
+    }
+    if password.is_none() {
+        errors.push(FieldError::new("password", "required", "A password is required."));
+    }
+    let (Some(login), Some(password)) = (login, password) else {
+        return Err(Error::validation(errors));
+    };
+    let signed_in = exchange.auth.login(&login, password.into(), &exchange.client(presented)).await?;
+    exchange.token_answer(StatusCode::OK, &signed_in, places)
+}
+
+pub(super) async fn refresh<U, B>(exchange: &Exchange<'_, U>, body: B) -> Result<Answer, Error>
+where
+    U: AuthUser,
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    let mut fields = Fields::read(&exchange.parts.headers, body).await?;
+    let deliveries = &exchange.auth.0.web.deliveries;
+    let from_body = fields.take("refresh_token")?;
+    let (token, places) = match (&from_body, exchange.refresh_cookie()) {
+        (Some(token), _) => (token.as_str(), deliveries.to_body()),
+        (None, CookieValue::Once(token)) => (token, deliveries.to_cookie()),
+        (None, CookieValue::Absent) => return Err(ErrorKind::RefreshMissing.into()),
+        (None, CookieValue::Ambiguous) => {
+            return Err(Error::new(ErrorKind::RefreshInvalid).with_detail("The refresh token's cookie was sent twice."));
+        }
+    };
+    let signed_in = exchange.auth.refresh(token).await?;
+    exchange.token_answer(StatusCode::OK, &signed_in, places)
+}
+
+/// Where the tokens of a login or registration go.
+fn places<U: AuthUser>(exchange: &Exchange<'_, U>, fields: &mut Fields) -> Result<Places, Error> {
+    let asked = fields.take("delivery")?;
+    exchange.auth.0.web.deliveries.asked(asked.as_deref()).ok_or_else(|| {
+        Error::validation(vec![FieldError::new("delivery", "not_allowed", "This way of delivery is not allowed here.")])
+    })
+}

@@ -1,0 +1,234 @@
+//! The record of a session.
+
+use std::{fmt, net::IpAddr, str::FromStr};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Serialize, Serializer};
+
+use crate::{clock::Timestamp, error::Error, random, user::UserId};
+
+/// Names a session in tokens (`sid`) and in the list of a user's devices: 128 random bits, 22 characters of base64url.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId([u8; 16]);
+
+/// Names one refresh token of a session (its `jti`): 128 random bits that only the token and the record know.
+///
+/// Redacted in `Debug`, because together with a leaked signing key it would make a refresh token.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TokenId([u8; 16]);
+
+macro_rules! random_id {
+    ($name:ident) => {
+        impl $name {
+            pub(crate) fn random() -> Result<Self, Error> {
+                random::bytes().map(Self)
+            }
+
+            /// Reads an id from its 16 bytes.
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            /// The 16 bytes, to store.
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+
+            /// The 22 characters of unpadded base64url that tokens carry.
+            pub fn encode(&self) -> String {
+                URL_SAFE_NO_PAD.encode(self.0)
+            }
+        }
+
+        /// Reads the one canonical form of 22 characters; anything else names nothing.
+        impl FromStr for $name {
+            type Err = UnknownId;
+
+            fn from_str(text: &str) -> Result<Self, UnknownId> {
+                // 22 characters are estimated as up to 18 bytes before they are decoded; anything longer does not fit.
+                let mut buffer = [0; 18];
+                match URL_SAFE_NO_PAD.decode_slice(text, &mut buffer) {
+                    Ok(16) => buffer.first_chunk().copied().map(Self).ok_or(UnknownId),
+                    _ => Err(UnknownId),
+                }
+            }
+        }
+    };
+}
+
+random_id!(SessionId);
+random_id!(TokenId);
+
+/// A text that is no id of ours; whoever it should name does not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an id")]
+#[non_exhaustive]
+pub struct UnknownId;
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.encode())
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionId({self})")
+    }
+}
+
+impl Serialize for SessionId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl fmt::Debug for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenId([redacted])")
+    }
+}
+
+/// A login on one device, as a store keeps it.
+///
+/// All fields are public because every store must write and read all of them; only [`decide`](super::decide) changes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Public: users see it in their list of devices.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// The user's token version that it was made under; it lives no longer than that version.
+    pub token_version: u64,
+    /// How often its refresh token was rotated.
+    pub generation: u64,
+    /// The current refresh token's `jti`.
+    pub token_id: TokenId,
+    /// The `jti` of the one before, which the grace admits.
+    pub previous_token_id: Option<TokenId>,
+    /// When a password was last given (`auth_time`, `OpenID` Connect Core §2).
+    pub auth_time: Timestamp,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it last rotated: the start of the grace, and when the session was last used.
+    pub rotated_at: Timestamp,
+    /// Idle expiry; slides with every rotation.
+    pub expires_at: Timestamp,
+    /// The end that nothing moves.
+    pub absolute_expires_at: Timestamp,
+    /// Set once, never cleared.
+    pub ended: Option<Ended>,
+    /// The first [`MAX_USER_AGENT`](Self::MAX_USER_AGENT) bytes of the client's `User-Agent`.
+    pub user_agent: Option<Box<str>>,
+    /// The client's address at login, where the server knows it.
+    pub ip: Option<IpAddr>,
+}
+
+impl Session {
+    /// How much of a `User-Agent` is kept, in bytes: enough to tell devices apart, and no place to store novels.
+    pub const MAX_USER_AGENT: usize = 256;
+
+    /// Whether it can still be refreshed: not ended and before both expiries.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.ended.is_none() && !self.is_expired(now)
+    }
+
+    /// Whether one of its expiries has come; the moment itself counts as past.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        now >= self.expires_at || now >= self.absolute_expires_at
+    }
+
+    /// Ends it, unless it is ended already.
+    pub fn end(&mut self, ended: Ended) {
+        self.ended.get_or_insert(ended);
+    }
+
+    /// When a store may delete it: an ended one when its tombstone is no longer needed, any other when it expires.
+    ///
+    /// A session ended for reuse is kept until it would have expired, so that every later try is told `refresh_reused`.
+    pub fn delete_at(&self) -> Timestamp {
+        let expires = self.expires_at.min(self.absolute_expires_at);
+        match self.ended {
+            None => expires,
+            Some(Ended { reason: EndReason::Reuse, keep_until, .. }) => keep_until.max(expires),
+            Some(Ended { keep_until, .. }) => keep_until,
+        }
+    }
+}
+
+/// How and when a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: EndReason,
+    /// How long the tombstone must stay: until every access token of the session has expired.
+    pub keep_until: Timestamp,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EndReason {
+    /// Its holder signed out.
+    Logout,
+    /// Its holder signed out everywhere, or an app ended all sessions of the user.
+    LogoutAll,
+    /// Its holder ended it from another device.
+    EndedByUser,
+    /// The user's password was changed.
+    PasswordChanged,
+    /// The same browser signed in again.
+    SignedInAgain,
+    /// The user had more sessions than are allowed, and this was the one used longest ago.
+    Limit,
+    /// A refresh token was used a second time.
+    Reuse,
+    /// The user's token version moved on.
+    TokenVersion,
+    /// The user is gone or disabled.
+    UserGone,
+}
+
+impl EndReason {
+    /// A stable name, for stores and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Logout => "logout",
+            Self::LogoutAll => "logout_all",
+            Self::EndedByUser => "ended_by_user",
+            Self::PasswordChanged => "password_changed",
+            Self::SignedInAgain => "signed_in_again",
+            Self::Limit => "limit",
+            Self::Reuse => "reuse",
+            Self::TokenVersion => "token_version",
+            Self::UserGone => "user_gone",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_one_spelling() {
+        let id = SessionId::random().unwrap();
+        let text = id.encode();
+        assert_eq!(text.len(), 22);
+        assert_eq!(text.parse::<SessionId>(), Ok(id));
+        for other in [String::new(), format!("{text}="), format!("{text}AAAA"), text[..21].to_owned(), "é".repeat(11)]
+        {
+            assert!(other.parse::<SessionId>().is_err(), "{other:?}");
+        }
+        // 22 characters are 132 bits: the last four must be zero.
+        assert!("AAAAAAAAAAAAAAAAAAAAAB".parse::<SessionId>().is_err());
+    }
+
+    #[test]
+    fn a_token_id_is_not_printed() {
+        let id = TokenId::random().unwrap();
+        assert!(!format!("{id:?}").contains(&id.encode()));
+    }
+}

@@ -1,0 +1,103 @@
+//! What a store can answer besides what it was asked.
+
+use std::fmt;
+
+use crate::error::{Error, ErrorKind};
+
+type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// A store's failure: a duplicate, an outage, or a bug. The three are told apart because the first is the client's to
+/// mend, the second passes, and the third is ours.
+#[derive(Debug)]
+pub struct StoreError(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Duplicate(UniqueField),
+    TooManySessions,
+    Unavailable(Source),
+    Internal(Source),
+}
+
+/// Which unique field another user has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UniqueField {
+    /// The e-mail address.
+    Email,
+    /// The username.
+    Username,
+}
+
+impl StoreError {
+    /// Another user has this value.
+    pub fn duplicate(field: UniqueField) -> Self {
+        Self(Kind::Duplicate(field))
+    }
+
+    /// The user has as many sessions as are allowed, and the limit refuses more.
+    pub fn too_many_sessions() -> Self {
+        Self(Kind::TooManySessions)
+    }
+
+    /// The store cannot be reached, timed out, or has no room: it may work again later. The cause is logged, never answered.
+    pub fn unavailable(source: impl Into<Source>) -> Self {
+        Self(Kind::Unavailable(source.into()))
+    }
+
+    /// Something that will not pass by itself: a broken row, a statement that is wrong. The cause is logged, never answered.
+    pub fn internal(source: impl Into<Source>) -> Self {
+        Self(Kind::Internal(source.into()))
+    }
+
+    /// The field that another user has, for a duplicate.
+    pub fn duplicate_field(&self) -> Option<UniqueField> {
+        match self.0 {
+            Kind::Duplicate(field) => Some(field),
+            _ => None,
+        }
+    }
+
+    /// Whether the store may work again later.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self.0, Kind::Unavailable(_))
+    }
+
+    /// Whether the user has as many sessions as are allowed.
+    pub fn is_too_many_sessions(&self) -> bool {
+        matches!(self.0, Kind::TooManySessions)
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Kind::Duplicate(UniqueField::Email) => "another user has this e-mail address",
+            Kind::Duplicate(UniqueField::Username) => "another user has this username",
+            Kind::TooManySessions => "the user has as many sessions as are allowed",
+            Kind::Unavailable(_) => "the store is not available",
+            Kind::Internal(_) => "the store failed",
+        })
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0 {
+            Kind::Unavailable(source) | Kind::Internal(source) => Some(&**source),
+            Kind::Duplicate(_) | Kind::TooManySessions => None,
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error.0 {
+            Kind::Duplicate(UniqueField::Email) => ErrorKind::EmailTaken.into(),
+            Kind::Duplicate(UniqueField::Username) => ErrorKind::UsernameTaken.into(),
+            Kind::TooManySessions => ErrorKind::TooManySessions.into(),
+            Kind::Unavailable(source) => Error::new(ErrorKind::StoreUnavailable).with_source(source),
+            Kind::Internal(source) => Error::new(ErrorKind::Internal).with_source(source),
+        }
+    }
+}

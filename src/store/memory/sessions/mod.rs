@@ -1,0 +1,328 @@
+//! Sessions in memory.
+
+use std::{
+    collections::{HashMap, HashSet},
+    hash::RandomState,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+
+use super::{MemoryStore, SHARDS, full, shard_of};
+use crate::{
+    clock::Timestamp,
+    session::{EndReason, Ended, Ending, RotateOutcome, Rotation, Session, SessionId, decide},
+    store::{Created, EndAll, NewSession, SessionLimit, SessionStore, StoreError},
+    user::UserId,
+};
+
+/// Sessions in memory; clones share them. See [`MemoryStore`] for its limits.
+///
+/// All sessions of a user are in one shard under one lock, which is what makes every operation atomic. Expired records
+/// are swept out of a shard when as many operations have written to it as it has records: a constant cost for each.
+#[derive(Clone)]
+pub struct MemorySessions(Arc<Inner>);
+
+struct Inner {
+    shards: Box<[Mutex<Shard>]>,
+    hasher: RandomState,
+    /// Records in all shards, ended ones included until they are swept.
+    len: AtomicUsize,
+    capacity: usize,
+}
+
+#[derive(Default)]
+struct Shard {
+    users: HashMap<UserId, Owned>,
+    /// Who has tombstones or a floor, so that a poll need not walk everybody.
+    ended: HashSet<UserId>,
+    records: usize,
+    writes: usize,
+}
+
+/// What one user has.
+#[derive(Default)]
+struct Owned {
+    // Most users have one or two: a vector is searched faster than a map of them, and is smaller.
+    sessions: Vec<Session>,
+    floor: Option<Box<Floor>>,
+}
+
+#[derive(Clone, Copy)]
+struct Floor {
+    min_version: u64,
+    at: Timestamp,
+    keep_until: Timestamp,
+}
+
+/// A shard is not swept before this many writes, or a handful of records would be walked all the time.
+const MIN_WRITES_BETWEEN_SWEEPS: usize = 256;
+
+impl MemorySessions {
+    /// No sessions, and room for this many.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self(Arc::new(Inner {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+            len: AtomicUsize::new(0),
+            capacity,
+        }))
+    }
+
+    /// How many records there are, ended and expired ones included until they are swept.
+    pub fn len(&self) -> usize {
+        self.0.len.load(Ordering::Acquire)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Deletes what has expired by `now`. It also happens by itself, as sessions are written.
+    pub fn sweep(&self, now: Timestamp) {
+        for shard in &self.0.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = shard.records;
+            shard.sweep(now);
+            self.forget(before.saturating_sub(shard.records));
+        }
+    }
+
+    fn forget(&self, records: usize) {
+        self.0.len.fetch_sub(records, Ordering::AcqRel);
+    }
+
+    fn lock(&self, user: &UserId) -> Result<MutexGuard<'_, Shard>, StoreError> {
+        let shard = self.0.shards.get(shard_of(&self.0.hasher, user.as_str()));
+        let shard = shard.ok_or_else(|| StoreError::internal("no such shard"))?;
+        Ok(shard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Locks the shard for a write, and sweeps it first where that is due.
+    fn lock_to_write(&self, user: &UserId, now: Timestamp) -> Result<MutexGuard<'_, Shard>, StoreError> {
+        let mut shard = self.lock(user)?;
+        shard.writes = shard.writes.saturating_add(1);
+        if shard.writes > shard.records.max(MIN_WRITES_BETWEEN_SWEEPS) {
+            let before = shard.records;
+            shard.sweep(now);
+            self.forget(before.saturating_sub(shard.records));
+        }
+        Ok(shard)
+    }
+
+    fn reserve(&self, now: Timestamp) -> Result<(), StoreError> {
+        for swept in [false, true] {
+            if self.0.len.fetch_add(1, Ordering::AcqRel) < self.0.capacity {
+                return Ok(());
+            }
+            self.forget(1);
+            if !swept {
+                self.sweep(now);
+            }
+        }
+        Err(full())
+    }
+}
+
+impl Shard {
+    fn sweep(&mut self, now: Timestamp) {
+        let mut records = 0;
+        self.users.retain(|_, owned| {
+            owned.sessions.retain(|session| now < session.delete_at());
+            owned.floor = owned.floor.take().filter(|floor| now < floor.keep_until);
+            records += owned.sessions.len();
+            !(owned.sessions.is_empty() && owned.floor.is_none())
+        });
+        let users = &self.users;
+        self.ended.retain(|user| {
+            users.get(user).is_some_and(|owned| {
+                owned.floor.is_some() || owned.sessions.iter().any(|session| session.ended.is_some())
+            })
+        });
+        self.records = records;
+        self.writes = 0;
+    }
+
+    fn session(&mut self, user: &UserId, id: &SessionId, now: Timestamp) -> Option<&mut Session> {
+        let sessions = &mut self.users.get_mut(user)?.sessions;
+        sessions.iter_mut().find(|session| session.id == *id).filter(|session| now < session.delete_at())
+    }
+
+    fn end(&mut self, user: &UserId, id: &SessionId, ended: Ended) -> bool {
+        let live = self.session(user, id, ended.at).filter(|session| session.is_live(ended.at));
+        let ends = live.map(|session| session.end(ended)).is_some();
+        if ends {
+            self.ended.insert(user.clone());
+        }
+        ends
+    }
+
+    /// Ends the sessions that were used longest ago until there is room for one more.
+    fn make_room(&mut self, user: &UserId, limit: usize, ended: Ended) -> Vec<SessionId> {
+        let Some(owned) = self.users.get_mut(user) else {
+            return Vec::new();
+        };
+        let mut live: Vec<_> = owned.sessions.iter_mut().filter(|session| session.is_live(ended.at)).collect();
+        let excess = (live.len() + 1).saturating_sub(limit.max(1));
+        if excess == 0 {
+            return Vec::new();
+        }
+        live.sort_by_key(|session| (session.rotated_at, session.created_at));
+        self.ended.insert(user.clone());
+        live.into_iter()
+            .take(excess)
+            .map(|session| {
+                session.end(ended);
+                session.id
+            })
+            .collect()
+    }
+
+    fn live_count(&self, user: &UserId, now: Timestamp) -> usize {
+        self.users.get(user).map_or(0, |owned| owned.sessions.iter().filter(|session| session.is_live(now)).count())
+    }
+
+    fn insert(&mut self, session: Session) {
+        let owned = self.users.entry(session.user_id.clone()).or_default();
+        // One at a time: most users never have a second, and a vector would make room for four.
+        owned.sessions.reserve_exact(1);
+        owned.sessions.push(session);
+        self.records += 1;
+    }
+}
+
+impl Default for MemorySessions {
+    fn default() -> Self {
+        Self::with_capacity(MemoryStore::DEFAULT_CAPACITY)
+    }
+}
+
+impl std::fmt::Debug for MemorySessions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemorySessions").field("len", &self.len()).field("capacity", &self.0.capacity).finish()
+    }
+}
+
+#[async_trait]
+impl SessionStore for MemorySessions {
+    async fn create(&self, new: NewSession) -> Result<Created, StoreError> {
+        let NewSession { session, replaces, limit, tombstone } = new;
+        let now = session.created_at;
+        let ended = |reason| Ended { at: now, reason, keep_until: now.plus(tombstone) };
+        let mut gone = Vec::new();
+        self.reserve(now)?;
+        {
+            let mut shard = self.lock_to_write(&session.user_id, now)?;
+            if let Some((owner, id)) = &replaces
+                && *owner == session.user_id
+                && shard.end(owner, id, ended(EndReason::SignedInAgain))
+            {
+                gone.push(*id);
+            }
+            match limit {
+                SessionLimit::EndLeastRecentlyUsed(limit) => {
+                    gone.extend(shard.make_room(&session.user_id, limit, ended(EndReason::Limit)));
+                }
+                SessionLimit::Refuse(limit) => {
+                    if shard.live_count(&session.user_id, now) >= limit {
+                        drop(shard);
+                        self.forget(1);
+                        return Err(StoreError::too_many_sessions());
+                    }
+                }
+            }
+            shard.insert(session.clone());
+        }
+        // Another user's session of the same browser is in another shard, and ending it need not be one step with the rest.
+        if let Some((owner, id)) = replaces
+            && owner != session.user_id
+            && self.lock_to_write(&owner, now)?.end(&owner, &id, ended(EndReason::SignedInAgain))
+        {
+            gone.push(id);
+        }
+        Ok(Created { ended: gone })
+    }
+
+    async fn find(&self, user: &UserId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
+        Ok(self.lock(user)?.session(user, id, now).cloned())
+    }
+
+    async fn rotate(&self, rotation: &Rotation) -> Result<RotateOutcome, StoreError> {
+        let mut shard = self.lock_to_write(&rotation.user_id, rotation.now)?;
+        let mut record = shard.session(&rotation.user_id, &rotation.session_id, rotation.now);
+        let decision = decide(record.as_deref(), rotation);
+        if let (Some(record), Some(new)) = (record.as_mut(), decision.write) {
+            let ends = new.ended.is_some();
+            **record = new;
+            if ends {
+                shard.ended.insert(rotation.user_id.clone());
+            }
+        }
+        Ok(decision.outcome)
+    }
+
+    async fn end(&self, user: &UserId, id: &SessionId, ended: Ended) -> Result<bool, StoreError> {
+        Ok(self.lock_to_write(user, ended.at)?.end(user, id, ended))
+    }
+
+    async fn end_all(&self, all: &EndAll) -> Result<Option<Session>, StoreError> {
+        let EndAll { user_id, min_version, keep, ended } = all;
+        let mut shard = self.lock_to_write(user_id, ended.at)?;
+        shard.ended.insert(user_id.clone());
+        let owned = shard.users.entry(user_id.clone()).or_default();
+        let mut kept = None;
+        for session in &mut owned.sessions {
+            match keep.as_ref().and_then(|keep| keep.restamp(session, *min_version)) {
+                Some(restamped) => {
+                    *session = restamped;
+                    kept = Some(session.clone());
+                }
+                None if session.token_version < *min_version && !session.is_expired(ended.at) => {
+                    session.end(*ended);
+                }
+                None => {}
+            }
+        }
+        let floor = owned.floor.get_or_insert_with(|| {
+            Box::new(Floor { min_version: *min_version, at: ended.at, keep_until: ended.keep_until })
+        });
+        floor.min_version = floor.min_version.max(*min_version);
+        floor.at = floor.at.max(ended.at);
+        floor.keep_until = floor.keep_until.max(ended.keep_until);
+        Ok(kept)
+    }
+
+    async fn list(&self, user: &UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+        let shard = self.lock(user)?;
+        let Some(owned) = shard.users.get(user) else {
+            return Ok(Vec::new());
+        };
+        let min_version = owned.floor.as_ref().map_or(0, |floor| floor.min_version);
+        let live = |session: &&Session| session.is_live(now) && session.token_version >= min_version;
+        Ok(owned.sessions.iter().filter(live).cloned().collect())
+    }
+
+    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
+        let mut endings = Vec::new();
+        for shard in &self.0.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            for (user, owned) in shard.ended.iter().filter_map(|user| shard.users.get_key_value(user)) {
+                endings.extend(owned.sessions.iter().filter_map(|session| {
+                    let ended = session.ended.filter(|ended| ended.at >= since && now < ended.keep_until)?;
+                    Some(Ending::Session { id: session.id, keep_until: ended.keep_until })
+                }));
+                endings.extend(owned.floor.as_ref().filter(|f| f.at >= since && now < f.keep_until).map(|floor| {
+                    Ending::User { id: user.clone(), min_version: floor.min_version, keep_until: floor.keep_until }
+                }));
+            }
+        }
+        Ok(endings)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+//! Users in memory.
+
+use std::{
+    collections::HashMap,
+    hash::RandomState,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+
+use super::{MemoryStore, SHARDS, full, shard_of};
+use crate::{
+    store::{StoreError, UniqueField, UserStore},
+    user::{Login, NewUser, PasswordHash, Profile, User, UserId},
+};
+
+/// Users in memory; clones share them. See [`MemoryStore`] for its limits.
+#[derive(Clone)]
+pub struct MemoryUsers(Arc<Inner>);
+
+struct Inner {
+    users: Box<[RwLock<HashMap<UserId, User>>]>,
+    /// Login key to id; a key is taken here before its user is added, so that of two registrations one comes first.
+    logins: Box<[Mutex<Logins>]>,
+    hasher: RandomState,
+    next_id: AtomicU64,
+    len: AtomicUsize,
+    capacity: usize,
+}
+
+type Logins = HashMap<Box<str>, UserId>;
+
+impl MemoryUsers {
+    /// No users, and room for this many.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self(Arc::new(Inner {
+            users: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            logins: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+            next_id: AtomicU64::new(1),
+            len: AtomicUsize::new(0),
+            capacity,
+        }))
+    }
+
+    /// How many users there are.
+    pub fn len(&self) -> usize {
+        self.0.len.load(Ordering::Acquire)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Disables or enables a user; `false` where there is none. Their sessions end with
+    /// [`Auth::end_sessions_of`](crate::Auth::end_sessions_of).
+    pub fn set_disabled(&self, id: &UserId, disabled: bool) -> bool {
+        self.update(id, |user| user.disabled = disabled).is_some()
+    }
+
+    /// Gives a user these roles; `false` where there is none. Access tokens carry them from the next refresh on.
+    pub fn set_roles(&self, id: &UserId, roles: Vec<String>) -> bool {
+        self.update(id, |user| user.roles = roles).is_some()
+    }
+
+    /// Removes a user; `false` where there is none.
+    pub fn remove(&self, id: &UserId) -> bool {
+        let removed = self.write(id).and_then(|mut shard| shard.remove(id));
+        let Some(user) = removed else { return false };
+        self.0.len.fetch_sub(1, Ordering::AcqRel);
+        self.release(&email_key(&user.email));
+        if let Some(username) = &user.username {
+            self.release(&username_key(username));
+        }
+        true
+    }
+
+    fn read(&self, id: &UserId) -> Option<RwLockReadGuard<'_, HashMap<UserId, User>>> {
+        let shard = self.0.users.get(shard_of(&self.0.hasher, id.as_str()))?;
+        Some(shard.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self, id: &UserId) -> Option<RwLockWriteGuard<'_, HashMap<UserId, User>>> {
+        let shard = self.0.users.get(shard_of(&self.0.hasher, id.as_str()))?;
+        Some(shard.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn logins(&self, key: &str) -> Option<MutexGuard<'_, Logins>> {
+        let shard = self.0.logins.get(shard_of(&self.0.hasher, key))?;
+        Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn update<T>(&self, id: &UserId, change: impl FnOnce(&mut User) -> T) -> Option<T> {
+        self.write(id)?.get_mut(id).map(change)
+    }
+
+    fn take(&self, key: &str, id: &UserId) -> bool {
+        use std::collections::hash_map::Entry;
+        match self.logins(key).as_mut().map(|logins| logins.entry(key.into())) {
+            Some(Entry::Vacant(free)) => {
+                free.insert(id.clone());
+                true
+            }
+            Some(Entry::Occupied(_)) | None => false,
+        }
+    }
+
+    fn release(&self, key: &str) {
+        if let Some(mut logins) = self.logins(key) {
+            logins.remove(key);
+        }
+    }
+}
+
+impl Default for MemoryUsers {
+    fn default() -> Self {
+        Self::with_capacity(MemoryStore::DEFAULT_CAPACITY)
+    }
+}
+
+impl std::fmt::Debug for MemoryUsers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryUsers").field("len", &self.len()).field("capacity", &self.0.capacity).finish()
+    }
+}
+
+// An e-mail address has an `@` and a username has none, but rows of an app's own making might: the prefixes keep the two
+// kinds of key apart whatever they hold.
+fn email_key(email: &str) -> String {
+    format!("e:{}", Login::email(email).key())
+}
+
+fn username_key(username: &str) -> String {
+    format!("u:{}", Login::username(username).key())
+}
+
+#[async_trait]
+impl UserStore for MemoryUsers {
+    type User = User;
+
+    async fn find_by_id(&self, id: &UserId) -> Result<Option<User>, StoreError> {
+        Ok(self.read(id).and_then(|shard| shard.get(id).cloned()))
+    }
+
+    async fn find_by_login(&self, login: &Login) -> Result<Option<User>, StoreError> {
+        let key = match login {
+            Login::Email(email) => email_key(email),
+            Login::Username(username) => username_key(username),
+        };
+        let id = self.logins(&key).and_then(|logins| logins.get(key.as_str()).cloned());
+        Ok(id.and_then(|id| self.read(&id).and_then(|shard| shard.get(&id).cloned())))
+    }
+
+    async fn create(&self, new: NewUser<Profile>) -> Result<User, StoreError> {
+        let id = UserId::from(self.0.next_id.fetch_add(1, Ordering::Relaxed));
+        if self.0.len.fetch_add(1, Ordering::AcqRel) >= self.0.capacity {
+            self.0.len.fetch_sub(1, Ordering::AcqRel);
+            return Err(full());
+        }
+        let fail = |error| {
+            self.0.len.fetch_sub(1, Ordering::AcqRel);
+            Err(error)
+        };
+        let email = email_key(new.email.key());
+        if !self.take(&email, &id) {
+            return fail(StoreError::duplicate(UniqueField::Email));
+        }
+        if let Some(username) = &new.username
+            && !self.take(&username_key(username.key()), &id)
+        {
+            self.release(&email);
+            return fail(StoreError::duplicate(UniqueField::Username));
+        }
+        let user = User::from_new(id.clone(), new);
+        if let Some(mut shard) = self.write(&id) {
+            shard.insert(id, user.clone());
+        }
+        Ok(user)
+    }
+
+    async fn replace_password_hash(&self, id: &UserId, expected: &str, new: &PasswordHash) -> Result<bool, StoreError> {
+        let replaced = self.update(id, |user| {
+            let same = user.password_hash.as_deref() == Some(expected);
+            if same {
+                user.password_hash = Some(new.as_str().to_owned());
+            }
+            same
+        });
+        Ok(replaced.unwrap_or(false))
+    }
+
+    async fn set_password(&self, id: &UserId, expected: &str, new: &PasswordHash) -> Result<Option<u64>, StoreError> {
+        let version = self.update(id, |user| {
+            (user.password_hash.as_deref() == Some(expected)).then(|| {
+                user.password_hash = Some(new.as_str().to_owned());
+                user.token_version = user.token_version.saturating_add(1);
+                user.token_version
+            })
+        });
+        Ok(version.flatten())
+    }
+
+    async fn bump_token_version(&self, id: &UserId) -> Result<Option<u64>, StoreError> {
+        Ok(self.update(id, |user| {
+            user.token_version = user.token_version.saturating_add(1);
+            user.token_version
+        }))
+    }
+}

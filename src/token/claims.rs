@@ -1,0 +1,88 @@
+//! What tokens say.
+
+use std::sync::Arc;
+
+use crate::{
+    clock::Timestamp,
+    session::{SessionId, TokenId},
+    user::UserId,
+};
+
+/// The verified claims of an access token; cheap to clone.
+///
+/// A handler that finds them in its request's extensions knows that the token's signature, issuer, audience and times
+/// were good and that its session had not ended when the request came in.
+#[derive(Clone, Debug)]
+pub struct Claims(Arc<AccessClaims>);
+
+#[derive(Debug)]
+pub(crate) struct AccessClaims {
+    pub(super) subject: UserId,
+    pub(super) session_id: SessionId,
+    pub(super) token_version: u64,
+    pub(super) roles: Vec<Box<str>>,
+    pub(super) auth_time: Option<Timestamp>,
+    pub(super) issued_at: Timestamp,
+    pub(super) expires_at: Timestamp,
+    pub(super) token_id: Box<str>,
+}
+
+impl Claims {
+    pub(super) fn new(claims: AccessClaims) -> Self {
+        Self(Arc::new(claims))
+    }
+
+    /// Whose token it is (`sub`).
+    pub fn subject(&self) -> &UserId {
+        &self.0.subject
+    }
+
+    /// Which session it belongs to (`sid`).
+    pub fn session_id(&self) -> SessionId {
+        self.0.session_id
+    }
+
+    /// The user's token version that it was issued under (`ver`).
+    pub fn token_version(&self) -> u64 {
+        self.0.token_version
+    }
+
+    /// The roles the user had when it was issued (`roles`, RFC 9068 §2.2.3.1).
+    pub fn roles(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.roles.iter().map(AsRef::as_ref)
+    }
+
+    /// Whether the user had this role; compared exactly.
+    pub fn has_role(&self, role: &str) -> bool {
+        self.roles().any(|own| own == role)
+    }
+
+    /// When the user last gave a password (`auth_time`), in whole seconds.
+    pub fn auth_time(&self) -> Option<Timestamp> {
+        self.0.auth_time
+    }
+
+    /// When it was issued (`iat`), in whole seconds.
+    pub fn issued_at(&self) -> Timestamp {
+        self.0.issued_at
+    }
+
+    /// The first moment at which it no longer counts (`exp`).
+    pub fn expires_at(&self) -> Timestamp {
+        self.0.expires_at
+    }
+
+    /// The token's own name (`jti`).
+    pub fn token_id(&self) -> &str {
+        &self.0.token_id
+    }
+}
+
+/// The verified claims of a refresh token.
+#[derive(Clone, Debug)]
+pub(crate) struct RefreshClaims {
+    pub(crate) subject: UserId,
+    pub(crate) session_id: SessionId,
+    pub(crate) generation: u64,
+    pub(crate) token_id: TokenId,
+}

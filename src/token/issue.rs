@@ -1,0 +1,126 @@
+//! How tokens are made.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::keys::KeyRing;
+use crate::{
+    clock::Timestamp,
+    error::{Error, ErrorKind},
+    secret::Secret,
+    session::{Session, TokenId},
+    user::UserId,
+};
+
+/// Makes both kinds of token.
+#[derive(Debug)]
+pub(crate) struct Issuer {
+    pub(crate) issuer: String,
+    pub(crate) audience: String,
+    /// RFC 9068 §2.2 requires it; there is one client here, the app itself.
+    pub(crate) client_id: String,
+    pub(crate) access_lifetime: Duration,
+    pub(crate) access_keys: KeyRing,
+    pub(crate) refresh_keys: KeyRing,
+}
+
+/// A token and when it expires.
+#[derive(Clone, Debug)]
+pub(crate) struct IssuedToken {
+    pub(crate) token: Secret<String>,
+    pub(crate) expires_at: Timestamp,
+}
+
+/// What an access token is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AccessToken<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) roles: &'a [&'a str],
+}
+
+#[derive(Serialize)]
+struct AccessPayload<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    client_id: &'a str,
+    exp: i64,
+    iat: i64,
+    jti: String,
+    auth_time: i64,
+    sid: String,
+    ver: u64,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    roles: &'a [&'a str],
+}
+
+#[derive(Serialize)]
+struct RefreshPayload<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    sid: String,
+    r#gen: u64,
+    jti: String,
+    iat: i64,
+    exp: i64,
+}
+
+impl Issuer {
+    /// An access token of the session, issued at `now`; it never outlives the session's absolute expiry.
+    pub(crate) fn access(&self, token: &AccessToken<'_>, now: Timestamp) -> Result<IssuedToken, Error> {
+        let session = token.session;
+        let iat = now.as_secs();
+        // `NumericDate`s are whole seconds: a lifetime below one still buys a token that can be used once.
+        let lifetime = self.access_lifetime.as_millis().div_ceil(1000);
+        let exp =
+            iat.saturating_add(i64::try_from(lifetime).unwrap_or(i64::MAX)).min(session.absolute_expires_at.as_secs());
+        let payload = AccessPayload {
+            iss: &self.issuer,
+            sub: subject(&session.user_id)?,
+            aud: &self.audience,
+            client_id: &self.client_id,
+            exp,
+            iat,
+            jti: TokenId::random()?.encode(),
+            auth_time: session.auth_time.as_secs(),
+            sid: session.id.encode(),
+            ver: session.token_version,
+            roles: token.roles,
+        };
+        sign(&self.access_keys, &payload, exp)
+    }
+
+    /// The session's current refresh token; made again, it differs from the first in `iat` at most.
+    pub(crate) fn refresh(&self, session: &Session, now: Timestamp) -> Result<IssuedToken, Error> {
+        let iat = now.as_secs();
+        let expires = session.expires_at.min(session.absolute_expires_at);
+        // Rounded down, so that the token never outlives the record; but a lifetime below a second is not none.
+        let exp = expires.as_secs().max(iat.saturating_add(1));
+        let payload = RefreshPayload {
+            iss: &self.issuer,
+            sub: subject(&session.user_id)?,
+            sid: session.id.encode(),
+            r#gen: session.generation,
+            jti: session.token_id.encode(),
+            iat,
+            exp,
+        };
+        sign(&self.refresh_keys, &payload, exp)
+    }
+}
+
+fn subject(user: &UserId) -> Result<&str, Error> {
+    let id = user.as_str();
+    if UserId::fits(id) { Ok(id) } else { Err(internal("the user's id has no or more than 256 bytes")) }
+}
+
+fn sign(keys: &KeyRing, payload: &impl Serialize, exp: i64) -> Result<IssuedToken, Error> {
+    let payload = serde_json::to_vec(payload).map_err(internal)?;
+    let token = keys.sign(&payload).map_err(internal)?;
+    Ok(IssuedToken { token: Secret::new(token), expires_at: Timestamp::from_secs(exp) })
+}
+
+fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(ErrorKind::Internal).with_source(error)
+}

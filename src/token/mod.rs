@@ -1,0 +1,19 @@
+//! Tokens: the claims of each kind, the keys that sign them, how they are issued and how strictly they are verified.
+//!
+//! There are two kinds, and neither is ever accepted as the other: other key, other `typ`, other type here.
+//! - the **access token**, a JWT of the RFC 9068 profile (`typ: at+jwt`), presented on every request;
+//! - the **refresh token** (`typ: rt+jwt`), presented to get the next pair, and worth nothing without its session's record.
+
+mod backend;
+mod claims;
+mod issue;
+mod keys;
+mod verify;
+
+pub use self::claims::Claims;
+pub(crate) use self::{
+    claims::RefreshClaims,
+    issue::{AccessToken, Issuer},
+    keys::{KeyKind, KeyRing, secret_problem},
+    verify::{Expiry, Profile, TokenFault, Verifier},
+};

@@ -1,0 +1,284 @@
+//! How strictly tokens are read (RFC 8725): one pinned header, one signature check, one strict parse.
+//!
+//! In this order, so that nothing is decoded for a token that cannot be ours and nothing is parsed that is not signed:
+//! 1. at most 8 KiB and three segments;
+//! 2. the header segment equals, byte for byte, what one of our keys issues;
+//! 3. the signature is good, in canonical base64url;
+//! 4. the payload is one JSON object with our claims, each once and of its type;
+//! 5. issuer, audience and times.
+
+use std::{borrow::Cow, fmt, time::Duration};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, SeqAccess, Visitor},
+};
+
+use super::{
+    claims::{AccessClaims, Claims, RefreshClaims},
+    keys::KeyRing,
+};
+use crate::{clock::Timestamp, user::UserId};
+
+/// The longest token that is looked at, in bytes: what servers accept as one header line.
+const MAX_TOKEN_BYTES: usize = 8192;
+/// How far ahead the `iat` of our own tokens may lie: the skew between nodes.
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
+/// The last second of the year 9999; later ones are no dates.
+const MAX_NUMERIC_DATE: u64 = 253_402_300_799;
+
+/// Why a token was not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenFault {
+    /// It was good until its `exp`.
+    Expired,
+    /// Anything else.
+    Invalid,
+}
+
+/// Whether an expired token still tells whose it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expiry {
+    Checked,
+    /// For signing out, which an expired token may do.
+    Ignored,
+}
+
+/// What the claims are compared with.
+#[derive(Clone, Debug)]
+pub(crate) struct Profile {
+    pub(crate) issuer: String,
+    pub(crate) audience: String,
+    /// How far past its `exp` a token still counts.
+    pub(crate) leeway: Duration,
+    /// The longest `exp - iat` of an access token that was ever issued.
+    pub(crate) max_access_lifetime: Duration,
+    /// Tokens issued before this moment are refused.
+    pub(crate) not_before: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Verifier {
+    pub(crate) profile: Profile,
+}
+
+#[derive(Deserialize)]
+struct AccessPayload<'a> {
+    #[serde(borrow)]
+    iss: Cow<'a, str>,
+    #[serde(borrow)]
+    sub: Cow<'a, str>,
+    aud: Audience,
+    exp: NumericDate,
+    iat: NumericDate,
+    #[serde(default, deserialize_with = "present")]
+    nbf: Option<NumericDate>,
+    #[serde(borrow)]
+    jti: Cow<'a, str>,
+    #[serde(borrow)]
+    sid: Cow<'a, str>,
+    ver: u64,
+    #[serde(default, deserialize_with = "present")]
+    auth_time: Option<NumericDate>,
+    #[serde(default)]
+    roles: Vec<Box<str>>,
+}
+
+#[derive(Deserialize)]
+struct RefreshPayload<'a> {
+    #[serde(borrow)]
+    iss: Cow<'a, str>,
+    #[serde(borrow)]
+    sub: Cow<'a, str>,
+    #[serde(borrow)]
+    sid: Cow<'a, str>,
+    r#gen: u64,
+    #[serde(borrow)]
+    jti: Cow<'a, str>,
+    exp: NumericDate,
+    iat: NumericDate,
+    #[serde(default, deserialize_with = "present")]
+    nbf: Option<NumericDate>,
+}
+
+impl Verifier {
+    /// Verifies an access token.
+    pub(crate) fn access(
+        &self,
+        keys: &KeyRing,
+        token: &str,
+        now: Timestamp,
+        expiry: Expiry,
+    ) -> Result<Claims, TokenFault> {
+        let payload = signed_payload(keys, token)?;
+        let claims: AccessPayload<'_> = object(&payload)?;
+        let audience_matches = claims.aud.contains(&self.profile.audience);
+        let lifetime = claims.exp.at().since(claims.iat.at());
+        if claims.iss != self.profile.issuer
+            || !audience_matches
+            || !UserId::fits(&claims.sub)
+            || claims.jti.is_empty()
+            || lifetime > self.profile.max_access_lifetime
+        {
+            return Err(TokenFault::Invalid);
+        }
+        let session_id = claims.sid.parse().map_err(|_| TokenFault::Invalid)?;
+        self.times(claims.iat, claims.nbf, claims.exp, now, expiry)?;
+        Ok(Claims::new(AccessClaims {
+            subject: UserId::from(&*claims.sub),
+            session_id,
+            token_version: claims.ver,
+            roles: claims.roles,
+            auth_time: claims.auth_time.map(NumericDate::at),
+            issued_at: claims.iat.at(),
+            expires_at: claims.exp.at(),
+            token_id: claims.jti.into(),
+        }))
+    }
+
+    /// Verifies a refresh token.
+    pub(crate) fn refresh(
+        &self,
+        keys: &KeyRing,
+        token: &str,
+        now: Timestamp,
+        expiry: Expiry,
+    ) -> Result<RefreshClaims, TokenFault> {
+        let payload = signed_payload(keys, token)?;
+        let claims: RefreshPayload<'_> = object(&payload)?;
+        if claims.iss != self.profile.issuer || !UserId::fits(&claims.sub) {
+            return Err(TokenFault::Invalid);
+        }
+        let session_id = claims.sid.parse().map_err(|_| TokenFault::Invalid)?;
+        let token_id = claims.jti.parse().map_err(|_| TokenFault::Invalid)?;
+        self.times(claims.iat, claims.nbf, claims.exp, now, expiry)?;
+        Ok(RefreshClaims { subject: UserId::from(&*claims.sub), session_id, generation: claims.r#gen, token_id })
+    }
+
+    /// The expiry comes last: "expired" is said of a token that has nothing else wrong with it.
+    fn times(
+        &self,
+        iat: NumericDate,
+        nbf: Option<NumericDate>,
+        exp: NumericDate,
+        now: Timestamp,
+        expiry: Expiry,
+    ) -> Result<(), TokenFault> {
+        let profile = &self.profile;
+        let too_early = nbf.is_some_and(|nbf| nbf.at() > now.plus(profile.leeway));
+        if iat.at() > now.plus(MAX_CLOCK_SKEW) || too_early || profile.not_before.is_some_and(|limit| iat.at() < limit)
+        {
+            return Err(TokenFault::Invalid);
+        }
+        if expiry == Expiry::Checked && now >= exp.at().plus(profile.leeway) {
+            return Err(TokenFault::Expired);
+        }
+        Ok(())
+    }
+}
+
+/// The payload of a token that one of the keys signed.
+fn signed_payload(keys: &KeyRing, token: &str) -> Result<Vec<u8>, TokenFault> {
+    let bytes = token.as_bytes();
+    if bytes.len() > MAX_TOKEN_BYTES {
+        return Err(TokenFault::Invalid);
+    }
+    let first = memchr::memchr(b'.', bytes).ok_or(TokenFault::Invalid)?;
+    let last = memchr::memrchr(b'.', bytes).filter(|last| *last > first).ok_or(TokenFault::Invalid)?;
+    let (Some(header), Some(payload), Some(signature), Some(message)) =
+        (bytes.get(..first), bytes.get(first + 1..last), bytes.get(last + 1..), bytes.get(..last))
+    else {
+        return Err(TokenFault::Invalid);
+    };
+    let key = keys.key_of(header).ok_or(TokenFault::Invalid)?;
+    // The engine takes canonical base64url without padding only; a dot inside the payload is not of its alphabet.
+    let mut buffer = [0; MAX_SIGNATURE_BYTES];
+    let length = URL_SAFE_NO_PAD.decode_slice(signature, &mut buffer).map_err(|_| TokenFault::Invalid)?;
+    let signature = buffer.get(..length).ok_or(TokenFault::Invalid)?;
+    if !key.key.verify(message, signature) {
+        return Err(TokenFault::Invalid);
+    }
+    URL_SAFE_NO_PAD.decode(payload).map_err(|_| TokenFault::Invalid)
+}
+
+/// HS512's is 64 bytes; a little more, because the decoder wants room for its estimate.
+const MAX_SIGNATURE_BYTES: usize = 96;
+
+/// Parses one JSON object; serde would take an array for a struct as well.
+fn object<'de, T: Deserialize<'de>>(payload: &'de [u8]) -> Result<T, TokenFault> {
+    let text = std::str::from_utf8(payload).map_err(|_| TokenFault::Invalid)?;
+    if !text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{') {
+        return Err(TokenFault::Invalid);
+    }
+    serde_json::from_str(text).map_err(|_| TokenFault::Invalid)
+}
+
+/// A claim that may be absent, but not `null`.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// Seconds since 1970, whole, not negative, before the year 10000 (RFC 7519 §2 would allow fractions; we issue none).
+#[derive(Clone, Copy)]
+struct NumericDate(i64);
+
+impl NumericDate {
+    fn at(self) -> Timestamp {
+        Timestamp::from_secs(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for NumericDate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let secs = u64::deserialize(deserializer)?;
+        match i64::try_from(secs) {
+            Ok(date) if secs <= MAX_NUMERIC_DATE => Ok(Self(date)),
+            _ => Err(de::Error::custom("not a date")),
+        }
+    }
+}
+
+/// One audience or several (RFC 7519 §4.1.3).
+enum Audience {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Audience {
+    fn contains(&self, own: &str) -> bool {
+        match self {
+            Self::One(audience) => audience == own,
+            Self::Several(audiences) => audiences.iter().any(|audience| audience == own),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Audience {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrSeveral;
+        impl<'de> Visitor<'de> for OneOrSeveral {
+            type Value = Audience;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or an array of strings")
+            }
+
+            fn visit_str<E: de::Error>(self, audience: &str) -> Result<Audience, E> {
+                Ok(Audience::One(audience.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Audience, A::Error> {
+                let mut audiences = Vec::new();
+                while let Some(audience) = seq.next_element()? {
+                    audiences.push(audience);
+                }
+                Ok(Audience::Several(audiences))
+            }
+        }
+        deserializer.deserialize_any(OneOrSeveral)
+    }
+}
+
+#[cfg(test)]
+mod tests;

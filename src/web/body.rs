@@ -1,0 +1,257 @@
+//! Request bodies: JSON or a form, bounded, each name once.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::{HeaderMap, header::CONTENT_TYPE};
+use http_body::Body;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeOwned, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Value};
+use tower::BoxError;
+
+use crate::error::{Error, ErrorKind};
+
+/// The largest body that an endpoint reads, in bytes.
+pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;
+
+/// The members of a body.
+#[derive(Default)]
+pub(crate) struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// Reads a body by its content type. None at all is an object without members.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BodyTooLarge`], [`ErrorKind::UnsupportedMediaType`] or [`ErrorKind::InvalidBody`].
+    pub(crate) async fn read<B>(headers: &HeaderMap, body: B) -> Result<Self, Error>
+    where
+        B: Body,
+        B::Error: Into<BoxError>,
+    {
+        let bytes = read_bounded(body).await?;
+        if bytes.is_empty() {
+            return Ok(Self::default());
+        }
+        match media_type(headers).as_deref() {
+            Some("application/json") => Self::from_json(&bytes),
+            Some("application/x-www-form-urlencoded") => Self::from_form(&bytes),
+            _ => Err(Error::new(ErrorKind::UnsupportedMediaType)
+                .with_detail("Send application/json or application/x-www-form-urlencoded.")),
+        }
+    }
+
+    fn from_json(bytes: &[u8]) -> Result<Self, Error> {
+        let text = std::str::from_utf8(bytes).map_err(|_| invalid("The body is not UTF-8."))?;
+        // The parser's own words would repeat what the client sent.
+        match serde_json::from_str::<StrictValue>(text) {
+            Ok(StrictValue(Value::Object(members))) => Ok(Self(members)),
+            Ok(_) => Err(invalid("The body is not a JSON object.")),
+            Err(error) if error.is_data() => Err(invalid("The body names a member twice.")),
+            Err(_) => Err(invalid("The body is not JSON.")),
+        }
+    }
+
+    fn from_form(bytes: &[u8]) -> Result<Self, Error> {
+        // Parsing replaces broken UTF-8, and two different passwords would become one.
+        if percent_encoding::percent_decode(bytes).decode_utf8().is_err() {
+            return Err(invalid("The form is not UTF-8."));
+        }
+        let mut members = Map::new();
+        for (name, value) in form_urlencoded::parse(bytes) {
+            if members.insert(name.into_owned(), Value::String(value.into_owned())).is_some() {
+                return Err(invalid("The form names a field twice."));
+            }
+        }
+        Ok(Self(members))
+    }
+
+    /// Takes a text member; absent and `null` are the same.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidBody`] where it is not a text.
+    pub(crate) fn take(&mut self, name: &'static str) -> Result<Option<String>, Error> {
+        match self.0.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(invalid(format!("The member `{name}` is not a string."))),
+        }
+    }
+
+    /// Reads the members that are left as the app's own type.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidBody`] where they do not fit it.
+    pub(crate) fn rest<T: DeserializeOwned>(self) -> Result<T, Error> {
+        serde_json::from_value(Value::Object(self.0)).map_err(|error| {
+            tracing::debug!(target: "portcullis", %error, "a registration does not fit the app's own fields");
+            invalid("A member is missing or has another type than is expected.")
+        })
+    }
+}
+
+fn invalid(detail: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::InvalidBody).with_detail(detail)
+}
+
+/// The media type in lower case, without parameters.
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+async fn read_bounded<B>(body: B) -> Result<Bytes, Error>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    let too_large = || Error::new(ErrorKind::BodyTooLarge).with_detail("The body has more than 16 KiB.");
+    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return Err(too_large());
+    }
+    let limited = std::pin::pin!(Limited::new(body, MAX_BODY_BYTES));
+    match limited.collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(error) => Err(invalid("The body did not arrive.").with_source(error)),
+    }
+}
+
+/// A JSON value in which no object names a member twice.
+struct StrictValue(Value);
+
+impl<'de> Deserialize<'de> for StrictValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrictVisitor).map(Self)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(StrictValue(value)) = seq.next_element()? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut members = Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let StrictValue(value) = map.next_value()?;
+            if members.insert(name, value).is_some() {
+                return Err(de::Error::custom("a member is named twice"));
+            }
+        }
+        Ok(Value::Object(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+
+    use super::*;
+
+    async fn read(content_type: Option<&str>, body: &'static [u8]) -> Result<Fields, ErrorKind> {
+        let mut headers = HeaderMap::new();
+        if let Some(content_type) = content_type {
+            headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
+        }
+        Fields::read(&headers, Full::new(Bytes::from_static(body))).await.map_err(|error| error.kind())
+    }
+
+    #[tokio::test]
+    async fn json_and_forms_are_read_alike() {
+        for (content_type, body) in [
+            ("application/json; charset=utf-8", br#"{"email":"a b@c","n":null}"#.as_slice()),
+            ("Application/X-WWW-Form-Urlencoded", b"email=a+b%40c"),
+        ] {
+            let mut fields = read(Some(content_type), body).await.unwrap_or_default();
+            assert_eq!(fields.take("email").unwrap().as_deref(), Some("a b@c"));
+            assert_eq!(fields.take("n").unwrap(), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_one_object_with_each_name_once_is_refused() {
+        for body in [
+            b"{".as_slice(),
+            b"[]",
+            b"\"text\"",
+            br#"{"a":1,"a":2}"#,
+            br#"{"a":{"b":1,"b":2}}"#,
+            br#"{"a":"b"} x"#,
+            b"{\"a\":\"\xff\"}",
+            b"\xef\xbb\xbf{}",
+            br#"{"a":"\ud800"}"#,
+        ] {
+            let refused = read(Some("application/json"), body).await.err();
+            assert_eq!(refused, Some(ErrorKind::InvalidBody), "{}", String::from_utf8_lossy(body));
+        }
+        for body in [b"a=1&a=2".as_slice(), b"a=%ff"] {
+            let refused = read(Some("application/x-www-form-urlencoded"), body).await.err();
+            assert_eq!(refused, Some(ErrorKind::InvalidBody));
+        }
+    }
+
+    #[tokio::test]
+    async fn other_types_and_large_bodies_are_refused_and_no_body_is_no_members() {
+        assert_eq!(read(Some("text/plain"), b"{}").await.err(), Some(ErrorKind::UnsupportedMediaType));
+        assert_eq!(read(None, b"{}").await.err(), Some(ErrorKind::UnsupportedMediaType));
+        assert!(read(None, b"").await.is_ok());
+        let large: &'static [u8] = vec![b' '; MAX_BODY_BYTES + 1].leak();
+        assert_eq!(read(Some("application/json"), large).await.err(), Some(ErrorKind::BodyTooLarge));
+    }
+
+    #[tokio::test]
+    async fn deep_nesting_is_an_error_and_not_a_crash() {
+        let deep: &'static [u8] = "[".repeat(16_000).leak().as_bytes();
+        assert_eq!(read(Some("application/json"), deep).await.err(), Some(ErrorKind::InvalidBody));
+    }
+
+    #[test]
+    fn a_member_of_another_type_is_refused() {
+        let mut fields = Fields::from_json(br#"{"password":123}"#).unwrap_or_default();
+        assert_eq!(fields.take("password").unwrap_err().kind(), ErrorKind::InvalidBody);
+    }
+}

@@ -1,0 +1,251 @@
+//! The two cookies: their names, attributes, and the `Set-Cookie` lines that set and delete them (RFC 6265bis).
+
+use cookie::{Cookie, time::Duration as CookieDuration};
+use http::HeaderValue;
+
+use crate::error::{Error, ErrorKind};
+
+/// The longest name and value together that browsers keep (RFC 6265bis §5.6), in bytes.
+const MAX_COOKIE_BYTES: usize = 4096;
+
+/// Which cross-site requests carry the cookies (RFC 6265bis §5.4.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum SameSite {
+    /// None at all: the default.
+    #[default]
+    Strict,
+    /// Only top-level navigations, so that a link from a mail finds the user signed in.
+    Lax,
+    /// All of them: for an app embedded on other sites. Needs `Secure` cookies.
+    None,
+}
+
+/// How the cookies are set up; the names get the prefix that their attributes allow.
+#[derive(Clone, Debug)]
+pub(crate) struct CookieSettings {
+    pub(crate) access_name: String,
+    pub(crate) refresh_name: String,
+    pub(crate) same_site: SameSite,
+    pub(crate) domain: Option<String>,
+    pub(crate) refresh_path: String,
+    pub(crate) insecure: bool,
+}
+
+impl Default for CookieSettings {
+    fn default() -> Self {
+        Self {
+            access_name: "access_token".to_owned(),
+            refresh_name: "refresh_token".to_owned(),
+            same_site: SameSite::Strict,
+            domain: None,
+            refresh_path: "/".to_owned(),
+            insecure: false,
+        }
+    }
+}
+
+/// The cookies of a service, ready to be written.
+#[derive(Clone, Debug)]
+pub(crate) struct Cookies {
+    pub(crate) access: CookieTemplate,
+    pub(crate) refresh: CookieTemplate,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct CookieTemplate {
+    name: String,
+    path: String,
+    same_site: SameSite,
+    domain: Option<String>,
+    secure: bool,
+}
+
+impl CookieSettings {
+    /// Checks the settings together.
+    ///
+    /// # Errors
+    /// Sentences that say what cannot be and how to mend it.
+    pub(crate) fn build(&self) -> Result<Cookies, Vec<String>> {
+        let mut problems = Vec::new();
+        if self.insecure && self.same_site == SameSite::None {
+            problems.push(
+                "SameSite::None needs Secure cookies, and insecure_cookies() is set: drop one of them".to_owned(),
+            );
+        }
+        if let Some(domain) = &self.domain
+            && !is_domain(domain)
+        {
+            problems.push(format!("the cookie domain {domain:?} is not a host name: use one such as \"example.com\""));
+        }
+        if !is_path(&self.refresh_path) {
+            problems.push(format!(
+                "the refresh cookie's path {:?} must begin with '/' and have no ';', ',' or white space",
+                self.refresh_path
+            ));
+        }
+        let access = self.template(&self.access_name, "/", &mut problems);
+        let refresh = self.template(&self.refresh_name, &self.refresh_path, &mut problems);
+        if access.name == refresh.name {
+            problems.push(format!("both cookies are named {:?}: give them different names", access.name));
+        }
+        if problems.is_empty() { Ok(Cookies { access, refresh }) } else { Err(problems) }
+    }
+
+    fn template(&self, name: &str, path: &str, problems: &mut Vec<String>) -> CookieTemplate {
+        if name.is_empty() || !name.bytes().all(is_name_byte) {
+            problems.push(format!("the cookie name {name:?} is not a token of RFC 9110 §5.6.2"));
+        }
+        let host_allowed = !self.insecure && self.domain.is_none() && path == "/";
+        if name.starts_with("__Host-") && !host_allowed {
+            problems.push(format!(
+                "the cookie {name:?} cannot have a Domain, a path other than '/' or lack Secure: browsers would drop it; \
+                 remove the __Host- prefix or that setting"
+            ));
+        }
+        if name.starts_with("__Secure-") && self.insecure {
+            problems
+                .push(format!("the cookie {name:?} lacks Secure: browsers would drop it; remove the __Secure- prefix"));
+        }
+        let prefix = match (name.starts_with("__"), self.insecure, host_allowed) {
+            (true, ..) | (false, true, _) => "",
+            (false, false, true) => "__Host-",
+            (false, false, false) => "__Secure-",
+        };
+        CookieTemplate {
+            name: format!("{prefix}{name}"),
+            path: path.to_owned(),
+            same_site: self.same_site,
+            domain: self.domain.clone(),
+            secure: !self.insecure,
+        }
+    }
+}
+
+impl CookieTemplate {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The `Set-Cookie` value that sets it for this many seconds.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] where the value is no cookie value or is too long for browsers to keep.
+    pub(crate) fn set(&self, value: &str, max_age_secs: i64) -> Result<HeaderValue, Error> {
+        // The `cookie` crate writes any value as it is; `;` or a line break would add attributes or headers.
+        if !value.bytes().all(is_value_byte) || self.name.len() + value.len() > MAX_COOKIE_BYTES {
+            return Err(Error::new(ErrorKind::Internal)
+                .with_source("the token does not fit into a cookie: use fewer roles, or delivery in the body"));
+        }
+        self.header(value, max_age_secs)
+    }
+
+    /// The `Set-Cookie` value that deletes it: the same attributes and no time to live.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] where the settings were not checked.
+    pub(crate) fn delete(&self) -> Result<HeaderValue, Error> {
+        self.header("", 0)
+    }
+
+    fn header(&self, value: &str, max_age_secs: i64) -> Result<HeaderValue, Error> {
+        let mut cookie = Cookie::build((self.name.as_str(), value))
+            .http_only(true)
+            .secure(self.secure)
+            .same_site(match self.same_site {
+                SameSite::Strict => cookie::SameSite::Strict,
+                SameSite::Lax => cookie::SameSite::Lax,
+                SameSite::None => cookie::SameSite::None,
+            })
+            .path(self.path.as_str())
+            .max_age(CookieDuration::seconds(max_age_secs));
+        if let Some(domain) = &self.domain {
+            cookie = cookie.domain(domain.as_str());
+        }
+        let mut line = HeaderValue::try_from(cookie.build().to_string())
+            .map_err(|error| Error::new(ErrorKind::Internal).with_source(error))?;
+        line.set_sensitive(true);
+        Ok(line)
+    }
+}
+
+/// `cookie-octet` of RFC 6265bis §4.1.1.
+fn is_value_byte(byte: u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e)
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+fn is_path(path: &str) -> bool {
+    path.starts_with('/') && path.bytes().all(|byte| is_value_byte(byte) && byte != b',')
+}
+
+fn is_domain(domain: &str) -> bool {
+    !domain.is_empty()
+        && domain
+            .split('.')
+            .all(|label| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_cookies_are_host_cookies() {
+        let cookies = CookieSettings::default().build().unwrap();
+        assert_eq!(
+            cookies.access.set("a.b.c", 900).unwrap(),
+            "__Host-access_token=a.b.c; HttpOnly; SameSite=Strict; Secure; Path=/; Max-Age=900"
+        );
+        assert_eq!(
+            cookies.refresh.delete().unwrap(),
+            "__Host-refresh_token=; HttpOnly; SameSite=Strict; Secure; Path=/; Max-Age=0"
+        );
+    }
+
+    #[test]
+    fn a_narrow_path_or_a_domain_costs_the_host_prefix() {
+        let narrow = CookieSettings { refresh_path: "/auth".into(), ..CookieSettings::default() }.build().unwrap();
+        assert_eq!(narrow.access.name(), "__Host-access_token");
+        assert_eq!(narrow.refresh.name(), "__Secure-refresh_token");
+        let domain =
+            CookieSettings { domain: Some("example.com".into()), ..CookieSettings::default() }.build().unwrap();
+        assert_eq!(domain.access.name(), "__Secure-access_token");
+        let insecure = CookieSettings { insecure: true, ..CookieSettings::default() }.build().unwrap();
+        assert_eq!(insecure.access.name(), "access_token");
+        assert!(!insecure.access.set("x", 1).unwrap().to_str().unwrap().contains("Secure"));
+    }
+
+    #[test]
+    fn cookies_that_browsers_would_drop_are_refused_with_the_reason() {
+        let base = CookieSettings { refresh_name: "__Host-r".into(), ..CookieSettings::default() };
+        for (settings, reason) in [
+            (CookieSettings { refresh_path: "/auth".into(), ..base.clone() }, "__Host-"),
+            (CookieSettings { domain: Some("example.com".into()), ..base.clone() }, "__Host-"),
+            (CookieSettings { insecure: true, ..base.clone() }, "__Host-"),
+            (CookieSettings { refresh_name: "a b".into(), ..base.clone() }, "token of RFC 9110"),
+            (CookieSettings { refresh_name: "access_token".into(), ..base.clone() }, "different names"),
+            (CookieSettings { refresh_path: "/a; Domain=evil".into(), ..base.clone() }, "must begin with '/'"),
+            (CookieSettings { domain: Some("a;b".into()), ..base.clone() }, "host name"),
+            (
+                CookieSettings { insecure: true, same_site: SameSite::None, ..CookieSettings::default() },
+                "SameSite::None",
+            ),
+        ] {
+            let problems = settings.build().unwrap_err();
+            assert!(problems.iter().any(|problem| problem.contains(reason)), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_but_a_cookie_value_gets_into_a_cookie() {
+        let cookies = CookieSettings::default().build().unwrap();
+        for bad in ["a;b", "a\r\nb", "a b", "a\"b", "a,b", "ä"] {
+            assert!(cookies.access.set(bad, 1).is_err(), "{bad:?}");
+        }
+        assert!(cookies.access.set(&"a".repeat(4096), 1).is_err());
+    }
+}

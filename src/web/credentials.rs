@@ -1,0 +1,186 @@
+//! Where tokens are found in a request: `Authorization: Bearer`, then the cookie; never the query string.
+
+use http::{HeaderMap, header};
+
+use crate::error::{Error, ErrorKind};
+
+/// Where an access token was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Bearer,
+    Cookie,
+}
+
+/// An access token as the request has it, not yet verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found<'a> {
+    pub(crate) token: &'a str,
+    pub(crate) source: Source,
+}
+
+/// Finds the access token; a bad Bearer token is found too, and never hidden by a good cookie.
+///
+/// # Errors
+/// [`ErrorKind::InvalidRequest`] for two `Authorization` headers, [`ErrorKind::TokenInvalid`] for a Bearer header
+/// without one token in it and for a cookie that is sent twice.
+pub(crate) fn access_token<'a>(headers: &'a HeaderMap, cookie: &str) -> Result<Option<Found<'a>>, Error> {
+    if let Some(token) = bearer(headers)? {
+        return Ok(Some(Found { token, source: Source::Bearer }));
+    }
+    match cookie_value(headers, cookie) {
+        CookieValue::Absent => Ok(None),
+        CookieValue::Once(token) => Ok(Some(Found { token, source: Source::Cookie })),
+        CookieValue::Ambiguous => {
+            Err(Error::new(ErrorKind::TokenInvalid).with_detail("The access token's cookie was sent twice."))
+        }
+    }
+}
+
+/// The token of `Authorization: Bearer` (RFC 6750 §2.1); the scheme in any case (RFC 9110 §11.1), another scheme is none.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Error> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(Error::new(ErrorKind::InvalidRequest).with_detail("There are two Authorization headers."));
+    }
+    let malformed = || Error::new(ErrorKind::TokenInvalid);
+    let bytes = value.as_bytes();
+    let Some((scheme, rest)) = bytes.split_at_checked(6) else {
+        return Ok(None);
+    };
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
+        return Ok(None);
+    }
+    let Some(b' ') = rest.first() else {
+        // "Bearer" alone, or a longer scheme such as "BearerX".
+        return if rest.is_empty() { Err(malformed()) } else { Ok(None) };
+    };
+    let token = std::str::from_utf8(rest).map_err(|_| malformed())?.trim_matches(' ');
+    if token.is_empty() || !token.bytes().all(is_token_byte) {
+        return Err(malformed());
+    }
+    Ok(Some(token))
+}
+
+/// Whether there is a Bearer header, good or bad.
+///
+/// # Errors
+/// [`ErrorKind::InvalidRequest`] for two `Authorization` headers.
+pub(crate) fn has_bearer(headers: &HeaderMap) -> Result<bool, Error> {
+    match bearer(headers) {
+        Ok(token) => Ok(token.is_some()),
+        Err(error) if error.kind() == ErrorKind::InvalidRequest => Err(error),
+        Err(_) => Ok(true),
+    }
+}
+
+/// What a Bearer token is made of (RFC 6750 §2.1, `b64token`).
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
+}
+
+/// A cookie in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CookieValue<'a> {
+    Absent,
+    Once(&'a str),
+    /// Sent twice: one of them was planted, and nobody can tell which (RFC 6265bis §8.6).
+    Ambiguous,
+}
+
+/// Finds a cookie by its exact name, over all `Cookie` headers (HTTP/2 may split them).
+pub(crate) fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> CookieValue<'a> {
+    let mut found = CookieValue::Absent;
+    for value in headers.get_all(header::COOKIE) {
+        for pair in value.as_bytes().split(|byte| *byte == b';') {
+            let Some(value) =
+                pair.trim_ascii_start().strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"="))
+            else {
+                continue;
+            };
+            found = match (found, std::str::from_utf8(value.trim_ascii_end())) {
+                (CookieValue::Absent, Ok(value)) => CookieValue::Once(value),
+                _ => return CookieValue::Ambiguous,
+            };
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &[u8])]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, http::HeaderValue::from_bytes(value).unwrap());
+        }
+        headers
+    }
+
+    fn found(pairs: &[(&'static str, &[u8])]) -> Result<Option<(String, Source)>, ErrorKind> {
+        access_token(&headers(pairs), "access_token")
+            .map(|found| found.map(|found| (found.token.to_owned(), found.source)))
+            .map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn the_bearer_scheme_is_read_in_any_case_with_any_number_of_spaces() {
+        for value in [&b"Bearer abc.def"[..], b"bearer abc.def", b"BEARER    abc.def", b"Bearer abc.def  "] {
+            assert_eq!(found(&[("authorization", value)]), Ok(Some(("abc.def".into(), Source::Bearer))));
+        }
+    }
+
+    #[test]
+    fn a_bearer_header_without_one_token_is_invalid_and_hides_the_cookie() {
+        for value in
+            [&b"Bearer"[..], b"Bearer ", b"Bearer a b", b"Bearer \xff", b"Bearer a,b", b"Bearer \"a\"", b"Bearer\ta"]
+        {
+            let result = found(&[("authorization", value), ("cookie", b"access_token=good")]);
+            let expected = if value == b"Bearer\ta" {
+                Ok(Some(("good".into(), Source::Cookie)))
+            } else {
+                Err(ErrorKind::TokenInvalid)
+            };
+            assert_eq!(result, expected, "{}", String::from_utf8_lossy(value));
+        }
+    }
+
+    #[test]
+    fn another_scheme_does_not_hide_the_cookie() {
+        for value in [&b"Basic YTpi"[..], b"", b"Bearers abc", b"DPoP abc"] {
+            let result = found(&[("authorization", value), ("cookie", b"a=b; access_token=good")]);
+            assert_eq!(result, Ok(Some(("good".into(), Source::Cookie))));
+        }
+    }
+
+    #[test]
+    fn two_authorization_headers_contradict_each_other() {
+        let two = [("authorization", &b"Bearer a"[..]), ("authorization", &b"Bearer a"[..])];
+        assert_eq!(found(&two), Err(ErrorKind::InvalidRequest));
+    }
+
+    #[test]
+    fn a_cookie_is_found_by_its_exact_name_and_only_once() {
+        let value = |cookie: &'static [u8]| match cookie_value(&headers(&[("cookie", cookie)]), "access_token") {
+            CookieValue::Once(value) => Some(value.to_owned()),
+            other => {
+                assert_eq!(other, CookieValue::Absent);
+                None
+            }
+        };
+        assert_eq!(value(b"access_token=x"), Some("x".into()));
+        assert_eq!(value(b"my_access_token=x"), None);
+        assert_eq!(value(b"access_tokens=x"), None);
+        assert_eq!(value(b"Access_Token=x"), None);
+        for twice in [
+            headers(&[("cookie", b"access_token=x; access_token=x")]),
+            headers(&[("cookie", b"access_token=x"), ("cookie", b"access_token=y")]),
+        ] {
+            assert_eq!(cookie_value(&twice, "access_token"), CookieValue::Ambiguous);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! How tokens reach a client.
+
+use super::credentials::Source;
+
+/// How a client receives its tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Delivery {
+    /// Both in cookies: for browsers, where no script ever sees a token. The default.
+    Cookie,
+    /// The access token in the body, the refresh token in a cookie: for single-page apps that send Bearer.
+    Split,
+    /// Both in the body: for native apps and command lines.
+    Body,
+    /// Both in cookies and in the body: only for front ends that expect it, because every script can read them.
+    Both,
+}
+
+impl Delivery {
+    /// Reads `cookie`, `split`, `body` or `both`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "cookie" => Some(Self::Cookie),
+            "split" => Some(Self::Split),
+            "body" => Some(Self::Body),
+            "both" => Some(Self::Both),
+            _ => None,
+        }
+    }
+
+    /// Which of the two tokens go where.
+    const fn places(self) -> Places {
+        match self {
+            Self::Cookie => {
+                Places { access_cookie: true, access_body: false, refresh_cookie: true, refresh_body: false }
+            }
+            Self::Split => {
+                Places { access_cookie: false, access_body: true, refresh_cookie: true, refresh_body: false }
+            }
+            Self::Body => Places { access_cookie: false, access_body: true, refresh_cookie: false, refresh_body: true },
+            Self::Both => Places { access_cookie: true, access_body: true, refresh_cookie: true, refresh_body: true },
+        }
+    }
+}
+
+/// Where each token of an answer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent places, each used by name")]
+pub(crate) struct Places {
+    pub(crate) access_cookie: bool,
+    pub(crate) access_body: bool,
+    pub(crate) refresh_cookie: bool,
+    pub(crate) refresh_body: bool,
+}
+
+/// The deliveries that are allowed, the default first; never empty.
+#[derive(Clone, Debug)]
+pub(crate) struct Deliveries {
+    default: Delivery,
+    others: Vec<Delivery>,
+}
+
+impl Deliveries {
+    /// `None` where the list is empty.
+    pub(crate) fn new(list: &[Delivery]) -> Option<Self> {
+        let (default, others) = list.split_first()?;
+        Some(Self { default: *default, others: others.to_vec() })
+    }
+
+    pub(crate) fn allows(&self, delivery: Delivery) -> bool {
+        self.default == delivery || self.others.contains(&delivery)
+    }
+
+    /// For a login or registration: what was asked for, if it is allowed; `None` where it is not.
+    pub(crate) fn asked(&self, asked: Option<&str>) -> Option<Places> {
+        match asked {
+            None => Some(self.default.places()),
+            Some(text) => Delivery::parse(text).filter(|delivery| self.allows(*delivery)).map(Delivery::places),
+        }
+    }
+
+    /// For a refresh token that came in a cookie: it goes back there, and nowhere else. The access token is in the body
+    /// only where some clients live on that.
+    pub(crate) fn to_cookie(&self) -> Places {
+        let access_body = self.allows(Delivery::Split) || self.allows(Delivery::Both);
+        let access_cookie = self.allows(Delivery::Cookie) || self.allows(Delivery::Both) || !access_body;
+        Places { access_cookie, access_body, refresh_cookie: true, refresh_body: false }
+    }
+
+    /// For a refresh token that came in the body.
+    pub(crate) fn to_body(&self) -> Places {
+        if self.allows(Delivery::Both) { Delivery::Both.places() } else { Delivery::Body.places() }
+    }
+
+    /// For a password change, which came with an access token: as the session's refresh token is held.
+    pub(crate) fn by_access(&self, source: Source, has_refresh_cookie: bool) -> Places {
+        match source {
+            Source::Cookie => self.to_cookie(),
+            Source::Bearer if has_refresh_cookie => self.to_cookie(),
+            Source::Bearer if self.allows(Delivery::Body) || self.allows(Delivery::Both) => self.to_body(),
+            Source::Bearer => self.default.places(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deliveries(list: &[Delivery]) -> Deliveries {
+        Deliveries::new(list).unwrap()
+    }
+
+    #[test]
+    fn a_token_that_came_in_a_cookie_never_leaves_in_a_body() {
+        use Delivery::{Body, Both, Cookie, Split};
+        for list in [&[Cookie][..], &[Split], &[Body], &[Both], &[Cookie, Body], &[Body, Split]] {
+            let places = deliveries(list).to_cookie();
+            assert!(places.refresh_cookie && !places.refresh_body, "{list:?}");
+            let access_in_body = matches!(list, [Split | Both, ..] | [Body, Split]);
+            assert_eq!(places.access_body, access_in_body, "{list:?}");
+        }
+    }
+
+    #[test]
+    fn a_login_may_ask_for_what_is_allowed_only() {
+        let list = deliveries(&[Delivery::Cookie, Delivery::Body]);
+        assert_eq!(list.asked(None), Some(Delivery::Cookie.places()));
+        assert_eq!(list.asked(Some("body")), Some(Delivery::Body.places()));
+        assert_eq!(list.asked(Some("split")), None);
+        assert_eq!(list.asked(Some("carrier pigeon")), None);
+    }
+}

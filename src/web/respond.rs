@@ -1,0 +1,215 @@
+//! Answers: the only place that maps an [`ErrorKind`] to a status, and problems to JSON (RFC 9457).
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use http_body_util::Full;
+use serde::Serialize;
+
+use crate::error::{Error, ErrorKind, FieldError};
+
+/// The status of each kind of error.
+pub(crate) const fn status(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::InvalidBody | ErrorKind::ValidationFailed | ErrorKind::InvalidRequest => StatusCode::BAD_REQUEST,
+        ErrorKind::InvalidCredentials
+        | ErrorKind::TokenMissing
+        | ErrorKind::TokenExpired
+        | ErrorKind::TokenInvalid
+        | ErrorKind::TokenRevoked
+        | ErrorKind::RefreshMissing
+        | ErrorKind::RefreshInvalid
+        | ErrorKind::RefreshExpired
+        | ErrorKind::RefreshReused => StatusCode::UNAUTHORIZED,
+        ErrorKind::InsufficientRole | ErrorKind::WrongPassword | ErrorKind::CrossSite => StatusCode::FORBIDDEN,
+        ErrorKind::NotFound | ErrorKind::SessionNotFound => StatusCode::NOT_FOUND,
+        ErrorKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        ErrorKind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ErrorKind::TooManySessions | ErrorKind::EmailTaken | ErrorKind::UsernameTaken => StatusCode::CONFLICT,
+        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorKind::StoreUnavailable | ErrorKind::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<ProblemField<'a>>,
+}
+
+#[derive(Serialize)]
+struct ProblemField<'a> {
+    field: &'a str,
+    code: &'a str,
+    message: &'a str,
+}
+
+impl<'a> From<&'a FieldError> for ProblemField<'a> {
+    fn from(error: &'a FieldError) -> Self {
+        Self { field: &error.field, code: &error.code, message: &error.message }
+    }
+}
+
+/// The answer to a failure; what the client may not know goes to the log.
+pub(crate) fn problem(error: &Error) -> Response<Full<Bytes>> {
+    let kind = error.kind();
+    let status = status(kind);
+    log(error, status);
+    let problem = Problem {
+        r#type: "about:blank",
+        title: kind.title(),
+        status: status.as_u16(),
+        code: kind.code(),
+        detail: error.detail().filter(|_| kind != ErrorKind::Internal),
+        errors: error.fields().iter().map(Into::into).collect(),
+    };
+    let mut response = with_json(status, &problem, "application/problem+json");
+    let headers = response.headers_mut();
+    if let Some(after) = error.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, challenge(kind));
+    }
+    no_store(headers);
+    response
+}
+
+fn log(error: &Error, status: StatusCode) {
+    if status.is_server_error() {
+        let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        tracing::error!(target: "portcullis", code = error.kind().code(), cause, "request failed");
+    } else {
+        tracing::debug!(target: "portcullis", code = error.kind().code(), "request refused");
+    }
+}
+
+/// What a 401 must say (RFC 9110 §11.6.1): bare where no token was sent, the fault where one was (RFC 6750 §3.1).
+fn challenge(kind: ErrorKind) -> HeaderValue {
+    HeaderValue::from_static(match kind {
+        ErrorKind::TokenExpired => "Bearer error=\"invalid_token\", error_description=\"The access token has expired\"",
+        ErrorKind::TokenInvalid => {
+            "Bearer error=\"invalid_token\", error_description=\"The access token is not valid\""
+        }
+        ErrorKind::TokenRevoked => "Bearer error=\"invalid_token\", error_description=\"The session has ended\"",
+        _ => "Bearer",
+    })
+}
+
+/// A JSON answer that nobody may cache.
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response<Full<Bytes>> {
+    let mut response = with_json(status, body, "application/json");
+    no_store(response.headers_mut());
+    response
+}
+
+/// An answer without a body that nobody may cache.
+pub(crate) fn empty(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    no_store(response.headers_mut());
+    response
+}
+
+fn with_json(status: StatusCode, body: &impl Serialize, content_type: &'static str) -> Response<Full<Bytes>> {
+    let (status, bytes) = match serde_json::to_vec(body) {
+        Ok(bytes) => (status, bytes),
+        Err(error) => {
+            // An app's own `Public` type can fail to serialize; a half-written user is no answer.
+            tracing::error!(target: "portcullis", %error, "an answer cannot be written as JSON");
+            (StatusCode::INTERNAL_SERVER_ERROR, Vec::new())
+        }
+    };
+    let mut response = Response::new(Full::from(bytes));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+fn no_store(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+/// Whether this is a gRPC call, whose failures have a shape of their own.
+pub(crate) fn is_grpc(method: &http::Method, headers: &HeaderMap) -> bool {
+    method == http::Method::POST
+        && headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// A failure as a trailers-only gRPC answer: HTTP 200 with the status in the headers.
+pub(crate) fn grpc_problem(error: &Error) -> Response<Full<Bytes>> {
+    let status = status(error.kind());
+    log(error, status);
+    let code = match status {
+        StatusCode::UNAUTHORIZED => "16",
+        StatusCode::FORBIDDEN => "7",
+        StatusCode::TOO_MANY_REQUESTS => "8",
+        StatusCode::SERVICE_UNAVAILABLE => "14",
+        StatusCode::BAD_REQUEST => "3",
+        _ => "13",
+    };
+    let message =
+        percent_encoding::utf8_percent_encode(error.kind().title(), percent_encoding::NON_ALPHANUMERIC).to_string();
+    let mut response = Response::new(Full::default());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert("grpc-status", HeaderValue::from_static(code));
+    if let Ok(message) = HeaderValue::try_from(message) {
+        headers.insert("grpc-message", message);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    async fn body(response: Response<Full<Bytes>>) -> String {
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_cause_of_a_fault_is_not_answered() {
+        let error = Error::new(ErrorKind::Internal).with_detail("secret path").with_source("secret cause");
+        let text = body(problem(&error)).await;
+        assert!(!text.contains("secret"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn fields_are_listed_in_the_problem() {
+        let error = Error::validation(vec![FieldError::new("email", "required", "An e-mail address is required.")]);
+        assert_eq!(
+            body(problem(&error)).await,
+            r#"{"type":"about:blank","title":"Some fields are not valid","status":400,"code":"validation_failed","errors":[{"field":"email","code":"required","message":"An e-mail address is required."}]}"#
+        );
+    }
+
+    #[test]
+    fn an_outage_says_when_to_come_back() {
+        let response = problem(&Error::new(ErrorKind::StoreUnavailable));
+        assert_eq!(
+            (response.status(), &response.headers()[RETRY_AFTER]),
+            (StatusCode::SERVICE_UNAVAILABLE, &HeaderValue::from(1))
+        );
+    }
+
+    #[test]
+    fn a_grpc_failure_is_a_200_with_a_status_in_its_headers() {
+        let response = grpc_problem(&Error::new(ErrorKind::TokenMissing));
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["grpc-status"], "16");
+        assert_eq!(response.headers()["grpc-message"], "An%20access%20token%20is%20required");
+    }
+}
