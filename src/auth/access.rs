@@ -29,13 +29,21 @@ pub enum Check {
 }
 
 /// An access token that was accepted, and the user where [`Check::User`] loaded them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Authenticated<U> {
     /// The token's claims.
     pub claims: Claims,
     /// The user.
     pub user: Option<U>,
+}
+
+/// Names the user by id only: an app's own `Debug` may print the password hash.
+impl<U: AuthUser> std::fmt::Debug for Authenticated<U> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let user = self.user.as_ref().map(AuthUser::id);
+        f.debug_struct("Authenticated").field("claims", &self.claims).field("user", &user).finish()
+    }
 }
 
 impl<U: AuthUser> Auth<U> {

@@ -41,13 +41,20 @@ impl<R> Registration<R> {
 }
 
 /// A user and the tokens of their session.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct SignedIn<U> {
     /// The user, as read from the store.
     pub user: U,
     /// The session's current pair.
     pub tokens: Tokens,
+}
+
+/// Names the user by id only: an app's own `Debug` may print the password hash.
+impl<U: AuthUser> std::fmt::Debug for SignedIn<U> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SignedIn").field("user", &self.user.id()).field("tokens", &self.tokens).finish()
+    }
 }
 
 /// A pair of tokens.

@@ -166,7 +166,7 @@ fn lifetimes(settings: &Settings, problems: &mut Vec<String>) -> Lifetimes {
     refuse(access > MAX_ACCESS_LIFETIME, "the access lifetime (ACCESS_TOKEN_EXPIRY) is longer than a day: use 15m");
     refuse(refresh.is_zero(), "the refresh lifetime (REFRESH_TOKEN_EXPIRY) is zero: use 7d");
     refuse(
-        refresh < access,
+        !refresh.is_zero() && refresh < access,
         "the refresh lifetime (REFRESH_TOKEN_EXPIRY) is shorter than the access lifetime (ACCESS_TOKEN_EXPIRY): \
          use 7d and 15m",
     );

@@ -27,8 +27,15 @@ use crate::{
 };
 
 /// The user who makes the request, loaded from the store by the guard.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CurrentUser<U>(pub U);
+
+/// Names the user by id only: an app's own `Debug` may print the password hash.
+impl<U: AuthUser> fmt::Debug for CurrentUser<U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CurrentUser").field(&self.0.id()).finish()
+    }
+}
 
 /// The mark that a guard leaves on a request: extractors tell by it that there was one, and load the user with its stores.
 ///

@@ -1,1 +1,183 @@
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use tower::{Service, ServiceExt};
+use tower_layer::Layer;
+
 use super::*;
+use crate::{
+    Client, Registration,
+    store::memory::MemoryStore,
+    user::{Profile, User},
+};
+
+/// Answers who is asking, and panics where it is called without having been polled ready.
+#[derive(Default)]
+struct Strict {
+    ready: bool,
+}
+
+impl Clone for Strict {
+    fn clone(&self) -> Self {
+        Self { ready: false }
+    }
+}
+
+impl<B> Service<Request<B>> for Strict {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.ready = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        assert!(std::mem::take(&mut self.ready), "called without having been polled ready");
+        let who = request.extensions().get::<Claims>().map(|claims| claims.subject().to_string());
+        let user = request.extensions().get::<CurrentUser<User>>().map(|user| user.0.email.clone());
+        ready(Ok(Response::new(Full::from(format!("{who:?} {user:?}")))))
+    }
+}
+
+struct Fixture {
+    auth: Auth<User>,
+    store: MemoryStore,
+    user: User,
+    token: String,
+}
+
+async fn fixture() -> Fixture {
+    let store = MemoryStore::new();
+    let auth = Auth::builder(store.clone(), store.clone())
+        .issuer("https://example.com")
+        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
+        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
+        .build()
+        .unwrap();
+    let user = auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
+    let tokens = auth.start_session(&user, &Client::unknown()).await.unwrap();
+    Fixture { auth, store, token: tokens.access_token.expose().clone(), user }
+}
+
+fn get() -> http::request::Builder {
+    Request::builder().uri("/")
+}
+
+async fn answer(layer: AuthLayer<User>, request: http::request::Builder) -> (StatusCode, String) {
+    let mut service = layer.layer(Strict::default());
+    let mut last = None;
+    // Twice, because the second call meets the service that the first one left.
+    for _ in 0..2 {
+        let mut again = Request::builder();
+        if let (Some(to), Some(from)) = (again.headers_mut(), request.headers_ref()) {
+            to.clone_from(from);
+        }
+        let method = request.method_ref().cloned().unwrap_or_default();
+        let request = again.method(method).uri("/").body(()).unwrap();
+        let response = ServiceExt::<Request<()>>::ready(&mut service).await.unwrap().call(request).await.unwrap();
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        last = Some((status, String::from_utf8(body.to_vec()).unwrap()));
+    }
+    last.unwrap()
+}
+
+#[tokio::test]
+async fn a_good_token_reaches_the_handler_on_every_path_through_the_guard() {
+    let Fixture { auth, token, .. } = fixture().await;
+    let request = || get().header("authorization", format!("Bearer {token}"));
+    assert_eq!(answer(auth.require(), request()).await.1, r#"Some("1") None"#);
+    assert_eq!(answer(auth.require().check_session(), request()).await.1, r#"Some("1") None"#);
+    assert_eq!(answer(auth.require().load_user(), request()).await.1, r#"Some("1") Some("ada@example.com")"#);
+    assert_eq!(answer(auth.optional(), request()).await.1, r#"Some("1") None"#);
+    assert_eq!(answer(auth.optional(), get()).await.1, "None None");
+}
+
+#[tokio::test]
+async fn without_a_good_token_the_handler_is_not_reached() {
+    let Fixture { auth, .. } = fixture().await;
+    for layer in [auth.require(), auth.require().load_user(), auth.require().check_session()] {
+        let (status, body) = answer(layer, get()).await;
+        assert!(status == StatusCode::UNAUTHORIZED && body.contains("token_missing"), "{body}");
+    }
+    for layer in [auth.require(), auth.optional(), auth.require().load_user()] {
+        let (status, body) = answer(layer, get().header("authorization", "Bearer nonsense")).await;
+        assert!(status == StatusCode::UNAUTHORIZED && body.contains("token_invalid"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn roles_are_asked_for_one_of_each_group() {
+    let Fixture { auth, store, user, .. } = fixture().await;
+    store.users().set_roles(&user.id, vec!["staff".into(), "editor".into()]);
+    let user = store.users().clone();
+    let user = crate::store::UserStore::find_by_id(&user, &"1".into()).await.unwrap().unwrap();
+    let tokens = auth.start_session(&user, &Client::unknown()).await.unwrap();
+    let request = || get().header("authorization", format!("Bearer {}", tokens.access_token.expose()));
+    for (layer, expected) in [
+        (auth.require().role("staff"), StatusCode::OK),
+        (auth.require().role("staff").any_role(["admin", "editor"]), StatusCode::OK),
+        (auth.require().role("staff").role("admin"), StatusCode::FORBIDDEN),
+        (auth.require().role("Staff"), StatusCode::FORBIDDEN),
+        (auth.require().load_user().role("admin"), StatusCode::FORBIDDEN),
+        (auth.require().any_role(Vec::<String>::new()), StatusCode::FORBIDDEN),
+    ] {
+        assert_eq!(answer(layer, request()).await.0, expected);
+    }
+    assert_eq!(answer(auth.optional().role("staff"), get()).await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_disabled_user_passes_no_guard_that_loads_them() {
+    let Fixture { auth, store, user, token } = fixture().await;
+    store.users().set_disabled(&user.id, true);
+    let request = || get().header("authorization", format!("Bearer {token}"));
+    assert_eq!(answer(auth.require(), request()).await.0, StatusCode::OK, "stateless, until the sessions are ended");
+    assert_eq!(answer(auth.require().load_user(), request()).await.0, StatusCode::UNAUTHORIZED);
+    auth.end_sessions_of(&user.id).await.unwrap();
+    assert_eq!(answer(auth.require(), request()).await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn an_unsafe_method_or_an_upgrade_with_a_cookie_must_come_from_the_same_site() {
+    let Fixture { auth, token, .. } = fixture().await;
+    let cookie = format!("__Host-access_token={token}");
+    let from = |site: &str, method: Method| {
+        get().method(method).header(header::COOKIE, &cookie).header("sec-fetch-site", site)
+    };
+    assert_eq!(answer(auth.require(), from("same-origin", Method::POST)).await.0, StatusCode::OK);
+    assert_eq!(answer(auth.require(), from("cross-site", Method::GET)).await.0, StatusCode::OK);
+    assert_eq!(answer(auth.require(), from("cross-site", Method::POST)).await.0, StatusCode::FORBIDDEN);
+    let upgrade = from("cross-site", Method::GET).header(header::UPGRADE, "websocket");
+    assert_eq!(answer(auth.require(), upgrade).await.0, StatusCode::FORBIDDEN);
+    let bearer = from("cross-site", Method::POST).header("authorization", format!("Bearer {token}"));
+    assert_eq!(answer(auth.require(), bearer).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_grpc_call_is_refused_in_its_own_shape() {
+    let Fixture { auth, .. } = fixture().await;
+    let request = get().method(Method::POST).header("content-type", "application/grpc+proto").body(()).unwrap();
+    let response = auth.require().layer(Strict::default()).oneshot(request).await.unwrap();
+    assert_eq!((response.status(), &response.headers()["grpc-status"]), (StatusCode::OK, &"16".parse().unwrap()));
+}
+
+#[test]
+fn the_service_and_its_future_are_what_servers_ask_for() {
+    fn everything<T: Clone + Send + Sync + Unpin + 'static>() {}
+    fn sendable<T: Send + 'static>() {}
+    everything::<AuthService<Strict, User>>();
+    everything::<AuthLayer<User>>();
+    everything::<crate::Routes<User>>();
+    everything::<Auth<User>>();
+    sendable::<ResponseFuture<Strict, User, Full<Bytes>>>();
+    sendable::<crate::RoutesFuture>();
+}

@@ -22,7 +22,7 @@ use crate::{
 /// Sessions in memory; clones share them. See [`MemoryStore`] for its limits.
 ///
 /// All sessions of a user are in one shard under one lock, which is what makes every operation atomic. Expired records
-/// are swept out of a shard when as many operations have written to it as it has records: a constant cost for each.
+/// are swept out of a shard when as many operations have written to it as the last sweep left records: a constant cost for each.
 #[derive(Clone)]
 pub struct MemorySessions(Arc<Inner>);
 
@@ -40,6 +40,8 @@ struct Shard {
     /// Who has tombstones or a floor, so that a poll need not walk everybody.
     ended: HashSet<UserId>,
     records: usize,
+    /// How many records the last sweep left: as many writes later, the next one is due.
+    swept_to: usize,
     writes: usize,
 }
 
@@ -106,7 +108,7 @@ impl MemorySessions {
     fn lock_to_write(&self, user: &UserId, now: Timestamp) -> Result<MutexGuard<'_, Shard>, StoreError> {
         let mut shard = self.lock(user)?;
         shard.writes = shard.writes.saturating_add(1);
-        if shard.writes > shard.records.max(MIN_WRITES_BETWEEN_SWEEPS) {
+        if shard.writes > shard.swept_to.max(MIN_WRITES_BETWEEN_SWEEPS) {
             let before = shard.records;
             shard.sweep(now);
             self.forget(before.saturating_sub(shard.records));
@@ -144,6 +146,7 @@ impl Shard {
             })
         });
         self.records = records;
+        self.swept_to = records;
         self.writes = 0;
     }
 

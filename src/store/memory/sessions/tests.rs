@@ -1,1 +1,183 @@
+use std::time::Duration;
+
 use super::*;
+use crate::{session::TokenId, store::Keep};
+
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+const HOUR: Duration = Duration::from_secs(3600);
+const TOMBSTONE: Duration = Duration::from_secs(960);
+
+fn at(secs: u64) -> Timestamp {
+    NOW.plus(Duration::from_secs(secs))
+}
+
+fn id(n: u32) -> SessionId {
+    let mut bytes = [0; 16];
+    bytes[..4].copy_from_slice(&n.to_be_bytes());
+    SessionId::from_bytes(bytes)
+}
+
+fn session(user: &str, n: u32, now: Timestamp) -> Session {
+    Session {
+        id: id(n),
+        user_id: UserId::from(user),
+        token_version: 0,
+        generation: 0,
+        token_id: TokenId::from_bytes([1; 16]),
+        previous_token_id: None,
+        auth_time: now,
+        created_at: now,
+        rotated_at: now,
+        expires_at: now.plus(HOUR),
+        absolute_expires_at: now.plus(HOUR * 24),
+        ended: None,
+        user_agent: None,
+        ip: None,
+    }
+}
+
+fn new(session: Session, limit: SessionLimit) -> NewSession {
+    NewSession::new(session, limit, TOMBSTONE)
+}
+
+const HUNDRED: SessionLimit = SessionLimit::EndLeastRecentlyUsed(100);
+
+fn ended(reason: EndReason, now: Timestamp) -> Ended {
+    Ended { at: now, reason, keep_until: now.plus(TOMBSTONE) }
+}
+
+async fn ids(store: &MemorySessions, user: &str, now: Timestamp) -> Vec<SessionId> {
+    let mut ids: Vec<_> = store.list(&user.into(), now).await.unwrap().iter().map(|session| session.id).collect();
+    ids.sort();
+    ids
+}
+
+#[tokio::test]
+async fn beyond_the_limit_the_session_used_longest_ago_ends() {
+    let store = MemorySessions::default();
+    let two = SessionLimit::EndLeastRecentlyUsed(2);
+    store.create(new(session("ada", 1, at(0)), two)).await.unwrap();
+    store.create(new(session("ada", 2, at(1)), two)).await.unwrap();
+    let created = store.create(new(session("ada", 3, at(2)), two)).await.unwrap();
+    assert_eq!(created.ended, [id(1)]);
+    assert_eq!(ids(&store, "ada", at(2)).await, [id(2), id(3)]);
+    let reason = store.find(&"ada".into(), &id(1), at(2)).await.unwrap().unwrap().ended.unwrap().reason;
+    assert_eq!(reason, EndReason::Limit);
+}
+
+#[tokio::test]
+async fn a_limit_that_refuses_changes_nothing() {
+    let store = MemorySessions::default();
+    store.create(new(session("ada", 1, NOW), SessionLimit::Refuse(1))).await.unwrap();
+    let refused = store.create(new(session("ada", 2, NOW), SessionLimit::Refuse(1))).await.unwrap_err();
+    assert!(refused.is_too_many_sessions());
+    assert_eq!((ids(&store, "ada", NOW).await, store.len()), (vec![id(1)], 1));
+    // An expired session does not count.
+    let later = NOW.plus(HOUR);
+    store.create(new(session("ada", 2, later), SessionLimit::Refuse(1))).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_session_of_the_same_browser_ends_whoever_it_belongs_to() {
+    let store = MemorySessions::default();
+    store.create(new(session("ada", 1, NOW), HUNDRED)).await.unwrap();
+    for (n, user, replaced) in [(2, "ada", ("ada", 1)), (3, "eve", ("ada", 2))] {
+        let mut login = new(session(user, n, NOW), HUNDRED);
+        login.replaces = Some((replaced.0.into(), id(replaced.1)));
+        assert_eq!(store.create(login).await.unwrap().ended, [id(replaced.1)]);
+    }
+    assert!(ids(&store, "ada", NOW).await.is_empty());
+    // Only its owner's id finds a session.
+    let mut login = new(session("ada", 4, NOW), HUNDRED);
+    login.replaces = Some(("ada".into(), id(3)));
+    assert!(store.create(login).await.unwrap().ended.is_empty());
+}
+
+#[tokio::test]
+async fn a_full_store_sweeps_and_then_says_that_it_is_not_available() {
+    let store = MemorySessions::with_capacity(2);
+    store.create(new(session("ada", 1, NOW), HUNDRED)).await.unwrap();
+    store.create(new(session("ada", 2, NOW), HUNDRED)).await.unwrap();
+    assert!(store.create(new(session("ada", 3, NOW), HUNDRED)).await.unwrap_err().is_unavailable());
+    let later = NOW.plus(HOUR);
+    store.create(new(session("ada", 4, later), HUNDRED)).await.unwrap();
+    assert_eq!(store.len(), 1);
+}
+
+#[tokio::test]
+async fn expired_records_are_swept_as_others_are_written() {
+    let store = MemorySessions::default();
+    for n in 0..20_000 {
+        let now = at(u64::from(n));
+        let mut short = session("ada", n, now);
+        short.expires_at = now.plus(Duration::from_secs(10));
+        store.create(new(short, HUNDRED)).await.unwrap();
+    }
+    assert!(store.len() < 1000, "{} records are left", store.len());
+}
+
+#[tokio::test]
+async fn ending_all_keeps_one_and_moves_it_to_the_new_version() {
+    let store = MemorySessions::default();
+    for n in 1..=3 {
+        store.create(new(session("ada", n, NOW), HUNDRED)).await.unwrap();
+    }
+    let next = TokenId::from_bytes([9; 16]);
+    let all = EndAll::new("ada".into(), 1, ended(EndReason::PasswordChanged, at(5))).keeping(Keep::new(
+        id(2),
+        next,
+        HOUR,
+        at(5),
+    ));
+    let kept = store.end_all(&all).await.unwrap().unwrap();
+    assert_eq!((kept.id, kept.token_version, kept.generation, kept.token_id), (id(2), 1, 1, next));
+    assert_eq!(ids(&store, "ada", at(5)).await, [id(2)]);
+    // A session that was made under the old version meanwhile is dead on arrival.
+    store.create(new(session("ada", 4, at(6)), HUNDRED)).await.unwrap();
+    assert_eq!(ids(&store, "ada", at(6)).await, [id(2)]);
+}
+
+#[tokio::test]
+async fn an_ended_session_cannot_be_kept() {
+    let store = MemorySessions::default();
+    store.create(new(session("ada", 1, NOW), HUNDRED)).await.unwrap();
+    assert!(store.end(&"ada".into(), &id(1), ended(EndReason::Logout, NOW)).await.unwrap());
+    assert!(!store.end(&"ada".into(), &id(1), ended(EndReason::Logout, NOW)).await.unwrap(), "it ends once");
+    let keep = Keep::new(id(1), TokenId::from_bytes([9; 16]), HOUR, NOW);
+    let all = EndAll::new("ada".into(), 1, ended(EndReason::PasswordChanged, NOW)).keeping(keep);
+    assert_eq!(store.end_all(&all).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn endings_are_told_until_their_tombstones_are_no_longer_needed() {
+    let store = MemorySessions::default();
+    store.create(new(session("ada", 1, NOW), HUNDRED)).await.unwrap();
+    store.end(&"ada".into(), &id(1), ended(EndReason::Logout, at(1))).await.unwrap();
+    store.end_all(&EndAll::new("eve".into(), 7, ended(EndReason::LogoutAll, at(2)))).await.unwrap();
+    let told = |since: u64, now: Timestamp| {
+        let store = store.clone();
+        async move { store.ended_since(at(since), now).await.unwrap().len() }
+    };
+    assert_eq!(told(0, at(2)).await, 2);
+    assert_eq!(told(2, at(2)).await, 1);
+    assert_eq!(told(3, at(2)).await, 0);
+    assert_eq!(told(0, at(2).plus(TOMBSTONE)).await, 0);
+    store.sweep(at(2).plus(TOMBSTONE));
+    assert!(store.is_empty());
+}
+
+#[tokio::test]
+async fn a_session_ended_for_reuse_says_so_until_it_would_have_expired() {
+    let store = MemorySessions::default();
+    store.create(new(session("ada", 1, NOW), HUNDRED)).await.unwrap();
+    store.end(&"ada".into(), &id(1), ended(EndReason::Reuse, NOW)).await.unwrap();
+    let found = |now| {
+        let store = store.clone();
+        async move {
+            store.sweep(now);
+            store.find(&"ada".into(), &id(1), now).await.unwrap().is_some()
+        }
+    };
+    assert!(found(NOW.plus(HOUR - Duration::from_millis(1))).await);
+    assert!(!found(NOW.plus(HOUR)).await);
+}

@@ -1,0 +1,143 @@
+//! An app that exists already: its own user, its own registration, its own table.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use portcullis::{
+    AuthUser, FieldError, UserId,
+    store::{StoreError, UniqueField},
+};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone)]
+pub(crate) struct Account {
+    id: i64,
+    email: String,
+    password: String,
+    company: String,
+    version: u64,
+    banned: bool,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct SignUp {
+    pub(crate) company: String,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Card {
+    email: String,
+    company: String,
+}
+
+impl AuthUser for Account {
+    type Registration = SignUp;
+    type Public = Card;
+
+    fn id(&self) -> UserId {
+        self.id.into()
+    }
+
+    fn password_hash(&self) -> Option<&str> {
+        Some(&self.password)
+    }
+
+    fn token_version(&self) -> u64 {
+        self.version
+    }
+
+    fn is_disabled(&self) -> bool {
+        self.banned
+    }
+
+    fn roles(&self) -> Vec<&str> {
+        vec!["customer"]
+    }
+
+    fn public(&self) -> Card {
+        Card { email: self.email.clone(), company: self.company.clone() }
+    }
+
+    fn names(&self) -> Vec<&str> {
+        vec![&self.email]
+    }
+
+    fn check_registration(sign_up: &SignUp) -> Vec<FieldError> {
+        let blank = sign_up.company.trim().is_empty();
+        blank.then(|| FieldError::new("company", "blank", "The company is blank.")).into_iter().collect()
+    }
+}
+
+/// Stands for a database: a table, and the three statements that the store needs of it.
+#[derive(Clone, Default)]
+pub(crate) struct Accounts(Arc<Mutex<Vec<Account>>>);
+
+impl Accounts {
+    pub(crate) async fn select<const N: usize>(
+        &self,
+        condition: &str,
+        args: [SqlValue; N],
+    ) -> Result<Option<Account>, StoreError> {
+        let wanted = &args[0].0;
+        let rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let by_email = condition.contains("email");
+        let hit =
+            |row: &&Account| if by_email { row.email.to_lowercase() == *wanted } else { row.id.to_string() == *wanted };
+        Ok(rows.iter().find(hit).cloned())
+    }
+
+    pub(crate) async fn insert(&self, [email, password, company]: [SqlValue; 3]) -> Result<Account, StoreError> {
+        let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if rows.iter().any(|row| row.email.to_lowercase() == email.0.to_lowercase()) {
+            return Err(StoreError::duplicate(UniqueField::Email));
+        }
+        let id = 1000 + i64::try_from(rows.len()).unwrap_or(0);
+        let row = Account { id, email: email.0, password: password.0, company: company.0, version: 0, banned: false };
+        rows.push(row.clone());
+        Ok(row)
+    }
+
+    /// Answers the version of the updated row.
+    pub(crate) async fn update<const N: usize>(
+        &self,
+        statement: &str,
+        args: [SqlValue; N],
+    ) -> Result<Option<u64>, StoreError> {
+        let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let compares = statement.contains("password = $2");
+        let hit = |row: &&mut Account| row.id.to_string() == args[0].0 && (!compares || row.password == args[1].0);
+        let Some(row) = rows.iter_mut().find(hit) else { return Ok(None) };
+        if statement.contains("password = $3") {
+            row.password.clone_from(&args[2].0);
+        }
+        if statement.contains("version + 1") {
+            row.version += 1;
+        }
+        Ok(Some(row.version))
+    }
+}
+
+pub(crate) struct SqlValue(String);
+
+impl From<&str> for SqlValue {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<&String> for SqlValue {
+    fn from(text: &String) -> Self {
+        Self(text.clone())
+    }
+}
+
+impl From<String> for SqlValue {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<i64> for SqlValue {
+    fn from(number: i64) -> Self {
+        Self(number.to_string())
+    }
+}

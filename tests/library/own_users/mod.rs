@@ -1,0 +1,64 @@
+//! An app's own user type and table, with the store exactly as the README shows it.
+
+mod account;
+
+use async_trait::async_trait;
+use portcullis::{
+    Auth, Check, Client, ErrorKind, NewUser, Registration, UserId,
+    store::{StoreError, UserStore, memory::MemorySessions},
+    user::{Login, PasswordHash},
+};
+
+use self::account::{Account, Accounts, SignUp};
+
+include!("store.rs");
+
+fn auth() -> Auth<Account> {
+    Auth::builder(Accounts::default(), MemorySessions::default())
+        .issuer("https://example.com")
+        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
+        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
+        .build()
+        .unwrap()
+}
+
+fn sign_up(company: &str) -> Registration<SignUp> {
+    Registration::new("Ada@Example.com", "open sesame 42", SignUp { company: company.to_owned() })
+}
+
+#[tokio::test]
+async fn an_existing_table_goes_through_the_whole_flow() {
+    let auth = auth();
+    let login = Login::either("ada@example.com");
+    let client = Client::unknown();
+    auth.register(sign_up("Analytical Engines")).await.unwrap();
+    let taken = auth.register(sign_up("Others")).await.err().map(|error| error.kind());
+    assert_eq!(taken, Some(ErrorKind::EmailTaken));
+
+    let first = auth.login(&login, "open sesame 42".into(), &client).await.unwrap();
+    let next = auth.refresh(first.tokens.refresh_token.expose()).await.unwrap();
+    let claims = auth.authenticate(next.tokens.access_token.expose(), Check::User).await.unwrap().claims;
+    assert_eq!((claims.subject().as_str(), claims.has_role("customer")), ("1000", true));
+
+    let (old, new) = ("open sesame 42".into(), "close sesame 43".into());
+    let changed = auth.change_password(&claims, old, new, &client).await.unwrap();
+    assert!(auth.authenticate(changed.tokens.access_token.expose(), Check::User).await.is_ok());
+    let stale = auth.authenticate(next.tokens.access_token.expose(), Check::Stateless).await.unwrap_err();
+    assert_eq!(stale.kind(), ErrorKind::TokenRevoked);
+    let refused = auth.login(&login, "open sesame 42".into(), &client).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidCredentials);
+}
+
+#[tokio::test]
+async fn an_app_checks_its_own_fields() {
+    let error = auth().register(sign_up("  ")).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::ValidationFailed);
+    assert_eq!(error.fields()[0].field, "company");
+}
+
+#[test]
+fn the_readme_shows_this_store_to_the_letter_in_at_most_forty_lines() {
+    let store = include_str!("store.rs");
+    assert!(store.lines().count() <= 40);
+    assert!(include_str!("../../../README.md").contains(store), "the README's store differs from the tested one");
+}
