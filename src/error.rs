@@ -71,8 +71,8 @@ impl ErrorKind {
         self.texts().0
     }
 
-    /// A short English title, the same for every error of this kind.
-    pub const fn title(self) -> &'static str {
+    /// A short English sentence, the same for every error of this kind.
+    pub const fn message(self) -> &'static str {
         self.texts().1
     }
 
@@ -110,7 +110,7 @@ impl ErrorKind {
 
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.title())
+        f.write_str(self.message())
     }
 }
 
@@ -184,7 +184,7 @@ impl Error {
         self.0.kind
     }
 
-    /// The sentence for the client, where there is more to say than the title.
+    /// The sentence for the client, where there is more to say than the kind's.
     pub fn detail(&self) -> Option<&str> {
         self.0.detail.as_deref()
     }
@@ -208,7 +208,7 @@ impl From<ErrorKind> for Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.kind.title())?;
+        f.write_str(self.0.kind.message())?;
         match &self.0.detail {
             Some(detail) => write!(f, ": {detail}"),
             None => Ok(()),

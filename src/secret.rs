@@ -12,7 +12,7 @@ use zeroize::{Zeroize, Zeroizing};
 ///
 /// ```
 /// use portcullis::Secret;
-/// let password = Secret::from("correct horse battery staple");
+/// let password: Secret<String> = "correct horse battery staple".into();
 /// assert_eq!(format!("{password:?}"), "Secret([redacted])");
 /// assert_eq!(password.expose().len(), 28);
 /// ```

@@ -90,11 +90,9 @@ impl<U: AuthUser> Auth<U> {
         let mut errors = Vec::new();
         let email = Email::parse(&email).map_err(|error| errors.push(error)).ok();
         let username = username.map(|text| Username::parse(&text).map_err(|error| errors.push(error)).ok());
-        let names: Vec<&str> =
-            [email.as_ref().map(Email::as_str), username.as_ref().and_then(|name| name.as_ref().map(Username::as_str))]
-                .into_iter()
-                .flatten()
-                .collect();
+        let mut names = U::names_in(&fields);
+        names.extend(email.as_ref().map(Email::as_str));
+        names.extend(username.as_ref().and_then(|name| name.as_ref().map(Username::as_str)));
         errors.extend(self.0.passwords.policy().check("password", password.expose(), &names));
         errors.extend(U::check_registration(&fields));
         let (Some(email), true) = (email, errors.is_empty()) else {

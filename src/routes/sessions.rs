@@ -23,7 +23,7 @@ where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    let from_body = Fields::read(&exchange.parts.headers, body).await?.take("refresh_token")?;
+    let from_body = Fields::read_optional(&exchange.parts.headers, body).await?.take("refresh_token")?;
     let refresh_token = match (&from_body, exchange.refresh_cookie()) {
         (Some(token), _) => Some(token.as_str()),
         (None, CookieValue::Once(token)) => Some(token),

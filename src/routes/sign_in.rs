@@ -81,7 +81,7 @@ where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    let mut fields = Fields::read(&exchange.parts.headers, body).await?;
+    let mut fields = Fields::read_optional(&exchange.parts.headers, body).await?;
     let deliveries = &exchange.auth.0.web.deliveries;
     let from_body = fields.take("refresh_token")?;
     let (token, places) = match (&from_body, exchange.refresh_cookie()) {

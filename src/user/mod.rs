@@ -54,6 +54,12 @@ pub trait AuthUser: Clone + Send + Sync + 'static {
         let _ = registration;
         Vec::new()
     }
+
+    /// The names among the app's own registration fields, none of which may be the password; none unless overridden.
+    fn names_in(registration: &Self::Registration) -> Vec<&str> {
+        let _ = registration;
+        Vec::new()
+    }
 }
 
 /// A registration that passed every check, for [`UserStore::create`](crate::store::UserStore::create).

@@ -115,6 +115,10 @@ impl AuthUser for User {
         [Some(self.email.as_str()), self.username.as_deref(), self.name.as_deref()].into_iter().flatten().collect()
     }
 
+    fn names_in(profile: &Profile) -> Vec<&str> {
+        profile.name.as_deref().into_iter().collect()
+    }
+
     fn check_registration(profile: &Profile) -> Vec<FieldError> {
         let mut errors = Vec::new();
         if let Some(name) = profile.name.as_deref().filter(|name| !name.is_empty()) {

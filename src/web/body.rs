@@ -23,7 +23,21 @@ pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;
 pub(crate) struct Fields(Map<String, Value>);
 
 impl Fields {
-    /// Reads a body by its content type. None at all is an object without members.
+    /// Reads a body that may be left out.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub(crate) async fn read_optional<B>(headers: &HeaderMap, body: B) -> Result<Self, Error>
+    where
+        B: Body,
+        B::Error: Into<BoxError>,
+    {
+        let bytes = read_bounded(body).await?;
+        if bytes.is_empty() { Ok(Self::default()) } else { Self::from_bytes(headers, &bytes) }
+    }
+
+    /// Reads a body by its content type. Without either it is an object without members, so that the answer can say which
+    /// are missing.
     ///
     /// # Errors
     /// [`ErrorKind::BodyTooLarge`], [`ErrorKind::UnsupportedMediaType`] or [`ErrorKind::InvalidBody`].
@@ -33,12 +47,14 @@ impl Fields {
         B::Error: Into<BoxError>,
     {
         let bytes = read_bounded(body).await?;
-        if bytes.is_empty() {
-            return Ok(Self::default());
-        }
+        Self::from_bytes(headers, &bytes)
+    }
+
+    fn from_bytes(headers: &HeaderMap, bytes: &[u8]) -> Result<Self, Error> {
         match media_type(headers).as_deref() {
-            Some("application/json") => Self::from_json(&bytes),
-            Some("application/x-www-form-urlencoded") => Self::from_form(&bytes),
+            Some("application/json") => Self::from_json(bytes),
+            Some("application/x-www-form-urlencoded") => Self::from_form(bytes),
+            None if bytes.is_empty() => Ok(Self::default()),
             _ => Err(Error::new(ErrorKind::UnsupportedMediaType)
                 .with_detail("Send application/json or application/x-www-form-urlencoded.")),
         }

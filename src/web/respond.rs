@@ -37,11 +37,10 @@ pub(crate) const fn status(kind: ErrorKind) -> StatusCode {
 #[derive(Serialize)]
 struct Problem<'a> {
     r#type: &'static str,
-    title: &'static str,
+    title: &'a str,
     status: u16,
     code: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
+    detail: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ProblemField<'a>>,
 }
@@ -66,10 +65,11 @@ pub(crate) fn problem(error: &Error) -> Response<Full<Bytes>> {
     log(error, status);
     let problem = Problem {
         r#type: "about:blank",
-        title: kind.title(),
+        // Of `about:blank` the title is the status' own (RFC 9457 §4.2.1); what there is to say is the detail.
+        title: status.canonical_reason().unwrap_or_default(),
         status: status.as_u16(),
         code: kind.code(),
-        detail: error.detail().filter(|_| kind != ErrorKind::Internal),
+        detail: error.detail().filter(|_| kind != ErrorKind::Internal).unwrap_or(kind.message()),
         errors: error.fields().iter().map(Into::into).collect(),
     };
     let mut response = with_json(status, &problem, "application/problem+json");
@@ -158,7 +158,7 @@ pub(crate) fn grpc_problem(error: &Error) -> Response<Full<Bytes>> {
         _ => "13",
     };
     let message =
-        percent_encoding::utf8_percent_encode(error.kind().title(), percent_encoding::NON_ALPHANUMERIC).to_string();
+        percent_encoding::utf8_percent_encode(error.kind().message(), percent_encoding::NON_ALPHANUMERIC).to_string();
     let mut response = Response::new(Full::default());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
@@ -192,7 +192,7 @@ mod tests {
         let error = Error::validation(vec![FieldError::new("email", "required", "An e-mail address is required.")]);
         assert_eq!(
             body(problem(&error)).await,
-            r#"{"type":"about:blank","title":"Some fields are not valid","status":400,"code":"validation_failed","errors":[{"field":"email","code":"required","message":"An e-mail address is required."}]}"#
+            r#"{"type":"about:blank","title":"Bad Request","status":400,"code":"validation_failed","detail":"Some fields are not valid","errors":[{"field":"email","code":"required","message":"An e-mail address is required."}]}"#
         );
     }
 

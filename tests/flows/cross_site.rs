@@ -1,0 +1,253 @@
+//! Which requests pass that a browser may have been made to send: one table, over every endpoint
+//! that a cookie authenticates or that sets one.
+
+use serde_json::json;
+
+use crate::browser::Browser;
+use crate::client::{Request, Response};
+use crate::server::{AXUM_MEMORY, HYPER_BARE, Launch, PASSWORD, Server};
+
+const TRUSTED: &str = "https://app.example.com";
+
+type Headers = Vec<(&'static str, String)>;
+
+fn headers(list: &[(&'static str, &str)]) -> Headers {
+    list.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
+}
+
+/// What passes at a server that trusts `TRUSTED` and has insecure cookies.
+fn passing(server: &Server) -> Vec<Headers> {
+    vec![
+        headers(&[]),
+        headers(&[("Origin", TRUSTED)]),
+        headers(&[("Origin", TRUSTED), ("Sec-Fetch-Site", "cross-site")]),
+        headers(&[("Origin", TRUSTED), ("Sec-Fetch-Site", "same-site")]),
+        headers(&[("Sec-Fetch-Site", "same-origin")]),
+        headers(&[("Sec-Fetch-Site", "none")]),
+        headers(&[("Origin", &format!("http://{}", server.host()))]),
+        headers(&[("Origin", &format!("http://{}", server.host())), ("Sec-Fetch-Site", "same-origin")]),
+    ]
+}
+
+fn refused(server: &Server) -> Vec<Headers> {
+    let host = server.host();
+    let (ip, port) = host.split_once(':').expect("an address has a port");
+    let other_port = if port == "81" { 82 } else { 81 };
+    let mut table = vec![
+        headers(&[("Sec-Fetch-Site", "cross-site")]),
+        headers(&[("Sec-Fetch-Site", "same-site")]),
+        headers(&[("Sec-Fetch-Site", "SAME-ORIGIN")]),
+        headers(&[("Sec-Fetch-Site", "None")]),
+        headers(&[("Sec-Fetch-Site", "same-origin, cross-site")]),
+        headers(&[("Sec-Fetch-Site", "unheard-of")]),
+        headers(&[("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "cross-site")]),
+        headers(&[("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Site", "same-origin")]),
+        headers(&[("Origin", &format!("http://{host}")), ("Sec-Fetch-Site", "cross-site")]),
+        headers(&[("Origin", "null"), ("Sec-Fetch-Site", "cross-site")]),
+        headers(&[("Origin", TRUSTED), ("Origin", "https://evil.example")]),
+        headers(&[("Origin", "https://evil.example"), ("Origin", TRUSTED)]),
+    ];
+    for origin in [
+        "null".to_owned(),
+        "https://evil.example".to_owned(),
+        format!("{TRUSTED}.evil"),
+        format!("{TRUSTED}.evil.example"),
+        format!("{TRUSTED}:8443"),
+        format!("{TRUSTED}@evil.example"),
+        format!("{TRUSTED}, https://evil.example"),
+        format!("{TRUSTED} https://evil.example"),
+        "http://app.example.com".to_owned(),
+        "https://app.example.co".to_owned(),
+        "https://evil-app.example.com".to_owned(),
+        "https://sub.app.example.com".to_owned(),
+        "app.example.com".to_owned(),
+        format!("http://{host}.evil"),
+        format!("http://{ip}.evil:{port}"),
+        format!("http://{ip}:{other_port}"),
+        format!("http://{ip}"),
+        format!("http://{host}0"),
+        format!("http://evil@{host}"),
+        format!("http://localhost:{port}"),
+        host.clone(),
+    ] {
+        table.push(headers(&[("Origin", &origin)]));
+    }
+    table
+}
+
+fn with<'a>(request: Request<'a>, headers: &Headers) -> Request<'a> {
+    headers.iter().fold(request, |request, (name, value)| request.header(name, value))
+}
+
+/// Sends the request under each row: what passes is answered with this status, what does not with
+/// 403 and without a cookie.
+#[track_caller]
+fn decides(server: &Server, status: u16, mut request: impl FnMut() -> Request<'static>) {
+    for row in refused(server) {
+        let answer: Response = with(request(), &row).send();
+        assert_eq!(answer.status, 403, "{row:?}: {answer}");
+        answer.problem(403, "cross_site").sets_no_cookie();
+    }
+    for row in passing(server) {
+        let answer = with(request(), &row).send();
+        assert_eq!(answer.status, status, "{row:?}: {answer}");
+    }
+}
+
+fn trusting(example: &'static str) -> Server {
+    Launch::new(example).env("TRUSTED_ORIGINS", TRUSTED).start()
+}
+
+/// Both cookies, as a header, so that a request can be made of it again and again.
+fn cookies(browser: &Browser) -> String {
+    format!("access_token={}; refresh_token={}", browser.access(), browser.refresh())
+}
+
+#[test]
+fn a_guarded_route_of_the_app_is_closed_to_other_sites() {
+    for example in [AXUM_MEMORY, HYPER_BARE] {
+        let server = trusting(example);
+        let cookies = cookies(&server.sign_up("lovelace"));
+        decides(&server, 201, || server.post("/notes").header("Cookie", &cookies).json(&json!({"text": "a note"})));
+    }
+}
+
+#[test]
+fn signing_in_is_closed_to_other_sites() {
+    let server = trusting(AXUM_MEMORY);
+    server.sign_up("lovelace");
+    let login = json!({"email": "lovelace@example.com", "password": PASSWORD});
+    decides(&server, 200, || server.post("/auth/login").json(&login));
+}
+
+#[test]
+fn signing_in_by_a_plain_form_is_closed_to_other_sites() {
+    let server = trusting(AXUM_MEMORY);
+    server.sign_up("lovelace");
+    let login = format!("login=lovelace&password={}", PASSWORD.replace(' ', "+"));
+    for row in refused(&server) {
+        let answer = with(server.post("/auth/login").form(&login), &row).send();
+        answer.problem(403, "cross_site").sets_no_cookie();
+    }
+    server.post("/auth/login").form(&login).send().expect(200);
+}
+
+#[test]
+fn registering_is_closed_to_other_sites() {
+    let server = trusting(AXUM_MEMORY);
+    let body = json!({"email": "lovelace@example.com", "password": PASSWORD});
+    for row in refused(&server) {
+        let answer = with(server.post("/auth/register").json(&body), &row).send();
+        answer.problem(403, "cross_site").sets_no_cookie();
+    }
+    let row = headers(&[("Origin", TRUSTED)]);
+    with(server.post("/auth/register").json(&body), &row).send().expect(201);
+}
+
+#[test]
+fn refreshing_is_closed_to_other_sites() {
+    let server = Launch::new(AXUM_MEMORY).env("TRUSTED_ORIGINS", TRUSTED).env("REFRESH_TOKEN_GRACE", "60s").start();
+    let browser = server.sign_up("lovelace");
+    let cookies = cookies(&browser);
+    decides(&server, 200, || server.post("/auth/refresh").header("Cookie", &cookies));
+    server.get("/profile").bearer(&browser.access()).send().expect(200);
+}
+
+#[test]
+fn signing_out_is_closed_to_other_sites() {
+    let server = trusting(AXUM_MEMORY);
+    let mut browser = server.sign_up("lovelace");
+    for row in refused(&server) {
+        for route in ["/auth/logout", "/auth/logout-all"] {
+            let answer = with(browser.post(route), &row).send();
+            answer.problem(403, "cross_site").sets_no_cookie();
+        }
+    }
+    browser.get("/profile").send().expect(200);
+    let cookies = cookies(&browser);
+    decides(&server, 204, || server.post("/auth/logout").header("Cookie", &cookies));
+    server.get("/profile").bearer(&browser.access()).send().token_refused("token_revoked");
+}
+
+#[test]
+fn changing_the_password_is_closed_to_other_sites() {
+    let server = trusting(AXUM_MEMORY);
+    let mut browser = server.sign_up("lovelace");
+    let change = json!({"current_password": PASSWORD, "new_password": "cobalt heron standing 9"});
+    for row in refused(&server) {
+        let answer = with(browser.put("/auth/password").json(&change), &row).send();
+        answer.problem(403, "cross_site").sets_no_cookie();
+    }
+    // The password is the old one still. What passes is told by its answer to a wrong one.
+    let cookies = cookies(&browser);
+    let wrong = json!({"current_password": "not that one", "new_password": "cobalt heron standing 9"});
+    for row in passing(&server) {
+        let request = server.put("/auth/password").header("Cookie", &cookies).json(&wrong);
+        with(request, &row).send().problem(403, "wrong_password");
+    }
+    let row = headers(&[("Origin", TRUSTED)]);
+    with(browser.put("/auth/password").json(&change), &row).send().expect(200);
+}
+
+#[test]
+fn ending_a_session_is_closed_to_other_sites() {
+    let server = trusting(AXUM_MEMORY);
+    let mut browser = server.sign_up("lovelace");
+    let path = format!("/auth/sessions/{}", server.session_of(&browser.access()));
+    for row in refused(&server) {
+        with(browser.delete(&path), &row).send().problem(403, "cross_site");
+    }
+    browser.get("/profile").send().expect(200);
+    with(browser.delete(&path), &headers(&[("Origin", TRUSTED)])).send().expect(204);
+}
+
+#[test]
+fn a_bearer_token_is_exempt() {
+    for example in [AXUM_MEMORY, HYPER_BARE] {
+        let server = trusting(example);
+        let access = server.sign_up("lovelace").access();
+        for row in refused(&server) {
+            let answer = with(server.post("/notes").bearer(&access), &row).send();
+            assert_eq!(answer.status, 201, "{row:?}: {answer}");
+            let answer = with(server.delete("/auth/sessions/unknown").bearer(&access), &row).send();
+            answer.problem(404, "session_not_found");
+        }
+    }
+}
+
+#[test]
+fn reading_is_open_to_every_site() {
+    let server = trusting(AXUM_MEMORY);
+    let mut browser = server.sign_up("lovelace");
+    for row in refused(&server) {
+        for route in ["/profile", "/account", "/auth/me", "/auth/sessions", "/greeting"] {
+            let answer = with(browser.get(route), &row).send();
+            assert_eq!(answer.status, 200, "{route} under {row:?}: {answer}");
+        }
+    }
+}
+
+#[test]
+fn without_trusted_origins_nobody_is_trusted() {
+    let server = Server::start();
+    let mut browser = server.sign_up("lovelace");
+    let row = headers(&[("Origin", TRUSTED)]);
+    with(browser.post("/notes"), &row).send().problem(403, "cross_site");
+    with(browser.post("/auth/refresh"), &row).send().problem(403, "cross_site");
+    let row = headers(&[("Origin", &format!("http://{}", server.host()))]);
+    with(browser.post("/notes"), &row).send().expect(201);
+}
+
+#[test]
+fn with_secure_cookies_the_same_host_must_be_https() {
+    for example in [AXUM_MEMORY, HYPER_BARE] {
+        let server = Launch::new(example).without("INSECURE_COOKIES").start();
+        let mut browser = server.sign_up("lovelace");
+        let plain = headers(&[("Origin", &format!("http://{}", server.host()))]);
+        with(browser.post("/notes"), &plain).send().problem(403, "cross_site");
+        with(browser.post("/auth/refresh"), &plain).send().problem(403, "cross_site");
+        let secure = headers(&[("Origin", &format!("https://{}", server.host()))]);
+        with(browser.post("/notes"), &secure).send().expect(201);
+        with(browser.post("/auth/refresh"), &secure).send().expect(200);
+    }
+}

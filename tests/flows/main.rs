@@ -1,0 +1,31 @@
+//! Black-box tests: the example binaries as child processes, over real sockets.
+//!
+//! Each file is a flow, as a client in any language would meet it. Nothing here reaches into the
+//! library: what these tests know is the HTTP contract, the environment that the examples read and,
+//! for forged tokens, the secrets that the tests themselves chose.
+
+// Every function here is part of a test, though clippy takes only those marked `#[test]` for one.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::print_stderr)]
+
+mod browser;
+mod checks;
+mod client;
+mod forge;
+mod server;
+
+mod bad_input;
+mod concurrency;
+mod cookies;
+mod credentials;
+mod cross_site;
+mod delivery;
+mod lifetimes;
+mod passwords;
+mod registration;
+mod reuse;
+mod routing;
+mod start;
+mod token_claims;
+mod token_confusion;
+mod two_users;
+mod whole_flow;

@@ -1,0 +1,139 @@
+//! What a server refuses to start with, and what it says then: the setting, and the mend.
+
+use crate::server::{ACCESS_SECRET, AXUM_MEMORY, HYPER_BARE, Launch, REFRESH_SECRET, poll_until};
+
+/// Starting fails, and standard error has one of the words that name the setting, and one of the
+/// words that would help whoever reads it.
+#[track_caller]
+fn refuses(launch: Launch, setting: &[&str], mend: &[&str]) -> String {
+    let refusal = launch.refuse();
+    assert!(!refusal.status.success());
+    let said = refusal.stderr;
+    let lower = said.to_lowercase();
+    for words in [setting, mend] {
+        assert!(words.iter().any(|word| lower.contains(&word.to_lowercase())), "{words:?} in: {said}");
+    }
+    said
+}
+
+#[test]
+fn a_short_secret_is_refused() {
+    for example in [AXUM_MEMORY, HYPER_BARE] {
+        for name in ["ACCESS_TOKEN_SECRET", "REFRESH_TOKEN_SECRET"] {
+            for secret in ["qWx7", "qWx7-31-bytes-are-not-enough-no"] {
+                assert!(secret.len() < 32);
+                let said = refuses(Launch::new(example).env(name, secret), &[name], &["32"]);
+                assert!(!said.contains(secret), "the secret itself is in: {said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_secret_twice_is_refused() {
+    for (name, secret) in [("REFRESH_TOKEN_SECRET", ACCESS_SECRET), ("ACCESS_TOKEN_SECRET", REFRESH_SECRET)] {
+        let launch = Launch::new(AXUM_MEMORY).env(name, secret);
+        let settings = ["ACCESS_TOKEN_SECRET", "REFRESH_TOKEN_SECRET"];
+        let said = refuses(launch, &settings, &["differ", "same", "equal", "another", "distinct"]);
+        assert!(!said.contains(secret), "the secret itself is in: {said}");
+    }
+}
+
+#[test]
+fn a_secret_that_everybody_knows_is_refused() {
+    let mend = ["32 bytes", "32 bytes", "random", "generate", "openssl", "replace", "your own", "choose"];
+    for secret in [
+        "a-string-secret-at-least-256-bits-long",
+        "your-super-secret-access-key-min-32-chars",
+        "your-super-secret-refresh-key-min-32-chars",
+        "your_super_secret_access_key",
+        "your_super_secret_refresh_key",
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        "00000000000000000000000000000000",
+    ] {
+        for name in ["ACCESS_TOKEN_SECRET", "REFRESH_TOKEN_SECRET"] {
+            refuses(Launch::new(AXUM_MEMORY).env(name, secret), &[name], &mend);
+        }
+    }
+}
+
+#[test]
+fn a_lifetime_that_makes_no_sense_is_refused() {
+    let mend = ["15m", "7d", "90s", "500ms", "zero", "longer", "at least", "more than", "positive"];
+    for name in ["ACCESS_TOKEN_EXPIRY", "REFRESH_TOKEN_EXPIRY", "SESSION_MAX_AGE"] {
+        for value in ["0s", "0ms", "soon", "-5m", "15 parsecs", "m", "99999999999999999999d"] {
+            refuses(Launch::new(AXUM_MEMORY).env(name, value), &[name], &mend);
+        }
+    }
+}
+
+#[test]
+fn a_refresh_lifetime_below_the_access_lifetime_is_refused() {
+    let launch = Launch::new(AXUM_MEMORY).env("ACCESS_TOKEN_EXPIRY", "15m");
+    refuses(
+        launch.env("REFRESH_TOKEN_EXPIRY", "14m"),
+        &["REFRESH_TOKEN_EXPIRY", "ACCESS_TOKEN_EXPIRY"],
+        &["shorter", "longer", "at least"],
+    );
+}
+
+#[test]
+fn a_grace_over_a_minute_or_of_no_meaning_is_refused() {
+    let setting = ["REFRESH_TOKEN_GRACE"];
+    let launch = |value: &str| Launch::new(AXUM_MEMORY).env("REFRESH_TOKEN_GRACE", value);
+    refuses(launch("61s"), &setting, &["60", "minute"]);
+    refuses(launch("1h"), &setting, &["60", "minute"]);
+    refuses(launch("briefly"), &setting, &["10s", "90s", "15m", "500ms"]);
+    launch("60s").start().is_alive();
+    launch("0s").start().is_alive();
+}
+
+#[test]
+fn an_unknown_delivery_is_refused() {
+    for value in ["pigeon", "cookie,pigeon"] {
+        let launch = Launch::new(AXUM_MEMORY).env("TOKEN_DELIVERY", value);
+        refuses(launch, &["TOKEN_DELIVERY"], &["split", "both"]);
+    }
+}
+
+#[test]
+fn without_secrets_it_starts_and_warns_that_tokens_end_with_the_process() {
+    for example in [AXUM_MEMORY, HYPER_BARE] {
+        let bare = || Launch::bare(example).env("INSECURE_COOKIES", "1").start();
+        let server = bare();
+        let warns = |log: String| {
+            let log = log.to_lowercase();
+            let why = ["secret", "ephemeral"].iter().any(|word| log.contains(word));
+            let what = ["process", "restart"].iter().any(|word| log.contains(word));
+            (why && what).then_some(())
+        };
+        poll_until("a warning of ephemeral secrets", || warns(server.log()));
+
+        // The drawn secrets are good ones, and another process has others.
+        let mut browser = server.sign_up("lovelace");
+        browser.get("/profile").send().expect(200);
+        browser.post("/auth/refresh").send().expect(200);
+        let other = bare();
+        let foreign = other.get("/profile").bearer(&browser.access()).send();
+        foreign.token_refused("token_invalid");
+        other.refresh_with(&browser.refresh()).problem(401, "refresh_invalid");
+    }
+}
+
+#[test]
+fn with_secrets_there_is_no_such_warning() {
+    let server = Launch::new(AXUM_MEMORY).start();
+    server.is_alive();
+    let log = server.stop().to_lowercase();
+    assert!(!log.contains("ephemeral") && !log.contains("end with the process"), "{log}");
+}
+
+#[test]
+fn secrets_without_an_issuer_are_enough_for_an_example() {
+    let server = Launch::new(AXUM_MEMORY).without("TOKEN_ISSUER").without("TOKEN_AUDIENCE").start();
+    let browser = server.sign_up("lovelace");
+    let token = crate::forge::Genuine::access(&browser.access());
+    assert_eq!(token.claim("iss"), "portcullis-example");
+    let aud = token.claim("aud");
+    assert!(aud == "portcullis-example" || aud[0] == "portcullis-example", "{aud}");
+}
