@@ -68,17 +68,17 @@ impl App {
         let disabling = auth.clone();
         Self {
             endpoints: auth.routes(),
-            profile: guarded(auth.require(), profile),
-            account: guarded(auth.require().load_user(), account),
-            notes: guarded(auth.require(), |request| {
-                json_answer(StatusCode::CREATED, &json!({ "by": subject(&request) }))
+            profile: guarded(&auth.require(), profile),
+            account: guarded(&auth.require().load_user(), account),
+            notes: guarded(&auth.require(), |request| {
+                json_answer(StatusCode::CREATED, &json!({ "by": subject(request) }))
             }),
-            admin: guarded(auth.require().role("admin"), |_| json_answer(StatusCode::OK, &json!({ "admin": true }))),
-            disable: guarded_async(auth.require().role("admin"), move |request| {
+            admin: guarded(&auth.require().role("admin"), |_| json_answer(StatusCode::OK, &json!({ "admin": true }))),
+            disable: guarded_async(&auth.require().role("admin"), move |request| {
                 Box::pin(disable_user(disabling.clone(), store.clone(), request))
             }),
-            greeting: guarded(auth.optional(), |request| {
-                json_answer(StatusCode::OK, &json!({ "hello": subject(&request).unwrap_or("stranger") }))
+            greeting: guarded(&auth.optional(), |request| {
+                json_answer(StatusCode::OK, &json!({ "hello": subject(request).unwrap_or("stranger") }))
             }),
         }
     }
@@ -107,9 +107,12 @@ impl App {
     }
 }
 
-fn guarded(guard: AuthLayer<User>, handler: impl Fn(Request<Incoming>) -> Answer + Clone + Send + 'static) -> Handler {
+fn guarded(
+    guard: &AuthLayer<User>,
+    handler: impl Fn(&Request<Incoming>) -> Answer + Clone + Send + 'static,
+) -> Handler {
     guarded_async(guard, move |request| {
-        let answer = handler(request);
+        let answer = handler(&request);
         Box::pin(async move { answer })
     })
 }
@@ -117,7 +120,7 @@ fn guarded(guard: AuthLayer<User>, handler: impl Fn(Request<Incoming>) -> Answer
 type AnswerFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 fn guarded_async(
-    guard: AuthLayer<User>,
+    guard: &AuthLayer<User>,
     handler: impl Fn(Request<Incoming>) -> AnswerFuture + Clone + Send + 'static,
 ) -> Handler {
     let service = service_fn(move |request| {
@@ -132,7 +135,7 @@ fn subject(request: &Request<Incoming>) -> Option<&str> {
     request.extensions().get::<Claims>().map(|claims| claims.subject().as_str())
 }
 
-fn profile(request: Request<Incoming>) -> Answer {
+fn profile(request: &Request<Incoming>) -> Answer {
     let Some(claims) = request.extensions().get::<Claims>() else {
         return text_answer(StatusCode::INTERNAL_SERVER_ERROR, "no guard");
     };
@@ -141,7 +144,7 @@ fn profile(request: Request<Incoming>) -> Answer {
     json_answer(StatusCode::OK, &body)
 }
 
-fn account(request: Request<Incoming>) -> Answer {
+fn account(request: &Request<Incoming>) -> Answer {
     let Some(CurrentUser(user)) = request.extensions().get::<CurrentUser<User>>() else {
         return text_answer(StatusCode::INTERNAL_SERVER_ERROR, "no guard");
     };

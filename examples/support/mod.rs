@@ -26,6 +26,7 @@ pub(crate) async fn seed_admin(auth: &Auth<User>, store: &MemoryStore) -> Result
 }
 
 /// Listens on `ADDR` and says where, with the real port.
+#[expect(clippy::print_stdout, reason = "whoever started it waits for this line")]
 pub(crate) async fn listen() -> Result<TcpListener, BoxError> {
     let addr: SocketAddr = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:3000".to_owned()).parse()?;
     let listener = TcpListener::bind(addr).await.map_err(|error| format!("cannot listen on ADDR={addr}: {error}"))?;

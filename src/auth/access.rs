@@ -57,7 +57,7 @@ impl<U: AuthUser> Auth<U> {
         let now = self.now();
         let claims = self.verify_signature(access_token)?;
         self.load_revocations().await?;
-        let standing = self.0.revocations.standing(&claims.session_id(), claims.subject(), claims.token_version(), now);
+        let standing = self.standing(&claims, now);
         if standing == Standing::Ended {
             return Err(ErrorKind::TokenRevoked.into());
         }
@@ -85,7 +85,7 @@ impl<U: AuthUser> Auth<U> {
             Err(error) => return Some(Err(error)),
         };
         let now = self.now();
-        match self.0.revocations.standing(&claims.session_id(), claims.subject(), claims.token_version(), now) {
+        match self.standing(&claims, now) {
             Standing::Good => Some(Ok(claims)),
             Standing::Ended => Some(Err(ErrorKind::TokenRevoked.into())),
             Standing::AskStore => None,

@@ -48,11 +48,13 @@ impl<U: AuthUser> Auth<U> {
         let version = version.ok_or(ErrorKind::WrongPassword)?;
         let now = self.now();
         // Before the sessions are asked: were they to fail now, this node at least admits no old access token.
-        self.raise_floor(claims.subject(), version, now);
+        let ending = self.revoke_versions(claims.subject(), version, now);
         let keep = Keep::new(claims.session_id(), TokenId::random()?, self.0.lifetimes.idle, now);
         let ended = self.ended(EndReason::PasswordChanged, now);
         let all = EndAll::new(claims.subject().clone(), version, ended).keeping(keep);
-        if let Some(session) = self.0.sessions.end_all(&all).await? {
+        let kept = self.0.sessions.end_all(&all).await?;
+        self.publish(&ending).await;
+        if let Some(session) = kept {
             let tokens = self.tokens(&user, &session, now)?;
             return Ok(SignedIn { user, tokens });
         }

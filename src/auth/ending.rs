@@ -33,8 +33,9 @@ impl<U: AuthUser> Auth<U> {
             return Ok(());
         };
         // First here, so that this node admits nothing more even if the store's answer is lost.
-        self.forget_session(session, now);
+        let ending = self.revoke_session(session, now);
         self.0.sessions.end(&user, &session, self.ended(EndReason::Logout, now)).await?;
+        self.publish(&ending).await;
         Ok(())
     }
 
@@ -56,9 +57,10 @@ impl<U: AuthUser> Auth<U> {
     pub async fn end_sessions_of(&self, user: &UserId) -> Result<(), Error> {
         let min_version = self.0.users.bump_token_version(user).await?.unwrap_or(ABOVE_ALL_VERSIONS);
         let now = self.now();
-        self.raise_floor(user, min_version, now);
+        let ending = self.revoke_versions(user, min_version, now);
         let all = EndAll::new(user.clone(), min_version, self.ended(EndReason::LogoutAll, now));
         self.0.sessions.end_all(&all).await?;
+        self.publish(&ending).await;
         Ok(())
     }
 
@@ -82,7 +84,8 @@ impl<U: AuthUser> Auth<U> {
         if !self.0.sessions.end(user, &id, self.ended(EndReason::EndedByUser, now)).await? {
             return Err(ErrorKind::SessionNotFound.into());
         }
-        self.forget_session(id, now);
+        let ending = self.revoke_session(id, now);
+        self.publish(&ending).await;
         Ok(())
     }
 }

@@ -4,9 +4,9 @@ use super::{Auth, SignedIn};
 use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind},
-    session::{EndReason, Ending, RotateOutcome, Rotation, SessionId, TokenId},
+    session::{EndReason, RotateOutcome, Rotation, TokenId},
     token::{Expiry, RefreshClaims, TokenFault},
-    user::{AuthUser, UserId},
+    user::AuthUser,
 };
 
 /// How often the user is read again when a password change overtakes a refresh.
@@ -43,7 +43,7 @@ impl<U: AuthUser> Auth<U> {
             let session = match self.rotate(&rotation).await? {
                 RotateOutcome::Rotated(session) | RotateOutcome::Replayed(session) => session,
                 RotateOutcome::StaleUser => continue,
-                refused => return Err(self.refusal(&refused, &claims, user.token_version(), now)),
+                refused => return Err(self.refusal(&refused, &claims, user.token_version(), now).await),
             };
             let tokens = self.tokens(&user, &session, now)?;
             return Ok(SignedIn { user, tokens });
@@ -76,55 +76,50 @@ impl<U: AuthUser> Auth<U> {
     }
 
     async fn end_for_gone_user(&self, claims: &RefreshClaims, now: Timestamp) -> Error {
+        let ending = self.revoke_session(claims.session_id, now);
         let ended = self.ended(EndReason::UserGone, now);
-        self.forget_session(claims.session_id, now);
         match self.0.sessions.end(&claims.subject, &claims.session_id, ended).await {
-            Ok(_) => Error::new(ErrorKind::RefreshInvalid),
+            Ok(_) => {
+                self.publish(&ending).await;
+                Error::new(ErrorKind::RefreshInvalid)
+            }
             Err(error) => error.into(),
         }
     }
 
-    fn refusal(&self, outcome: &RotateOutcome, claims: &RefreshClaims, version: u64, now: Timestamp) -> Error {
+    async fn refusal(&self, outcome: &RotateOutcome, claims: &RefreshClaims, version: u64, now: Timestamp) -> Error {
         let session = claims.session_id;
         match outcome {
             RotateOutcome::Reused => {
                 tracing::warn!(target: "portcullis", user = %claims.subject, %session, "a refresh token was used twice: the session has ended");
-                self.forget_session(session, now);
-                ErrorKind::RefreshReused.into()
-            }
-            RotateOutcome::Ended(EndReason::Reuse) => {
-                self.forget_session(session, now);
+                let ending = self.revoke_session(session, now);
+                self.publish(&ending).await;
                 ErrorKind::RefreshReused.into()
             }
             RotateOutcome::Ended(EndReason::TokenVersion) => {
-                self.forget_session(session, now);
-                self.raise_floor(&claims.subject, version, now);
+                self.revoke_session(session, now);
+                let ending = self.revoke_versions(&claims.subject, version, now);
+                self.publish(&ending).await;
                 ErrorKind::RefreshInvalid.into()
             }
-            RotateOutcome::Ended(_) => {
-                self.forget_session(session, now);
-                ErrorKind::RefreshInvalid.into()
+            RotateOutcome::Ended(reason) => {
+                self.revoke_session(session, now);
+                if *reason == EndReason::Reuse {
+                    ErrorKind::RefreshReused.into()
+                } else {
+                    ErrorKind::RefreshInvalid.into()
+                }
             }
             RotateOutcome::Foreign => {
                 tracing::error!(
                     target: "portcullis",
                     user = %claims.subject, %session,
-                    "a refresh token has our signature and an id that its session never gave: the key has leaked, or the store was restored from a backup"
+                    "a refresh token has our signature and an id that its session never gave: the key has leaked, or the \
+                     store was restored from a backup"
                 );
                 ErrorKind::RefreshInvalid.into()
             }
             _ => ErrorKind::RefreshInvalid.into(),
         }
-    }
-
-    /// Access tokens of the session stop counting on this node.
-    pub(super) fn forget_session(&self, id: SessionId, now: Timestamp) {
-        self.0.revocations.add(&Ending::Session { id, keep_until: now.plus(self.0.lifetimes.tombstone) }, now);
-    }
-
-    /// Access tokens of lower versions stop counting on this node.
-    pub(super) fn raise_floor(&self, user: &UserId, min_version: u64, now: Timestamp) {
-        let keep_until = now.plus(self.0.lifetimes.tombstone);
-        self.0.revocations.add(&Ending::User { id: user.clone(), min_version, keep_until }, now);
     }
 }

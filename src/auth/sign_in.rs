@@ -6,7 +6,7 @@ use crate::{
     error::{Error, ErrorKind, FieldError},
     password::{Verdict, too_long},
     secret::Secret,
-    session::{Ending, Session, SessionId, TokenId},
+    session::{Session, SessionId, TokenId},
     store::NewSession,
     token::{AccessToken, Expiry},
     user::{AuthUser, Email, Login, NewUser, Username},
@@ -169,7 +169,8 @@ impl<U: AuthUser> Auth<U> {
         new.replaces = client.refresh_token.as_ref().and_then(|token| self.session_of(token.expose(), now));
         let created = self.0.sessions.create(new).await?;
         for id in created.ended {
-            self.0.revocations.add(&Ending::Session { id, keep_until: now.plus(lifetimes.tombstone) }, now);
+            let ending = self.revoke_session(id, now);
+            self.publish(&ending).await;
         }
         Ok(tokens)
     }

@@ -35,6 +35,7 @@ pub(super) struct Checked {
     pub(super) lifetimes: Lifetimes,
     pub(super) session_limit: SessionLimit,
     pub(super) revocation_poll: Duration,
+    pub(super) trust_without_poll: Option<Duration>,
     pub(super) revocation_capacity: usize,
     pub(super) password_policy: PasswordPolicy,
     pub(super) hasher: Hasher,
@@ -94,6 +95,7 @@ impl Settings {
             lifetimes,
             session_limit: self.session_limit,
             revocation_poll: self.revocation_poll,
+            trust_without_poll: self.trust_without_poll,
             revocation_capacity: self.revocation_capacity,
             password_policy: self.password_policy,
             hasher,
@@ -183,6 +185,11 @@ fn lifetimes(settings: &Settings, problems: &mut Vec<String>) -> Lifetimes {
     let poll = settings.revocation_poll;
     refuse(poll.is_zero(), "the revocation poll (REVOCATION_POLL) is zero: use 5s");
     refuse(poll > Duration::from_secs(60), "the revocation poll (REVOCATION_POLL) is longer than a minute: use 5s");
+    refuse(
+        settings.trust_without_poll.is_some_and(|limit| limit <= poll),
+        "ask_store_when_polls_fail_for must be longer than the revocation poll (REVOCATION_POLL), or every request \
+         would ask the store: use 30s",
+    );
     Lifetimes {
         idle: refresh,
         absolute: max_age,

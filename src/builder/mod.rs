@@ -15,7 +15,7 @@ use crate::{
     password::{HashCost, PasswordPolicy, Passwords, Pool},
     secret::Secret,
     session::Revocations,
-    store::{SessionLimit, SessionStore, UserStore},
+    store::{RevocationFeed, SessionLimit, SessionStore, UserStore},
     user::AuthUser,
     web::{Delivery, SameSite},
 };
@@ -29,6 +29,7 @@ pub struct Builder<U: AuthUser> {
     users: Arc<dyn UserStore<User = U>>,
     sessions: Arc<dyn SessionStore>,
     clock: Arc<dyn Clock>,
+    feed: Option<Arc<dyn RevocationFeed>>,
     settings: Settings,
 }
 
@@ -39,6 +40,7 @@ impl<U: AuthUser> Auth<U> {
             users: Arc::new(users),
             sessions: Arc::new(sessions),
             clock: Arc::new(SystemClock),
+            feed: None,
             settings: Settings::default(),
         }
     }
@@ -123,6 +125,19 @@ impl<U: AuthUser> Builder<U> {
     /// How often this node asks what other nodes have ended: every 5 seconds unless set.
     pub fn revocation_poll(mut self, interval: Duration) -> Self {
         self.settings.revocation_poll = interval;
+        self
+    }
+
+    /// How long polls may fail before the guard asks the store about every token: it never does unless set. With it, an
+    /// outage of the store stops requests instead of leaving endings of other nodes unseen.
+    pub fn ask_store_when_polls_fail_for(mut self, limit: Duration) -> Self {
+        self.settings.trust_without_poll = Some(limit);
+        self
+    }
+
+    /// How nodes tell each other at once what has ended: by polling only unless set.
+    pub fn revocation_feed(mut self, feed: impl RevocationFeed) -> Self {
+        self.feed = Some(Arc::new(feed));
         self
     }
 
@@ -245,7 +260,7 @@ impl<U: AuthUser> Builder<U> {
     /// # Errors
     /// A [`BuildError`] that lists every problem with its mend.
     pub fn build(self) -> Result<Auth<U>, BuildError> {
-        let Self { users, sessions, clock, settings } = self;
+        let Self { users, sessions, clock, feed, settings } = self;
         let checked = settings.check()?;
         let pool = Pool::new(checked.hash_threads, checked.hash_queue)
             .map_err(|error| BuildError::one(format!("the hashing threads cannot be started: {error}")))?;
@@ -261,7 +276,7 @@ impl<U: AuthUser> Builder<U> {
             lifetimes: checked.lifetimes,
             session_limit: checked.session_limit,
             revocations: Revocations::new(checked.revocation_capacity),
-            nodes: Nodes::new(checked.revocation_poll),
+            nodes: Nodes::new(checked.revocation_poll, checked.trust_without_poll, feed),
             web: checked.web,
         })))
     }

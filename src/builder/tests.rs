@@ -51,6 +51,7 @@ fn each_setting_that_cannot_be_is_refused_with_its_mend() {
         (good().leeway(Duration::from_secs(31)), "leeway"),
         (good().revocation_poll(Duration::ZERO), "use 5s"),
         (good().revocation_poll(Duration::from_secs(61)), "use 5s"),
+        (good().ask_store_when_polls_fail_for(Duration::from_secs(5)), "longer than the revocation poll"),
         (good().session_limit(SessionLimit::Refuse(0)), "at least 1"),
         (good().password_policy(PasswordPolicy::with_min_chars(7)), "8 to 64"),
         (good().hash_cost(HashCost { iterations: 1, ..HashCost::OWASP }), "OWASP"),

@@ -11,7 +11,7 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::AuthLayer;
+use super::{AuthLayer, service::admit};
 use crate::{
     auth::Authenticated,
     error::Error,
@@ -93,7 +93,9 @@ where
         });
         match admitted {
             Ok(admitted) => {
-                layer.admit(&mut request, Some(admitted));
+                admit(&mut request, Some(admitted));
+                #[cfg(feature = "axum")]
+                layer.mark(&mut request);
                 Self::Inner { future: service.call(request) }
             }
             Err(error) => Self::refused(&error, respond::is_grpc(request.method(), request.headers())),

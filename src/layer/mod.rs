@@ -16,11 +16,11 @@
 mod future;
 mod service;
 
-use std::{any::Any, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 pub use self::{future::ResponseFuture, service::AuthService};
 use crate::{
-    auth::{Auth, Check, Inner},
+    auth::{Auth, Check},
     error::{Error, ErrorKind},
     token::Claims,
     user::AuthUser,
@@ -40,19 +40,20 @@ impl<U: AuthUser> fmt::Debug for CurrentUser<U> {
 /// The mark that a guard leaves on a request: extractors tell by it that there was one, and load the user with its stores.
 ///
 /// Not generic, so that [`Claims`] need not name the user's type.
+#[cfg(feature = "axum")]
 #[derive(Clone)]
-pub(crate) struct GuardMark(Arc<dyn Any + Send + Sync>);
+pub(crate) struct GuardMark(Arc<dyn std::any::Any + Send + Sync>);
 
+#[cfg(feature = "axum")]
 impl GuardMark {
-    pub(crate) fn new<U: AuthUser>(auth: &Auth<U>) -> Self {
-        let inner: Arc<dyn Any + Send + Sync> = Arc::<Inner<U>>::clone(&auth.0);
+    fn new<U: AuthUser>(auth: &Auth<U>) -> Self {
+        let inner: Arc<dyn std::any::Any + Send + Sync> = Arc::<crate::auth::Inner<U>>::clone(&auth.0);
         Self(inner)
     }
 
     /// The guard's `Auth`, if it is for users of this type.
-    #[cfg(feature = "axum")]
     pub(crate) fn auth<U: AuthUser>(&self) -> Option<Auth<U>> {
-        Arc::clone(&self.0).downcast::<Inner<U>>().ok().map(Auth)
+        Arc::clone(&self.0).downcast::<crate::auth::Inner<U>>().ok().map(Auth)
     }
 }
 

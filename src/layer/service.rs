@@ -8,7 +8,7 @@ use std::{
 use http::{HeaderMap, Method, Request, Response, header::UPGRADE};
 use tower_service::Service;
 
-use super::{AuthLayer, CurrentUser, GuardMark, future::ResponseFuture};
+use super::{AuthLayer, CurrentUser, future::ResponseFuture};
 use crate::{
     auth::{Authenticated, Check},
     error::{Error, ErrorKind},
@@ -65,19 +65,22 @@ impl<U: AuthUser> AuthLayer<U> {
         }
     }
 
-    /// Puts what the handler and the extractors need into the request.
-    pub(super) fn admit<B>(&self, request: &mut Request<B>, admitted: Option<Authenticated<U>>) {
-        let extensions = request.extensions_mut();
-        // What a guard further out has found does not speak for this one.
-        extensions.remove::<Claims>();
-        extensions.remove::<CurrentUser<U>>();
-        if let Some(Authenticated { claims, user }) = admitted {
-            extensions.insert(claims);
-            if let Some(user) = user {
-                extensions.insert(CurrentUser(user));
-            }
-        }
-        extensions.insert(GuardMark::new(&self.auth));
+    /// Leaves the mark by which extractors tell that there was a guard.
+    #[cfg(feature = "axum")]
+    pub(super) fn mark<B>(&self, request: &mut Request<B>) {
+        request.extensions_mut().insert(super::GuardMark::new(&self.auth));
+    }
+}
+
+/// Puts what the handler needs into the request, and takes out what a guard further out had put there for itself.
+pub(super) fn admit<U: AuthUser, B>(request: &mut Request<B>, admitted: Option<Authenticated<U>>) {
+    let extensions = request.extensions_mut();
+    extensions.remove::<Claims>();
+    extensions.remove::<CurrentUser<U>>();
+    let Some(Authenticated { claims, user }) = admitted else { return };
+    extensions.insert(claims);
+    if let Some(user) = user {
+        extensions.insert(CurrentUser(user));
     }
 }
 
@@ -103,8 +106,10 @@ where
     fn call(&mut self, mut request: Request<Req>) -> Self::Future {
         match self.layer.judge(&request).unwrap_or_else(Verdict::Refuse) {
             Verdict::Pass(claims) => {
-                let admitted = claims.map(|claims| Authenticated { claims, user: None });
-                self.layer.admit(&mut request, admitted);
+                let admitted = claims.map(|claims| Authenticated::<U> { claims, user: None });
+                admit(&mut request, admitted);
+                #[cfg(feature = "axum")]
+                self.layer.mark(&mut request);
                 ResponseFuture::inner(self.inner.call(request))
             }
             Verdict::Refuse(error) => {

@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_idle_expiry_never_passes_the_absolute_one() {
-        let late = at(0).plus(IDLE - Duration::from_millis(1));
+        let late = at(0).plus(IDLE).minus(Duration::from_millis(1));
         let next = decide(Some(&record()), &presented(5, 5, late)).write.unwrap();
         assert_eq!(next.expires_at, record().absolute_expires_at);
     }

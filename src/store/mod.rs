@@ -4,13 +4,17 @@
 //! The two need not live in the same engine.
 
 mod error;
+mod feed;
 pub mod memory;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-pub use self::error::{StoreError, UniqueField};
+pub use self::{
+    error::{StoreError, UniqueField},
+    feed::{RevocationFeed, Subscription},
+};
 use crate::{
     clock::Timestamp,
     session::{Ended, Ending, RotateOutcome, Rotation, Session, SessionId, TokenId},

@@ -105,11 +105,12 @@ mod tests {
         policy.admits(&headers, &Uri::from_static("/auth/login"))
     }
 
+    const HOST: (&str, &str) = ("host", "example.com");
+
     #[test]
     fn the_table_of_decisions() {
         let trusted =
             CrossSite { trusted: vec![Origin::parse("https://app.example.org").unwrap()], ..CrossSite::default() };
-        const HOST: (&str, &str) = ("host", "example.com");
         let table: &[(&[(&'static str, &str)], bool)] = &[
             (&[HOST], true),
             (&[HOST, ("sec-fetch-site", "same-origin")], true),

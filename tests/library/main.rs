@@ -1,3 +1,9 @@
 //! Tests through the public API, with a clock that is moved by hand.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must fail")]
 
+mod fixture;
+mod nodes;
+mod outages;
 mod own_users;
+mod round_trips;
+mod secrets;

@@ -1,11 +1,12 @@
 //! Users and sessions in this process's memory: for tests, examples, and one node that may forget.
 
+mod feed;
 mod sessions;
 mod users;
 
 use async_trait::async_trait;
 
-pub use self::{sessions::MemorySessions, users::MemoryUsers};
+pub use self::{feed::MemoryFeed, sessions::MemorySessions, users::MemoryUsers};
 use super::{Created, EndAll, NewSession, SessionStore, StoreError, UserStore};
 use crate::{
     clock::Timestamp,

@@ -178,6 +178,6 @@ async fn a_session_ended_for_reuse_says_so_until_it_would_have_expired() {
             store.find(&"ada".into(), &id(1), now).await.unwrap().is_some()
         }
     };
-    assert!(found(NOW.plus(HOUR - Duration::from_millis(1))).await);
+    assert!(found(NOW.plus(HOUR).minus(Duration::from_millis(1))).await);
     assert!(!found(NOW.plus(HOUR)).await);
 }

@@ -1,0 +1,191 @@
+//! A store that counts and fails its calls, and `Auth`s over it that share one clock.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use async_trait::async_trait;
+use portcullis::{
+    Auth, Builder, Client, Error, ErrorKind, NewUser, Registration, SignedIn, User, UserId,
+    clock::{ManualClock, Timestamp},
+    session::{Ended, Ending, RotateOutcome, Rotation, Session, SessionId},
+    store::{Created, EndAll, NewSession, SessionStore, StoreError, UserStore, memory::MemoryStore},
+    user::{Login, PasswordHash, Profile},
+};
+
+pub(crate) const PASSWORD: &str = "open sesame 42";
+
+/// When a failing call fails: before it did anything, or after it did all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    Before,
+    After,
+}
+
+/// The memory store behind a counter and a switch.
+#[derive(Clone, Default)]
+pub(crate) struct Probe {
+    pub(crate) memory: MemoryStore,
+    calls: Arc<AtomicUsize>,
+    failing: Arc<Mutex<Option<(&'static str, Failure)>>>,
+}
+
+impl Probe {
+    /// How many calls there were since the last time this was asked.
+    pub(crate) fn take_calls(&self) -> usize {
+        self.calls.swap(0, Ordering::SeqCst)
+    }
+
+    /// Lets every call of this name fail; `"*"` is all of them.
+    pub(crate) fn fail(&self, name: &'static str, failure: Failure) {
+        *self.failing.lock().unwrap() = Some((name, failure));
+    }
+
+    pub(crate) fn recover(&self) {
+        *self.failing.lock().unwrap() = None;
+    }
+
+    async fn call<T>(
+        &self,
+        name: &'static str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        let failing = *self.failing.lock().unwrap();
+        let failure = failing.filter(|(failing, _)| *failing == "*" || *failing == name).map(|(_, failure)| failure);
+        if failure == Some(Failure::Before) {
+            return Err(StoreError::unavailable("canary-cause: connection refused"));
+        }
+        let answer = call.await;
+        if failure == Some(Failure::After) {
+            return Err(StoreError::unavailable("canary-cause: timed out"));
+        }
+        answer
+    }
+}
+
+#[async_trait]
+impl UserStore for Probe {
+    type User = User;
+
+    async fn find_by_id(&self, id: &UserId) -> Result<Option<User>, StoreError> {
+        self.call("find_by_id", self.memory.find_by_id(id)).await
+    }
+
+    async fn find_by_login(&self, login: &Login) -> Result<Option<User>, StoreError> {
+        self.call("find_by_login", self.memory.find_by_login(login)).await
+    }
+
+    async fn create(&self, user: NewUser<Profile>) -> Result<User, StoreError> {
+        self.call("create_user", UserStore::create(&self.memory, user)).await
+    }
+
+    async fn replace_password_hash(&self, id: &UserId, old: &str, new: &PasswordHash) -> Result<bool, StoreError> {
+        self.call("replace_password_hash", self.memory.replace_password_hash(id, old, new)).await
+    }
+
+    async fn set_password(&self, id: &UserId, old: &str, new: &PasswordHash) -> Result<Option<u64>, StoreError> {
+        self.call("set_password", self.memory.set_password(id, old, new)).await
+    }
+
+    async fn bump_token_version(&self, id: &UserId) -> Result<Option<u64>, StoreError> {
+        self.call("bump_token_version", self.memory.bump_token_version(id)).await
+    }
+}
+
+#[async_trait]
+impl SessionStore for Probe {
+    async fn create(&self, new: NewSession) -> Result<Created, StoreError> {
+        self.call("create_session", SessionStore::create(&self.memory, new)).await
+    }
+
+    async fn find(&self, user: &UserId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
+        self.call("find", self.memory.find(user, id, now)).await
+    }
+
+    async fn rotate(&self, rotation: &Rotation) -> Result<RotateOutcome, StoreError> {
+        self.call("rotate", self.memory.rotate(rotation)).await
+    }
+
+    async fn end(&self, user: &UserId, id: &SessionId, ended: Ended) -> Result<bool, StoreError> {
+        self.call("end", self.memory.end(user, id, ended)).await
+    }
+
+    async fn end_all(&self, all: &EndAll) -> Result<Option<Session>, StoreError> {
+        self.call("end_all", self.memory.end_all(all)).await
+    }
+
+    async fn list(&self, user: &UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+        self.call("list", self.memory.list(user, now)).await
+    }
+
+    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
+        self.call("ended_since", self.memory.ended_since(since, now)).await
+    }
+}
+
+/// A store, a clock, and as many nodes over them as a test wants.
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) store: Probe,
+    pub(crate) clock: ManualClock,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self { store: Probe::default(), clock: ManualClock::new(Timestamp::from_secs(1_800_000_000)) }
+    }
+
+    pub(crate) fn node(&self) -> Auth<User> {
+        self.node_with(|builder| builder)
+    }
+
+    pub(crate) fn node_with(&self, settings: impl FnOnce(Builder<User>) -> Builder<User>) -> Auth<User> {
+        let builder = Auth::builder(self.store.clone(), self.store.clone())
+            .issuer("https://example.com")
+            .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
+            .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
+            .hash_threads(1)
+            .clock(self.clock.clone());
+        settings(builder).build().unwrap()
+    }
+}
+
+pub(crate) async fn register(auth: &Auth<User>, name: &str) -> User {
+    let registration = Registration::new(format!("{name}@example.com"), PASSWORD, Profile::default());
+    auth.register(registration).await.unwrap()
+}
+
+/// Logs a user in without the cost of a password.
+pub(crate) async fn sign_in(auth: &Auth<User>, user: &User) -> Pair {
+    Pair::from(auth.start_session(user, &Client::unknown()).await.unwrap())
+}
+
+/// A pair of tokens as a client holds them.
+#[derive(Clone)]
+pub(crate) struct Pair {
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+    pub(crate) session: SessionId,
+}
+
+impl From<portcullis::Tokens> for Pair {
+    fn from(tokens: portcullis::Tokens) -> Self {
+        Self {
+            access: tokens.access_token.expose().clone(),
+            refresh: tokens.refresh_token.expose().clone(),
+            session: tokens.session_id,
+        }
+    }
+}
+
+impl From<SignedIn<User>> for Pair {
+    fn from(signed_in: SignedIn<User>) -> Self {
+        signed_in.tokens.into()
+    }
+}
+
+pub(crate) fn kind<T>(result: Result<T, Error>) -> Option<ErrorKind> {
+    result.err().map(|error| error.kind())
+}

@@ -1,0 +1,168 @@
+//! Several nodes over one store, and a node that starts anew.
+
+use std::time::Duration;
+
+use portcullis::{Auth, Check, Client, ErrorKind, User, store::memory::MemoryFeed};
+
+use crate::fixture::{PASSWORD, Pair, World, kind, register, sign_in};
+
+async fn access(auth: &Auth<User>, pair: &Pair) -> Option<ErrorKind> {
+    kind(auth.authenticate(&pair.access, Check::Stateless).await)
+}
+
+const REVOKED: Option<ErrorKind> = Some(ErrorKind::TokenRevoked);
+
+#[tokio::test]
+async fn an_ending_counts_here_at_the_next_request_and_elsewhere_after_the_next_poll() {
+    let world = World::new();
+    let (here, there) = (world.node(), world.node());
+    let ada = register(&here, "ada").await;
+    let pair = sign_in(&here, &ada).await;
+    assert_eq!((access(&here, &pair).await, access(&there, &pair).await), (None, None));
+    here.logout(Some(&pair.refresh), None).await.unwrap();
+    assert_eq!((access(&here, &pair).await, access(&there, &pair).await), (REVOKED, None));
+    there.poll_revocations().await.unwrap();
+    assert_eq!(access(&there, &pair).await, REVOKED);
+}
+
+#[tokio::test]
+async fn every_way_of_ending_reaches_other_nodes() {
+    for way in ["logout", "logout_all", "end_session", "reuse", "password", "login_again", "limit", "disabled"] {
+        let world = World::new();
+        let (here, there) = (world.node(), world.node());
+        let ada = register(&here, "ada").await;
+        let pair = sign_in(&here, &ada).await;
+        let other = sign_in(&here, &ada).await;
+        assert_eq!((access(&there, &pair).await, access(&there, &other).await), (None, None));
+        let claims = here.authenticate(&other.access, Check::Stateless).await.unwrap().claims;
+        match way {
+            "logout" => here.logout(None, Some(&pair.access)).await.unwrap(),
+            "logout_all" => here.logout_all(&claims).await.unwrap(),
+            "end_session" => here.end_session(&ada.id, pair.session).await.unwrap(),
+            "reuse" => {
+                here.refresh(&pair.refresh).await.unwrap();
+                world.clock.advance(Duration::from_secs(11));
+                assert_eq!(kind(here.refresh(&pair.refresh).await), Some(ErrorKind::RefreshReused));
+            }
+            "password" => {
+                let new = "close sesame 43".into();
+                here.change_password(&claims, PASSWORD.into(), new, &Client::unknown()).await.unwrap();
+            }
+            "login_again" => {
+                let mut client = Client::unknown();
+                client.refresh_token = Some(pair.refresh.as_str().into());
+                here.start_session(&ada, &client).await.unwrap();
+            }
+            "limit" => {
+                world.clock.advance(Duration::from_secs(1));
+                for _ in 0..99 {
+                    sign_in(&here, &ada).await;
+                }
+            }
+            _ => {
+                world.store.memory.users().set_disabled(&ada.id, true);
+                here.end_sessions_of(&ada.id).await.unwrap();
+            }
+        }
+        assert_eq!(access(&here, &pair).await, REVOKED, "{way}: here");
+        there.poll_revocations().await.unwrap();
+        assert_eq!(access(&there, &pair).await, REVOKED, "{way}: there");
+        let refused = kind(there.refresh(&pair.refresh).await);
+        let expected = if way == "reuse" { ErrorKind::RefreshReused } else { ErrorKind::RefreshInvalid };
+        assert_eq!(refused, Some(expected), "{way}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_starts_anew_knows_what_had_ended() {
+    let world = World::new();
+    let before = world.node();
+    let ada = register(&before, "ada").await;
+    let (one, all) = (sign_in(&before, &ada).await, sign_in(&before, &ada).await);
+    before.logout(Some(&one.refresh), None).await.unwrap();
+    before.end_sessions_of(&ada.id).await.unwrap();
+    drop(before);
+    let after = world.node();
+    assert_eq!((access(&after, &one).await, access(&after, &all).await), (REVOKED, REVOKED));
+}
+
+#[tokio::test]
+async fn a_feed_brings_endings_at_once() {
+    let world = World::new();
+    let feed = MemoryFeed::new();
+    let node = || world.node_with(|builder| builder.revocation_feed(feed.clone()));
+    let (here, there) = (node(), node());
+    let ada = register(&here, "ada").await;
+    let (one, all) = (sign_in(&here, &ada).await, sign_in(&here, &ada).await);
+    // Each begins to listen with its first request.
+    assert_eq!((access(&here, &one).await, access(&there, &one).await), (None, None));
+    here.logout(Some(&one.refresh), None).await.unwrap();
+    here.end_sessions_of(&ada.id).await.unwrap();
+    // The listening task gets its turn; the clock stands still, so no poll can have done it.
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((access(&there, &one).await, access(&there, &all).await), (REVOKED, REVOKED));
+}
+
+#[tokio::test]
+async fn a_full_set_of_endings_asks_the_store_instead() {
+    let world = World::new();
+    let auth = world.node_with(|builder| builder.revocation_capacity(1));
+    let ada = register(&auth, "ada").await;
+    let live = sign_in(&auth, &ada).await;
+    assert_eq!(access(&auth, &live).await, None);
+    let mut ended = Vec::new();
+    for _ in 0..90 {
+        let pair = sign_in(&auth, &ada).await;
+        auth.logout(Some(&pair.refresh), None).await.unwrap();
+        ended.push(pair);
+    }
+    for pair in &ended {
+        assert_eq!(access(&auth, pair).await, REVOKED);
+    }
+    world.store.take_calls();
+    assert_eq!(access(&auth, &live).await, None);
+    assert_eq!(world.store.take_calls(), 1, "the live session was asked for");
+}
+
+#[tokio::test]
+async fn a_login_in_flight_during_a_password_change_is_dead_on_arrival() {
+    let world = World::new();
+    let auth = world.node();
+    let ada = register(&auth, "ada").await;
+    let current = sign_in(&auth, &ada).await;
+    let claims = auth.authenticate(&current.access, Check::Stateless).await.unwrap().claims;
+    // `ada` is what a login read before its hashing; the change happens while it hashes.
+    let changed =
+        auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &Client::unknown()).await.unwrap();
+    let late = sign_in(&auth, &ada).await;
+    assert_eq!(access(&auth, &late).await, REVOKED);
+    assert_eq!(kind(auth.refresh(&late.refresh).await), Some(ErrorKind::RefreshInvalid));
+    let kept = Pair::from(changed);
+    assert_eq!(kept.session, current.session);
+    assert_eq!(access(&auth, &kept).await, None);
+    assert!(auth.refresh(&kept.refresh).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_refresh_that_overtakes_a_password_change_does_not_cost_the_caller_their_session() {
+    let world = World::new();
+    let auth = world.node();
+    let ada = register(&auth, "ada").await;
+    let current = sign_in(&auth, &ada).await;
+    let claims = auth.authenticate(&current.access, Check::Stateless).await.unwrap().claims;
+    // A refresh of another tab saw the raised version before the session was restamped, and ended it.
+    world.store.fail("end_all", crate::fixture::Failure::Before);
+    let change = |old: &'static str, new: &'static str| {
+        let (auth, claims) = (auth.clone(), claims.clone());
+        async move { auth.change_password(&claims, old.into(), new.into(), &Client::unknown()).await }
+    };
+    assert_eq!(kind(change(PASSWORD, "close sesame 43").await), Some(ErrorKind::StoreUnavailable));
+    world.store.recover();
+    assert_eq!(kind(auth.refresh(&current.refresh).await), Some(ErrorKind::RefreshInvalid));
+    // The password was changed, the sessions are ended: signing in with the new one works.
+    let login = portcullis::user::Login::either("ada@example.com");
+    let pair = Pair::from(auth.login(&login, "close sesame 43".into(), &Client::unknown()).await.unwrap());
+    assert_eq!(access(&auth, &pair).await, None);
+}

@@ -1,0 +1,139 @@
+//! A store that cannot be reached: nothing passes, nobody is logged out, nothing of the cause is told.
+
+use std::time::Duration;
+
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use portcullis::{Check, ErrorKind};
+use tower::ServiceExt;
+
+use crate::fixture::{Failure, World, kind, register, sign_in};
+
+const DOWN: Option<ErrorKind> = Some(ErrorKind::StoreUnavailable);
+
+#[tokio::test]
+async fn a_refresh_works_again_after_a_failure_of_any_call_before_or_after_its_write() {
+    for call in ["find_by_id", "rotate", "*"] {
+        for failure in [Failure::Before, Failure::After] {
+            for grace in [10, 0] {
+                let world = World::new();
+                let auth = world.node_with(|builder| builder.refresh_grace(Duration::from_secs(grace)));
+                let ada = register(&auth, "ada").await;
+                let pair = sign_in(&auth, &ada).await;
+                world.store.fail(call, failure);
+                assert_eq!(kind(auth.refresh(&pair.refresh).await), DOWN, "{call} {failure:?}");
+                world.store.recover();
+                let answer = kind(auth.refresh(&pair.refresh).await);
+                let lost = call == "rotate" && failure == Failure::After && grace == 0;
+                let expected = lost.then_some(ErrorKind::RefreshReused);
+                assert_eq!(answer, expected, "{call} {failure:?} with a grace of {grace}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_passes_a_guard_that_has_to_ask_and_cannot() {
+    let world = World::new();
+    let auth = world.node();
+    let ada = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &ada).await;
+    world.store.fail("*", Failure::Before);
+    for check in [Check::Stateless, Check::Session, Check::User] {
+        assert_eq!(kind(auth.authenticate(&pair.access, check).await), DOWN, "{check:?} before the first poll");
+    }
+    world.store.recover();
+    assert_eq!(kind(auth.authenticate(&pair.access, Check::Stateless).await), None);
+    world.store.fail("*", Failure::Before);
+    assert_eq!(kind(auth.authenticate(&pair.access, Check::Stateless).await), None, "it needs no store");
+    for check in [Check::Session, Check::User] {
+        assert_eq!(kind(auth.authenticate(&pair.access, check).await), DOWN, "{check:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_guard_told_so_asks_the_store_when_polls_have_failed_for_too_long() {
+    let world = World::new();
+    let auth = world.node_with(|builder| builder.ask_store_when_polls_fail_for(Duration::from_secs(30)));
+    let ada = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &ada).await;
+    let ask = || async { kind(auth.authenticate(&pair.access, Check::Stateless).await) };
+    assert_eq!(ask().await, None);
+    world.store.fail("*", Failure::Before);
+    world.clock.advance(Duration::from_secs(30));
+    assert_eq!(ask().await, None);
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(ask().await, DOWN);
+    world.store.recover();
+    assert_eq!(ask().await, None, "the store says that the session lives");
+}
+
+#[tokio::test]
+async fn an_ending_whose_answer_is_lost_is_said_to_have_failed_and_can_be_asked_again() {
+    let world = World::new();
+    let auth = world.node();
+    let ada = register(&auth, "ada").await;
+    for failure in [Failure::Before, Failure::After] {
+        let pair = sign_in(&auth, &ada).await;
+        world.store.fail("end", failure);
+        assert_eq!(kind(auth.logout(Some(&pair.refresh), None).await), DOWN);
+        world.store.recover();
+        assert_eq!(kind(auth.logout(Some(&pair.refresh), None).await), None);
+        assert_eq!(kind(auth.refresh(&pair.refresh).await), Some(ErrorKind::RefreshInvalid));
+    }
+}
+
+#[tokio::test]
+async fn over_http_an_outage_is_a_503_that_clears_no_cookie_and_tells_no_cause() {
+    let world = World::new();
+    let auth = world.node();
+    let ada = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &ada).await;
+    world.store.fail("*", Failure::Before);
+    let cookies = format!("__Host-access_token={}; __Host-refresh_token={}", pair.access, pair.refresh);
+    let login = "email=ada@example.com&password=open+sesame+42";
+    for (method, path, body) in [
+        ("POST", "/auth/register", "email=eve@example.com&password=open+sesame+42"),
+        ("POST", "/auth/login", login),
+        ("POST", "/auth/refresh", ""),
+        ("POST", "/auth/logout", ""),
+        ("POST", "/auth/logout-all", ""),
+        ("GET", "/auth/me", ""),
+        ("GET", "/auth/sessions", ""),
+        ("DELETE", "/auth/sessions/AAAAAAAAAAAAAAAAAAAAAA", ""),
+        ("PUT", "/auth/password", "current_password=open+sesame+42&new_password=close+sesame+43"),
+    ] {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("cookie", &cookies)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Full::<bytes::Bytes>::from(body))
+            .unwrap();
+        let response = auth.routes().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{method} {path}");
+        assert!(response.headers().contains_key("retry-after"), "{path}");
+        assert!(!response.headers().contains_key("set-cookie"), "{path}");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert!(body.contains("store_unavailable") && !body.contains("canary-cause"), "{body}");
+    }
+    world.store.recover();
+    assert!(auth.refresh(&pair.refresh).await.is_ok(), "the outage ended no session");
+}
+
+#[tokio::test]
+async fn a_registration_whose_session_fails_is_a_registration() {
+    let world = World::new();
+    let auth = world.node();
+    world.store.fail("create_session", Failure::Before);
+    let request = Request::post("/auth/register")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Full::<bytes::Bytes>::from("email=ada@example.com&password=open+sesame+42"))
+        .unwrap();
+    let response = auth.routes().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::CREATED);
+    assert!(!response.headers().contains_key("set-cookie"));
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(body.starts_with(br#"{"user":{"id":"1""#) && !body.windows(10).any(|w| w == b"expires_in"));
+}

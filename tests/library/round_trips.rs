@@ -1,0 +1,70 @@
+//! What each operation costs, in calls to the stores.
+
+use portcullis::{Check, Client, user::Login};
+
+use crate::fixture::{PASSWORD, World, register, sign_in};
+
+#[tokio::test]
+async fn each_operation_costs_the_round_trips_that_it_says() {
+    let world = World::new();
+    let auth = world.node();
+    let store = &world.store;
+    let client = Client::unknown();
+    let login = Login::either("ada@example.com");
+    let mut table = Vec::new();
+    let mut cost = |operation: &'static str| table.push((operation, store.take_calls()));
+
+    let ada = register(&auth, "ada").await;
+    sign_in(&auth, &ada).await;
+    cost("register, signed in");
+    let first = auth.login(&login, PASSWORD.into(), &client).await.unwrap();
+    cost("login");
+    let access = first.tokens.access_token.expose().clone();
+    auth.authenticate(&access, Check::Stateless).await.unwrap();
+    cost("first protected request of a node");
+    let claims = auth.authenticate(&access, Check::Stateless).await.unwrap().claims;
+    cost("protected request, stateless");
+    auth.authenticate(&access, Check::Session).await.unwrap();
+    cost("protected request, session checked");
+    auth.authenticate(&access, Check::User).await.unwrap();
+    cost("protected request, user loaded");
+    let second = auth.refresh(first.tokens.refresh_token.expose()).await.unwrap();
+    cost("refresh");
+    auth.refresh(first.tokens.refresh_token.expose()).await.unwrap();
+    cost("refresh, replayed");
+    auth.sessions(&ada.id).await.unwrap();
+    cost("list sessions");
+    let changed = auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &client).await.unwrap();
+    cost("password change");
+    auth.poll_revocations().await.unwrap();
+    cost("poll");
+    auth.logout(Some(changed.tokens.refresh_token.expose()), None).await.unwrap();
+    cost("logout");
+    auth.end_sessions_of(&ada.id).await.unwrap();
+    cost("logout everywhere");
+    let forged = format!("{}x", second.tokens.access_token.expose());
+    auth.authenticate(&forged, Check::User).await.unwrap_err();
+    auth.refresh(&forged).await.unwrap_err();
+    auth.logout(Some(&forged), Some(&forged)).await.unwrap();
+    cost("forged tokens");
+
+    assert_eq!(
+        table,
+        [
+            ("register, signed in", 2),
+            ("login", 2),
+            ("first protected request of a node", 1),
+            ("protected request, stateless", 0),
+            ("protected request, session checked", 1),
+            ("protected request, user loaded", 1),
+            ("refresh", 2),
+            ("refresh, replayed", 2),
+            ("list sessions", 1),
+            ("password change", 3),
+            ("poll", 1),
+            ("logout", 1),
+            ("logout everywhere", 2),
+            ("forged tokens", 0),
+        ]
+    );
+}

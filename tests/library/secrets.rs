@@ -1,0 +1,90 @@
+//! No secret, token, hash or password in `Debug` or logs, whatever happens.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use portcullis::{Check, Client, Secret, user::Login};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::fixture::{Failure, World, kind, register, sign_in};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn neither_debug_nor_the_log_at_trace_shows_a_secret() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_max_level(tracing::Level::TRACE).finish();
+    // For all tests of this binary: whatever they log must be free of secrets too.
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+
+    let world = World::new();
+    let auth = world.node();
+    let mut shown = Vec::new();
+    let ada = register(&auth, "ada").await;
+    shown.push(format!("{ada:?} {auth:?}"));
+    let signed_in = auth.login(&Login::either("ada@example.com"), "open sesame 42".into(), &Client::unknown()).await;
+    let signed_in = signed_in.unwrap();
+    shown.push(format!("{signed_in:?}"));
+    let first = signed_in.tokens.refresh_token.expose().clone();
+    let second = auth.refresh(&first).await.unwrap();
+    let authenticated = auth.authenticate(second.tokens.access_token.expose(), Check::User).await.unwrap();
+    shown.push(format!("{authenticated:?} {:?}", authenticated.claims));
+    for wrong in ["canary-password", "open sesame 43"] {
+        let login = auth.login(&Login::either("ada@example.com"), wrong.into(), &Client::unknown()).await;
+        shown.push(format!("{:?}", login.unwrap_err()));
+    }
+    world.clock.advance(Duration::from_secs(60));
+    shown.push(format!("{:?}", auth.refresh(&first).await.unwrap_err()));
+    let other = sign_in(&auth, &ada).await;
+    world.store.fail("*", Failure::Before);
+    shown.push(format!(
+        "{:?} {:?}",
+        kind(auth.refresh(&other.refresh).await),
+        auth.logout(Some(&other.refresh), None).await
+    ));
+    world.store.recover();
+    let session = auth.sessions(&ada.id).await.unwrap();
+    shown.push(format!("{session:?}"));
+    shown.push(String::from_utf8(log.0.lock().unwrap().clone()).unwrap());
+
+    let tokens = [&first, second.tokens.access_token.expose(), second.tokens.refresh_token.expose(), &other.refresh];
+    let hash = ada.password_hash.clone().unwrap();
+    let mut canaries = vec!["open sesame 42", "canary-password", &hash, "Jo8mWqk1Yb0cK3zv", "Qe7uAa4VxZi1Rk9p"];
+    // The signature alone is enough to tell that a token was written out.
+    canaries.extend(tokens.iter().filter_map(|token| token.rsplit('.').next()));
+    for text in &shown {
+        for canary in &canaries {
+            assert!(!text.contains(canary), "{canary} is in {text}");
+        }
+    }
+    assert!(shown.last().unwrap().contains("was used twice"), "the log was captured");
+}
+
+#[test]
+fn a_secret_is_redacted_wherever_it_is_nested() {
+    let secret: Secret<String> = "canary".into();
+    assert_eq!(format!("{:?} {:#?}", Some(&secret), secret), "Some(Secret([redacted])) Secret([redacted])");
+}
