@@ -11,7 +11,7 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{AuthLayer, service::admit};
+use super::{AuthLayer, admit};
 use crate::{
     auth::Authenticated,
     error::Error,

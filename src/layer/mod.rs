@@ -18,9 +18,11 @@ mod service;
 
 use std::{fmt, sync::Arc};
 
+use http::Request;
+
 pub use self::{future::ResponseFuture, service::AuthService};
 use crate::{
-    auth::{Auth, Check},
+    auth::{Auth, Authenticated, Check},
     error::{Error, ErrorKind},
     token::Claims,
     user::AuthUser,
@@ -132,6 +134,26 @@ impl<U: AuthUser> AuthLayer<U> {
         guard.roles.push(roles.into_iter().map(Into::into).collect());
         guard.optional = false;
         self
+    }
+}
+
+impl<U: AuthUser> AuthLayer<U> {
+    /// Leaves the mark by which extractors tell that there was a guard.
+    #[cfg(feature = "axum")]
+    fn mark<B>(&self, request: &mut Request<B>) {
+        request.extensions_mut().insert(GuardMark::new(&self.auth));
+    }
+}
+
+/// Puts what the handler needs into the request, and takes out what a guard further out had put there for itself.
+fn admit<U: AuthUser, B>(request: &mut Request<B>, admitted: Option<Authenticated<U>>) {
+    let extensions = request.extensions_mut();
+    extensions.remove::<Claims>();
+    extensions.remove::<CurrentUser<U>>();
+    let Some(Authenticated { claims, user }) = admitted else { return };
+    extensions.insert(claims);
+    if let Some(user) = user {
+        extensions.insert(CurrentUser(user));
     }
 }
 

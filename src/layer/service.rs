@@ -8,7 +8,7 @@ use std::{
 use http::{HeaderMap, Method, Request, Response, header::UPGRADE};
 use tower_service::Service;
 
-use super::{AuthLayer, CurrentUser, future::ResponseFuture};
+use super::{AuthLayer, admit, future::ResponseFuture};
 use crate::{
     auth::{Authenticated, Check},
     error::{Error, ErrorKind},
@@ -63,24 +63,6 @@ impl<U: AuthUser> AuthLayer<U> {
             }
             None => Ok(Verdict::Ask(token.to_owned())),
         }
-    }
-
-    /// Leaves the mark by which extractors tell that there was a guard.
-    #[cfg(feature = "axum")]
-    pub(super) fn mark<B>(&self, request: &mut Request<B>) {
-        request.extensions_mut().insert(super::GuardMark::new(&self.auth));
-    }
-}
-
-/// Puts what the handler needs into the request, and takes out what a guard further out had put there for itself.
-pub(super) fn admit<U: AuthUser, B>(request: &mut Request<B>, admitted: Option<Authenticated<U>>) {
-    let extensions = request.extensions_mut();
-    extensions.remove::<Claims>();
-    extensions.remove::<CurrentUser<U>>();
-    let Some(Authenticated { claims, user }) = admitted else { return };
-    extensions.insert(claims);
-    if let Some(user) = user {
-        extensions.insert(CurrentUser(user));
     }
 }
 
