@@ -21,6 +21,7 @@
 //! |---|---|---|
 //! | `aws_lc_rs` | yes | signatures by aws-lc-rs |
 //! | `rust_crypto` | no | signatures by the `RustCrypto` crates, for targets without a C compiler. Brings `rsa` (RUSTSEC-2023-0071) into the tree through `jsonwebtoken`; no RSA key is used |
+//! | `conformance` | no | [`store`]`::conformance`, the suite that proves a store of your own |
 //! | `axum` | no | extractors, [`Auth`]`::router()`, the peer address from `ConnectInfo` |
 //!
 //! One of the two backends is needed; with both, `aws_lc_rs` does the work.

@@ -3,6 +3,8 @@
 //! An app implements [`UserStore`] over the users table it has, and takes a ready [`SessionStore`] for the sessions.
 //! The two need not live in the same engine.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod feed;
 pub mod memory;

@@ -1,0 +1,368 @@
+//! What sessions rest on.
+
+use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
+
+use tokio::task::JoinSet;
+
+use super::{
+    Report, ensure, expect, said,
+    samples::{
+        ABSOLUTE, GRACE, HOSTILE, IDLE, NOW, RACERS, TOMBSTONE, ada, at, end_all, ended, id, keep, new, rotation,
+        session, token,
+    },
+};
+use crate::{
+    session::{EndReason, Ending, RotateOutcome, Rotation, Session, SessionId, decide},
+    store::{SessionLimit, SessionStore},
+    user::UserId,
+};
+
+/// Checks every promise of a [`SessionStore`]; `factory` makes an empty store for each.
+pub async fn sessions<S, F, M>(factory: F) -> Report
+where
+    S: SessionStore,
+    F: Fn() -> M,
+    M: Future<Output = S>,
+{
+    let mut report = Report::default();
+    let fresh = async || Arc::new(factory().await);
+    report.check("a session is found as it was written", found_as_written(fresh().await)).await;
+    report.check("a session is found by its own user only", found_by_its_user(fresh().await)).await;
+    report.check("user ids of any text name one user each", hostile_users(fresh().await)).await;
+    report.check("rotate decides as session::decide does", rotates_as_decided(fresh().await)).await;
+    report.check("of racing rotations one advances and the others replay it", racing(fresh().await, GRACE)).await;
+    report.check("without a grace one racing rotation advances", racing(fresh().await, Duration::ZERO)).await;
+    report.check("a rotation that is asked again is answered again", asked_again(fresh().await)).await;
+    report.check("an ended session ends once and stays ended", ends_once(fresh().await)).await;
+    report.check("of a rotation and an ending that race the ending lasts", ending_lasts(fresh().await)).await;
+    report.check("ending all ends the lower versions and nobody else's", ends_all(fresh().await)).await;
+    report.check("ending all keeps one session and moves it on", keeps_one(fresh().await)).await;
+    report.check("an expired session counts as absent", expired_is_absent(fresh().await)).await;
+    report.check("a session ended for reuse says so until it would have expired", reuse_stays(fresh().await)).await;
+    report.check("the limit ends the session used longest ago", limit_ends(fresh().await)).await;
+    report.check("a limit that refuses changes nothing", limit_refuses(fresh().await)).await;
+    report.check("racing logins stay within the limit", racing_logins(fresh().await)).await;
+    report.check("a login ends the session that it replaces", replaces(fresh().await)).await;
+    report.check("endings are told since a moment, until nobody needs them", told_since(fresh().await)).await;
+    report
+}
+
+async fn add(store: &impl SessionStore, session: Session) -> Result<(), String> {
+    store.create(new(session)).await.map(drop).map_err(said)
+}
+
+async fn find(store: &impl SessionStore, user: &UserId, n: u8, secs: u64) -> Result<Option<Session>, String> {
+    store.find(user, &id(n), at(secs)).await.map_err(said)
+}
+
+async fn rotate(store: &impl SessionStore, rotation: &Rotation) -> Result<RotateOutcome, String> {
+    store.rotate(rotation).await.map_err(said)
+}
+
+async fn live(store: &impl SessionStore, user: &UserId, secs: u64) -> Result<Vec<SessionId>, String> {
+    let mut ids: Vec<_> = store.list(user, at(secs)).await.map_err(said)?.iter().map(|session| session.id).collect();
+    ids.sort();
+    Ok(ids)
+}
+
+async fn found_as_written(store: Arc<impl SessionStore>) -> Result<(), String> {
+    let v6: IpAddr = [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into();
+    for (n, agent, ip) in [(1, "Mozilla/5.0 (🦀; \"quoted\")", v6), (2, "'; --", [203, 0, 113, 7].into())] {
+        let mut written = session(&ada(), n, NOW);
+        written.token_version = 7;
+        written.generation = 3;
+        written.previous_token_id = Some(token(99));
+        written.user_agent = Some(agent.into());
+        written.ip = Some(ip);
+        add(&*store, written.clone()).await?;
+        expect("the record", find(&*store, &ada(), n, 0).await?, Some(written))?;
+    }
+    let bare = session(&ada(), 3, NOW);
+    add(&*store, bare.clone()).await?;
+    expect("a record without device", find(&*store, &ada(), 3, 0).await?, Some(bare))
+}
+
+async fn found_by_its_user(store: Arc<impl SessionStore>) -> Result<(), String> {
+    add(&*store, session(&ada(), 1, NOW)).await?;
+    let eve = UserId::from("eve");
+    expect("another user's look", find(&*store, &eve, 1, 0).await?, None)?;
+    expect("another user's rotation", rotate(&*store, &rotation(&eve, 1, NOW)).await?, RotateOutcome::Unknown)?;
+    let end = store.end(&eve, &id(1), ended(EndReason::Logout, NOW)).await.map_err(said)?;
+    expect("another user's ending", end, false)?;
+    expect("the owner's list", live(&*store, &ada(), 0).await?, vec![id(1)])
+}
+
+async fn hostile_users(store: Arc<impl SessionStore>) -> Result<(), String> {
+    let long = "x".repeat(UserId::MAX_BYTES);
+    let users: Vec<UserId> =
+        HOSTILE.iter().copied().chain([long.as_str(), "9007199254740993"]).map(UserId::from).collect();
+    for (user, n) in users.iter().zip(1..) {
+        add(&*store, session(user, n, NOW)).await?;
+    }
+    for (user, n) in users.iter().zip(1..) {
+        expect(&format!("the list of {user:?}"), live(&*store, user, 0).await?, vec![id(n)])?;
+        let rotated = rotate(&*store, &rotation(user, n, at(1))).await?;
+        ensure(matches!(rotated, RotateOutcome::Rotated(_)), format!("{user:?} cannot rotate: {rotated:?}"))?;
+    }
+    Ok(())
+}
+
+/// Every row of the table of `decide`, asked of the store and of the rule side by side.
+async fn rotates_as_decided(store: Arc<impl SessionStore>) -> Result<(), String> {
+    let base = |n: u8| {
+        let mut session = session(&ada(), n, NOW);
+        (session.token_version, session.generation) = (3, 5);
+        session.previous_token_id = Some(token(99));
+        session
+    };
+    let presented = |n: u8| Rotation { generation: 5, token_version: 3, ..rotation(&ada(), n, at(1)) };
+    let previous = |n: u8| Rotation { generation: 4, token_id: token(99), ..presented(n) };
+    let cases: Vec<(&str, Rotation)> = vec![
+        ("the current token", presented(1)),
+        ("the token before, within the grace", previous(2)),
+        ("the token before, at the last moment", Rotation { now: NOW.plus(GRACE), ..previous(3) }),
+        (
+            "the token before, after the grace",
+            Rotation { now: NOW.plus(GRACE).plus(Duration::from_millis(1)), ..previous(4) },
+        ),
+        ("the token before, without a grace", Rotation { grace: Duration::ZERO, ..previous(5) }),
+        ("an older token", Rotation { generation: 3, ..previous(6) }),
+        ("a foreign token id", Rotation { token_id: token(77), ..presented(7) }),
+        ("a foreign token id of the generation before", Rotation { token_id: token(77), ..previous(8) }),
+        ("a later generation", Rotation { generation: 6, ..presented(9) }),
+        ("a raised token version", Rotation { token_version: 4, ..presented(10) }),
+        ("a stale token version", Rotation { token_version: 2, ..presented(11) }),
+        ("a session past its idle expiry", Rotation { now: NOW.plus(IDLE), ..presented(12) }),
+        ("a session that is not there", Rotation { session_id: id(250), ..presented(13) }),
+        ("a clock that stepped back", Rotation { now: NOW.minus(IDLE), ..previous(14) }),
+        ("a rotation near the absolute expiry", Rotation { idle: ABSOLUTE * 2, ..presented(15) }),
+    ];
+    for ((what, rotation), n) in cases.iter().zip(1..) {
+        let record = base(n);
+        add(&*store, record.clone()).await?;
+        let decision = decide(Some(&record), rotation);
+        expect(what, rotate(&*store, rotation).await?, decision.outcome)?;
+        let expected = decision.write.unwrap_or(record);
+        // Looked at before the expiry, so that what was written shows.
+        let found = store.find(&ada(), &id(n), at(1)).await.map_err(said)?;
+        expect(&format!("the record after {what}"), found, Some(expected))?;
+    }
+    Ok(())
+}
+
+/// What racing rotations of one token were told.
+async fn race<S: SessionStore>(store: &Arc<S>, n: u8, grace: Duration) -> Result<Vec<RotateOutcome>, String> {
+    let mut tasks = JoinSet::new();
+    for racer in 0..RACERS {
+        let store = Arc::clone(store);
+        let rotation = Rotation { next_token_id: token(racer), grace, ..rotation(&ada(), n, at(1)) };
+        tasks.spawn(async move { store.rotate(&rotation).await });
+    }
+    let mut outcomes = Vec::new();
+    while let Some(outcome) = tasks.join_next().await {
+        outcomes.push(outcome.map_err(said)?.map_err(said)?);
+    }
+    Ok(outcomes)
+}
+
+async fn racing<S: SessionStore>(store: Arc<S>, grace: Duration) -> Result<(), String> {
+    for n in 1..=8 {
+        add(&*store, session(&ada(), n, NOW)).await?;
+        let outcomes = race(&store, n, grace).await?;
+        let winners = outcomes.iter().filter_map(|outcome| match outcome {
+            RotateOutcome::Rotated(session) => Some(session),
+            _ => None,
+        });
+        let winners: Vec<&Session> = winners.collect();
+        let [winner] = winners[..] else { return Err(format!("{} rotations advanced", winners.len())) };
+        expect("the generation of the winner", winner.generation, 1)?;
+        for outcome in &outcomes {
+            let right = match outcome {
+                RotateOutcome::Rotated(_) => true,
+                RotateOutcome::Replayed(session) => !grace.is_zero() && session == winner,
+                RotateOutcome::Reused | RotateOutcome::Ended(EndReason::Reuse) => grace.is_zero(),
+                _ => false,
+            };
+            ensure(right, format!("a loser was told {outcome:?}"))?;
+        }
+    }
+    Ok(())
+}
+
+async fn asked_again(store: Arc<impl SessionStore>) -> Result<(), String> {
+    add(&*store, session(&ada(), 1, NOW)).await?;
+    let once = Rotation { grace: Duration::ZERO, ..rotation(&ada(), 1, at(1)) };
+    let first = rotate(&*store, &once).await?;
+    ensure(matches!(first, RotateOutcome::Rotated(_)), format!("the first answer is {first:?}"))?;
+    expect("the second answer", rotate(&*store, &once).await?, first)
+}
+
+async fn ends_once(store: Arc<impl SessionStore>) -> Result<(), String> {
+    add(&*store, session(&ada(), 1, NOW)).await?;
+    let end = async |reason| store.end(&ada(), &id(1), ended(reason, at(1))).await.map_err(said);
+    expect("the first ending", end(EndReason::Logout).await?, true)?;
+    expect("the second ending", end(EndReason::EndedByUser).await?, false)?;
+    let told = rotate(&*store, &rotation(&ada(), 1, at(2))).await?;
+    expect("a rotation afterwards", told, RotateOutcome::Ended(EndReason::Logout))?;
+    expect("the list afterwards", live(&*store, &ada(), 2).await?, vec![])?;
+    let unknown = store.end(&ada(), &id(9), ended(EndReason::Logout, at(1))).await.map_err(said)?;
+    expect("the ending of an unknown session", unknown, false)
+}
+
+async fn ending_lasts<S: SessionStore>(store: Arc<S>) -> Result<(), String> {
+    for n in 1..=20 {
+        add(&*store, session(&ada(), n, NOW)).await?;
+        let (rotating, ending) = (Arc::clone(&store), Arc::clone(&store));
+        let rotating = tokio::spawn(async move { rotating.rotate(&rotation(&ada(), n, at(1))).await });
+        let ending = tokio::spawn(async move { ending.end(&ada(), &id(n), ended(EndReason::Logout, at(1))).await });
+        rotating.await.map_err(said)?.map_err(said)?;
+        expect("the ending", ending.await.map_err(said)?.map_err(said)?, true)?;
+        let after = find(&*store, &ada(), n, 2).await?.and_then(|session| session.ended).map(|ended| ended.reason);
+        expect("the record's end", after, Some(EndReason::Logout))?;
+    }
+    Ok(())
+}
+
+async fn ends_all(store: Arc<impl SessionStore>) -> Result<(), String> {
+    let eve = UserId::from("eve");
+    add(&*store, session(&ada(), 1, NOW)).await?;
+    add(&*store, Session { token_version: 1, ..session(&ada(), 2, NOW) }).await?;
+    add(&*store, session(&eve, 3, NOW)).await?;
+    store.end_all(&end_all(&ada(), 1, at(1))).await.map_err(said)?;
+    expect("the sessions left", live(&*store, &ada(), 2).await?, vec![id(2)])?;
+    expect("another user's sessions", live(&*store, &eve, 2).await?, vec![id(3)])?;
+    let told = rotate(&*store, &rotation(&ada(), 1, at(2))).await?;
+    expect("a rotation of an ended one", told, RotateOutcome::Ended(EndReason::LogoutAll))
+}
+
+async fn keeps_one(store: Arc<impl SessionStore>) -> Result<(), String> {
+    for n in 1..=3 {
+        add(&*store, session(&ada(), n, NOW)).await?;
+    }
+    let all = end_all(&ada(), 1, at(5)).keeping(keep(2, at(5)));
+    let kept = store.end_all(&all).await.map_err(said)?;
+    let expected = keep(2, at(5)).restamp(&session(&ada(), 2, NOW), 1);
+    expect("the kept session", kept.clone(), expected)?;
+    expect("its record", find(&*store, &ada(), 2, 6).await?, kept)?;
+    expect("the sessions left", live(&*store, &ada(), 6).await?, vec![id(2)])?;
+    // What is not live cannot be kept, and what is another user's neither.
+    let gone = end_all(&ada(), 2, at(7)).keeping(keep(1, at(7)));
+    expect("an ended session to keep", store.end_all(&gone).await.map_err(said)?, None)
+}
+
+async fn expired_is_absent(store: Arc<impl SessionStore>) -> Result<(), String> {
+    add(&*store, session(&ada(), 1, NOW)).await?;
+    let expiry = IDLE.as_secs();
+    ensure(find(&*store, &ada(), 1, expiry - 1).await?.is_some(), "it is gone before its expiry")?;
+    expect("the record at its expiry", find(&*store, &ada(), 1, expiry).await?, None)?;
+    expect("the list", live(&*store, &ada(), expiry).await?, vec![])?;
+    let told = rotate(&*store, &rotation(&ada(), 1, at(expiry))).await?;
+    expect("a rotation", told, RotateOutcome::Unknown)?;
+    let end = store.end(&ada(), &id(1), ended(EndReason::Logout, at(expiry))).await.map_err(said)?;
+    expect("an ending", end, false)
+}
+
+async fn reuse_stays(store: Arc<impl SessionStore>) -> Result<(), String> {
+    add(&*store, Session { generation: 9, ..session(&ada(), 1, NOW) }).await?;
+    expect("an old token", rotate(&*store, &rotation(&ada(), 1, at(1))).await?, RotateOutcome::Reused)?;
+    let late = at(IDLE.as_secs() - 1);
+    ensure(late > at(1).plus(TOMBSTONE), "the tombstone is over by then")?;
+    let told = rotate(&*store, &rotation(&ada(), 1, late)).await?;
+    expect("a later try", told, RotateOutcome::Ended(EndReason::Reuse))
+}
+
+async fn limit_ends(store: Arc<impl SessionStore>) -> Result<(), String> {
+    let mut created = Vec::new();
+    for n in 1..=3 {
+        let mut login = new(session(&ada(), n, at(n.into())));
+        login.limit = SessionLimit::EndLeastRecentlyUsed(2);
+        if n == 3 {
+            // Used a moment ago, the older one outlives the other.
+            rotate(&*store, &rotation(&ada(), 1, at(2).plus(Duration::from_millis(1)))).await?;
+        }
+        created = store.create(login).await.map_err(said)?.ended;
+    }
+    expect("what the third login ended", created, vec![id(2)])?;
+    expect("the sessions left", live(&*store, &ada(), 4).await?, vec![id(1), id(3)])
+}
+
+async fn limit_refuses(store: Arc<impl SessionStore>) -> Result<(), String> {
+    let login = |n: u8, secs: u64| {
+        let mut login = new(session(&ada(), n, at(secs)));
+        login.limit = SessionLimit::Refuse(1);
+        login
+    };
+    store.create(login(1, 0)).await.map_err(said)?;
+    let refused = store.create(login(2, 1)).await.err();
+    ensure(refused.is_some_and(|error| error.is_too_many_sessions()), "the second login was not refused")?;
+    expect("the sessions left", live(&*store, &ada(), 1).await?, vec![id(1)])?;
+    store.create(login(2, IDLE.as_secs())).await.map_err(|error| format!("an expired session counts: {error:?}"))?;
+    Ok(())
+}
+
+async fn racing_logins<S: SessionStore>(store: Arc<S>) -> Result<(), String> {
+    for limit in [SessionLimit::EndLeastRecentlyUsed(3), SessionLimit::Refuse(3)] {
+        let user = UserId::from(format!("{limit:?}"));
+        let mut tasks = JoinSet::new();
+        for n in 1..=RACERS {
+            let store = Arc::clone(&store);
+            let mut login = new(session(&user, n, at(n.into())));
+            login.limit = limit;
+            tasks.spawn(async move { store.create(login).await });
+        }
+        while let Some(created) = tasks.join_next().await {
+            if let Err(error) = created.map_err(said)? {
+                ensure(error.is_too_many_sessions(), format!("a login failed: {error:?}"))?;
+            }
+        }
+        expect(&format!("the sessions under {limit:?}"), live(&*store, &user, 30).await?.len(), 3)?;
+    }
+    Ok(())
+}
+
+async fn replaces(store: Arc<impl SessionStore>) -> Result<(), String> {
+    let eve = UserId::from("eve");
+    add(&*store, session(&ada(), 1, NOW)).await?;
+    for (n, user, replaced) in [(2, ada(), 1), (3, eve.clone(), 2)] {
+        let mut login = new(session(&user, n, at(1)));
+        login.replaces = Some((ada(), id(replaced)));
+        let created = store.create(login).await.map_err(said)?;
+        expect("what the login ended", created.ended, vec![id(replaced)])?;
+        let told = rotate(&*store, &rotation(&ada(), replaced, at(2))).await?;
+        expect("the replaced session", told, RotateOutcome::Ended(EndReason::SignedInAgain))?;
+    }
+    let mut login = new(session(&ada(), 4, at(2)));
+    login.replaces = Some((ada(), id(3)));
+    let created = store.create(login).await.map_err(said)?;
+    expect("what a login with another user's session ended", created.ended, vec![])?;
+    expect("that session", live(&*store, &eve, 3).await?, vec![id(3)])
+}
+
+async fn told_since(store: Arc<impl SessionStore>) -> Result<(), String> {
+    let eve = UserId::from("eve");
+    for n in 1..=3 {
+        add(&*store, session(&ada(), n, NOW)).await?;
+    }
+    store.end(&ada(), &id(1), ended(EndReason::Logout, at(1))).await.map_err(said)?;
+    store.end(&ada(), &id(2), ended(EndReason::Logout, at(2))).await.map_err(said)?;
+    // A floor is told of a user without sessions too: a login in flight may have made one.
+    store.end_all(&end_all(&eve, 7, at(3))).await.map_err(said)?;
+    let told = async |since, now| {
+        let mut told = store.ended_since(at(since), at(now)).await.map_err(said)?;
+        told.sort_by_key(|ending| format!("{ending:?}"));
+        Ok::<_, String>(told)
+    };
+    let one = |n, secs| Ending::Session { id: id(n), keep_until: at(secs).plus(TOMBSTONE) };
+    let floor = Ending::User { id: eve.clone(), min_version: 7, keep_until: at(3).plus(TOMBSTONE) };
+    expect("what is told of all", told(0, 3).await?, vec![one(1, 1), one(2, 2), floor.clone()])?;
+    expect("what is told since the second", told(2, 3).await?, vec![one(2, 2), floor.clone()])?;
+    expect("what is told since the last", told(3, 3).await?, vec![floor])?;
+    expect("what is told when nobody needs it", told(0, 3 + TOMBSTONE.as_secs()).await?, vec![])?;
+    // A lower floor that comes late takes nothing back.
+    store.end_all(&end_all(&eve, 5, at(4))).await.map_err(said)?;
+    let floors = told(0, 5).await?;
+    ensure(
+        floors.iter().any(|ending| matches!(ending, Ending::User { min_version: 7, .. })),
+        format!("the floor fell: {floors:?}"),
+    )
+}

@@ -1,0 +1,213 @@
+//! What users rest on.
+
+use std::{future::Future, sync::Arc};
+
+use tokio::task::JoinSet;
+
+use super::{
+    Report, ensure, expect, said,
+    samples::{HOSTILE, NOW, RACERS},
+};
+use crate::{
+    store::{StoreError, UniqueField, UserStore},
+    user::{AuthUser, Email, Login, NewUser, PasswordHash, UserId, Username},
+};
+
+/// Checks every promise of a [`UserStore`]; `factory` makes an empty store for each, `fields` the app's own
+/// registration fields. A store without usernames breaks the promises that name them.
+pub async fn users<S, F, M, R>(factory: F, fields: R) -> Report
+where
+    S: UserStore,
+    F: Fn() -> M,
+    M: Future<Output = S>,
+    R: Fn() -> <S::User as AuthUser>::Registration,
+{
+    let mut report = Report::default();
+    let fresh = async || Fresh { store: Arc::new(factory().await), fields: &fields };
+    report.check("a user is found by id, e-mail address and username", fresh().await.found()).await;
+    report.check("a user is found in any case of letters", fresh().await.found_in_any_case()).await;
+    report.check("a text that names nobody finds nobody", fresh().await.unknown()).await;
+    report.check("an e-mail address and a username are one user's", fresh().await.unique()).await;
+    report.check("a refused registration leaves nothing behind", fresh().await.leaves_nothing()).await;
+    report.check("of racing registrations one succeeds", fresh().await.racing_registrations()).await;
+    report.check("a hash is renewed only in the place of the one that was read", fresh().await.renews()).await;
+    report.check("a password is set by comparing, and raises the version", fresh().await.sets_password()).await;
+    report.check("of racing password changes one succeeds", fresh().await.racing_passwords()).await;
+    report.check("the token version rises by one for each call", fresh().await.bumps()).await;
+    report
+}
+
+struct Fresh<'a, S, R> {
+    store: Arc<S>,
+    fields: &'a R,
+}
+
+fn hash(text: &str) -> PasswordHash {
+    PasswordHash::new(format!("$argon2id$v=19$m=19456,t=2,p=1${text}"))
+}
+
+impl<S, R> Fresh<'_, S, R>
+where
+    S: UserStore,
+    R: Fn() -> <S::User as AuthUser>::Registration,
+{
+    fn registration(
+        &self,
+        email: &str,
+        username: &str,
+        password_hash: PasswordHash,
+    ) -> Result<NewUser<<S::User as AuthUser>::Registration>, String> {
+        let email = Email::parse(email).map_err(said)?;
+        let username = Username::parse(username).map_err(said)?;
+        Ok(NewUser::new(email, Some(username), password_hash, (self.fields)(), NOW))
+    }
+
+    async fn create(&self, email: &str, username: &str) -> Result<Result<S::User, StoreError>, String> {
+        Ok(self.store.create(self.registration(email, username, hash("first"))?).await)
+    }
+
+    async fn ada(&self) -> Result<S::User, String> {
+        self.create("Ada@Example.com", "Ada").await?.map_err(said)
+    }
+
+    async fn by_login(&self, login: &Login) -> Result<Option<UserId>, String> {
+        let found = self.store.find_by_login(login).await.map_err(said)?;
+        Ok(found.map(|user| user.id()))
+    }
+
+    async fn again(&self, id: &UserId) -> Result<S::User, String> {
+        self.store.find_by_id(id).await.map_err(said)?.ok_or_else(|| "the user is gone".to_owned())
+    }
+
+    async fn found(self) -> Result<(), String> {
+        let ada = self.ada().await?;
+        let eve = self.create("eve@example.com", "eve").await?.map_err(said)?;
+        ensure(ada.id() != eve.id(), "two users have one id")?;
+        ensure((1..=UserId::MAX_BYTES).contains(&ada.id().as_str().len()), "the id has no or more than 256 bytes")?;
+        expect("the stored hash", self.again(&ada.id()).await?.password_hash(), Some(hash("first").as_str()))?;
+        ensure(!self.again(&ada.id()).await?.is_disabled(), "a new user is disabled")?;
+        expect("the user of the address", self.by_login(&Login::email("ada@example.com")).await?, Some(ada.id()))?;
+        expect("the user of the name", self.by_login(&Login::username("eve")).await?, Some(eve.id()))
+    }
+
+    async fn found_in_any_case(self) -> Result<(), String> {
+        let ada = self.ada().await?;
+        expect("by address", self.by_login(&Login::email(" ADA@EXAMPLE.COM ")).await?, Some(ada.id()))?;
+        expect("by name", self.by_login(&Login::username("aDA")).await?, Some(ada.id()))
+    }
+
+    async fn unknown(self) -> Result<(), String> {
+        self.ada().await?;
+        let long = "x".repeat(UserId::MAX_BYTES);
+        for text in HOSTILE.iter().copied().chain(["", "-1", "0", long.as_str()]) {
+            let found = self.store.find_by_id(&UserId::from(text)).await;
+            let found = found.map_err(|error| format!("the id {text:?} is an error: {error:?}"))?;
+            ensure(found.is_none(), format!("the id {text:?} finds somebody"))?;
+            for login in [Login::Email(text.to_owned()), Login::Username(text.to_owned())] {
+                expect(&format!("{login:?}"), self.by_login(&login).await?, None)?;
+            }
+            let id = UserId::from(text);
+            expect("a raised version", self.store.bump_token_version(&id).await.map_err(said)?, None)?;
+        }
+        expect("the name as an address", self.by_login(&Login::Email("ada".into())).await?, None)
+    }
+
+    async fn unique(self) -> Result<(), String> {
+        self.ada().await?;
+        for (email, username, field) in
+            [("ADA@example.COM", "other", UniqueField::Email), ("other@example.com", "ADA", UniqueField::Username)]
+        {
+            let refused = self.create(email, username).await?.err().and_then(|error| error.duplicate_field());
+            expect(&format!("the refusal of {email} {username}"), refused, Some(field))?;
+        }
+        Ok(())
+    }
+
+    async fn leaves_nothing(self) -> Result<(), String> {
+        self.ada().await?;
+        let refused = self.create("new@example.com", "ada").await?;
+        ensure(refused.is_err(), "the username was given twice")?;
+        expect("the refused address", self.by_login(&Login::email("new@example.com")).await?, None)?;
+        let later = self.create("new@example.com", "new").await?;
+        ensure(later.is_ok(), "the address of a refused registration is taken")
+    }
+
+    async fn racing_registrations(self) -> Result<(), String> {
+        let mut tasks = JoinSet::new();
+        for n in 0..RACERS {
+            // The same address in different spellings, and the same name.
+            let email = if n % 2 == 0 { "Race@example.com" } else { "race@Example.com" };
+            let new = self.registration(email, "racer", hash(&n.to_string()))?;
+            let store = Arc::clone(&self.store);
+            tasks.spawn(async move { store.create(new).await.map(|user| user.id()) });
+        }
+        let mut winners = Vec::new();
+        while let Some(created) = tasks.join_next().await {
+            match created.map_err(said)? {
+                Ok(id) => winners.push(id),
+                Err(error) => ensure(error.duplicate_field().is_some(), format!("a loser was told {error:?}"))?,
+            }
+        }
+        expect("the number of winners", winners.len(), 1)?;
+        expect("the user of the address", self.by_login(&Login::email("race@example.com")).await?, winners.pop())
+    }
+
+    async fn renews(self) -> Result<(), String> {
+        let ada = self.ada().await?;
+        let renew = async |old: &str, new: &str| {
+            let (old, new) = (hash(old), hash(new));
+            self.store.replace_password_hash(&ada.id(), old.as_str(), &new).await.map_err(said)
+        };
+        expect("a renewal of another hash", renew("other", "second").await?, false)?;
+        expect("a renewal of the stored hash", renew("first", "second").await?, true)?;
+        expect("a second one of the same", renew("first", "third").await?, false)?;
+        let now = self.again(&ada.id()).await?;
+        expect("the stored hash", now.password_hash(), Some(hash("second").as_str()))?;
+        expect("the version after a renewal", now.token_version(), ada.token_version())
+    }
+
+    async fn sets_password(self) -> Result<(), String> {
+        let ada = self.ada().await?;
+        let set = async |old: &str, new: &str| {
+            let (old, new) = (hash(old), hash(new));
+            self.store.set_password(&ada.id(), old.as_str(), &new).await.map_err(said)
+        };
+        expect("a change against another hash", set("other", "second").await?, None)?;
+        let raised = ada.token_version() + 1;
+        expect("a change against the stored hash", set("first", "second").await?, Some(raised))?;
+        expect("a second one of the same", set("first", "third").await?, None)?;
+        let now = self.again(&ada.id()).await?;
+        expect("the stored hash", now.password_hash(), Some(hash("second").as_str()))?;
+        expect("the stored version", now.token_version(), raised)
+    }
+
+    async fn racing_passwords(self) -> Result<(), String> {
+        let ada = self.ada().await?;
+        let mut tasks = JoinSet::new();
+        for n in 0..RACERS {
+            let (store, id) = (Arc::clone(&self.store), ada.id());
+            tasks.spawn(async move { store.set_password(&id, hash("first").as_str(), &hash(&n.to_string())).await });
+        }
+        let mut versions = Vec::new();
+        while let Some(changed) = tasks.join_next().await {
+            versions.extend(changed.map_err(said)?.map_err(said)?);
+        }
+        expect("the versions of the winners", versions, vec![ada.token_version() + 1])
+    }
+
+    async fn bumps(self) -> Result<(), String> {
+        let ada = self.ada().await?;
+        let mut tasks = JoinSet::new();
+        for _ in 0..RACERS {
+            let (store, id) = (Arc::clone(&self.store), ada.id());
+            tasks.spawn(async move { store.bump_token_version(&id).await });
+        }
+        let mut versions = Vec::new();
+        while let Some(bumped) = tasks.join_next().await {
+            versions.extend(bumped.map_err(said)?.map_err(said)?);
+        }
+        versions.sort_unstable();
+        let first = ada.token_version() + 1;
+        expect("the versions", versions, (first..first + u64::from(RACERS)).collect())
+    }
+}

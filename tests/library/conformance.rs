@@ -1,0 +1,252 @@
+//! The suite of promises, run by the memory store, and by stores that break them.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use portcullis::{
+    NewUser, User, UserId,
+    clock::Timestamp,
+    session::{Ended, Ending, RotateOutcome, Rotation, Session, SessionId, decide},
+    store::{
+        Created, EndAll, NewSession, SessionStore, StoreError, UserStore, conformance,
+        memory::{MemorySessions, MemoryStore, MemoryUsers},
+    },
+    user::{Login, PasswordHash, Profile},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_memory_store_keeps_every_promise() {
+    conformance::sessions(|| async { MemorySessions::default() }).await.assert_kept();
+    conformance::users(|| async { MemoryUsers::default() }, Profile::default).await.assert_kept();
+    conformance::sessions(|| async { MemoryStore::new() }).await.assert_kept();
+    conformance::users(|| async { MemoryStore::new() }, Profile::default).await.assert_kept();
+}
+
+/// A way to be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    ReadsThenWrites,
+    ForgetsReuse,
+    IgnoresUsers,
+    LosesMilliseconds,
+    KeepsExpired,
+    EndsAgain,
+    IgnoresTheLimit,
+    ReplacesNothing,
+    TellsNothing,
+    ForgetsFloors,
+    EndsEveryVersion,
+    KeepsNothing,
+    DropsTheAddress,
+}
+
+struct Wrong {
+    memory: MemorySessions,
+    fault: Fault,
+    // For the store that reads and writes in two steps.
+    aside: Mutex<Vec<Session>>,
+}
+
+impl Wrong {
+    fn new(fault: Fault) -> Self {
+        Self { memory: MemorySessions::default(), fault, aside: Mutex::default() }
+    }
+
+    fn is(&self, fault: Fault) -> bool {
+        self.fault == fault
+    }
+}
+
+#[async_trait]
+impl SessionStore for Wrong {
+    async fn create(&self, mut new: NewSession) -> Result<Created, StoreError> {
+        if self.is(Fault::LosesMilliseconds) {
+            new.session.created_at = Timestamp::from_secs(new.session.created_at.as_secs());
+        }
+        if self.is(Fault::DropsTheAddress) {
+            new.session.ip = None;
+        }
+        if self.is(Fault::IgnoresTheLimit) {
+            new.limit = portcullis::store::SessionLimit::EndLeastRecentlyUsed(usize::MAX);
+        }
+        if self.is(Fault::ReplacesNothing) {
+            new.replaces = None;
+        }
+        self.aside.lock().unwrap().push(new.session.clone());
+        self.memory.create(new).await
+    }
+
+    async fn find(&self, user: &UserId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
+        if self.is(Fault::KeepsExpired) {
+            return Ok(self.aside.lock().unwrap().iter().find(|session| session.id == *id).cloned());
+        }
+        if self.is(Fault::IgnoresUsers) {
+            let owner = self.aside.lock().unwrap().iter().find(|session| session.id == *id).cloned();
+            return Ok(owner);
+        }
+        self.memory.find(user, id, now).await
+    }
+
+    async fn rotate(&self, rotation: &Rotation) -> Result<RotateOutcome, StoreError> {
+        if self.is(Fault::ReadsThenWrites) {
+            let mut read = self.aside.lock().unwrap().iter().find(|s| s.id == rotation.session_id).cloned();
+            tokio::task::yield_now().await;
+            let decision = decide(read.as_ref(), rotation);
+            if let (Some(read), Some(new)) = (&mut read, decision.write) {
+                *read = new;
+                let mut aside = self.aside.lock().unwrap();
+                if let Some(record) = aside.iter_mut().find(|s| s.id == rotation.session_id) {
+                    record.clone_from(read);
+                }
+            }
+            return Ok(decision.outcome);
+        }
+        if self.is(Fault::ForgetsReuse)
+            && let Some(record) = self.memory.find(&rotation.user_id, &rotation.session_id, rotation.now).await?
+            && decide(Some(&record), rotation).outcome == RotateOutcome::Reused
+        {
+            return Ok(RotateOutcome::Reused);
+        }
+        self.memory.rotate(rotation).await
+    }
+
+    async fn end(&self, user: &UserId, id: &SessionId, ended: Ended) -> Result<bool, StoreError> {
+        let live = self.memory.end(user, id, ended).await?;
+        Ok(live || self.is(Fault::EndsAgain))
+    }
+
+    async fn end_all(&self, all: &EndAll) -> Result<Option<Session>, StoreError> {
+        let mut all = all.clone();
+        if self.is(Fault::EndsEveryVersion) {
+            all.min_version = u64::MAX;
+        }
+        if self.is(Fault::KeepsNothing) {
+            all.keep = None;
+        }
+        self.memory.end_all(&all).await
+    }
+
+    async fn list(&self, user: &UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+        self.memory.list(user, now).await
+    }
+
+    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
+        let mut endings = self.memory.ended_since(since, now).await?;
+        if self.is(Fault::TellsNothing) {
+            endings.clear();
+        }
+        if self.is(Fault::ForgetsFloors) {
+            endings.retain(|ending| matches!(ending, Ending::Session { .. }));
+        }
+        Ok(endings)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_store_is_told_which_promise_it_breaks() {
+    for (fault, promise) in [
+        (Fault::ReadsThenWrites, "of racing rotations one advances and the others replay it"),
+        (Fault::ForgetsReuse, "a session ended for reuse says so until it would have expired"),
+        (Fault::IgnoresUsers, "a session is found by its own user only"),
+        (Fault::LosesMilliseconds, "a session is found as it was written"),
+        (Fault::DropsTheAddress, "a session is found as it was written"),
+        (Fault::KeepsExpired, "an expired session counts as absent"),
+        (Fault::EndsAgain, "an ended session ends once and stays ended"),
+        (Fault::IgnoresTheLimit, "racing logins stay within the limit"),
+        (Fault::ReplacesNothing, "a login ends the session that it replaces"),
+        (Fault::TellsNothing, "endings are told since a moment, until nobody needs them"),
+        (Fault::ForgetsFloors, "endings are told since a moment, until nobody needs them"),
+        (Fault::EndsEveryVersion, "ending all ends the lower versions and nobody else's"),
+        (Fault::KeepsNothing, "ending all keeps one session and moves it on"),
+    ] {
+        let report = conformance::sessions(|| async { Wrong::new(fault) }).await;
+        let broken: Vec<_> = report.broken().iter().map(|broken| broken.promise).collect();
+        assert!(broken.contains(&promise), "{fault:?} broke only {broken:?}");
+    }
+}
+
+/// A users table that is wrong in one way.
+struct WrongUsers {
+    memory: MemoryUsers,
+    fault: UserFault,
+    created: Arc<Mutex<Vec<User>>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum UserFault {
+    ComparesCase,
+    RenewsBlindly,
+    SetsBlindly,
+    ForgetsToBump,
+    FailsOnOddIds,
+    SaysInternal,
+}
+
+#[async_trait]
+impl UserStore for WrongUsers {
+    type User = User;
+
+    async fn find_by_id(&self, id: &UserId) -> Result<Option<User>, StoreError> {
+        if self.fault == UserFault::FailsOnOddIds && id.parse::<u64>().is_none() {
+            return Err(StoreError::internal("not a number"));
+        }
+        self.memory.find_by_id(id).await
+    }
+
+    async fn find_by_login(&self, login: &Login) -> Result<Option<User>, StoreError> {
+        if self.fault == UserFault::ComparesCase {
+            let created = self.created.lock().unwrap();
+            return Ok(created.iter().find(|user| user.email == login.key()).cloned());
+        }
+        self.memory.find_by_login(login).await
+    }
+
+    async fn create(&self, user: NewUser<Profile>) -> Result<User, StoreError> {
+        let created = self.memory.create(user).await;
+        if let Ok(user) = &created {
+            self.created.lock().unwrap().push(user.clone());
+        }
+        match created {
+            Err(_) if self.fault == UserFault::SaysInternal => Err(StoreError::internal("unique violation")),
+            created => created,
+        }
+    }
+
+    async fn replace_password_hash(&self, id: &UserId, old: &str, new: &PasswordHash) -> Result<bool, StoreError> {
+        if self.fault == UserFault::RenewsBlindly {
+            return Ok(true);
+        }
+        self.memory.replace_password_hash(id, old, new).await
+    }
+
+    async fn set_password(&self, id: &UserId, old: &str, new: &PasswordHash) -> Result<Option<u64>, StoreError> {
+        if self.fault == UserFault::SetsBlindly {
+            return self.memory.bump_token_version(id).await;
+        }
+        self.memory.set_password(id, old, new).await
+    }
+
+    async fn bump_token_version(&self, id: &UserId) -> Result<Option<u64>, StoreError> {
+        if self.fault == UserFault::ForgetsToBump {
+            return Ok(self.memory.find_by_id(id).await?.map(|user| user.token_version + 1));
+        }
+        self.memory.bump_token_version(id).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_store_is_told_which_promise_it_breaks() {
+    for (fault, promise) in [
+        (UserFault::ComparesCase, "a user is found in any case of letters"),
+        (UserFault::RenewsBlindly, "a hash is renewed only in the place of the one that was read"),
+        (UserFault::SetsBlindly, "of racing password changes one succeeds"),
+        (UserFault::ForgetsToBump, "the token version rises by one for each call"),
+        (UserFault::FailsOnOddIds, "a text that names nobody finds nobody"),
+        (UserFault::SaysInternal, "an e-mail address and a username are one user's"),
+    ] {
+        let wrong = || async move { WrongUsers { memory: MemoryUsers::default(), fault, created: Arc::default() } };
+        let report = conformance::users(wrong, Profile::default).await;
+        let broken: Vec<_> = report.broken().iter().map(|broken| broken.promise).collect();
+        assert!(broken.contains(&promise), "{fault:?} broke only {broken:?}");
+    }
+}
