@@ -1,6 +1,6 @@
 //! What a signed-in user changes about themselves: the password.
 
-use super::{Auth, Client, SignedIn};
+use super::{Auth, Client, SignedIn, to_the_end};
 use crate::{
     error::{Error, ErrorKind},
     password::{Verdict, too_long},
@@ -8,7 +8,7 @@ use crate::{
     session::{EndReason, TokenId},
     store::{EndAll, Keep},
     token::Claims,
-    user::AuthUser,
+    user::{AuthUser, PasswordHash},
 };
 
 impl<U: AuthUser> Auth<U> {
@@ -44,14 +44,26 @@ impl<U: AuthUser> Auth<U> {
             return Err(ErrorKind::WrongPassword.into());
         };
         let hash = self.0.passwords.hash(new).await?;
-        let version = self.0.users.set_password(claims.subject(), &stored, &hash).await?;
-        let version = version.ok_or(ErrorKind::WrongPassword)?;
+        let (auth, claims, client) = (self.clone(), claims.clone(), client.clone());
+        to_the_end(async move { auth.replace_password(user, &stored, &hash, &claims, &client).await }).await
+    }
+
+    /// Writes the password and ends the other sessions.
+    async fn replace_password(
+        &self,
+        user: U,
+        stored: &str,
+        hash: &PasswordHash,
+        claims: &Claims,
+        client: &Client,
+    ) -> Result<SignedIn<U>, Error> {
+        let id = claims.subject();
+        let version = self.0.users.set_password(id, stored, hash).await?.ok_or(ErrorKind::WrongPassword)?;
         let now = self.now();
         // Before the sessions are asked: were they to fail now, this node at least admits no old access token.
-        let ending = self.revoke_versions(claims.subject(), version, now);
+        let ending = self.revoke_versions(id, version, now);
         let keep = Keep::new(claims.session_id(), TokenId::random()?, self.0.lifetimes.idle, now);
-        let ended = self.ended(EndReason::PasswordChanged, now);
-        let all = EndAll::new(claims.subject().clone(), version, ended).keeping(keep);
+        let all = EndAll::new(id.clone(), version, self.ended(EndReason::PasswordChanged, now)).keeping(keep);
         let kept = self.0.sessions.end_all(&all).await?;
         self.publish(&ending).await;
         if let Some(session) = kept {
@@ -60,7 +72,7 @@ impl<U: AuthUser> Auth<U> {
         }
         // A refresh saw the new version before the session was restamped, and ended it. The caller has just given the
         // password, so they get a session of the new version in its place.
-        let user = self.0.users.find_by_id(claims.subject()).await?.ok_or(ErrorKind::TokenRevoked)?;
+        let user = self.0.users.find_by_id(id).await?.ok_or(ErrorKind::TokenRevoked)?;
         let tokens = self.start_session(&user, client).await?;
         Ok(SignedIn { user, tokens })
     }

@@ -1,6 +1,6 @@
 //! Ending sessions: logout, logout everywhere, one device, all of a user.
 
-use super::Auth;
+use super::{Auth, to_the_end};
 use crate::{
     error::{Error, ErrorKind},
     session::{EndReason, Session, SessionId},
@@ -55,13 +55,17 @@ impl<U: AuthUser> Auth<U> {
     /// # Errors
     /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`]: call it again.
     pub async fn end_sessions_of(&self, user: &UserId) -> Result<(), Error> {
-        let min_version = self.0.users.bump_token_version(user).await?.unwrap_or(ABOVE_ALL_VERSIONS);
-        let now = self.now();
-        let ending = self.revoke_versions(user, min_version, now);
-        let all = EndAll::new(user.clone(), min_version, self.ended(EndReason::LogoutAll, now));
-        self.0.sessions.end_all(&all).await?;
-        self.publish(&ending).await;
-        Ok(())
+        let (auth, user) = (self.clone(), user.clone());
+        to_the_end(async move {
+            let min_version = auth.0.users.bump_token_version(&user).await?.unwrap_or(ABOVE_ALL_VERSIONS);
+            let now = auth.now();
+            let ending = auth.revoke_versions(&user, min_version, now);
+            let all = EndAll::new(user, min_version, auth.ended(EndReason::LogoutAll, now));
+            auth.0.sessions.end_all(&all).await?;
+            auth.publish(&ending).await;
+            Ok(())
+        })
+        .await
     }
 
     /// Lists the user's live sessions, the one used last first.

@@ -7,7 +7,10 @@ mod nodes;
 mod refresh;
 mod sign_in;
 
-use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{fmt, future::Future, net::IpAddr, sync::Arc, time::Duration};
+
+use tokio::runtime::Handle;
+use tracing::Instrument;
 
 pub(crate) use self::nodes::Nodes;
 pub use self::{
@@ -16,6 +19,7 @@ pub use self::{
 };
 use crate::{
     clock::{Clock, Timestamp},
+    error::{Error, ErrorKind},
     password::Passwords,
     secret::Secret,
     session::{EndReason, Ended, Revocations, Session},
@@ -68,6 +72,17 @@ impl<U: AuthUser> Auth<U> {
     fn ended(&self, reason: EndReason, at: Timestamp) -> Ended {
         Ended { at, reason, keep_until: at.plus(self.0.lifetimes.tombstone) }
     }
+}
+
+/// Runs what must not stop half-way: dropped with its caller, whose connection may be gone, it goes on as a task.
+///
+/// Without a Tokio runtime it is awaited in place, and the raised token version still ends each session at its next refresh.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    let Ok(runtime) = Handle::try_current() else { return work.await };
+    let done = runtime.spawn(work.in_current_span()).await;
+    done.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal).with_source(error)))
 }
 
 impl<U: AuthUser> Clone for Auth<U> {

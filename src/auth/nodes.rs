@@ -104,7 +104,9 @@ impl<U: AuthUser> Auth<U> {
         let nodes = &self.0.nodes;
         let now = self.now();
         let oldest = now.minus(self.0.lifetimes.tombstone);
-        let since = nodes.polled_at().minus(OVERLAP).max(oldest);
+        // A clock that was ahead for a while must not make the polls after it look too late.
+        let last = nodes.polled_at().min(now.minus(nodes.poll_interval));
+        let since = last.minus(OVERLAP).max(oldest);
         for ending in self.0.sessions.ended_since(since, now).await? {
             self.0.revocations.add(&ending, now);
         }

@@ -13,6 +13,7 @@ use portcullis::{
     store::{Created, EndAll, NewSession, SessionStore, StoreError, UserStore, memory::MemoryStore},
     user::{Login, PasswordHash, Profile},
 };
+use tokio::sync::Notify;
 
 pub(crate) const PASSWORD: &str = "open sesame 42";
 
@@ -29,6 +30,16 @@ pub(crate) struct Probe {
     pub(crate) memory: MemoryStore,
     calls: Arc<AtomicUsize>,
     failing: Arc<Mutex<Option<(&'static str, Failure)>>>,
+    holding: Arc<Holding>,
+}
+
+/// A call that is held in the middle, for tests of what happens meanwhile.
+#[derive(Default)]
+struct Holding {
+    name: Mutex<Option<&'static str>>,
+    reached: Notify,
+    go_on: Notify,
+    last: Mutex<Option<&'static str>>,
 }
 
 impl Probe {
@@ -46,18 +57,49 @@ impl Probe {
         *self.failing.lock().unwrap() = None;
     }
 
+    /// Holds the next call of this name before it does anything.
+    pub(crate) fn hold(&self, name: &'static str) {
+        *self.holding.name.lock().unwrap() = Some(name);
+    }
+
+    /// Waits until a call is held.
+    pub(crate) async fn held(&self) {
+        self.holding.reached.notified().await;
+    }
+
+    /// Lets the held call go on.
+    pub(crate) fn release(&self) {
+        self.holding.go_on.notify_one();
+    }
+
+    /// Waits until a call of this name has been answered.
+    pub(crate) async fn idle_after(&self, name: &'static str) {
+        for _ in 0..100_000 {
+            if *self.holding.last.lock().unwrap() == Some(name) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("nobody called {name}");
+    }
+
     async fn call<T>(
         &self,
         name: &'static str,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
+        if self.holding.name.lock().unwrap().take_if(|held| *held == name).is_some() {
+            self.holding.reached.notify_one();
+            self.holding.go_on.notified().await;
+        }
         let failing = *self.failing.lock().unwrap();
         let failure = failing.filter(|(failing, _)| *failing == "*" || *failing == name).map(|(_, failure)| failure);
         if failure == Some(Failure::Before) {
             return Err(StoreError::unavailable("canary-cause: connection refused"));
         }
         let answer = call.await;
+        *self.holding.last.lock().unwrap() = Some(name);
         if failure == Some(Failure::After) {
             return Err(StoreError::unavailable("canary-cause: timed out"));
         }

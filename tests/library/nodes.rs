@@ -166,3 +166,40 @@ async fn a_refresh_that_overtakes_a_password_change_does_not_cost_the_caller_the
     let pair = Pair::from(auth.login(&login, "close sesame 43".into(), &Client::unknown()).await.unwrap());
     assert_eq!(access(&auth, &pair).await, None);
 }
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_for_a_while_hides_no_ending() {
+    let world = World::new();
+    let (here, there) = (world.node(), world.node());
+    let ada = register(&here, "ada").await;
+    let pair = sign_in(&here, &ada).await;
+    let now = portcullis::clock::Clock::now(&world.clock);
+    world.clock.advance(Duration::from_secs(600));
+    assert_eq!(access(&there, &pair).await, None, "this loads what had ended, ten minutes ahead");
+    world.clock.set(now);
+    here.logout(Some(&pair.refresh), None).await.unwrap();
+    there.poll_revocations().await.unwrap();
+    assert_eq!(access(&there, &pair).await, REVOKED);
+}
+
+#[tokio::test]
+async fn a_caller_who_hangs_up_half_way_does_not_stop_a_password_change() {
+    let world = World::new();
+    let auth = world.node();
+    let ada = register(&auth, "ada").await;
+    let (mine, other) = (sign_in(&auth, &ada).await, sign_in(&auth, &ada).await);
+    let claims = auth.authenticate(&mine.access, Check::Stateless).await.unwrap().claims;
+    world.store.hold("set_password");
+    let change = {
+        let auth = auth.clone();
+        tokio::spawn(async move {
+            auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &Client::unknown()).await
+        })
+    };
+    world.store.held().await;
+    change.abort();
+    assert!(change.await.unwrap_err().is_cancelled());
+    world.store.release();
+    world.store.idle_after("end_all").await;
+    assert_eq!(access(&auth, &other).await, REVOKED);
+}

@@ -63,6 +63,9 @@ struct Floor {
 /// A shard is not swept before this many writes, or a handful of records would be walked all the time.
 const MIN_WRITES_BETWEEN_SWEEPS: usize = 256;
 
+/// How many sessions of a user that were ended for reuse are remembered beyond their tombstones.
+const MAX_OLD_REUSE: usize = 16;
+
 impl MemorySessions {
     /// No sessions, and room for this many.
     pub fn with_capacity(capacity: usize) -> Self {
@@ -185,6 +188,22 @@ impl Shard {
             .collect()
     }
 
+    /// Forgets the oldest of a user's sessions that were ended for reuse and whose tombstones nobody needs any more: they
+    /// are kept to say `refresh_reused`, and who makes them on purpose must not fill the store with them.
+    fn forget_old_reuse(&mut self, user: &UserId, now: Timestamp) -> usize {
+        let Some(owned) = self.users.get_mut(user) else { return 0 };
+        let is_old = |session: &Session| session.ended.is_some_and(|ended| ended.keep_until <= now);
+        let excess = owned.sessions.iter().filter(|session| is_old(session)).count().saturating_sub(MAX_OLD_REUSE);
+        let mut left = excess;
+        owned.sessions.retain(|session| {
+            let goes = left > 0 && is_old(session);
+            left -= usize::from(goes);
+            !goes
+        });
+        self.records -= excess;
+        excess
+    }
+
     fn live_count(&self, user: &UserId, now: Timestamp) -> usize {
         self.users.get(user).map_or(0, |owned| owned.sessions.iter().filter(|session| session.is_live(now)).count())
     }
@@ -238,7 +257,9 @@ impl SessionStore for MemorySessions {
                     }
                 }
             }
+            let forgotten = shard.forget_old_reuse(&session.user_id, now);
             shard.insert(session.clone());
+            self.forget(forgotten);
         }
         // Another user's session of the same browser is in another shard, and ending it need not be one step with the rest.
         if let Some((owner, id)) = replaces

@@ -181,3 +181,16 @@ async fn a_session_ended_for_reuse_says_so_until_it_would_have_expired() {
     assert!(found(NOW.plus(HOUR).minus(Duration::from_millis(1))).await);
     assert!(!found(NOW.plus(HOUR)).await);
 }
+
+#[tokio::test]
+async fn sessions_that_are_ended_for_reuse_on_purpose_do_not_fill_the_store() {
+    let store = MemorySessions::default();
+    for n in 0..200 {
+        // Each lives on for an hour, and is ended for reuse at once.
+        let now = at(u64::from(n) * 20);
+        store.create(new(session("ada", n, now), HUNDRED)).await.unwrap();
+        store.end(&"ada".into(), &id(n), ended(EndReason::Reuse, now)).await.unwrap();
+    }
+    let tombstones = usize::try_from(TOMBSTONE.as_secs() / 20).unwrap() + 1;
+    assert!(store.len() <= tombstones + MAX_OLD_REUSE, "{} records are left", store.len());
+}
