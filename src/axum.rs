@@ -46,7 +46,10 @@ impl<U: AuthUser> Auth<U> {
     /// The ready endpoints as a router to merge.
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         let mount = self.0.web.mount_path.as_str();
-        Router::new().route_service(&format!("{mount}/{{*rest}}"), self.routes())
+        let router = Router::new().route_service(&format!("{mount}/{{*rest}}"), self.routes());
+        let router = router.route_service(&format!("{mount}/"), self.routes());
+        // A router has no empty path.
+        if mount.is_empty() { router } else { router.route_service(mount, self.routes()) }
     }
 }
 

@@ -147,6 +147,7 @@ struct Inner {
     detail: Option<Cow<'static, str>>,
     fields: Vec<FieldError>,
     retry_after: Option<Duration>,
+    overtaken: bool,
     source: Option<Source>,
 }
 
@@ -155,7 +156,7 @@ impl Error {
     pub fn new(kind: ErrorKind) -> Self {
         let retry_after =
             matches!(kind, ErrorKind::StoreUnavailable | ErrorKind::Overloaded).then_some(Duration::from_secs(1));
-        Self(Box::new(Inner { kind, detail: None, fields: Vec::new(), retry_after, source: None }))
+        Self(Box::new(Inner { kind, detail: None, fields: Vec::new(), retry_after, overtaken: false, source: None }))
     }
 
     /// Makes a [`ErrorKind::ValidationFailed`] of these fields.
@@ -177,6 +178,17 @@ impl Error {
     pub fn with_source(mut self, source: impl Into<Source>) -> Self {
         self.0.source = Some(source.into());
         self
+    }
+
+    /// Says that another request of the same client was faster, and may have been given what this one was refused.
+    pub(crate) fn overtaken(mut self) -> Self {
+        self.0.overtaken = true;
+        self
+    }
+
+    /// Whether another request of the same client may have been given new tokens, which must not be taken away again.
+    pub(crate) fn is_overtaken(&self) -> bool {
+        self.0.overtaken
     }
 
     /// The kind, to branch on.

@@ -64,15 +64,17 @@ impl<U: AuthUser> Auth<U> {
         let ending = self.revoke_versions(id, version, now);
         let keep = Keep::new(claims.session_id(), TokenId::random()?, self.0.lifetimes.idle, now);
         let all = EndAll::new(id.clone(), version, self.ended(EndReason::PasswordChanged, now)).keeping(keep);
-        let kept = self.0.sessions.end_all(&all).await?;
-        self.publish(&ending).await;
+        let kept = self.end_all(all).await?;
+        self.publish(ending);
         if let Some(session) = kept {
             let tokens = self.tokens(&user, &session, now)?;
             return Ok(SignedIn { user, tokens });
         }
         // A refresh saw the new version before the session was restamped, and ended it. The caller has just given the
         // password, so they get a session of the new version in its place.
-        let user = self.0.users.find_by_id(id).await?.ok_or(ErrorKind::TokenRevoked)?;
+        let user = self.0.users.find_by_id(id).await?;
+        // A later version means that somebody signed out everywhere meanwhile, which has the last word.
+        let user = user.filter(|user| user.token_version() == version).ok_or(ErrorKind::TokenRevoked)?;
         let tokens = self.start_session(&user, client).await?;
         Ok(SignedIn { user, tokens })
     }

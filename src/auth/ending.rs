@@ -1,6 +1,6 @@
 //! Ending sessions: logout, logout everywhere, one device, all of a user.
 
-use super::{Auth, to_the_end};
+use super::{Auth, nodes::Unfinished, to_the_end};
 use crate::{
     error::{Error, ErrorKind},
     session::{EndReason, Session, SessionId},
@@ -17,26 +17,45 @@ impl<U: AuthUser> Auth<U> {
     /// serve; tokens that are not ours and sessions that have ended already are no error. One store round trip.
     ///
     /// # Errors
-    /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`]: the session may not have ended.
+    /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`]: the session has ended on this node, and ends in the
+    /// store when it can be reached.
     pub async fn logout(&self, refresh_token: Option<&str>, access_token: Option<&str>) -> Result<(), Error> {
+        self.logout_presented(refresh_token.as_slice(), access_token).await
+    }
+
+    /// Ends the session of each refresh token that is ours, or else of the access token.
+    pub(crate) async fn logout_presented(
+        &self,
+        refresh_tokens: &[&str],
+        access_token: Option<&str>,
+    ) -> Result<(), Error> {
         let now = self.now();
-        let issuer = &self.0.issuer;
-        let by_refresh = refresh_token.and_then(|token| {
-            let claims = self.0.verifier.refresh(&issuer.refresh_keys, token, now, Expiry::Ignored).ok()?;
-            Some((claims.subject, claims.session_id))
-        });
-        let by_access = || {
-            let claims = self.0.verifier.access(&issuer.access_keys, access_token?, now, Expiry::Ignored).ok()?;
-            Some((claims.subject().clone(), claims.session_id()))
-        };
-        let Some((user, session)) = by_refresh.or_else(by_access) else {
-            return Ok(());
-        };
-        // First here, so that this node admits nothing more even if the store's answer is lost.
-        let ending = self.revoke_session(session, now);
-        self.0.sessions.end(&user, &session, self.ended(EndReason::Logout, now)).await?;
-        self.publish(&ending).await;
+        let mut sessions: Vec<_> = refresh_tokens.iter().filter_map(|token| self.session_of(token, now)).collect();
+        if sessions.is_empty() {
+            let keys = &self.0.issuer.access_keys;
+            let claims = access_token.and_then(|token| self.0.verifier.access(keys, token, now, Expiry::Ignored).ok());
+            sessions.extend(claims.map(|claims| (claims.subject().clone(), claims.session_id())));
+        }
+        sessions.dedup();
+        for (user, id) in sessions {
+            self.end_one(user, id, EndReason::Logout).await?;
+        }
         Ok(())
+    }
+
+    /// Ends a session on this node at once and in the store, now or when it can be reached; `false` where it was not live.
+    pub(super) async fn end_one(&self, user: UserId, id: SessionId, reason: EndReason) -> Result<bool, Error> {
+        let auth = self.clone();
+        to_the_end(async move {
+            let now = auth.now();
+            // First here, so that this node admits nothing more even if the store's answer is lost.
+            let ending = auth.revoke_session(id, now);
+            let unfinished = Unfinished::Session(user, id, auth.ended(reason, now));
+            let live = auth.finish(unfinished).await?;
+            auth.publish(ending);
+            Ok(live)
+        })
+        .await
     }
 
     /// Ends every session of the user whose access token this is. Two store round trips.
@@ -53,7 +72,8 @@ impl<U: AuthUser> Auth<U> {
     /// round trips. This node refuses the user's access tokens at once, others after their next poll.
     ///
     /// # Errors
-    /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`]: call it again.
+    /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`]: call it again, unless the version was raised and only
+    /// the sessions are left; then this node ends them when the store can be reached.
     pub async fn end_sessions_of(&self, user: &UserId) -> Result<(), Error> {
         let (auth, user) = (self.clone(), user.clone());
         to_the_end(async move {
@@ -61,8 +81,8 @@ impl<U: AuthUser> Auth<U> {
             let now = auth.now();
             let ending = auth.revoke_versions(&user, min_version, now);
             let all = EndAll::new(user, min_version, auth.ended(EndReason::LogoutAll, now));
-            auth.0.sessions.end_all(&all).await?;
-            auth.publish(&ending).await;
+            auth.finish(Unfinished::All(all)).await?;
+            auth.publish(ending);
             Ok(())
         })
         .await
@@ -85,11 +105,11 @@ impl<U: AuthUser> Auth<U> {
     /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`].
     pub async fn end_session(&self, user: &UserId, id: SessionId) -> Result<(), Error> {
         let now = self.now();
+        // Not `end_one`: an id of somebody else's must not be revoked before the store says whose it is.
         if !self.0.sessions.end(user, &id, self.ended(EndReason::EndedByUser, now)).await? {
             return Err(ErrorKind::SessionNotFound.into());
         }
-        let ending = self.revoke_session(id, now);
-        self.publish(&ending).await;
+        self.publish(self.revoke_session(id, now));
         Ok(())
     }
 }

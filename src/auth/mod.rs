@@ -60,7 +60,7 @@ pub(crate) struct Lifetimes {
     pub(crate) idle: Duration,
     pub(crate) absolute: Duration,
     pub(crate) grace: Duration,
-    /// Access lifetime and clock skew: how long an ended session must be remembered.
+    /// How long an ended session must be remembered: the longest access lifetime, leeway and clock skew.
     pub(crate) tombstone: Duration,
 }
 

@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -15,15 +15,26 @@ use tokio::{runtime::Handle, task::AbortHandle};
 use super::{Auth, Inner};
 use crate::{
     clock::Timestamp,
-    error::Error,
-    session::{Ending, SessionId, Standing},
-    store::{RevocationFeed, Subscription},
+    error::{Error, ErrorKind},
+    session::{Ended, Ending, Session, SessionId, Standing},
+    store::{EndAll, RevocationFeed, StoreError},
     token::Claims,
     user::{AuthUser, UserId},
 };
 
-/// How far back a poll reads beyond the last one: clocks of nodes differ, and an ending is stamped before it is written.
-const OVERLAP: Duration = Duration::from_secs(10);
+/// How far back a poll reads beyond the last one: clocks of nodes differ by up to a minute, and an ending is stamped up to a
+/// store's timeout (a minute at most) before it is written. Hearing of an ending again costs nothing.
+const OVERLAP: Duration = Duration::from_secs(180);
+
+/// How many endings this node keeps for a store that cannot be reached.
+const MAX_UNFINISHED: usize = 4096;
+
+/// An ending that counts on this node and is not yet in the store.
+#[derive(Clone, Debug)]
+pub(super) enum Unfinished {
+    Session(UserId, SessionId, Ended),
+    All(EndAll),
+}
 
 /// How this node follows the others.
 pub(crate) struct Nodes {
@@ -33,6 +44,9 @@ pub(crate) struct Nodes {
     feed: Option<Arc<dyn RevocationFeed>>,
     loaded: AtomicBool,
     loading: tokio::sync::Mutex<()>,
+    /// How many loads have failed: who waited for one that did need not try it again.
+    failed_loads: AtomicU64,
+    unfinished: Mutex<Vec<Unfinished>>,
     /// When the last successful poll began.
     polled_at: AtomicI64,
     tasks: Mutex<Vec<AbortHandle>>,
@@ -50,6 +64,8 @@ impl Nodes {
             feed,
             loaded: AtomicBool::new(false),
             loading: tokio::sync::Mutex::new(()),
+            failed_loads: AtomicU64::new(0),
+            unfinished: Mutex::default(),
             polled_at: AtomicI64::new(i64::MIN),
             tasks: Mutex::default(),
         }
@@ -64,7 +80,22 @@ impl Nodes {
     }
 
     fn is_out_of_touch(&self, now: Timestamp) -> bool {
-        self.trust_without_poll.is_some_and(|limit| now.since(self.polled_at()) > limit)
+        let last = self.polled_at();
+        // A poll of the future was one of a clock that has been set back since.
+        self.trust_without_poll.is_some_and(|limit| now.since(last) > limit || last.since(now) > limit)
+    }
+
+    fn put_aside(&self, unfinished: Unfinished) {
+        let mut list = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+        if list.len() < MAX_UNFINISHED {
+            list.push(unfinished);
+        } else {
+            tracing::error!(target: "portcullis", "an ending is lost: the store has been out of reach for too many of them");
+        }
+    }
+
+    fn take_unfinished(&self) -> Vec<Unfinished> {
+        std::mem::take(&mut *self.unfinished.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Puts new tasks in the place of those of an earlier runtime.
@@ -91,8 +122,8 @@ impl fmt::Debug for Nodes {
 }
 
 impl<U: AuthUser> Auth<U> {
-    /// Reads from the store what has ended on other nodes, since the last time or, the first time, since the oldest
-    /// access token that may still be in use. One store round trip.
+    /// Writes what this node has ended while the store was out of reach, and reads what has ended on other nodes, since the last time or, the first time, since the oldest
+    /// access token that may still be in use. One store round trip, and one for each ending that was left.
     ///
     /// It happens by itself, every 5 seconds unless configured otherwise; call it where something outside tells of an
     /// ending, or where no Tokio runtime serves the requests.
@@ -102,11 +133,12 @@ impl<U: AuthUser> Auth<U> {
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal): what was known before stays known.
     pub async fn poll_revocations(&self) -> Result<(), Error> {
         let nodes = &self.0.nodes;
+        self.finish_what_is_left().await;
         let now = self.now();
         let oldest = now.minus(self.0.lifetimes.tombstone);
-        // A clock that was ahead for a while must not make the polls after it look too late.
-        let last = nodes.polled_at().min(now.minus(nodes.poll_interval));
-        let since = last.minus(OVERLAP).max(oldest);
+        let last = nodes.polled_at();
+        // A clock that was set back says nothing of when the last poll was.
+        let since = if last > now { oldest } else { last.minus(OVERLAP).max(oldest) };
         for ending in self.0.sessions.ended_since(since, now).await? {
             self.0.revocations.add(&ending, now);
         }
@@ -135,11 +167,58 @@ impl<U: AuthUser> Auth<U> {
         ending
     }
 
-    /// Tells the other nodes, once the store has the ending.
-    pub(super) async fn publish(&self, ending: &Ending) {
-        let Some(feed) = &self.0.nodes.feed else { return };
-        if let Err(error) = feed.publish(ending).await {
-            tracing::warn!(target: "portcullis", ?error, "an ending could not be published: other nodes see it at their next poll");
+    /// Tells the other nodes, once the store has the ending. Nobody waits for it: a feed may hang.
+    pub(super) fn publish(&self, ending: Ending) {
+        let Some(feed) = self.0.nodes.feed.clone() else { return };
+        let Ok(runtime) = Handle::try_current() else { return };
+        runtime.spawn(async move {
+            if let Err(error) = feed.publish(&ending).await {
+                tracing::warn!(target: "portcullis", ?error, "an ending could not be published: other nodes see it at their next poll");
+            }
+        });
+    }
+
+    /// Brings an ending into the store, asking twice; one that the store cannot take now is brought by the polling task.
+    /// Answers whether it ended anything.
+    pub(super) async fn finish(&self, unfinished: Unfinished) -> Result<bool, Error> {
+        let result = match self.bring(&unfinished).await {
+            Err(error) if error.is_unavailable() => self.bring(&unfinished).await,
+            result => result,
+        };
+        if result.as_ref().is_err_and(StoreError::is_unavailable) {
+            self.0.nodes.put_aside(unfinished);
+        }
+        Ok(result?)
+    }
+
+    /// As [`finish`](Self::finish), for an ending that keeps a session. The retry later keeps none: its client has been told
+    /// that the change failed.
+    pub(super) async fn end_all(&self, all: EndAll) -> Result<Option<Session>, Error> {
+        let result = match self.0.sessions.end_all(&all).await {
+            Err(error) if error.is_unavailable() => self.0.sessions.end_all(&all).await,
+            result => result,
+        };
+        if result.as_ref().is_err_and(StoreError::is_unavailable) {
+            let EndAll { user_id, min_version, ended, .. } = all;
+            self.0.nodes.put_aside(Unfinished::All(EndAll::new(user_id, min_version, ended)));
+        }
+        Ok(result?)
+    }
+
+    async fn bring(&self, unfinished: &Unfinished) -> Result<bool, StoreError> {
+        match unfinished {
+            Unfinished::Session(user, id, ended) => self.0.sessions.end(user, id, *ended).await,
+            Unfinished::All(all) => self.0.sessions.end_all(all).await.map(|_| true),
+        }
+    }
+
+    /// Tries again what the store could not take.
+    async fn finish_what_is_left(&self) {
+        for unfinished in self.0.nodes.take_unfinished() {
+            if let Err(error) = self.bring(&unfinished).await {
+                tracing::warn!(target: "portcullis", ?error, "an ending still cannot be written");
+                self.0.nodes.put_aside(unfinished);
+            }
         }
     }
 
@@ -150,16 +229,22 @@ impl<U: AuthUser> Auth<U> {
         if nodes.is_loaded() {
             return Ok(());
         }
+        let failed_before = nodes.failed_loads.load(Ordering::Acquire);
         let _one_at_a_time = nodes.loading.lock().await;
         if nodes.is_loaded() {
             return Ok(());
         }
-        // Listening begins before the poll, so that nothing falls between the two.
-        let subscription = subscribe(nodes.feed.as_deref()).await;
-        self.poll_revocations().await?;
+        if nodes.failed_loads.load(Ordering::Acquire) != failed_before {
+            // The load that this one waited for has just failed; asking again would only queue the others up.
+            return Err(ErrorKind::StoreUnavailable.into());
+        }
+        if let Err(error) = self.poll_revocations().await {
+            nodes.failed_loads.fetch_add(1, Ordering::AcqRel);
+            return Err(error);
+        }
         nodes.loaded.store(true, Ordering::Release);
         if let Ok(runtime) = Handle::try_current() {
-            self.follow(&runtime, subscription);
+            self.follow(&runtime);
         } else {
             tracing::warn!(
                 target: "portcullis",
@@ -169,13 +254,12 @@ impl<U: AuthUser> Auth<U> {
         Ok(())
     }
 
-    fn follow(&self, runtime: &Handle, subscription: Option<Box<dyn Subscription>>) {
+    fn follow(&self, runtime: &Handle) {
         let nodes = &self.0.nodes;
         let interval = nodes.poll_interval;
         let mut tasks = vec![runtime.spawn(Follower(Arc::downgrade(&self.0)).poll(interval)).abort_handle()];
         if let Some(feed) = nodes.feed.clone() {
-            let listening = listen(Arc::downgrade(&self.0), feed, subscription, interval);
-            tasks.push(runtime.spawn(listening).abort_handle());
+            tasks.push(runtime.spawn(listen(Arc::downgrade(&self.0), feed, interval)).abort_handle());
         }
         nodes.keep(tasks);
     }
@@ -205,42 +289,30 @@ impl<U: AuthUser> Drop for Follower<U> {
     }
 }
 
-/// The listening task; it subscribes anew after a failure, and polls for what it may have missed.
-async fn listen<U: AuthUser>(
-    auth: Weak<Inner<U>>,
-    feed: Arc<dyn RevocationFeed>,
-    mut subscription: Option<Box<dyn Subscription>>,
-    retry: Duration,
-) {
+/// The listening task. Having subscribed it polls, for what fell in between; after a failure it waits for as long as a poll
+/// does, so that a feed that fails at once costs no more than polling.
+async fn listen<U: AuthUser>(auth: Weak<Inner<U>>, feed: Arc<dyn RevocationFeed>, retry: Duration) {
     loop {
-        if let Some(endings) = &mut subscription {
-            match endings.next().await {
-                Ok(ending) => {
-                    let Some(inner) = auth.upgrade() else { return };
-                    inner.revocations.add(&ending, inner.clock.now());
-                    continue;
-                }
-                Err(error) => {
-                    tracing::warn!(target: "portcullis", ?error, "the feed of endings failed: subscribing anew");
-                }
-            }
-        } else {
-            tokio::time::sleep(retry).await;
+        if let Err(error) = hear(&auth, &*feed).await {
+            tracing::warn!(target: "portcullis", ?error, "the feed of endings failed: polling until it is back");
         }
-        subscription = subscribe(Some(&*feed)).await;
-        let Some(inner) = auth.upgrade() else { return };
-        if let Err(error) = Auth(inner).poll_revocations().await {
-            tracing::warn!(target: "portcullis", ?error, "what the feed may have missed could not be read");
+        if auth.strong_count() == 0 {
+            return;
         }
+        tokio::time::sleep(retry).await;
     }
 }
 
-async fn subscribe(feed: Option<&dyn RevocationFeed>) -> Option<Box<dyn Subscription>> {
-    match feed?.subscribe().await {
-        Ok(subscription) => Some(subscription),
-        Err(error) => {
-            tracing::warn!(target: "portcullis", ?error, "the feed of endings cannot be heard: polling only");
-            None
-        }
+async fn hear<U: AuthUser>(auth: &Weak<Inner<U>>, feed: &dyn RevocationFeed) -> Result<(), StoreError> {
+    let mut subscription = feed.subscribe().await?;
+    if let Some(inner) = auth.upgrade()
+        && let Err(error) = Auth(inner).poll_revocations().await
+    {
+        tracing::warn!(target: "portcullis", ?error, "what the feed may have missed could not be read");
+    }
+    loop {
+        let ending = subscription.next().await?;
+        let Some(inner) = auth.upgrade() else { return Ok(()) };
+        inner.revocations.add(&ending, inner.clock.now());
     }
 }

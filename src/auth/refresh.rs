@@ -1,10 +1,11 @@
 //! Refresh: the next pair for the holder of the current refresh token.
 
-use super::{Auth, SignedIn};
+use super::{Auth, SignedIn, nodes::Unfinished};
 use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind},
     session::{EndReason, RotateOutcome, Rotation, TokenId},
+    store::EndAll,
     token::{Expiry, RefreshClaims, TokenFault},
     user::AuthUser,
 };
@@ -37,13 +38,13 @@ impl<U: AuthUser> Auth<U> {
         for _ in 0..MAX_STALE_READS {
             let user = self.0.users.find_by_id(&claims.subject).await?;
             let Some(user) = user.filter(|user| !user.is_disabled()) else {
-                return Err(self.end_for_gone_user(&claims, now).await);
+                return Err(self.end_for_gone_user(&claims).await);
             };
             let rotation = self.rotation(&claims, user.token_version(), next_token_id, now);
             let session = match self.rotate(&rotation).await? {
                 RotateOutcome::Rotated(session) | RotateOutcome::Replayed(session) => session,
                 RotateOutcome::StaleUser => continue,
-                refused => return Err(self.refusal(&refused, &claims, user.token_version(), now).await),
+                refused => return Err(self.refusal(&refused, &claims, user.token_version()).await),
             };
             let tokens = self.tokens(&user, &session, now)?;
             return Ok(SignedIn { user, tokens });
@@ -75,45 +76,42 @@ impl<U: AuthUser> Auth<U> {
         }
     }
 
-    async fn end_for_gone_user(&self, claims: &RefreshClaims, now: Timestamp) -> Error {
-        let ending = self.revoke_session(claims.session_id, now);
-        let ended = self.ended(EndReason::UserGone, now);
-        match self.0.sessions.end(&claims.subject, &claims.session_id, ended).await {
-            Ok(_) => {
-                self.publish(&ending).await;
-                Error::new(ErrorKind::RefreshInvalid)
-            }
-            Err(error) => error.into(),
+    async fn end_for_gone_user(&self, claims: &RefreshClaims) -> Error {
+        match self.end_one(claims.subject.clone(), claims.session_id, EndReason::UserGone).await {
+            Ok(_) => Error::new(ErrorKind::RefreshInvalid),
+            Err(error) => error,
         }
     }
 
-    async fn refusal(&self, outcome: &RotateOutcome, claims: &RefreshClaims, version: u64, now: Timestamp) -> Error {
-        let session = claims.session_id;
+    async fn refusal(&self, outcome: &RotateOutcome, claims: &RefreshClaims, version: u64) -> Error {
+        let (user, session) = (&claims.subject, claims.session_id);
+        let now = self.now();
         match outcome {
             RotateOutcome::Reused => {
-                tracing::warn!(target: "portcullis", user = %claims.subject, %session, "a refresh token was used twice: the session has ended");
-                let ending = self.revoke_session(session, now);
-                self.publish(&ending).await;
+                tracing::warn!(target: "portcullis", %user, %session, "a refresh token was used twice: the session has ended");
+                self.publish(self.revoke_session(session, now));
                 ErrorKind::RefreshReused.into()
             }
             RotateOutcome::Ended(EndReason::TokenVersion) => {
-                self.revoke_session(session, now);
-                let ending = self.revoke_versions(&claims.subject, version, now);
-                self.publish(&ending).await;
-                ErrorKind::RefreshInvalid.into()
+                // Whoever raised the version may not have come to write the floor: then it is written here.
+                let ending = self.revoke_versions(user, version, now);
+                let all = EndAll::new(user.clone(), version, self.ended(EndReason::TokenVersion, now));
+                if self.finish(Unfinished::All(all)).await.is_ok() {
+                    self.publish(ending);
+                }
+                // A password change of another tab may be about to set new cookies.
+                Error::new(ErrorKind::RefreshInvalid).overtaken()
             }
             RotateOutcome::Ended(reason) => {
                 self.revoke_session(session, now);
-                if *reason == EndReason::Reuse {
-                    ErrorKind::RefreshReused.into()
-                } else {
-                    ErrorKind::RefreshInvalid.into()
-                }
+                let reused = *reason == EndReason::Reuse;
+                if reused { ErrorKind::RefreshReused.into() } else { ErrorKind::RefreshInvalid.into() }
             }
+            RotateOutcome::Superseded => Error::new(ErrorKind::RefreshInvalid).overtaken(),
             RotateOutcome::Foreign => {
                 tracing::error!(
                     target: "portcullis",
-                    user = %claims.subject, %session,
+                    %user, %session,
                     "a refresh token has our signature and an id that its session never gave: the key has leaked, or the \
                      store was restored from a backup"
                 );

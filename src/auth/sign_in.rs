@@ -169,8 +169,7 @@ impl<U: AuthUser> Auth<U> {
         new.replaces = client.refresh_token.as_ref().and_then(|token| self.session_of(token.expose(), now));
         let created = self.0.sessions.create(new).await?;
         for id in created.ended {
-            let ending = self.revoke_session(id, now);
-            self.publish(&ending).await;
+            self.publish(self.revoke_session(id, now));
         }
         Ok(tokens)
     }
@@ -190,7 +189,7 @@ impl<U: AuthUser> Auth<U> {
     }
 
     /// Which session a refresh token of ours belongs to, of any generation and expired too.
-    fn session_of(&self, token: &str, now: Timestamp) -> Option<(crate::user::UserId, SessionId)> {
+    pub(super) fn session_of(&self, token: &str, now: Timestamp) -> Option<(crate::user::UserId, SessionId)> {
         let keys = &self.0.issuer.refresh_keys;
         let claims = self.0.verifier.refresh(keys, token, now, Expiry::Ignored).ok()?;
         Some((claims.subject, claims.session_id))

@@ -16,8 +16,7 @@ use crate::{
     },
 };
 
-/// The longest life of an access token. It is checked of every token, whatever today's setting, so that a shorter setting
-/// ends no live token.
+/// The longest life that an access token may ever be given.
 const MAX_ACCESS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest grace: beyond a minute it is no longer a retry but a second holder.
 const MAX_GRACE: Duration = Duration::from_secs(60);
@@ -80,7 +79,7 @@ impl Settings {
                     issuer: issuer.clone(),
                     audience: audience.clone(),
                     leeway: self.leeway,
-                    max_access_lifetime: MAX_ACCESS_LIFETIME,
+                    max_access_lifetime: self.max_access_lifetime,
                     not_before: self.not_before,
                 },
             },
@@ -165,7 +164,12 @@ fn lifetimes(settings: &Settings, problems: &mut Vec<String>) -> Lifetimes {
     };
     let (access, refresh) = (settings.access_lifetime, settings.refresh_lifetime);
     refuse(access.is_zero(), "the access lifetime (ACCESS_TOKEN_EXPIRY) is zero: use 15m");
-    refuse(access > MAX_ACCESS_LIFETIME, "the access lifetime (ACCESS_TOKEN_EXPIRY) is longer than a day: use 15m");
+    let longest = settings.max_access_lifetime;
+    refuse(longest > MAX_ACCESS_LIFETIME, "the maximal access lifetime is longer than a day: use a day");
+    refuse(
+        access > longest,
+        "the access lifetime (ACCESS_TOKEN_EXPIRY) is longer than its maximum, a day unless set: use 15m",
+    );
     refuse(refresh.is_zero(), "the refresh lifetime (REFRESH_TOKEN_EXPIRY) is zero: use 7d");
     refuse(
         !refresh.is_zero() && refresh < access,
@@ -194,7 +198,8 @@ fn lifetimes(settings: &Settings, problems: &mut Vec<String>) -> Lifetimes {
         idle: refresh,
         absolute: max_age,
         grace,
-        tombstone: access.saturating_add(settings.leeway).saturating_add(CLOCK_SKEW),
+        // Not today's lifetime: tokens that were issued under a longer one count until they expire.
+        tombstone: longest.saturating_add(settings.leeway).saturating_add(CLOCK_SKEW),
     }
 }
 

@@ -144,12 +144,12 @@ fn read(settings: &mut Settings, prefix: &str, variables: Variables<'_>) {
     settings.trusted_proxy_hops = reader.parsed("TRUSTED_PROXY_HOPS", number, |text| text.parse().ok()).unwrap_or(0);
     settings.hash_threads = reader.parsed("HASH_THREADS", number, |text| text.parse().ok());
     for name in ["ACCESS_TOKEN_KEY_FILE", "ACCESS_TOKEN_RETIRED_KEY_FILES"] {
-        // Signing with the secret although a key was given would be a surprise of the worst kind.
-        reader.parsed::<()>(
-            name,
-            "key files are not supported yet; use ACCESS_TOKEN_SECRET, or leave it unset",
-            |_| None,
-        );
+        // Signing with the secret although a key was given would be a surprise of the worst kind. Its value is not
+        // repeated: somebody may have pasted the key itself.
+        if reader.text(name).is_some() {
+            let mend = "key files are not supported yet; use ACCESS_TOKEN_SECRET, or leave it unset";
+            reader.problems.push(format!("{prefix}{name} is set: {mend}"));
+        }
     }
     let format = "only standard is supported yet; use it, or leave it unset";
     reader.parsed("RESPONSE_FORMAT", format, |text| (text == "standard").then_some(()));

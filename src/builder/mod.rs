@@ -91,6 +91,15 @@ impl<U: AuthUser> Builder<U> {
         self
     }
 
+    /// The longest life of an access token that this service ever issued: a day unless set, which is also the most.
+    ///
+    /// Longer-lived tokens are refused, and endings are remembered for this long. Lower it to remember less; do not lower it
+    /// below an access lifetime that was in use until a moment ago, or its tokens end.
+    pub fn max_access_lifetime(mut self, lifetime: Duration) -> Self {
+        self.settings.max_access_lifetime = lifetime;
+        self
+    }
+
     /// How long a session lives without a refresh: 7 days unless set.
     pub fn refresh_lifetime(mut self, lifetime: Duration) -> Self {
         self.settings.refresh_lifetime = lifetime;
@@ -141,8 +150,8 @@ impl<U: AuthUser> Builder<U> {
         self
     }
 
-    /// How many ended sessions, and how many users with ended sessions, are kept in memory: 262,144 of each unless set.
-    /// Beyond, the guard asks the store about every token until entries have expired.
+    /// How many ended sessions, and how many users with ended sessions, are kept in memory: 1,048,576 of each unless set (about 50 MB
+    /// each when full). Beyond, the guard asks the store about every token until entries have expired.
     pub fn revocation_capacity(mut self, entries: usize) -> Self {
         self.settings.revocation_capacity = entries;
         self

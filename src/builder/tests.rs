@@ -43,6 +43,8 @@ fn each_setting_that_cannot_be_is_refused_with_its_mend() {
         (good().issuer("  "), "TOKEN_ISSUER"),
         (good().access_lifetime(Duration::ZERO), "use 15m"),
         (good().access_lifetime(DAY + SECOND), "use 15m"),
+        (good().max_access_lifetime(DAY + SECOND), "use a day"),
+        (good().max_access_lifetime(SECOND), "use 15m"),
         (good().refresh_lifetime(Duration::ZERO), "use 7d"),
         (good().refresh_lifetime(SECOND), "shorter than the access lifetime"),
         (good().session_max_age(DAY), "SESSION_MAX_AGE"),

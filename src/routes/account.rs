@@ -18,7 +18,7 @@ use crate::{
 pub(super) async fn me<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answer, Error> {
     let (authenticated, _) = exchange.authenticate(Check::User).await?;
     let user = authenticated.user.ok_or(ErrorKind::Internal)?;
-    Ok(respond::json(StatusCode::OK, &UserAnswer { user: user.public() }))
+    respond::json(StatusCode::OK, &UserAnswer { user: user.public() })
 }
 
 pub(super) async fn change_password<U, B>(exchange: &Exchange<'_, U>, body: B) -> Result<Answer, Error>

@@ -29,7 +29,11 @@ use crate::{
     auth::Auth,
     error::{Error, ErrorKind},
     user::AuthUser,
-    web::{ResponseBody, credentials, respond},
+    web::{
+        ResponseBody,
+        credentials::{self, CookieValue},
+        respond,
+    },
 };
 
 type Answer = Response<Full<Bytes>>;
@@ -160,7 +164,7 @@ where
     B::Error: Into<BoxError>,
 {
     if exchange.parts.method != Method::GET && exchange.parts.method != Method::HEAD {
-        refuse_cross_site(exchange)?;
+        refuse_cross_site(exchange, endpoint)?;
     }
     match endpoint {
         Endpoint::Register => sign_in::register(exchange, body).await,
@@ -175,11 +179,17 @@ where
     }
 }
 
-/// Every unsafe endpoint sets or clears cookies or may be authenticated by one; `Authorization: Bearer` exempts, because
-/// no page of another site can make a browser send it unasked.
-fn refuse_cross_site<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<(), Error> {
+/// Every unsafe endpoint sets or clears cookies or may be authenticated by one. `Authorization: Bearer` exempts where it is
+/// the credential, because no page of another site can make a browser send it unasked; not where a cookie is.
+fn refuse_cross_site<U: AuthUser>(exchange: &Exchange<'_, U>, endpoint: Endpoint) -> Result<(), Error> {
     let Exchange { auth, parts, .. } = exchange;
-    if credentials::has_bearer(&parts.headers)? || auth.0.web.cross_site.admits(&parts.headers, &parts.uri) {
+    let by_bearer = credentials::has_bearer(&parts.headers)?
+        && match endpoint {
+            Endpoint::LogoutAll | Endpoint::EndSession | Endpoint::Password => true,
+            Endpoint::Logout => exchange.refresh_cookie() == CookieValue::Absent,
+            _ => false,
+        };
+    if by_bearer || auth.0.web.cross_site.admits(&parts.headers, &parts.uri) {
         Ok(())
     } else {
         Err(ErrorKind::CrossSite.into())
@@ -190,7 +200,8 @@ fn refuse_cross_site<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<(), Erro
 fn failure<U: AuthUser>(auth: &Auth<U>, endpoint: Endpoint, error: &Error) -> Answer {
     let mut answer = respond::problem(error);
     let hopeless =
-        matches!(error.kind(), ErrorKind::RefreshInvalid | ErrorKind::RefreshExpired | ErrorKind::RefreshReused);
+        matches!(error.kind(), ErrorKind::RefreshInvalid | ErrorKind::RefreshExpired | ErrorKind::RefreshReused)
+            && !error.is_overtaken();
     if endpoint == Endpoint::Refresh && hopeless && clear_cookies(auth, answer.headers_mut()).is_err() {
         tracing::error!(target: "portcullis", "the cookies cannot be cleared");
     }

@@ -38,6 +38,12 @@ impl<U: AuthUser> Exchange<'_, U> {
         credentials::cookie_value(&self.parts.headers, self.auth.0.web.cookies.refresh.name())
     }
 
+    /// Every refresh token that cookies bring: signing out means all of them.
+    pub(super) fn refresh_cookies(&self) -> impl Iterator<Item = &str> {
+        let values = credentials::cookie_values(&self.parts.headers, self.auth.0.web.cookies.refresh.name());
+        values.filter_map(|value| std::str::from_utf8(value).ok())
+    }
+
     /// Admits the holder of a good access token.
     pub(super) async fn authenticate(&self, check: Check) -> Result<(Authenticated<U>, Source), Error> {
         let found = self.access_token()?.ok_or(ErrorKind::TokenMissing)?;
@@ -78,7 +84,7 @@ impl<U: AuthUser> Exchange<'_, U> {
                 access_token: places.access_body.then(|| tokens.access_token.expose().as_str()),
                 refresh_token: places.refresh_body.then(|| tokens.refresh_token.expose().as_str()),
             },
-        );
+        )?;
         let cookies = &self.auth.0.web.cookies;
         if places.access_cookie {
             answer.headers_mut().append(SET_COOKIE, cookies.access.set(tokens.access_token.expose(), expires_in)?);

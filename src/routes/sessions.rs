@@ -14,7 +14,7 @@ use crate::{
     error::{Error, ErrorKind},
     session::SessionId,
     user::AuthUser,
-    web::{body::Fields, credentials::CookieValue, respond},
+    web::{body::Fields, respond},
 };
 
 pub(super) async fn logout<U, B>(exchange: &Exchange<'_, U>, body: B) -> Result<Answer, Error>
@@ -24,18 +24,15 @@ where
     B::Error: Into<BoxError>,
 {
     let from_body = Fields::read_optional(&exchange.parts.headers, body).await?.take("refresh_token")?;
-    let refresh_token = match (&from_body, exchange.refresh_cookie()) {
-        (Some(token), _) => Some(token.as_str()),
-        (None, CookieValue::Once(token)) => Some(token),
-        (None, CookieValue::Absent | CookieValue::Ambiguous) => None,
-    };
+    let cookies = exchange.refresh_cookies();
+    let refresh_tokens: Vec<&str> = from_body.as_deref().into_iter().chain(cookies).collect();
     // Whatever is wrong with an access token, signing out is still what its sender wants.
     let access_token = match exchange.access_token() {
         Ok(found) => found.map(|found| found.token),
         Err(error) if error.kind() == ErrorKind::InvalidRequest => return Err(error),
         Err(_) => None,
     };
-    exchange.auth.logout(refresh_token, access_token).await?;
+    exchange.auth.logout_presented(&refresh_tokens, access_token).await?;
     cleared(exchange)
 }
 
@@ -61,7 +58,7 @@ pub(super) async fn list<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answ
             current: session.id == claims.session_id(),
         })
         .collect();
-    Ok(respond::json(StatusCode::OK, &SessionsAnswer { sessions }))
+    respond::json(StatusCode::OK, &SessionsAnswer { sessions })
 }
 
 pub(super) async fn end<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answer, Error> {

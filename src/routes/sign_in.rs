@@ -43,7 +43,7 @@ where
             }
         }
     }
-    Ok(respond::json(StatusCode::CREATED, &UserAnswer { user: user.public() }))
+    respond::json(StatusCode::CREATED, &UserAnswer { user: user.public() })
 }
 
 pub(super) async fn login<U, B>(exchange: &Exchange<'_, U>, body: B) -> Result<Answer, Error>
@@ -61,14 +61,18 @@ where
     let username = given(fields.take("username")?).map(|text| Login::username(&text));
     let password = fields.take("password")?.filter(|password| !password.is_empty());
     let mut errors = Vec::new();
+    let several = [&login, &email, &username].into_iter().flatten().count() > 1;
     let login = login.or(email).or(username);
+    if several {
+        errors.push(FieldError::new("login", "ambiguous", "Send one of login, email and username."));
+    }
     if login.is_none() {
         errors.push(FieldError::new("login", "required", "An e-mail address or username is required."));
     }
     if password.is_none() {
         errors.push(FieldError::new("password", "required", "A password is required."));
     }
-    let (Some(login), Some(password)) = (login, password) else {
+    let (Some(login), Some(password), false) = (login, password, several) else {
         return Err(Error::validation(errors));
     };
     let signed_in = exchange.auth.login(&login, password.into(), &exchange.client(presented)).await?;
@@ -83,7 +87,8 @@ where
 {
     let mut fields = Fields::read_optional(&exchange.parts.headers, body).await?;
     let deliveries = &exchange.auth.0.web.deliveries;
-    let from_body = fields.take("refresh_token")?;
+    // As everywhere, an empty text is a field that was left alone.
+    let from_body = fields.take("refresh_token")?.filter(|token| !token.trim().is_empty());
     let (token, places) = match (&from_body, exchange.refresh_cookie()) {
         (Some(token), _) => (token.as_str(), deliveries.to_body()),
         (None, CookieValue::Once(token)) => (token, deliveries.to_cookie()),

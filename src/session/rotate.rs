@@ -47,6 +47,9 @@ pub enum RotateOutcome {
     Replayed(Session),
     /// The token was used before: the session has just been ended.
     Reused,
+    /// The token was current until the password was changed a moment ago: refused, nothing changed. Whoever changed the
+    /// password has the next one.
+    Superseded,
     /// The token names an id that the record never gave: refused, nothing changed.
     Foreign,
     /// The record was made under a later token version than the caller knows: nothing changed, the user is to be read again.
@@ -84,6 +87,7 @@ impl Decision {
 /// | a higher token version than the user's | [`StaleUser`](RotateOutcome::StaleUser) |
 /// | current generation and token id | [`Rotated`](RotateOutcome::Rotated) |
 /// | the one before, within the grace | [`Replayed`](RotateOutcome::Replayed) |
+/// | the one before a password change, within the grace | [`Superseded`](RotateOutcome::Superseded) |
 /// | an older generation, or the one before after the grace | ended now: [`Reused`](RotateOutcome::Reused) |
 /// | a token id that the record never gave, or a later generation | [`Foreign`](RotateOutcome::Foreign) |
 ///
@@ -130,7 +134,13 @@ pub fn decide(record: Option<&Session>, rotation: &Rotation) -> Decision {
             return Decision::keep(RotateOutcome::Foreign);
         }
         if !rotation.grace.is_zero() && rotation.now.since(record.rotated_at) <= rotation.grace {
-            return Decision::keep(RotateOutcome::Replayed(record.clone()));
+            // A password was given when it last moved on: the grace is for a second tab, not for who the change is against.
+            let password_given = record.auth_time == record.rotated_at && record.auth_time != record.created_at;
+            return Decision::keep(if password_given {
+                RotateOutcome::Superseded
+            } else {
+                RotateOutcome::Replayed(record.clone())
+            });
         }
     }
     Decision::end(record, rotation, EndReason::Reuse, RotateOutcome::Reused)
@@ -255,6 +265,15 @@ mod tests {
                 assert_eq!((decision.outcome, decision.write), (RotateOutcome::Ended(reason), None));
             }
         }
+    }
+
+    #[test]
+    fn the_grace_does_not_reach_back_over_a_password_change() {
+        let changed = Session { created_at: at(0).minus(IDLE), ..record() };
+        let decision = decide(Some(&changed), &presented(4, 4, at(1)));
+        assert_eq!((decision.outcome, decision.write), (RotateOutcome::Superseded, None));
+        assert_eq!(decide(Some(&changed), &presented(4, 4, at(10_001))).outcome, RotateOutcome::Reused);
+        assert!(matches!(decide(Some(&changed), &presented(5, 5, at(1))).outcome, RotateOutcome::Rotated(_)));
     }
 
     #[test]

@@ -91,6 +91,10 @@ pub trait UserStore: Send + Sync + 'static {
 pub trait SessionStore: Send + Sync + 'static {
     /// Adds a session, ends the one that it replaces, and keeps the user within the limit.
     ///
+    /// A session under a token version below the user's floor (see [`end_all`](Self::end_all)) is added as ended: its login
+    /// read the user before the version was raised. Live sessions of lower versions than the new one's end. Neither kind
+    /// counts for the limit, and a login that is refused changes nothing.
+    ///
     /// # Errors
     /// [`StoreError::too_many_sessions`] where the limit refuses; else as the trait says.
     async fn create(&self, new: NewSession) -> Result<Created, StoreError>;

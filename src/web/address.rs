@@ -28,15 +28,12 @@ pub(crate) fn client_address(headers: &HeaderMap, extensions: &Extensions, hops:
     if hops == 0 {
         return peer;
     }
-    let entries: Vec<&str> = headers
-        .get_all("x-forwarded-for")
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .collect();
+    // As bytes: an entry that is no text still counts as one, or it would shift the others.
+    let lines = headers.get_all("x-forwarded-for").iter();
+    let entries: Vec<&[u8]> = lines.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).collect();
     let entry = entries.len().checked_sub(hops).and_then(|index| entries.get(index));
-    entry.and_then(|entry| parse(entry)).or(peer)
+    let entry = entry.and_then(|entry| std::str::from_utf8(entry).ok());
+    entry.and_then(|entry| parse(entry.trim())).or(peer)
 }
 
 fn parse(entry: &str) -> Option<IpAddr> {
@@ -76,7 +73,8 @@ mod tests {
     fn address(forwarded: &[&str], hops: usize) -> Option<String> {
         let mut headers = HeaderMap::new();
         for value in forwarded {
-            headers.append("x-forwarded-for", value.parse().unwrap());
+            let bytes: Vec<u8> = value.chars().map(|c| u8::try_from(c).unwrap()).collect();
+            headers.append("x-forwarded-for", http::HeaderValue::from_bytes(&bytes).unwrap());
         }
         let mut extensions = Extensions::new();
         extensions.insert(PeerAddr([10, 0, 0, 1].into()));
@@ -89,6 +87,8 @@ mod tests {
         assert_eq!(address(&["6.6.6.6, 1.2.3.4"], 1).as_deref(), Some("1.2.3.4"));
         assert_eq!(address(&["6.6.6.6", "1.2.3.4, 10.9.9.9"], 2).as_deref(), Some("1.2.3.4"));
         assert_eq!(address(&["1.2.3.4"], 2).as_deref(), Some("10.0.0.1"), "too few hops: the connection's");
+        assert_eq!(address(&["6.6.6.6", "\u{ff}, 1.2.3.4"], 1).as_deref(), Some("1.2.3.4"));
+        assert_eq!(address(&["6.6.6.6", "1.2.3.4, \u{ff}"], 1).as_deref(), Some("10.0.0.1"));
         assert_eq!(address(&["nonsense"], 1).as_deref(), Some("10.0.0.1"));
         assert_eq!(address(&["1.2.3.4:5678"], 1).as_deref(), Some("1.2.3.4"));
         assert_eq!(address(&["[2001:db8::1]:443"], 1).as_deref(), Some("2001:db8::1"));

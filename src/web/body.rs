@@ -1,6 +1,6 @@
 //! Request bodies: JSON or a form, bounded, each name once.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use bytes::Bytes;
 use http::{HeaderMap, header::CONTENT_TYPE};
@@ -63,11 +63,14 @@ impl Fields {
     fn from_json(bytes: &[u8]) -> Result<Self, Error> {
         let text = std::str::from_utf8(bytes).map_err(|_| invalid("The body is not UTF-8."))?;
         // The parser's own words would repeat what the client sent.
-        match serde_json::from_str::<StrictValue>(text) {
-            Ok(StrictValue(Value::Object(members))) => Ok(Self(members)),
-            Ok(_) => Err(invalid("The body is not a JSON object.")),
-            Err(error) if error.is_data() => Err(invalid("The body names a member twice.")),
-            Err(_) => Err(invalid("The body is not JSON.")),
+        match serde_json::from_str::<EachNameOnce>(text) {
+            Ok(EachNameOnce) => {}
+            Err(error) if error.is_data() => return Err(invalid("The body names a member twice.")),
+            Err(_) => return Err(invalid("The body is not JSON.")),
+        }
+        match serde_json::from_str(text) {
+            Ok(Value::Object(members)) => Ok(Self(members)),
+            _ => Err(invalid("The body is not a JSON object.")),
         }
     }
 
@@ -102,10 +105,9 @@ impl Fields {
     /// # Errors
     /// [`ErrorKind::InvalidBody`] where they do not fit it.
     pub(crate) fn rest<T: DeserializeOwned>(self) -> Result<T, Error> {
-        serde_json::from_value(Value::Object(self.0)).map_err(|error| {
-            tracing::debug!(target: "portcullis", %error, "a registration does not fit the app's own fields");
-            invalid("A member is missing or has another type than is expected.")
-        })
+        // The parser's own words would repeat what the client sent, to the log too.
+        serde_json::from_value(Value::Object(self.0))
+            .map_err(|_| invalid("A member is missing or has another type than is expected."))
     }
 }
 
@@ -136,69 +138,62 @@ where
     }
 }
 
-/// A JSON value in which no object names a member twice.
-struct StrictValue(Value);
+/// Reads any JSON value and refuses one in which an object names a member twice.
+///
+/// It keeps nothing: what a number becomes depends on features of `serde_json` that others may enable.
+struct EachNameOnce;
 
-impl<'de> Deserialize<'de> for StrictValue {
+impl<'de> Deserialize<'de> for EachNameOnce {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Self)
+        deserializer.deserialize_any(Self)
     }
 }
 
-struct StrictVisitor;
-
-impl<'de> Visitor<'de> for StrictVisitor {
-    type Value = Value;
+impl<'de> Visitor<'de> for EachNameOnce {
+    type Value = Self;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self, A::Error> {
+        while seq.next_element::<Self>()?.is_some() {}
+        Ok(self)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let mut values = Vec::new();
-        while let Some(StrictValue(value)) = seq.next_element()? {
-            values.push(value);
-        }
-        Ok(Value::Array(values))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut members = Map::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        let mut names = HashSet::new();
         while let Some(name) = map.next_key::<String>()? {
-            let StrictValue(value) = map.next_value()?;
-            if members.insert(name, value).is_some() {
+            map.next_value::<Self>()?;
+            if !names.insert(name) {
                 return Err(de::Error::custom("a member is named twice"));
             }
         }
-        Ok(Value::Object(members))
+        Ok(self)
     }
 }
 

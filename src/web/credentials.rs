@@ -90,23 +90,27 @@ pub(crate) enum CookieValue<'a> {
     Ambiguous,
 }
 
-/// Finds a cookie by its exact name, over all `Cookie` headers (HTTP/2 may split them).
+/// Finds a cookie by its exact name.
 pub(crate) fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> CookieValue<'a> {
-    let mut found = CookieValue::Absent;
-    for value in headers.get_all(header::COOKIE) {
-        for pair in value.as_bytes().split(|byte| *byte == b';') {
-            let Some(value) =
-                pair.trim_ascii_start().strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"="))
-            else {
-                continue;
-            };
-            found = match (found, std::str::from_utf8(value.trim_ascii_end())) {
-                (CookieValue::Absent, Ok(value)) => CookieValue::Once(value),
-                _ => return CookieValue::Ambiguous,
-            };
-        }
+    let mut values = cookie_values(headers, name);
+    match (values.next(), values.next()) {
+        (None, _) => CookieValue::Absent,
+        (Some(value), None) => std::str::from_utf8(value).map_or(CookieValue::Ambiguous, CookieValue::Once),
+        (Some(_), Some(_)) => CookieValue::Ambiguous,
     }
-    found
+}
+
+/// Every value that a cookie of this name has, over all `Cookie` headers (HTTP/2 may split them).
+///
+/// White space around the name is not part of it: what a proxy would see as a second cookie is one here too.
+pub(crate) fn cookie_values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    let lines = headers.get_all(header::COOKIE).iter();
+    let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    pairs.filter_map(move |pair| {
+        let equals = memchr::memchr(b'=', pair)?;
+        let (own, value) = pair.split_at_checked(equals)?;
+        (own.trim_ascii() == name.as_bytes()).then(|| value.get(1..).unwrap_or_default().trim_ascii())
+    })
 }
 
 #[cfg(test)]
@@ -179,6 +183,7 @@ mod tests {
         for twice in [
             headers(&[("cookie", b"access_token=x; access_token=x")]),
             headers(&[("cookie", b"access_token=x"), ("cookie", b"access_token=y")]),
+            headers(&[("cookie", b"access_token=x; access_token =y")]),
         ] {
             assert_eq!(cookie_value(&twice, "access_token"), CookieValue::Ambiguous);
         }

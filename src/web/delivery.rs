@@ -89,7 +89,8 @@ impl Deliveries {
 
     /// For a refresh token that came in the body.
     pub(crate) fn to_body(&self) -> Places {
-        if self.allows(Delivery::Both) { Delivery::Both.places() } else { Delivery::Body.places() }
+        let both = self.allows(Delivery::Both) && !self.allows(Delivery::Body);
+        if both { Delivery::Both.places() } else { Delivery::Body.places() }
     }
 
     /// For a password change, which came with an access token: as the session's refresh token is held.

@@ -72,25 +72,38 @@ pub(crate) fn problem(error: &Error) -> Response<Full<Bytes>> {
         detail: error.detail().filter(|_| kind != ErrorKind::Internal).unwrap_or(kind.message()),
         errors: error.fields().iter().map(Into::into).collect(),
     };
-    let mut response = with_json(status, &problem, "application/problem+json");
+    // Texts and a number: this cannot fail, and an empty body would still have the right status.
+    let bytes = serde_json::to_vec(&problem).unwrap_or_default();
+    let mut response = with_bytes(status, bytes, "application/problem+json");
     let headers = response.headers_mut();
     if let Some(after) = error.retry_after() {
         headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
     }
-    if status == StatusCode::UNAUTHORIZED {
+    if status == StatusCode::UNAUTHORIZED || kind == ErrorKind::InvalidRequest {
         headers.insert(WWW_AUTHENTICATE, challenge(kind));
     }
     no_store(headers);
     response
 }
 
+/// An outage and an overload are the operator's to see, but no fault of this process; a refusal is the client's.
 fn log(error: &Error, status: StatusCode) {
-    if status.is_server_error() {
-        let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-        tracing::error!(target: "portcullis", code = error.kind().code(), cause, "request failed");
-    } else {
-        tracing::debug!(target: "portcullis", code = error.kind().code(), "request refused");
+    let code = error.kind().code();
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => {
+            tracing::warn!(target: "portcullis", code, cause = causes(error), "request cannot be answered now");
+        }
+        _ if status.is_server_error() => {
+            tracing::error!(target: "portcullis", code, cause = causes(error), "request failed");
+        }
+        _ => tracing::debug!(target: "portcullis", code, "request refused"),
     }
+}
+
+/// The whole chain of causes: a driver's own words are seldom the outermost.
+fn causes(error: &Error) -> String {
+    let chain = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// What a 401 must say (RFC 9110 §11.6.1): bare where no token was sent, the fault where one was (RFC 6750 §3.1).
@@ -106,10 +119,14 @@ fn challenge(kind: ErrorKind) -> HeaderValue {
 }
 
 /// A JSON answer that nobody may cache.
-pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response<Full<Bytes>> {
-    let mut response = with_json(status, body, "application/json");
+///
+/// # Errors
+/// [`ErrorKind::Internal`] where it cannot be written: an app's own `Public` type may fail, and half a user is no answer.
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Result<Response<Full<Bytes>>, Error> {
+    let bytes = serde_json::to_vec(body).map_err(|error| Error::new(ErrorKind::Internal).with_source(error))?;
+    let mut response = with_bytes(status, bytes, "application/json");
     no_store(response.headers_mut());
-    response
+    Ok(response)
 }
 
 /// An answer without a body that nobody may cache.
@@ -120,15 +137,7 @@ pub(crate) fn empty(status: StatusCode) -> Response<Full<Bytes>> {
     response
 }
 
-fn with_json(status: StatusCode, body: &impl Serialize, content_type: &'static str) -> Response<Full<Bytes>> {
-    let (status, bytes) = match serde_json::to_vec(body) {
-        Ok(bytes) => (status, bytes),
-        Err(error) => {
-            // An app's own `Public` type can fail to serialize; a half-written user is no answer.
-            tracing::error!(target: "portcullis", %error, "an answer cannot be written as JSON");
-            (StatusCode::INTERNAL_SERVER_ERROR, Vec::new())
-        }
-    };
+fn with_bytes(status: StatusCode, bytes: Vec<u8>, content_type: &'static str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(bytes));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -142,7 +151,11 @@ fn no_store(headers: &mut HeaderMap) {
 /// Whether this is a gRPC call, whose failures have a shape of their own.
 pub(crate) fn is_grpc(method: &http::Method, headers: &HeaderMap) -> bool {
     method == http::Method::POST
-        && headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+        && headers.get(CONTENT_TYPE).is_some_and(|value| {
+            // `application/grpc-web` is another protocol, whose clients cannot read trailers in headers.
+            let rest = value.as_bytes().strip_prefix(b"application/grpc");
+            rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+        })
 }
 
 /// A failure as a trailers-only gRPC answer: HTTP 200 with the status in the headers.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must fail")]
 
 mod conformance;
+mod endpoints;
 mod fixture;
 mod nodes;
 mod outages;

@@ -203,3 +203,78 @@ async fn a_caller_who_hangs_up_half_way_does_not_stop_a_password_change() {
     world.store.idle_after("end_all").await;
     assert_eq!(access(&auth, &other).await, REVOKED);
 }
+
+#[tokio::test]
+async fn a_shorter_access_lifetime_brings_no_ended_token_back() {
+    let world = World::new();
+    let hour = Duration::from_secs(3600);
+    let long = world.node_with(|builder| builder.access_lifetime(hour));
+    let ada = register(&long, "ada").await;
+    let (one, all) = (sign_in(&long, &ada).await, sign_in(&long, &ada).await);
+    long.logout(Some(&one.refresh), None).await.unwrap();
+    // A node of the next deployment ends the other one.
+    let short = world.node_with(|builder| builder.access_lifetime(Duration::from_secs(300)));
+    short.end_sessions_of(&ada.id).await.unwrap();
+    world.clock.advance(Duration::from_secs(50 * 60));
+    let fresh = world.node_with(|builder| builder.access_lifetime(Duration::from_secs(300)));
+    for node in [&long, &short, &fresh] {
+        node.poll_revocations().await.unwrap();
+        assert_eq!((access(node, &one).await, access(node, &all).await), (REVOKED, REVOKED));
+    }
+}
+
+#[tokio::test]
+async fn a_node_whose_clock_is_behind_is_heard_all_the_same() {
+    let world = World::new();
+    let behind = World {
+        store: world.store.clone(),
+        clock: portcullis::clock::ManualClock::new(
+            portcullis::clock::Clock::now(&world.clock).minus(Duration::from_secs(55)),
+        ),
+    };
+    let (here, there) = (behind.node(), world.node());
+    let ada = register(&here, "ada").await;
+    let pair = sign_in(&here, &ada).await;
+    assert_eq!(access(&there, &pair).await, None);
+    here.logout(Some(&pair.refresh), None).await.unwrap();
+    there.poll_revocations().await.unwrap();
+    assert_eq!(access(&there, &pair).await, REVOKED);
+}
+
+#[tokio::test]
+async fn signing_out_everywhere_during_a_password_change_has_the_last_word() {
+    let world = World::new();
+    let auth = world.node();
+    let ada = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &ada).await;
+    let claims = auth.authenticate(&pair.access, Check::Stateless).await.unwrap().claims;
+    world.store.hold("end_all");
+    let change = {
+        let auth = auth.clone();
+        tokio::spawn(async move {
+            auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &Client::unknown()).await
+        })
+    };
+    world.store.held().await;
+    auth.end_sessions_of(&ada.id).await.unwrap();
+    world.store.release();
+    assert_eq!(kind(change.await.unwrap()), REVOKED);
+    assert!(auth.sessions(&ada.id).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_refresh_token_from_before_a_password_change_gets_nothing_and_clears_nothing() {
+    let world = World::new();
+    let auth = world.node();
+    let ada = register(&auth, "ada").await;
+    let stolen = sign_in(&auth, &ada).await;
+    let claims = auth.authenticate(&stolen.access, Check::Stateless).await.unwrap().claims;
+    world.clock.advance(Duration::from_secs(60));
+    let new = "close sesame 43".into();
+    let kept = auth.change_password(&claims, PASSWORD.into(), new, &Client::unknown()).await.unwrap();
+    assert_eq!(kind(auth.refresh(&stolen.refresh).await), Some(ErrorKind::RefreshInvalid));
+    let next = Pair::from(auth.refresh(kept.tokens.refresh_token.expose()).await.unwrap());
+    assert_eq!(access(&auth, &next).await, None);
+    // Later it is what it looks like: a stolen token.
+    assert_eq!(kind(auth.refresh(&stolen.refresh).await), Some(ErrorKind::RefreshReused));
+}

@@ -137,3 +137,96 @@ async fn a_registration_whose_session_fails_is_a_registration() {
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert!(body.starts_with(br#"{"user":{"id":"1""#) && !body.windows(10).any(|w| w == b"expires_in"));
 }
+
+#[tokio::test]
+async fn an_ending_that_the_store_missed_is_brought_when_it_is_back() {
+    let world = World::new();
+    let (here, there) = (world.node(), world.node());
+    let ada = register(&here, "ada").await;
+    let (one, all) = (sign_in(&here, &ada).await, sign_in(&here, &ada).await);
+    for node in [&here, &there] {
+        assert_eq!(kind(node.authenticate(&one.access, Check::Stateless).await), None);
+    }
+    world.store.fail("end", Failure::Before);
+    assert_eq!(kind(here.logout(Some(&one.refresh), None).await), DOWN);
+    world.store.fail("end_all", Failure::Before);
+    assert_eq!(kind(here.end_sessions_of(&ada.id).await), DOWN);
+    world.store.recover();
+    here.poll_revocations().await.unwrap();
+    there.poll_revocations().await.unwrap();
+    for pair in [&one, &all] {
+        assert_eq!(kind(there.authenticate(&pair.access, Check::Stateless).await), Some(ErrorKind::TokenRevoked));
+        assert_eq!(kind(there.refresh(&pair.refresh).await), Some(ErrorKind::RefreshInvalid));
+    }
+    assert!(here.sessions(&ada.id).await.unwrap().is_empty());
+}
+
+/// A feed that never answers, or always fails.
+struct BadFeed {
+    fails: bool,
+    subscribed: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+}
+
+#[async_trait::async_trait]
+impl portcullis::store::RevocationFeed for BadFeed {
+    async fn publish(&self, _: &portcullis::session::Ending) -> Result<(), portcullis::store::StoreError> {
+        std::future::pending().await
+    }
+
+    async fn subscribe(&self) -> Result<Box<dyn portcullis::store::Subscription>, portcullis::store::StoreError> {
+        self.subscribed.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        if self.fails { Ok(Box::new(AtOnce)) } else { std::future::pending().await }
+    }
+}
+
+struct AtOnce;
+
+#[async_trait::async_trait]
+impl portcullis::store::Subscription for AtOnce {
+    async fn next(&mut self) -> Result<portcullis::session::Ending, portcullis::store::StoreError> {
+        Err(portcullis::store::StoreError::unavailable("gone"))
+    }
+}
+
+#[tokio::test]
+async fn a_feed_that_hangs_or_fails_holds_nobody_up() {
+    for fails in [false, true] {
+        let world = World::new();
+        let subscribed = std::sync::Arc::default();
+        let feed = BadFeed { fails, subscribed: std::sync::Arc::clone(&subscribed) };
+        let auth = world.node_with(|builder| builder.revocation_feed(feed));
+        let ada = register(&auth, "ada").await;
+        let pair = sign_in(&auth, &ada).await;
+        assert_eq!(kind(auth.authenticate(&pair.access, Check::Stateless).await), None);
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        auth.logout(Some(&pair.refresh), None).await.unwrap();
+        assert_eq!(subscribed.load(std::sync::atomic::Ordering::SeqCst), 1, "it is tried again at the next poll");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_the_first_poll_shares_its_failure() {
+    let world = World::new();
+    let auth = world.node();
+    let ada = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &ada).await;
+    world.store.take_calls();
+    world.store.hold("ended_since");
+    world.store.fail("ended_since", Failure::Before);
+    let mut requests = tokio::task::JoinSet::new();
+    for _ in 0..30 {
+        let (auth, access) = (auth.clone(), pair.access.clone());
+        requests.spawn(async move { kind(auth.authenticate(&access, Check::Stateless).await) });
+    }
+    world.store.held().await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    world.store.release();
+    while let Some(answer) = requests.join_next().await {
+        assert_eq!(answer.unwrap(), DOWN);
+    }
+    assert_eq!(world.store.take_calls(), 1);
+}

@@ -39,6 +39,7 @@ where
     report.check("ending all keeps one session and moves it on", keeps_one(fresh().await)).await;
     report.check("an expired session counts as absent", expired_is_absent(fresh().await)).await;
     report.check("a session ended for reuse says so until it would have expired", reuse_stays(fresh().await)).await;
+    report.check("a session of an ended version is dead on arrival", dead_on_arrival(fresh().await)).await;
     report.check("the limit ends the session used longest ago", limit_ends(fresh().await)).await;
     report.check("a limit that refuses changes nothing", limit_refuses(fresh().await)).await;
     report.check("racing logins stay within the limit", racing_logins(fresh().await)).await;
@@ -225,8 +226,9 @@ async fn ending_lasts<S: SessionStore>(store: Arc<S>) -> Result<(), String> {
 
 async fn ends_all(store: Arc<impl SessionStore>) -> Result<(), String> {
     let eve = UserId::from("eve");
-    add(&*store, session(&ada(), 1, NOW)).await?;
+    // In this order, because a new session ends those of lower versions.
     add(&*store, Session { token_version: 1, ..session(&ada(), 2, NOW) }).await?;
+    add(&*store, session(&ada(), 1, NOW)).await?;
     add(&*store, session(&eve, 3, NOW)).await?;
     store.end_all(&end_all(&ada(), 1, at(1))).await.map_err(said)?;
     expect("the sessions left", live(&*store, &ada(), 2).await?, vec![id(2)])?;
@@ -271,6 +273,24 @@ async fn reuse_stays(store: Arc<impl SessionStore>) -> Result<(), String> {
     expect("a later try", told, RotateOutcome::Ended(EndReason::Reuse))
 }
 
+async fn dead_on_arrival(store: Arc<impl SessionStore>) -> Result<(), String> {
+    store.end_all(&end_all(&ada(), 2, at(1))).await.map_err(said)?;
+    let mut late = new(Session { token_version: 1, ..session(&ada(), 1, at(2)) });
+    late.limit = SessionLimit::Refuse(1);
+    store.create(late).await.map_err(said)?;
+    expect("the list", live(&*store, &ada(), 3).await?, vec![])?;
+    let reason = find(&*store, &ada(), 1, 3).await?.and_then(|session| session.ended).map(|ended| ended.reason);
+    expect("its end", reason, Some(EndReason::TokenVersion))?;
+    // It does not stand in the way of a login of the new version, nor does one that nobody came to end.
+    let mut good = new(Session { token_version: 2, ..session(&ada(), 2, at(3)) });
+    good.limit = SessionLimit::Refuse(1);
+    store.create(good).await.map_err(|error| format!("a good login is refused: {error:?}"))?;
+    let mut newer = new(Session { token_version: 3, ..session(&ada(), 3, at(4)) });
+    newer.limit = SessionLimit::Refuse(1);
+    store.create(newer).await.map_err(|error| format!("a lower version counts: {error:?}"))?;
+    expect("the sessions left", live(&*store, &ada(), 5).await?, vec![id(3)])
+}
+
 async fn limit_ends(store: Arc<impl SessionStore>) -> Result<(), String> {
     let mut created = Vec::new();
     for n in 1..=3 {
@@ -296,7 +316,17 @@ async fn limit_refuses(store: Arc<impl SessionStore>) -> Result<(), String> {
     let refused = store.create(login(2, 1)).await.err();
     ensure(refused.is_some_and(|error| error.is_too_many_sessions()), "the second login was not refused")?;
     expect("the sessions left", live(&*store, &ada(), 1).await?, vec![id(1)])?;
-    store.create(login(2, IDLE.as_secs())).await.map_err(|error| format!("an expired session counts: {error:?}"))?;
+    let mut elsewhere = login(2, 1);
+    elsewhere.replaces = Some((ada(), id(9)));
+    ensure(store.create(elsewhere).await.is_err(), "a login that replaces nothing was not refused")?;
+    let mut again = login(3, 1);
+    again.replaces = Some((ada(), id(1)));
+    store.create(again).await.map_err(|error| format!("a login in the place of another is refused: {error:?}"))?;
+    expect("the session in its place", live(&*store, &ada(), 1).await?, vec![id(3)])?;
+    store
+        .create(login(2, IDLE.as_secs() + 1))
+        .await
+        .map_err(|error| format!("an expired session counts: {error:?}"))?;
     Ok(())
 }
 

@@ -86,9 +86,9 @@ impl Accounts {
         Ok(rows.iter().find(hit).cloned())
     }
 
-    pub(crate) async fn insert(&self, [email, password, company]: [SqlValue; 3]) -> Result<Account, StoreError> {
+    pub(crate) async fn insert(&self, [email, key, password, company]: [SqlValue; 4]) -> Result<Account, StoreError> {
         let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if rows.iter().any(|row| row.email.to_lowercase() == email.0.to_lowercase()) {
+        if rows.iter().any(|row| row.email.to_lowercase() == key.0) {
             return Err(StoreError::duplicate(UniqueField::Email));
         }
         let id = 1000 + i64::try_from(rows.len()).unwrap_or(0);

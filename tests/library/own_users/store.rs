@@ -9,15 +9,15 @@ impl UserStore for Accounts {
 
     async fn find_by_login(&self, login: &Login) -> Result<Option<Account>, StoreError> {
         match login {
-            Login::Email(email) => self.select("WHERE lower(email) = $1", [email.into()]).await,
+            Login::Email(email) => self.select("WHERE email_key = $1", [email.into()]).await,
             Login::Username(_) => Ok(None),
         }
     }
 
     async fn create(&self, new: NewUser<SignUp>) -> Result<Account, StoreError> {
-        // The unique index on lower(email) decides; `insert` maps its violation to StoreError::duplicate.
-        let hash = new.password_hash.as_str();
-        self.insert([new.email.as_str().into(), hash.into(), new.registration.company.into()]).await
+        // The unique index on email_key decides; `insert` maps its violation to StoreError::duplicate.
+        let (email, key) = (new.email.as_str().into(), new.email.key().into());
+        self.insert([email, key, new.password_hash.as_str().into(), new.registration.company.into()]).await
     }
 
     async fn replace_password_hash(&self, id: &UserId, old: &str, new: &PasswordHash) -> Result<bool, StoreError> {

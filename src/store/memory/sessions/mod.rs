@@ -204,8 +204,31 @@ impl Shard {
         excess
     }
 
-    fn live_count(&self, user: &UserId, now: Timestamp) -> usize {
-        self.users.get(user).map_or(0, |owned| owned.sessions.iter().filter(|session| session.is_live(now)).count())
+    /// How many live sessions the user has, but for one that is about to end.
+    fn live_count(&self, user: &UserId, without: Option<SessionId>, now: Timestamp) -> usize {
+        let counts = |session: &&Session| session.is_live(now) && Some(session.id) != without;
+        self.users.get(user).map_or(0, |owned| owned.sessions.iter().filter(counts).count())
+    }
+
+    /// Whether a session is made under a token version that has been ended: by a login that read the user before.
+    fn is_below_floor(&self, session: &Session, now: Timestamp) -> bool {
+        let floor = self.users.get(&session.user_id).and_then(|owned| owned.floor.as_ref());
+        floor.is_some_and(|floor| session.token_version < floor.min_version && now < floor.keep_until)
+    }
+
+    /// Ends what was made under a lower token version than a new session's: nobody came to end it when that was raised.
+    fn end_versions_below(&mut self, new: &Session, ended: Ended) {
+        let Some(owned) = self.users.get_mut(&new.user_id) else { return };
+        let mut any = false;
+        for session in &mut owned.sessions {
+            if session.token_version < new.token_version && session.is_live(ended.at) {
+                session.end(ended);
+                any = true;
+            }
+        }
+        if any {
+            self.ended.insert(new.user_id.clone());
+        }
     }
 
     fn insert(&mut self, session: Session) {
@@ -232,30 +255,35 @@ impl std::fmt::Debug for MemorySessions {
 #[async_trait]
 impl SessionStore for MemorySessions {
     async fn create(&self, new: NewSession) -> Result<Created, StoreError> {
-        let NewSession { session, replaces, limit, tombstone } = new;
+        let NewSession { mut session, replaces, limit, tombstone } = new;
         let now = session.created_at;
         let ended = |reason| Ended { at: now, reason, keep_until: now.plus(tombstone) };
         let mut gone = Vec::new();
         self.reserve(now)?;
         {
             let mut shard = self.lock_to_write(&session.user_id, now)?;
-            if let Some((owner, id)) = &replaces
-                && *owner == session.user_id
-                && shard.end(owner, id, ended(EndReason::SignedInAgain))
-            {
-                gone.push(*id);
+            let replaced = replaces.as_ref().filter(|(owner, _)| *owner == session.user_id).map(|(_, id)| *id);
+            if shard.is_below_floor(&session, now) {
+                session.end(ended(EndReason::TokenVersion));
+            } else {
+                shard.end_versions_below(&session, ended(EndReason::TokenVersion));
+                if let SessionLimit::Refuse(limit) = limit
+                    && shard.live_count(&session.user_id, replaced, now) >= limit
+                {
+                    drop(shard);
+                    self.forget(1);
+                    return Err(StoreError::too_many_sessions());
+                }
             }
-            match limit {
-                SessionLimit::EndLeastRecentlyUsed(limit) => {
-                    gone.extend(shard.make_room(&session.user_id, limit, ended(EndReason::Limit)));
-                }
-                SessionLimit::Refuse(limit) => {
-                    if shard.live_count(&session.user_id, now) >= limit {
-                        drop(shard);
-                        self.forget(1);
-                        return Err(StoreError::too_many_sessions());
-                    }
-                }
+            if let Some(id) = replaced
+                && shard.end(&session.user_id, &id, ended(EndReason::SignedInAgain))
+            {
+                gone.push(id);
+            }
+            if let SessionLimit::EndLeastRecentlyUsed(limit) = limit
+                && session.ended.is_none()
+            {
+                gone.extend(shard.make_room(&session.user_id, limit, ended(EndReason::Limit)));
             }
             let forgotten = shard.forget_old_reuse(&session.user_id, now);
             shard.insert(session.clone());

@@ -1,0 +1,70 @@
+//! The endpoints as a service, for what is easier to arrange than over a socket.
+
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use portcullis::{Auth, ResponseBody, User};
+use tower::ServiceExt;
+
+use crate::fixture::{Pair, World, register, sign_in};
+
+async fn post(auth: &Auth<User>, path: &str, headers: &[(&str, &str)], form: &str) -> Response<ResponseBody> {
+    let mut request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::<bytes::Bytes>::from(form.to_owned())).unwrap();
+    auth.routes().oneshot(request).await.unwrap()
+}
+
+fn refresh_cookie(pair: &Pair) -> String {
+    format!("__Host-refresh_token={}", pair.refresh)
+}
+
+#[tokio::test]
+async fn a_blank_refresh_token_in_a_form_hides_no_cookie() {
+    let auth = World::new().node();
+    let ada = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &ada).await;
+    let cookie = refresh_cookie(&pair);
+    let answer = post(&auth, "/auth/refresh", &[("cookie", &cookie)], "refresh_token=").await;
+    assert_eq!(answer.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn signing_out_ends_every_session_that_the_request_brings_a_token_of() {
+    for form in ["refresh_token=", "refresh_token=garbled", ""] {
+        let auth = World::new().node();
+        let ada = register(&auth, "ada").await;
+        let (pair, planted) = (sign_in(&auth, &ada).await, sign_in(&auth, &ada).await);
+        let cookie = format!("{}; {}", refresh_cookie(&pair), refresh_cookie(&planted));
+        let answer = post(&auth, "/auth/logout", &[("cookie", &cookie)], form).await;
+        assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+        assert!(auth.sessions(&ada.id).await.unwrap().is_empty(), "{form:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_bearer_header_does_not_open_what_a_cookie_authenticates_to_other_sites() {
+    let auth = World::new().node();
+    let ada = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &ada).await;
+    let cookie = refresh_cookie(&pair);
+    for path in ["/auth/refresh", "/auth/logout", "/auth/login", "/auth/register"] {
+        let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", "cross-site"), ("authorization", "Bearer x")];
+        let answer = post(&auth, path, &headers, "").await;
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_that_a_password_change_overtook_leaves_the_new_cookies_alone() {
+    let world = World::new();
+    let auth = world.node();
+    let ada = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &ada).await;
+    // The version is raised, the sessions are not ended yet.
+    portcullis::store::UserStore::bump_token_version(&world.store, &ada.id).await.unwrap();
+    let answer = post(&auth, "/auth/refresh", &[("cookie", &refresh_cookie(&pair))], "").await;
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    assert!(!answer.headers().contains_key("set-cookie"));
+}
