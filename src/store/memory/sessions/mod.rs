@@ -5,8 +5,9 @@ use std::{
     hash::RandomState,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicI64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -32,6 +33,8 @@ struct Inner {
     /// Records in all shards, ended ones included until they are swept.
     len: AtomicUsize,
     capacity: usize,
+    /// When all shards were last swept for want of room.
+    swept_at: AtomicI64,
 }
 
 #[derive(Default)]
@@ -39,6 +42,8 @@ struct Shard {
     users: HashMap<UserId, Owned>,
     /// Who has tombstones or a floor, so that a poll need not walk everybody.
     ended: HashSet<UserId>,
+    /// When the last of them ended: a poll that asks for later endings skips the shard.
+    last_ended_at: Option<Timestamp>,
     records: usize,
     /// How many records the last sweep left: as many writes later, the next one is due.
     swept_to: usize,
@@ -74,6 +79,7 @@ impl MemorySessions {
             hasher: RandomState::new(),
             len: AtomicUsize::new(0),
             capacity,
+            swept_at: AtomicI64::new(i64::MIN),
         }))
     }
 
@@ -119,15 +125,22 @@ impl MemorySessions {
         Ok(shard)
     }
 
+    /// At most once a second: a full store must not walk all of it for each login that it refuses.
+    fn may_sweep_all(&self, now: Timestamp) -> bool {
+        let last = Timestamp::from_millis(self.0.swept_at.swap(now.as_millis(), Ordering::AcqRel));
+        now.since(last) >= Duration::from_secs(1)
+    }
+
     fn reserve(&self, now: Timestamp) -> Result<(), StoreError> {
         for swept in [false, true] {
             if self.0.len.fetch_add(1, Ordering::AcqRel) < self.0.capacity {
                 return Ok(());
             }
             self.forget(1);
-            if !swept {
-                self.sweep(now);
+            if swept || !self.may_sweep_all(now) {
+                break;
             }
+            self.sweep(now);
         }
         Err(full())
     }
@@ -162,9 +175,14 @@ impl Shard {
         let live = self.session(user, id, ended.at).filter(|session| session.is_live(ended.at));
         let ends = live.map(|session| session.end(ended)).is_some();
         if ends {
-            self.ended.insert(user.clone());
+            self.note_ending(user, ended.at);
         }
         ends
+    }
+
+    fn note_ending(&mut self, user: &UserId, at: Timestamp) {
+        self.ended.insert(user.clone());
+        self.last_ended_at = self.last_ended_at.max(Some(at));
     }
 
     /// Ends the sessions that were used longest ago until there is room for one more.
@@ -179,6 +197,7 @@ impl Shard {
         }
         live.sort_by_key(|session| (session.rotated_at, session.created_at));
         self.ended.insert(user.clone());
+        self.last_ended_at = self.last_ended_at.max(Some(ended.at));
         live.into_iter()
             .take(excess)
             .map(|session| {
@@ -227,7 +246,7 @@ impl Shard {
             }
         }
         if any {
-            self.ended.insert(new.user_id.clone());
+            self.note_ending(&new.user_id, ended.at);
         }
     }
 
@@ -265,6 +284,7 @@ impl SessionStore for MemorySessions {
             let replaced = replaces.as_ref().filter(|(owner, _)| *owner == session.user_id).map(|(_, id)| *id);
             if shard.is_below_floor(&session, now) {
                 session.end(ended(EndReason::TokenVersion));
+                shard.note_ending(&session.user_id, now);
             } else {
                 shard.end_versions_below(&session, ended(EndReason::TokenVersion));
                 if let SessionLimit::Refuse(limit) = limit
@@ -311,7 +331,7 @@ impl SessionStore for MemorySessions {
             let ends = new.ended.is_some();
             **record = new;
             if ends {
-                shard.ended.insert(rotation.user_id.clone());
+                shard.note_ending(&rotation.user_id, rotation.now);
             }
         }
         Ok(decision.outcome)
@@ -324,7 +344,7 @@ impl SessionStore for MemorySessions {
     async fn end_all(&self, all: &EndAll) -> Result<Option<Session>, StoreError> {
         let EndAll { user_id, min_version, keep, ended } = all;
         let mut shard = self.lock_to_write(user_id, ended.at)?;
-        shard.ended.insert(user_id.clone());
+        shard.note_ending(user_id, ended.at);
         let owned = shard.users.entry(user_id.clone()).or_default();
         let mut kept = None;
         for session in &mut owned.sessions {
@@ -362,6 +382,9 @@ impl SessionStore for MemorySessions {
         let mut endings = Vec::new();
         for shard in &self.0.shards {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            if shard.last_ended_at.is_none_or(|last| last < since) {
+                continue;
+            }
             for (user, owned) in shard.ended.iter().filter_map(|user| shard.users.get_key_value(user)) {
                 endings.extend(owned.sessions.iter().filter_map(|session| {
                     let ended = session.ended.filter(|ended| ended.at >= since && now < ended.keep_until)?;
