@@ -21,6 +21,8 @@
 //! |---|---|---|
 //! | `aws_lc_rs` | yes | signatures by aws-lc-rs |
 //! | `rust_crypto` | no | signatures by the `RustCrypto` crates, for targets without a C compiler. Brings `rsa` (RUSTSEC-2023-0071) into the tree through `jsonwebtoken`; no RSA key is used |
+//! | `sqlx_0_9_sqlite` | no | [`store`]`::sql::SqliteStore`: users and sessions in `SQLite` |
+//! | `sqlx_0_9_postgres` | no | [`store`]`::sql::PostgresStore`: users and sessions in `PostgreSQL` |
 //! | `conformance` | no | [`store`]`::conformance`, the suite that proves a store of your own |
 //! | `axum` | no | extractors, [`Auth`]`::router()`, the peer address from `ConnectInfo` |
 //!

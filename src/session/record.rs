@@ -192,6 +192,23 @@ pub enum EndReason {
 }
 
 impl EndReason {
+    /// Reads what [`as_str`](Self::as_str) wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+    }
+
+    const ALL: [Self; 9] = [
+        Self::Logout,
+        Self::LogoutAll,
+        Self::EndedByUser,
+        Self::PasswordChanged,
+        Self::SignedInAgain,
+        Self::Limit,
+        Self::Reuse,
+        Self::TokenVersion,
+        Self::UserGone,
+    ];
+
     /// A stable name, for stores and logs.
     pub const fn as_str(self) -> &'static str {
         match self {

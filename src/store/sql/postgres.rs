@@ -1,0 +1,98 @@
+//! PostgreSQL: for apps on several machines.
+
+use std::sync::{Arc, atomic::AtomicU32};
+
+use sqlx::{PgConnection as Connection, PgPool, Postgres, Transaction, postgres::PgRow};
+
+use super::store::{again_if_overtaken, sql_store};
+
+sql_store!(PostgresStore, PgRow);
+
+/// Users and sessions in PostgreSQL; clones share the pool.
+///
+/// ```no_run
+/// use portcullis::{Auth, store::sql::PostgresStore};
+/// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = sqlx::PgPool::connect("postgres://localhost/app").await?;
+/// let store = PostgresStore::new(pool);
+/// store.migrate().await?;
+/// let auth = portcullis::Builder::from_env(store.clone(), store).build()?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct PostgresStore {
+    pool: PgPool,
+    logins: Arc<AtomicU32>,
+}
+
+/// The versions of the tables, the newest last; a released one is never changed.
+const MIGRATIONS: [&[&str]; 1] = [&[
+    "CREATE TABLE portcullis_users (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email TEXT NOT NULL, \
+     email_key TEXT NOT NULL CONSTRAINT portcullis_users_email_key UNIQUE, username TEXT, \
+     username_key TEXT CONSTRAINT portcullis_users_username_key UNIQUE, name TEXT, avatar_url TEXT, \
+     roles TEXT NOT NULL, password_hash TEXT, token_version BIGINT NOT NULL, disabled BOOLEAN NOT NULL, \
+     created_at BIGINT NOT NULL)",
+    "CREATE TABLE portcullis_sessions (user_id BYTEA NOT NULL, id BYTEA NOT NULL, token_version BIGINT NOT NULL, \
+     generation BIGINT NOT NULL, token_id BYTEA NOT NULL, previous_token_id BYTEA, auth_time BIGINT NOT NULL, \
+     created_at BIGINT NOT NULL, rotated_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, \
+     absolute_expires_at BIGINT NOT NULL, user_agent TEXT, ip TEXT, delete_at BIGINT NOT NULL, ended_at BIGINT, \
+     ended_reason TEXT, ended_keep_until BIGINT, PRIMARY KEY (user_id, id))",
+    "CREATE INDEX portcullis_sessions_delete_at ON portcullis_sessions (delete_at)",
+    "CREATE INDEX portcullis_sessions_ended_at ON portcullis_sessions (ended_at) WHERE ended_at IS NOT NULL",
+    "CREATE TABLE portcullis_floors (user_id BYTEA NOT NULL PRIMARY KEY, min_version BIGINT NOT NULL, \
+     raised_at BIGINT NOT NULL, keep_until BIGINT NOT NULL)",
+    "CREATE INDEX portcullis_floors_raised_at ON portcullis_floors (raised_at)",
+]];
+
+/// Names our advisory locks among an app's own.
+const LOCK_CLASS: i32 = 0x0070_6f72;
+
+impl PostgresStore {
+    /// Uses a pool of yours; see the [module](super) for its timeouts. Call [`migrate`](Self::migrate).
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool, logins: Arc::default() }
+    }
+
+    /// Brings the tables up to date; several nodes may do it at once.
+    ///
+    /// # Errors
+    /// As of [`SessionStore`].
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let mut transaction = self.lock(&UserId::from("")).await?;
+        let run = async |transaction: &mut Transaction<'_, Postgres>, statement: &'static str| {
+            sqlx::query(statement).execute(&mut **transaction).await.map_err(failed)
+        };
+        run(&mut transaction, "CREATE TABLE IF NOT EXISTS portcullis_schema (version BIGINT NOT NULL)").await?;
+        let found = "SELECT COALESCE(MAX(version), 0) FROM portcullis_schema";
+        let version: i64 = sqlx::query_scalar(found).fetch_one(&mut *transaction).await.map_err(failed)?;
+        for (statements, number) in MIGRATIONS.iter().zip(1_i64..).filter(|(_, number)| *number > version) {
+            for statement in *statements {
+                run(&mut transaction, statement).await?;
+            }
+            let done = sqlx::query("INSERT INTO portcullis_schema (version) VALUES ($1)").bind(number);
+            done.execute(&mut *transaction).await.map_err(failed)?;
+        }
+        transaction.commit().await.map_err(failed)
+    }
+
+    /// Begins a transaction that is alone with the user's sessions. READ COMMITTED whatever the database's default is: what
+    /// was committed before the lock was given must be seen.
+    async fn lock(&self, user: &UserId) -> Result<Transaction<'static, Postgres>, StoreError> {
+        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+        let mut transaction = self.pool.begin_with(begin).await.map_err(failed)?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1, hashtext(encode($2, 'hex')))")
+            .bind(LOCK_CLASS)
+            .bind(user.as_str().as_bytes())
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        Ok(transaction)
+    }
+}
+
+/// Under REPEATABLE READ or SERIALIZABLE a statement that waited for another is told so instead of seeing its result.
+fn lost_a_race(error: &StoreError) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<sqlx::Error>());
+    let database = source.and_then(sqlx::Error::as_database_error);
+    database.and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "40001" || code == "40P01")
+}

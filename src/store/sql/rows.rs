@@ -1,0 +1,33 @@
+//! Columns to what they mean, and back.
+
+use crate::{
+    session::{EndReason, SessionId, TokenId},
+    store::StoreError,
+    user::UserId,
+};
+
+/// How often an engine's number is a count of ours: negative ones were written by somebody else.
+pub(super) fn count(number: i64) -> Result<u64, StoreError> {
+    u64::try_from(number).map_err(StoreError::internal)
+}
+
+pub(super) fn session_id(bytes: &[u8]) -> Result<SessionId, StoreError> {
+    bytes.try_into().map(SessionId::from_bytes).map_err(StoreError::internal)
+}
+
+pub(super) fn token_id(bytes: &[u8]) -> Result<TokenId, StoreError> {
+    bytes.try_into().map(TokenId::from_bytes).map_err(StoreError::internal)
+}
+
+pub(super) fn user_id(bytes: Vec<u8>) -> Result<UserId, StoreError> {
+    String::from_utf8(bytes).map(UserId::from).map_err(StoreError::internal)
+}
+
+pub(super) fn reason(text: &str) -> Result<EndReason, StoreError> {
+    EndReason::parse(text).ok_or_else(|| StoreError::internal("a session ended for a reason that is not known"))
+}
+
+/// The row's number, where the id is written as this store writes it: `01` names nobody.
+pub(super) fn row_number(id: &UserId) -> Option<i64> {
+    id.parse::<i64>().filter(|number| number.to_string() == id.as_str())
+}

@@ -1,0 +1,140 @@
+//! The statements, which both engines understand as they are.
+
+/// The columns of a session, in the order in which they are bound.
+macro_rules! session_columns {
+    () => {
+        "user_id, id, token_version, generation, token_id, previous_token_id, auth_time, created_at, rotated_at, \
+         expires_at, absolute_expires_at, user_agent, ip, delete_at, ended_at, ended_reason, ended_keep_until"
+    };
+}
+
+/// A session that is neither ended nor expired at `$3`.
+macro_rules! live {
+    () => {
+        "ended_at IS NULL AND expires_at > $3 AND absolute_expires_at > $3"
+    };
+}
+
+pub(super) const FIND: &str = concat!(
+    "SELECT ",
+    session_columns!(),
+    " FROM portcullis_sessions WHERE user_id = $1 AND id = $2 AND delete_at > $3"
+);
+
+pub(super) const INSERT: &str = concat!(
+    "INSERT INTO portcullis_sessions (",
+    session_columns!(),
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
+);
+
+/// Live sessions above the floor.
+pub(super) const LIST: &str = concat!(
+    "SELECT ",
+    session_columns!(),
+    " FROM portcullis_sessions WHERE user_id = $1 AND token_version >= COALESCE(\
+     (SELECT min_version FROM portcullis_floors WHERE user_id = $2), 0) AND ",
+    live!(),
+    " ORDER BY rotated_at, created_at"
+);
+
+/// Moves the session on, if it is in exactly the state that the token says.
+pub(super) const ROTATE: &str = concat!(
+    "UPDATE portcullis_sessions SET generation = generation + 1, previous_token_id = token_id, token_id = $4, \
+     rotated_at = $3, \
+     expires_at = CASE WHEN $5 < absolute_expires_at THEN $5 ELSE absolute_expires_at END, \
+     delete_at = CASE WHEN $5 < absolute_expires_at THEN $5 ELSE absolute_expires_at END \
+     WHERE user_id = $1 AND id = $2 AND token_version = $6 AND generation = $7 AND token_id = $8 AND ",
+    live!(),
+    " RETURNING ",
+    session_columns!()
+);
+
+/// Ends the session, if it is still as it was read.
+pub(super) const END_AS_READ: &str = concat!(
+    "UPDATE portcullis_sessions SET ended_at = $3, ended_reason = $4, ended_keep_until = $5, delete_at = $6 \
+     WHERE user_id = $1 AND id = $2 AND token_version = $7 AND generation = $8 AND token_id = $9 AND ",
+    live!()
+);
+
+pub(super) const END: &str = concat!(
+    "UPDATE portcullis_sessions SET ended_at = $3, ended_reason = $4, ended_keep_until = $5, \
+     delete_at = CASE WHEN $4 = 'reuse' AND expires_at > $5 THEN expires_at ELSE $5 END \
+     WHERE user_id = $1 AND id = $2 AND ",
+    live!()
+);
+
+/// Moves the kept session to the new version and on by one generation.
+pub(super) const RESTAMP: &str = concat!(
+    "UPDATE portcullis_sessions SET generation = generation + 1, previous_token_id = token_id, token_id = $4, \
+     rotated_at = $3, auth_time = $3, \
+     token_version = CASE WHEN token_version > $6 THEN token_version ELSE $6 END, \
+     expires_at = CASE WHEN $5 < absolute_expires_at THEN $5 ELSE absolute_expires_at END, \
+     delete_at = CASE WHEN $5 < absolute_expires_at THEN $5 ELSE absolute_expires_at END \
+     WHERE user_id = $1 AND id = $2 AND ",
+    live!(),
+    " RETURNING ",
+    session_columns!()
+);
+
+/// Ends the user's sessions of lower versions.
+pub(super) const END_VERSIONS: &str = concat!(
+    "UPDATE portcullis_sessions SET ended_at = $3, ended_reason = $4, ended_keep_until = $5, delete_at = $5 \
+     WHERE user_id = $1 AND token_version < $2 AND ",
+    live!()
+);
+
+/// The least version of the user that counts, if one was raised.
+pub(super) const FLOOR: &str = "SELECT min_version FROM portcullis_floors WHERE user_id = $1 AND keep_until > $2";
+
+/// A floor never falls.
+pub(super) const RAISE_FLOOR: &str = "INSERT INTO portcullis_floors (user_id, min_version, raised_at, keep_until) \
+     VALUES ($1, $2, $3, $4) ON CONFLICT (user_id) DO UPDATE SET \
+     min_version = CASE WHEN excluded.min_version > portcullis_floors.min_version \
+         THEN excluded.min_version ELSE portcullis_floors.min_version END, \
+     raised_at = CASE WHEN excluded.raised_at > portcullis_floors.raised_at \
+         THEN excluded.raised_at ELSE portcullis_floors.raised_at END, \
+     keep_until = CASE WHEN excluded.keep_until > portcullis_floors.keep_until \
+         THEN excluded.keep_until ELSE portcullis_floors.keep_until END";
+
+pub(super) const ENDED_SINCE: &str = "SELECT id AS key, ended_keep_until AS keep_until, CAST(NULL AS BIGINT) AS min_version \
+     FROM portcullis_sessions WHERE ended_at >= $1 AND ended_keep_until > $2 \
+     UNION ALL SELECT user_id, keep_until, min_version FROM portcullis_floors WHERE raised_at >= $1 AND keep_until > $2";
+
+pub(super) const SWEEP: &str = "DELETE FROM portcullis_sessions WHERE delete_at <= $1";
+
+pub(super) const SWEEP_FLOORS: &str = "DELETE FROM portcullis_floors WHERE keep_until <= $1";
+
+macro_rules! user_columns {
+    () => {
+        "id, email, username, name, avatar_url, roles, password_hash, token_version, disabled, created_at"
+    };
+}
+
+pub(super) const USER_BY_ID: &str = concat!("SELECT ", user_columns!(), " FROM portcullis_users WHERE id = $1");
+
+pub(super) const USER_BY_EMAIL: &str =
+    concat!("SELECT ", user_columns!(), " FROM portcullis_users WHERE email_key = $1");
+
+pub(super) const USER_BY_USERNAME: &str =
+    concat!("SELECT ", user_columns!(), " FROM portcullis_users WHERE username_key = $1");
+
+pub(super) const ADD_USER: &str = concat!(
+    "INSERT INTO portcullis_users (email, email_key, username, username_key, name, avatar_url, roles, password_hash, \
+     token_version, disabled, created_at) VALUES ($1, $2, $3, $4, $5, $6, '[]', $7, 0, FALSE, $8) RETURNING ",
+    user_columns!()
+);
+
+pub(super) const REPLACE_HASH: &str =
+    "UPDATE portcullis_users SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
+
+pub(super) const SET_PASSWORD: &str = "UPDATE portcullis_users SET password_hash = $3, token_version = token_version + 1 \
+     WHERE id = $1 AND password_hash = $2 RETURNING token_version";
+
+pub(super) const BUMP_VERSION: &str =
+    "UPDATE portcullis_users SET token_version = token_version + 1 WHERE id = $1 RETURNING token_version";
+
+pub(super) const SET_DISABLED: &str = "UPDATE portcullis_users SET disabled = $2 WHERE id = $1";
+
+pub(super) const SET_ROLES: &str = "UPDATE portcullis_users SET roles = $2 WHERE id = $1";
+
+pub(super) const REMOVE_USER: &str = "DELETE FROM portcullis_users WHERE id = $1";

@@ -1,0 +1,491 @@
+//! The store of either engine: the code is the same to the letter, the types of the driver are not.
+
+/// Implements both traits for `$store`, which has a `pool`, a `logins` counter, and `lock(user) -> transaction`.
+macro_rules! sql_store {
+    ($store:ident, $row:ty) => {
+        use std::net::IpAddr;
+
+        use async_trait::async_trait;
+        use sqlx::Row;
+
+        use $crate::{
+            clock::Timestamp,
+            session::{Ended, EndReason, Ending, RotateOutcome, Rotation, Session, SessionId, decide},
+            store::{
+                Created, EndAll, NewSession, SessionLimit, SessionStore, StoreError, UniqueField, UserStore,
+                sql::{LOGINS_BETWEEN_SWEEPS, MAX_ATTEMPTS, failed, rows, signed, statements as sql},
+            },
+            user::{Login, NewUser, PasswordHash, Profile, User, UserId},
+        };
+
+        fn number(row: &$row, column: &str) -> Result<i64, StoreError> {
+            row.try_get(column).map_err(failed)
+        }
+
+        fn moment(row: &$row, column: &str) -> Result<Timestamp, StoreError> {
+            number(row, column).map(Timestamp::from_millis)
+        }
+
+        fn text(row: &$row, column: &str) -> Result<Option<String>, StoreError> {
+            row.try_get(column).map_err(failed)
+        }
+
+        fn bytes(row: &$row, column: &str) -> Result<Vec<u8>, StoreError> {
+            row.try_get(column).map_err(failed)
+        }
+
+        fn version(row: Result<Option<$row>, sqlx::Error>) -> Result<Option<u64>, StoreError> {
+            row.map_err(failed)?.map(|row| rows::count(number(&row, "token_version")?)).transpose()
+        }
+
+        fn read_session(row: &$row) -> Result<Session, StoreError> {
+            let previous: Option<Vec<u8>> = row.try_get("previous_token_id").map_err(failed)?;
+            let ended_at: Option<i64> = row.try_get("ended_at").map_err(failed)?;
+            let ended = match ended_at {
+                None => None,
+                Some(at) => Some(Ended {
+                    at: Timestamp::from_millis(at),
+                    reason: rows::reason(&text(row, "ended_reason")?.unwrap_or_default())?,
+                    keep_until: moment(row, "ended_keep_until")?,
+                }),
+            };
+            Ok(Session {
+                id: rows::session_id(&bytes(row, "id")?)?,
+                user_id: rows::user_id(bytes(row, "user_id")?)?,
+                token_version: rows::count(number(row, "token_version")?)?,
+                generation: rows::count(number(row, "generation")?)?,
+                token_id: rows::token_id(&bytes(row, "token_id")?)?,
+                previous_token_id: previous.map(|id| rows::token_id(&id)).transpose()?,
+                auth_time: moment(row, "auth_time")?,
+                created_at: moment(row, "created_at")?,
+                rotated_at: moment(row, "rotated_at")?,
+                expires_at: moment(row, "expires_at")?,
+                absolute_expires_at: moment(row, "absolute_expires_at")?,
+                ended,
+                user_agent: text(row, "user_agent")?.map(Into::into),
+                ip: text(row, "ip")?.and_then(|ip| ip.parse::<IpAddr>().ok()),
+            })
+        }
+
+        fn read_user(row: &$row) -> Result<User, StoreError> {
+            let roles = text(row, "roles")?.unwrap_or_default();
+            Ok(User {
+                id: UserId::from(number(row, "id")?),
+                email: text(row, "email")?.unwrap_or_default(),
+                username: text(row, "username")?,
+                name: text(row, "name")?,
+                avatar_url: text(row, "avatar_url")?,
+                roles: serde_json::from_str(&roles).map_err(StoreError::internal)?,
+                password_hash: text(row, "password_hash")?,
+                token_version: rows::count(number(row, "token_version")?)?,
+                disabled: row.try_get("disabled").map_err(failed)?,
+                created_at: moment(row, "created_at")?,
+            })
+        }
+
+        /// Which unique column a violation was of; neither is a bug.
+        fn not_added(error: sqlx::Error) -> StoreError {
+            let Some(database) = error.as_database_error().filter(|error| error.is_unique_violation()) else {
+                return failed(error);
+            };
+            let which = format!("{} {}", database.constraint().unwrap_or_default(), database.message());
+            if which.contains("username_key") {
+                StoreError::duplicate(UniqueField::Username)
+            } else if which.contains("email_key") {
+                StoreError::duplicate(UniqueField::Email)
+            } else {
+                failed(error)
+            }
+        }
+
+        impl $store {
+            /// Disables or enables a user; `false` where there is none. Their sessions end with
+            /// [`Auth::end_sessions_of`](crate::Auth::end_sessions_of).
+            ///
+            /// # Errors
+            /// As of [`UserStore`].
+            pub async fn set_disabled(&self, id: &UserId, disabled: bool) -> Result<bool, StoreError> {
+                let Some(id) = rows::row_number(id) else { return Ok(false) };
+                let done = sqlx::query(sql::SET_DISABLED).bind(id).bind(disabled).execute(&self.pool).await;
+                Ok(done.map_err(failed)?.rows_affected() > 0)
+            }
+
+            /// Gives a user these roles; `false` where there is none. Access tokens carry them from the next refresh on.
+            ///
+            /// # Errors
+            /// As of [`UserStore`].
+            pub async fn set_roles(&self, id: &UserId, roles: &[String]) -> Result<bool, StoreError> {
+                let Some(id) = rows::row_number(id) else { return Ok(false) };
+                let roles = serde_json::to_string(roles).map_err(StoreError::internal)?;
+                let done = sqlx::query(sql::SET_ROLES).bind(id).bind(roles).execute(&self.pool).await;
+                Ok(done.map_err(failed)?.rows_affected() > 0)
+            }
+
+            /// Removes a user; `false` where there is none.
+            ///
+            /// # Errors
+            /// As of [`UserStore`].
+            pub async fn remove_user(&self, id: &UserId) -> Result<bool, StoreError> {
+                let Some(id) = rows::row_number(id) else { return Ok(false) };
+                let done = sqlx::query(sql::REMOVE_USER).bind(id).execute(&self.pool).await;
+                Ok(done.map_err(failed)?.rows_affected() > 0)
+            }
+
+            /// Deletes what has expired by `now`. It also happens by itself, as users log in.
+            ///
+            /// # Errors
+            /// As of [`SessionStore`].
+            pub async fn sweep(&self, now: Timestamp) -> Result<(), StoreError> {
+                for statement in [sql::SWEEP, sql::SWEEP_FLOORS] {
+                    sqlx::query(statement).bind(now.as_millis()).execute(&self.pool).await.map_err(failed)?;
+                }
+                Ok(())
+            }
+
+            async fn sweep_at_times(&self, now: Timestamp) {
+                let logins = self.logins.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                if logins % LOGINS_BETWEEN_SWEEPS == 0
+                    && let Err(error) = self.sweep(now).await
+                {
+                    // The login has succeeded; expired records count as absent wherever they are.
+                    tracing::warn!(target: "portcullis", ?error, "expired sessions could not be deleted");
+                }
+            }
+
+            async fn user(&self, statement: &'static str, key: &str) -> Result<Option<User>, StoreError> {
+                // No text column takes it, so nobody has it.
+                if key.contains('\0') {
+                    return Ok(None);
+                }
+                let row = sqlx::query(statement).bind(key).fetch_optional(&self.pool).await.map_err(failed)?;
+                row.as_ref().map(read_user).transpose()
+            }
+
+            async fn insert_session(connection: &mut Connection, session: &Session) -> Result<(), StoreError> {
+                let previous = session.previous_token_id.map(|id| id.as_bytes().to_vec());
+                sqlx::query(sql::INSERT)
+                    .bind(session.user_id.as_str().as_bytes())
+                    .bind(&session.id.as_bytes()[..])
+                    .bind(signed(session.token_version)?)
+                    .bind(signed(session.generation)?)
+                    .bind(&session.token_id.as_bytes()[..])
+                    .bind(previous)
+                    .bind(session.auth_time.as_millis())
+                    .bind(session.created_at.as_millis())
+                    .bind(session.rotated_at.as_millis())
+                    .bind(session.expires_at.as_millis())
+                    .bind(session.absolute_expires_at.as_millis())
+                    .bind(session.user_agent.as_deref().map(|text| text.replace('\0', " ")))
+                    .bind(session.ip.map(|ip| ip.to_string()))
+                    .bind(session.delete_at().as_millis())
+                    .bind(session.ended.map(|ended| ended.at.as_millis()))
+                    .bind(session.ended.map(|ended| ended.reason.as_str()))
+                    .bind(session.ended.map(|ended| ended.keep_until.as_millis()))
+                    .execute(connection)
+                    .await
+                    .map_err(failed)?;
+                Ok(())
+            }
+
+            async fn end_in(
+                connection: &mut Connection,
+                user: &UserId,
+                id: &SessionId,
+                ended: Ended,
+            ) -> Result<bool, StoreError> {
+                let done = sqlx::query(sql::END)
+                    .bind(user.as_str().as_bytes())
+                    .bind(&id.as_bytes()[..])
+                    .bind(ended.at.as_millis())
+                    .bind(ended.reason.as_str())
+                    .bind(ended.keep_until.as_millis())
+                    .execute(connection)
+                    .await
+                    .map_err(failed)?;
+                Ok(done.rows_affected() > 0)
+            }
+
+            /// Ends the user's sessions of lower versions.
+            async fn end_versions(
+                connection: &mut Connection,
+                user: &UserId,
+                min_version: u64,
+                ended: Ended,
+            ) -> Result<(), StoreError> {
+                sqlx::query(sql::END_VERSIONS)
+                    .bind(user.as_str().as_bytes())
+                    .bind(signed(min_version)?)
+                    .bind(ended.at.as_millis())
+                    .bind(ended.reason.as_str())
+                    .bind(ended.keep_until.as_millis())
+                    .execute(connection)
+                    .await
+                    .map_err(failed)?;
+                Ok(())
+            }
+
+            async fn list_in(
+                connection: &mut Connection,
+                user: &UserId,
+                now: Timestamp,
+            ) -> Result<Vec<Session>, StoreError> {
+                let user = user.as_str().as_bytes();
+                let listed = sqlx::query(sql::LIST).bind(user).bind(user).bind(now.as_millis()).fetch_all(connection).await;
+                listed.map_err(failed)?.iter().map(read_session).collect()
+            }
+
+            /// The one statement of a rotation in its usual course.
+            async fn advance(&self, rotation: &Rotation) -> Result<Option<Session>, StoreError> {
+                let row = sqlx::query(sql::ROTATE)
+                    .bind(rotation.user_id.as_str().as_bytes())
+                    .bind(&rotation.session_id.as_bytes()[..])
+                    .bind(rotation.now.as_millis())
+                    .bind(&rotation.next_token_id.as_bytes()[..])
+                    .bind(rotation.now.plus(rotation.idle).as_millis())
+                    .bind(signed(rotation.token_version)?)
+                    .bind(i64::try_from(rotation.generation).unwrap_or(i64::MAX))
+                    .bind(&rotation.token_id.as_bytes()[..])
+                    .fetch_optional(&self.pool)
+                    .await
+                    .map_err(failed)?;
+                row.as_ref().map(read_session).transpose()
+            }
+
+            /// Writes an end, if the record is still as it was read.
+            async fn end_as_read(&self, read: &Session, ended: &Session) -> Result<bool, StoreError> {
+                let Some(end) = ended.ended else { return Ok(false) };
+                let done = sqlx::query(sql::END_AS_READ)
+                    .bind(read.user_id.as_str().as_bytes())
+                    .bind(&read.id.as_bytes()[..])
+                    .bind(end.at.as_millis())
+                    .bind(end.reason.as_str())
+                    .bind(end.keep_until.as_millis())
+                    .bind(ended.delete_at().as_millis())
+                    .bind(signed(read.token_version)?)
+                    .bind(signed(read.generation)?)
+                    .bind(&read.token_id.as_bytes()[..])
+                    .execute(&self.pool)
+                    .await
+                    .map_err(failed)?;
+                Ok(done.rows_affected() > 0)
+            }
+        }
+
+        #[async_trait]
+        impl UserStore for $store {
+            type User = User;
+
+            async fn find_by_id(&self, id: &UserId) -> Result<Option<User>, StoreError> {
+                let Some(id) = rows::row_number(id) else { return Ok(None) };
+                let row = sqlx::query(sql::USER_BY_ID).bind(id).fetch_optional(&self.pool).await.map_err(failed)?;
+                row.as_ref().map(read_user).transpose()
+            }
+
+            async fn find_by_login(&self, login: &Login) -> Result<Option<User>, StoreError> {
+                match login {
+                    Login::Email(email) => self.user(sql::USER_BY_EMAIL, email).await,
+                    Login::Username(username) => self.user(sql::USER_BY_USERNAME, username).await,
+                }
+            }
+
+            async fn create(&self, new: NewUser<Profile>) -> Result<User, StoreError> {
+                let row = sqlx::query(sql::ADD_USER)
+                    .bind(new.email.as_str())
+                    .bind(new.email.key())
+                    .bind(new.username.as_ref().map(|username| username.as_str()))
+                    .bind(new.username.as_ref().map(|username| username.key()))
+                    .bind(new.registration.name)
+                    .bind(new.registration.avatar_url)
+                    .bind(new.password_hash.as_str())
+                    .bind(new.created_at.as_millis())
+                    .fetch_one(&self.pool)
+                    .await
+                    .map_err(not_added)?;
+                read_user(&row)
+            }
+
+            async fn replace_password_hash(
+                &self,
+                id: &UserId,
+                expected: &str,
+                new: &PasswordHash,
+            ) -> Result<bool, StoreError> {
+                let Some(id) = rows::row_number(id) else { return Ok(false) };
+                again_if_overtaken!({
+                    let query = sqlx::query(sql::REPLACE_HASH).bind(id).bind(expected).bind(new.as_str());
+                    query.execute(&self.pool).await.map_err(failed).map(|done| done.rows_affected() > 0)
+                })
+            }
+
+            async fn set_password(
+                &self,
+                id: &UserId,
+                expected: &str,
+                new: &PasswordHash,
+            ) -> Result<Option<u64>, StoreError> {
+                let Some(id) = rows::row_number(id) else { return Ok(None) };
+                again_if_overtaken!({
+                    let query = sqlx::query(sql::SET_PASSWORD).bind(id).bind(expected).bind(new.as_str());
+                    version(query.fetch_optional(&self.pool).await)
+                })
+            }
+
+            async fn bump_token_version(&self, id: &UserId) -> Result<Option<u64>, StoreError> {
+                let Some(id) = rows::row_number(id) else { return Ok(None) };
+                again_if_overtaken!(version(sqlx::query(sql::BUMP_VERSION).bind(id).fetch_optional(&self.pool).await))
+            }
+        }
+
+        #[async_trait]
+        impl SessionStore for $store {
+            async fn create(&self, new: NewSession) -> Result<Created, StoreError> {
+                let NewSession { mut session, replaces, limit, tombstone, .. } = new;
+                let now = session.created_at;
+                let end = |reason| Ended { at: now, reason, keep_until: now.plus(tombstone) };
+                let mut gone = Vec::new();
+                let mut transaction = self.lock(&session.user_id).await?;
+                let user = session.user_id.as_str().as_bytes();
+                let floor: Option<i64> = sqlx::query_scalar(sql::FLOOR)
+                    .bind(user)
+                    .bind(now.as_millis())
+                    .fetch_optional(&mut *transaction)
+                    .await
+                    .map_err(failed)?;
+                if floor.is_some_and(|floor| signed(session.token_version).is_ok_and(|version| version < floor)) {
+                    session.end(end(EndReason::TokenVersion));
+                } else {
+                    Self::end_versions(&mut transaction, &session.user_id, session.token_version, end(EndReason::TokenVersion))
+                        .await?;
+                }
+                // Where the limit refuses, the transaction is dropped, and this ends nothing.
+                if let Some((owner, id)) = &replaces
+                    && Self::end_in(&mut transaction, owner, id, end(EndReason::SignedInAgain)).await?
+                {
+                    gone.push(*id);
+                }
+                if session.ended.is_none() {
+                    let live = Self::list_in(&mut transaction, &session.user_id, now).await?;
+                    let excess = match limit {
+                        SessionLimit::Refuse(limit) if live.len() >= limit => {
+                            return Err(StoreError::too_many_sessions());
+                        }
+                        SessionLimit::Refuse(_) => 0,
+                        SessionLimit::EndLeastRecentlyUsed(limit) => (live.len() + 1).saturating_sub(limit.max(1)),
+                    };
+                    for old in live.iter().take(excess) {
+                        Self::end_in(&mut transaction, &old.user_id, &old.id, end(EndReason::Limit)).await?;
+                        gone.push(old.id);
+                    }
+                }
+                Self::insert_session(&mut transaction, &session).await?;
+                transaction.commit().await.map_err(failed)?;
+                self.sweep_at_times(now).await;
+                Ok(Created::new(gone))
+            }
+
+            async fn find(&self, user: &UserId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
+                let query = sqlx::query(sql::FIND)
+                    .bind(user.as_str().as_bytes())
+                    .bind(&id.as_bytes()[..])
+                    .bind(now.as_millis());
+                let row = query.fetch_optional(&self.pool).await.map_err(failed)?;
+                row.as_ref().map(read_session).transpose()
+            }
+
+            async fn rotate(&self, rotation: &Rotation) -> Result<RotateOutcome, StoreError> {
+                for _ in 0..MAX_ATTEMPTS {
+                    match self.advance(rotation).await {
+                        Ok(Some(session)) => return Ok(RotateOutcome::Rotated(session)),
+                        Ok(None) => {}
+                        Err(error) if lost_a_race(&error) => continue,
+                        Err(error) => return Err(error),
+                    }
+                    let read = self.find(&rotation.user_id, &rotation.session_id, rotation.now).await?;
+                    let decision = decide(read.as_ref(), rotation);
+                    let (Some(read), Some(write)) = (read, decision.write) else { return Ok(decision.outcome) };
+                    // A record that may now move on was changed since the statement above: it is asked again.
+                    match self.end_as_read(&read, &write).await {
+                        Ok(true) => return Ok(decision.outcome),
+                        Ok(false) => {}
+                        Err(error) if lost_a_race(&error) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                Err(StoreError::unavailable("the session was changed by others again and again"))
+            }
+
+            async fn end(&self, user: &UserId, id: &SessionId, ended: Ended) -> Result<bool, StoreError> {
+                let mut connection = self.pool.acquire().await.map_err(failed)?;
+                again_if_overtaken!(Self::end_in(&mut connection, user, id, ended).await)
+            }
+
+            async fn end_all(&self, all: &EndAll) -> Result<Option<Session>, StoreError> {
+                let EndAll { user_id, min_version, keep, ended, .. } = all;
+                let (user, version) = (user_id.as_str().as_bytes(), signed(*min_version)?);
+                let mut transaction = self.lock(user_id).await?;
+                sqlx::query(sql::RAISE_FLOOR)
+                    .bind(user)
+                    .bind(version)
+                    .bind(ended.at.as_millis())
+                    .bind(ended.keep_until.as_millis())
+                    .execute(&mut *transaction)
+                    .await
+                    .map_err(failed)?;
+                let mut kept = None;
+                if let Some(keep) = keep {
+                    let row = sqlx::query(sql::RESTAMP)
+                        .bind(user)
+                        .bind(&keep.session_id.as_bytes()[..])
+                        .bind(keep.now.as_millis())
+                        .bind(&keep.next_token_id.as_bytes()[..])
+                        .bind(keep.now.plus(keep.idle).as_millis())
+                        .bind(version)
+                        .fetch_optional(&mut *transaction)
+                        .await
+                        .map_err(failed)?;
+                    kept = row.as_ref().map(read_session).transpose()?;
+                }
+                Self::end_versions(&mut transaction, user_id, *min_version, *ended).await?;
+                transaction.commit().await.map_err(failed)?;
+                Ok(kept)
+            }
+
+            async fn list(&self, user: &UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+                let mut connection = self.pool.acquire().await.map_err(failed)?;
+                Self::list_in(&mut connection, user, now).await
+            }
+
+            async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
+                let query = sqlx::query(sql::ENDED_SINCE).bind(since.as_millis()).bind(now.as_millis());
+                let found = query.fetch_all(&self.pool).await.map_err(failed)?;
+                let read = |row: &$row| {
+                    let (key, keep_until) = (bytes(row, "key")?, moment(row, "keep_until")?);
+                    let min_version: Option<i64> = row.try_get("min_version").map_err(failed)?;
+                    Ok(match min_version {
+                        None => Ending::Session { id: rows::session_id(&key)?, keep_until },
+                        Some(version) => {
+                            Ending::User { id: rows::user_id(key)?, min_version: rows::count(version)?, keep_until }
+                        }
+                    })
+                };
+                found.iter().map(read).collect()
+            }
+        }
+    };
+}
+pub(super) use sql_store;
+
+/// Runs a statement again where the engine says that another was faster, which under a stricter isolation than READ
+/// COMMITTED it says instead of looking at the other's result.
+macro_rules! again_if_overtaken {
+    ($statement:expr) => {{
+        for _ in 0..MAX_ATTEMPTS {
+            match $statement {
+                Err(error) if lost_a_race(&error) => {}
+                answer => return answer,
+            }
+        }
+        Err(StoreError::unavailable("the row was changed by others again and again"))
+    }};
+}
+pub(super) use again_if_overtaken;
