@@ -22,7 +22,7 @@ use portcullis::{
     Auth, AuthLayer, AuthUser, Builder, Claims, CurrentUser, PeerAddr, User, UserId, store::memory::MemoryStore,
 };
 use serde_json::{Value, json};
-use support::BoxError;
+use support::{Administer, BoxError};
 use tower::{Layer, Service, ServiceExt, service_fn, util::BoxCloneService};
 
 type Answer = Response<BoxBody<Bytes, Infallible>>;
@@ -162,7 +162,7 @@ fn account(request: &Request<Incoming>) -> Answer {
 async fn disable_user(auth: Auth<User>, store: MemoryStore, request: Request<Incoming>) -> Answer {
     let id = request.uri().path().split('/').nth(3).map(UserId::from);
     match id {
-        Some(id) if store.users().set_disabled(&id, true) => match auth.end_sessions_of(&id).await {
+        Some(id) if store.disable(&id).await.unwrap_or(false) => match auth.end_sessions_of(&id).await {
             Ok(()) => text_answer(StatusCode::NO_CONTENT, ""),
             Err(_) => text_answer(StatusCode::SERVICE_UNAVAILABLE, "try again"),
         },

@@ -2,7 +2,12 @@
 
 use std::{env, error::Error, net::SocketAddr};
 
-use portcullis::{Auth, ErrorKind, Registration, User, store::memory::MemoryStore, user::Profile};
+use async_trait::async_trait;
+use portcullis::{
+    Auth, ErrorKind, Registration, User, UserId,
+    store::{StoreError, memory::MemoryStore},
+    user::Profile,
+};
 use tokio::net::TcpListener;
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
@@ -12,14 +17,32 @@ pub(crate) fn init_log() {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO).init();
 }
 
+/// What an app does to its users that no endpoint does.
+#[async_trait]
+pub(crate) trait Administer: Clone + Send + Sync + 'static {
+    async fn make_admin(&self, id: &UserId) -> Result<(), StoreError>;
+
+    /// Answers whether there is such a user.
+    async fn disable(&self, id: &UserId) -> Result<bool, StoreError>;
+}
+
+#[async_trait]
+impl Administer for MemoryStore {
+    async fn make_admin(&self, id: &UserId) -> Result<(), StoreError> {
+        self.users().set_roles(id, vec!["admin".to_owned()]);
+        Ok(())
+    }
+
+    async fn disable(&self, id: &UserId) -> Result<bool, StoreError> {
+        Ok(self.users().set_disabled(id, true))
+    }
+}
+
 /// Creates the admin of `ADMIN_EMAIL` and `ADMIN_PASSWORD`, unless they exist.
-pub(crate) async fn seed_admin(auth: &Auth<User>, store: &MemoryStore) -> Result<(), BoxError> {
+pub(crate) async fn seed_admin(auth: &Auth<User>, store: &impl Administer) -> Result<(), BoxError> {
     let (Ok(email), Ok(password)) = (env::var("ADMIN_EMAIL"), env::var("ADMIN_PASSWORD")) else { return Ok(()) };
     match auth.register(Registration::new(email, password, Profile::default())).await {
-        Ok(admin) => {
-            store.users().set_roles(&admin.id, vec!["admin".to_owned()]);
-            Ok(())
-        }
+        Ok(admin) => Ok(store.make_admin(&admin.id).await?),
         Err(error) if error.kind() == ErrorKind::EmailTaken => Ok(()),
         Err(error) => Err(format!("ADMIN_EMAIL and ADMIN_PASSWORD make no user: {error} {:?}", error.fields()).into()),
     }

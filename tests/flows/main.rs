@@ -18,6 +18,8 @@ mod concurrency;
 mod cookies;
 mod credentials;
 mod cross_site;
+#[cfg(feature = "sqlx_0_9_sqlite")]
+mod database;
 mod delivery;
 mod lifetimes;
 mod passwords;

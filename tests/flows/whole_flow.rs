@@ -14,6 +14,13 @@ macro_rules! on_every_server {
         mod hyper_bare {
             $(#[test] fn $test() { super::$test(&super::Launch::new(super::HYPER_BARE).start()); })*
         }
+        #[cfg(feature = "sqlx_0_9_sqlite")]
+        mod axum_sqlite {
+            $(#[test] fn $test() {
+                let database = crate::database::Database::new();
+                super::$test(&database.launch().start());
+            })*
+        }
     };
 }
 

@@ -1,0 +1,45 @@
+//! The same service with users and sessions in a SQLite file, which a restart does not forget.
+//!
+//! ```sh
+//! cargo run --example axum_sqlite --features sqlx_0_9_sqlite
+//! ```
+
+#[path = "../support/axum_app.rs"]
+mod axum_app;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::{env, net::SocketAddr};
+
+use async_trait::async_trait;
+use portcullis::{
+    Builder, UserId,
+    store::{StoreError, sql::SqliteStore},
+};
+use support::{Administer, BoxError};
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    support::init_log();
+    // `sqlite:app.db` and `sqlite://app.db` are how other tools write a path.
+    let url = env::var("DATABASE_URL").unwrap_or_else(|_| "portcullis.db".to_owned());
+    let path = url.strip_prefix("sqlite:").map_or(url.as_str(), |path| path.strip_prefix("//").unwrap_or(path));
+    let store = SqliteStore::open(path).await?;
+    let auth = Builder::from_env_or_ephemeral(store.clone(), store.clone())?.build()?;
+    support::seed_admin(&auth, &store).await?;
+
+    let listener = support::listen().await?;
+    let app = axum_app::router(auth, store).into_make_service_with_connect_info::<SocketAddr>();
+    Ok(axum::serve(listener, app).await?)
+}
+
+#[async_trait]
+impl Administer for SqliteStore {
+    async fn make_admin(&self, id: &UserId) -> Result<(), StoreError> {
+        self.set_roles(id, &["admin".to_owned()]).await.map(drop)
+    }
+
+    async fn disable(&self, id: &UserId) -> Result<bool, StoreError> {
+        self.set_disabled(id, true).await
+    }
+}

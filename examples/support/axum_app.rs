@@ -1,0 +1,68 @@
+//! The routes of every axum example, over whatever store it has.
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    routing::{get, post},
+};
+use portcullis::{Auth, AuthUser, Claims, CurrentUser, User, UserId, axum::AuthRejection, user::PublicUser};
+use serde_json::{Value, json};
+
+use crate::support::Administer;
+
+#[derive(Clone)]
+struct App<S> {
+    auth: Auth<User>,
+    store: S,
+}
+
+/// Routes behind their guards, and the ready endpoints beside them.
+pub(crate) fn router<S: Administer>(auth: Auth<User>, store: S) -> Router {
+    let signed_in = Router::new().route("/profile", get(profile)).route("/notes", post(add_note));
+    let with_user = Router::new().route("/account", get(account));
+    let admins = Router::new().route("/admin", get(admin)).route("/admin/users/{id}/disable", post(disable_user::<S>));
+    let anybody = Router::new().route("/greeting", get(greeting));
+
+    Router::new()
+        .route("/ping", get(|| async { "pong" }))
+        .merge(signed_in.route_layer(auth.require()))
+        .merge(with_user.route_layer(auth.require().load_user()))
+        .merge(admins.route_layer(auth.require().role("admin")))
+        .merge(anybody.route_layer(auth.optional()))
+        .merge(auth.router())
+        .with_state(App { auth, store })
+}
+
+async fn profile(claims: Claims) -> Json<Value> {
+    let roles: Vec<&str> = claims.roles().collect();
+    Json(json!({ "sub": claims.subject().as_str(), "sid": claims.session_id(), "roles": roles }))
+}
+
+async fn account(CurrentUser(user): CurrentUser<User>) -> Json<PublicUser> {
+    Json(user.public())
+}
+
+async fn add_note(claims: Claims) -> (StatusCode, Json<Value>) {
+    (StatusCode::CREATED, Json(json!({ "by": claims.subject().as_str() })))
+}
+
+async fn greeting(claims: Option<Claims>) -> Json<Value> {
+    Json(json!({ "hello": claims.as_ref().map_or("stranger", |claims| claims.subject().as_str()) }))
+}
+
+async fn admin() -> Json<Value> {
+    Json(json!({ "admin": true }))
+}
+
+async fn disable_user<S: Administer>(
+    State(app): State<App<S>>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, AuthRejection> {
+    let id = UserId::from(id);
+    if !app.store.disable(&id).await.map_err(portcullis::Error::from)? {
+        return Ok(StatusCode::NOT_FOUND);
+    }
+    app.auth.end_sessions_of(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
