@@ -235,7 +235,12 @@ impl Keep {
     }
 
     /// The kept session after its restamp, or `None` where the record is not this one or no longer live.
+    ///
+    /// A restamp that is asked again because its answer was lost finds its own `next_token_id`, and changes nothing more.
     pub fn restamp(&self, record: &Session, min_version: u64) -> Option<Session> {
+        if record.id == self.session_id && record.is_live(self.now) && record.token_id == self.next_token_id {
+            return Some(record.clone());
+        }
         (record.id == self.session_id && record.is_live(self.now)).then(|| Session {
             token_version: record.token_version.max(min_version),
             generation: record.generation.saturating_add(1),

@@ -245,6 +245,7 @@ async fn keeps_one(store: Arc<impl SessionStore>) -> Result<(), String> {
     let kept = store.end_all(&all).await.map_err(said)?;
     let expected = keep(2, at(5)).restamp(&session(&ada(), 2, NOW), 1);
     expect("the kept session", kept.clone(), expected)?;
+    expect("the answer when asked again", store.end_all(&all).await.map_err(said)?, kept.clone())?;
     expect("its record", find(&*store, &ada(), 2, 6).await?, kept)?;
     expect("the sessions left", live(&*store, &ada(), 6).await?, vec![id(2)])?;
     // What is not live cannot be kept, and what is another user's neither.

@@ -63,9 +63,10 @@ pub(super) const END: &str = concat!(
     live!()
 );
 
-/// Moves the kept session to the new version and on by one generation.
+/// Moves the kept session to the new version and on by one generation, unless this very statement did so before.
 pub(super) const RESTAMP: &str = concat!(
-    "UPDATE portcullis_sessions SET generation = generation + 1, previous_token_id = token_id, token_id = $4, \
+    "UPDATE portcullis_sessions SET generation = CASE WHEN token_id = $4 THEN generation ELSE generation + 1 END, \
+     previous_token_id = CASE WHEN token_id = $4 THEN previous_token_id ELSE token_id END, token_id = $4, \
      rotated_at = $3, auth_time = $3, \
      token_version = CASE WHEN token_version > $6 THEN token_version ELSE $6 END, \
      expires_at = CASE WHEN $5 < absolute_expires_at THEN $5 ELSE absolute_expires_at END, \
