@@ -12,11 +12,11 @@ use std::{
 
 use tokio::{runtime::Handle, task::AbortHandle};
 
-use super::{Auth, Inner};
+use super::{Auth, Inner, to_the_end};
 use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind},
-    session::{Ended, Ending, Session, SessionId, Standing},
+    session::{EndReason, Ended, Ending, Session, SessionId, Standing},
     store::{EndAll, RevocationFeed, StoreError},
     token::Claims,
     user::{AuthUser, UserId},
@@ -34,6 +34,16 @@ const MAX_UNFINISHED: usize = 4096;
 pub(super) enum Unfinished {
     Session(UserId, SessionId, Ended),
     All(EndAll),
+}
+
+impl Unfinished {
+    fn restamp(&mut self, ended: impl FnOnce(EndReason) -> Ended) {
+        let stamp = match self {
+            Self::Session(_, _, stamp) => stamp,
+            Self::All(all) => &mut all.ended,
+        };
+        *stamp = ended(stamp.reason);
+    }
 }
 
 /// How this node follows the others.
@@ -212,13 +222,26 @@ impl<U: AuthUser> Auth<U> {
         }
     }
 
-    /// Tries again what the store could not take.
+    /// Tries again what the store could not take; as a task, because the request that polls may be given up.
     async fn finish_what_is_left(&self) {
-        for unfinished in self.0.nodes.take_unfinished() {
-            if let Err(error) = self.bring(&unfinished).await {
-                tracing::warn!(target: "portcullis", ?error, "an ending still cannot be written");
-                self.0.nodes.put_aside(unfinished);
+        let left = self.0.nodes.take_unfinished();
+        if left.is_empty() {
+            return;
+        }
+        let auth = self.clone();
+        let brought = to_the_end(async move {
+            for mut unfinished in left {
+                // Other nodes ask for what ended lately, so it ends now.
+                unfinished.restamp(|reason| auth.ended(reason, auth.now()));
+                if let Err(error) = auth.bring(&unfinished).await {
+                    tracing::warn!(target: "portcullis", ?error, "an ending still cannot be written");
+                    auth.0.nodes.put_aside(unfinished);
+                }
             }
+            Ok(())
+        });
+        if let Err(error) = brought.await {
+            tracing::error!(target: "portcullis", ?error, "endings that were left could not be brought");
         }
     }
 

@@ -151,7 +151,10 @@ async fn an_ending_that_the_store_missed_is_brought_when_it_is_back() {
     assert_eq!(kind(here.logout(Some(&one.refresh), None).await), DOWN);
     world.store.fail("end_all", Failure::Before);
     assert_eq!(kind(here.end_sessions_of(&ada.id).await), DOWN);
+    // Long enough that the others no longer look back so far, and they do poll meanwhile.
+    world.clock.advance(Duration::from_secs(600));
     world.store.recover();
+    there.poll_revocations().await.unwrap();
     here.poll_revocations().await.unwrap();
     there.poll_revocations().await.unwrap();
     for pair in [&one, &all] {
@@ -229,4 +232,24 @@ async fn who_waits_for_the_first_poll_shares_its_failure() {
         assert_eq!(answer.unwrap(), DOWN);
     }
     assert_eq!(world.store.take_calls(), 1);
+}
+
+#[tokio::test]
+async fn the_grace_begins_when_the_session_rotated_however_slow_the_users_are() {
+    let world = World::new();
+    let auth = world.node();
+    let ada = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &ada).await;
+    world.store.hold("find_by_id");
+    let slow = {
+        let (auth, refresh) = (auth.clone(), pair.refresh.clone());
+        tokio::spawn(async move { kind(auth.refresh(&refresh).await) })
+    };
+    world.store.held().await;
+    world.clock.advance(Duration::from_secs(9));
+    world.store.release();
+    assert_eq!(slow.await.unwrap(), None);
+    // Its answer was lost, and the client asks again.
+    world.clock.advance(Duration::from_secs(9));
+    assert_eq!(kind(auth.refresh(&pair.refresh).await), None);
 }
