@@ -12,6 +12,7 @@
 //! | [`user`] | what we need of an app's user, and a ready one |
 //! | [`store`] | the two traits behind which users and sessions are kept, and the memory store |
 //! | [`session`] | the session record and the rules of rotation |
+//! | [`throttle`] | how guesses are slowed |
 //! | [`clock`] | time, injected |
 //! | `axum` | extractors and a router (feature `axum`) |
 //!
@@ -43,6 +44,7 @@ mod routes;
 mod secret;
 pub mod session;
 pub mod store;
+pub mod throttle;
 mod token;
 pub mod user;
 mod web;

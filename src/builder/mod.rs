@@ -16,6 +16,7 @@ use crate::{
     secret::Secret,
     session::Revocations,
     store::{RevocationFeed, SessionLimit, SessionStore, UserStore},
+    throttle::{MemoryThrottle, Throttle},
     user::AuthUser,
     web::{Delivery, SameSite},
 };
@@ -30,6 +31,7 @@ pub struct Builder<U: AuthUser> {
     sessions: Arc<dyn SessionStore>,
     clock: Arc<dyn Clock>,
     feed: Option<Arc<dyn RevocationFeed>>,
+    throttle: Option<Arc<dyn Throttle>>,
     settings: Settings,
 }
 
@@ -41,6 +43,7 @@ impl<U: AuthUser> Auth<U> {
             sessions: Arc::new(sessions),
             clock: Arc::new(SystemClock),
             feed: None,
+            throttle: None,
             settings: Settings::default(),
         }
     }
@@ -189,6 +192,19 @@ impl<U: AuthUser> Builder<U> {
         self
     }
 
+    /// What slows guesses: a [`MemoryThrottle`] unless set. Nodes that are to share their counts take one over a store.
+    pub fn throttle(mut self, throttle: impl Throttle) -> Self {
+        self.throttle = Some(Arc::new(throttle));
+        self.settings.throttle = true;
+        self
+    }
+
+    /// Slows no guesses: for load tests, and where something before this service does it. The log warns of it.
+    pub fn no_throttle(mut self) -> Self {
+        self.settings.throttle = false;
+        self
+    }
+
     /// The path below which the endpoints are: `/auth` unless set.
     pub fn mount_path(mut self, path: impl Into<String>) -> Self {
         self.settings.mount_path = path.into();
@@ -253,6 +269,7 @@ impl<U: AuthUser> Builder<U> {
     }
 
     /// How many proxies of your own stand before this service, each of which appends to `X-Forwarded-For`: none unless set.
+    /// Behind a proxy guesses can be counted by address only with it.
     pub fn trusted_proxy_hops(mut self, hops: usize) -> Self {
         self.settings.trusted_proxy_hops = hops;
         self
@@ -269,17 +286,23 @@ impl<U: AuthUser> Builder<U> {
     /// # Errors
     /// A [`BuildError`] that lists every problem with its mend.
     pub fn build(self) -> Result<Auth<U>, BuildError> {
-        let Self { users, sessions, clock, feed, settings } = self;
+        let Self { users, sessions, clock, feed, throttle, settings } = self;
+        let throttled = settings.throttle;
         let checked = settings.check()?;
         let pool = Pool::new(checked.hash_threads, checked.hash_queue)
             .map_err(|error| BuildError::one(format!("the hashing threads cannot be started: {error}")))?;
         let passwords = Passwords::new(checked.password_policy, checked.hasher, pool)
             .map_err(|error| BuildError::one(format!("no randomness: {error:?}")))?;
+        if !throttled {
+            tracing::warn!(target: "portcullis", "the throttle is off (THROTTLE): guesses at passwords are not slowed");
+        }
+        let throttle = throttled.then(|| throttle.unwrap_or_else(|| Arc::new(MemoryThrottle::new())));
         Ok(Auth(Arc::new(Inner {
             users,
             sessions,
             clock,
             passwords,
+            throttle,
             issuer: checked.issuer,
             verifier: checked.verifier,
             lifetimes: checked.lifetimes,

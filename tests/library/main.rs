@@ -9,3 +9,4 @@ mod outages;
 mod own_users;
 mod round_trips;
 mod secrets;
+mod throttle;
