@@ -27,6 +27,12 @@
 //! | `conformance` | no | [`store`]`::conformance`, the suite that proves a store of your own |
 //! | `axum` | no | extractors, [`Auth`]`::router()`, the peer address from `ConnectInfo` |
 //!
+//! | `bcrypt` | no | logins with bcrypt hashes (`$2a$`, `$2b$`, `$2y$`) that an app brings along |
+//! | `scrypt`, `pbkdf2` | no | the same for scrypt, and for PBKDF2 with SHA-256 or SHA-512, in PHC form |
+//!
+//! Hashes that are brought along are replaced by Argon2id at their user's next good login. Until then a wrong password
+//! takes as long as the old scheme does, which tells such a user from an unknown one; bcrypt counts the first 72 bytes.
+//!
 //! One of the two backends is needed; with both, `aws_lc_rs` does the work.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

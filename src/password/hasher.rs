@@ -3,6 +3,7 @@
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use password_hash::phc::{self, Output, Salt};
 
+use super::legacy::Scheme;
 use crate::{
     error::{Error, ErrorKind},
     random,
@@ -130,11 +131,15 @@ impl Hasher {
         Ok(PasswordHash::new(phc.to_string()))
     }
 
-    /// Compares a password with a stored hash.
+    /// Compares a password with a stored hash; one of another scheme is due for an upgrade, whatever it cost.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] where the hash is not Argon2 in PHC form, or asks for more than the bounds above.
+    /// [`ErrorKind::Internal`] where the hash is of no scheme that is known, malformed, or asks for more than the bounds.
     pub(crate) fn verify(&self, password: &[u8], stored: &PasswordHash, memory: &mut Memory) -> Result<Verdict, Error> {
+        if let Some(scheme) = Scheme::of(stored.as_str()) {
+            let matches = scheme.matches(password, stored.as_str())?;
+            return Ok(if matches { Verdict::Match { upgrade: true } } else { Verdict::Mismatch });
+        }
         let phc = phc::PasswordHash::new(stored.as_str()).map_err(internal)?;
         let algorithm = Algorithm::try_from(phc.algorithm.as_str()).map_err(internal)?;
         let version = phc.version.map_or(Ok(Version::default()), Version::try_from).map_err(internal)?;
@@ -188,7 +193,7 @@ fn params_blocks(cost: HashCost) -> usize {
     params(cost).map_or(0, |params| params.block_count())
 }
 
-fn internal(error: impl std::fmt::Display) -> Error {
+pub(super) fn internal(error: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Internal).with_source(error.to_string())
 }
 

@@ -2,6 +2,7 @@
 
 mod decoy;
 mod hasher;
+mod legacy;
 mod policy;
 mod pool;
 

@@ -4,6 +4,7 @@
 mod conformance;
 mod endpoints;
 mod fixture;
+mod legacy;
 mod nodes;
 mod outages;
 mod own_users;
