@@ -21,7 +21,7 @@ pub use self::{
 use crate::{
     clock::{Clock, Timestamp},
     error::{Error, ErrorKind},
-    password::Passwords,
+    password::{HashStats, Passwords},
     secret::Secret,
     session::{EndReason, Ended, Revocations, Session},
     store::{SessionLimit, SessionStore, UserStore},
@@ -70,6 +70,11 @@ pub(crate) struct Lifetimes {
 impl<U: AuthUser> Auth<U> {
     pub(crate) fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    /// What the hashing threads have to do and have done, for metrics: above all how many passwords wait.
+    pub fn hash_stats(&self) -> HashStats {
+        self.0.passwords.stats()
     }
 
     fn ended(&self, reason: EndReason, at: Timestamp) -> Ended {

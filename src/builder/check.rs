@@ -40,6 +40,7 @@ pub(super) struct Checked {
     pub(super) hasher: Hasher,
     pub(super) hash_threads: usize,
     pub(super) hash_queue: usize,
+    pub(super) hash_deadline: Duration,
     pub(super) web: WebSettings,
 }
 
@@ -65,6 +66,9 @@ impl Settings {
         let hash_queue = self.hash_queue.unwrap_or_else(|| hash_threads.saturating_mul(256));
         if !(1..=1024).contains(&hash_threads) || hash_queue == 0 {
             problems.push("hash_threads (HASH_THREADS) must be 1 to 1024, and hash_queue at least 1".into());
+        }
+        if self.hash_deadline.is_zero() {
+            problems.push("hash_deadline is zero: use 15 seconds".into());
         }
         let web = web_settings(&self, &mut problems);
         let (Some((access_keys, refresh_keys)), Some(issuer), Some(hasher), Some(web), true) =
@@ -100,6 +104,7 @@ impl Settings {
             hasher,
             hash_threads,
             hash_queue,
+            hash_deadline: self.hash_deadline,
             web,
         })
     }

@@ -192,6 +192,13 @@ impl<U: AuthUser> Builder<U> {
         self
     }
 
+    /// How long a password waits to be hashed: 15 seconds unless set, about when people give up and proxies soon do.
+    /// Whoever waits longer is answered 503 `overloaded`.
+    pub fn hash_deadline(mut self, deadline: Duration) -> Self {
+        self.settings.hash_deadline = deadline;
+        self
+    }
+
     /// What slows guesses: a [`MemoryThrottle`] unless set. Nodes that are to share their counts take one over a store.
     pub fn throttle(mut self, throttle: impl Throttle) -> Self {
         self.throttle = Some(Arc::new(throttle));
@@ -289,7 +296,7 @@ impl<U: AuthUser> Builder<U> {
         let Self { users, sessions, clock, feed, throttle, settings } = self;
         let throttled = settings.throttle;
         let checked = settings.check()?;
-        let pool = Pool::new(checked.hash_threads, checked.hash_queue)
+        let pool = Pool::new(checked.hash_threads, checked.hash_queue, checked.hash_deadline, Arc::clone(&clock))
             .map_err(|error| BuildError::one(format!("the hashing threads cannot be started: {error}")))?;
         let passwords = Passwords::new(checked.password_policy, checked.hasher, pool)
             .map_err(|error| BuildError::one(format!("no randomness: {error:?}")))?;

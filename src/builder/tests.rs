@@ -59,6 +59,7 @@ fn each_setting_that_cannot_be_is_refused_with_its_mend() {
         (good().hash_cost(HashCost { iterations: 1, ..HashCost::OWASP }), "OWASP"),
         (good().hash_threads(0), "HASH_THREADS"),
         (good().hash_queue(0), "hash_queue"),
+        (good().hash_deadline(Duration::ZERO), "hash_deadline"),
         (good().mount_path("auth"), "mount path"),
         (good().mount_path("/a/{b}"), "mount path"),
         (good().token_delivery([]), "TOKEN_DELIVERY"),

@@ -1,5 +1,10 @@
 //! Argon2id: hashing, and verification within bounds.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use password_hash::phc::{self, Output, Salt};
 
@@ -70,23 +75,33 @@ pub(crate) enum Verdict {
 /// Fresh memory for each hash makes the kernel zero 19 MiB of pages every time, which costs more than the hash does
 /// once several run at once.
 #[derive(Default)]
-pub(crate) struct Memory(Vec<Block>);
+pub(crate) struct Memory {
+    blocks: Vec<Block>,
+    filled: Arc<AtomicU64>,
+}
 
 impl Memory {
+    /// Memory that adds what it is used for to a count.
+    pub(super) fn counting(filled: Arc<AtomicU64>) -> Self {
+        Self { blocks: Vec::new(), filled }
+    }
+
     fn of(&mut self, blocks: usize) -> Result<&mut [Block], Error> {
-        if let Some(more) = blocks.checked_sub(self.0.len()).filter(|more| *more > 0) {
-            self.0.try_reserve_exact(more).map_err(|error| Error::new(ErrorKind::Overloaded).with_source(error))?;
-            self.0.resize(blocks, Block::default());
+        if let Some(more) = blocks.checked_sub(self.blocks.len()).filter(|more| *more > 0) {
+            self.blocks
+                .try_reserve_exact(more)
+                .map_err(|error| Error::new(ErrorKind::Overloaded).with_source(error))?;
+            self.blocks.resize(blocks, Block::default());
         }
-        self.0.get_mut(..blocks).ok_or_else(|| Error::new(ErrorKind::Internal))
+        self.blocks.get_mut(..blocks).ok_or_else(|| Error::new(ErrorKind::Internal))
     }
 
     fn wipe(&mut self, keep: usize) {
-        self.0.iter_mut().for_each(zeroize::Zeroize::zeroize);
+        self.blocks.iter_mut().for_each(zeroize::Zeroize::zeroize);
         // A row with an unusual cost must not leave a gigabyte behind.
-        if self.0.len() > keep {
-            self.0.truncate(keep);
-            self.0.shrink_to_fit();
+        if self.blocks.len() > keep {
+            self.blocks.truncate(keep);
+            self.blocks.shrink_to_fit();
         }
     }
 }
@@ -180,6 +195,9 @@ impl Hasher {
         let result = Argon2::new(algorithm, version, params.clone())
             .hash_password_into_with_memory(password, salt, output, blocks)
             .map_err(internal);
+        let passes = u64::from(params.t_cost());
+        let filled = u64::try_from(params.block_count()).unwrap_or(u64::MAX).saturating_mul(passes);
+        memory.filled.fetch_add(filled, Ordering::Relaxed);
         memory.wipe(params_blocks(self.cost));
         result
     }
@@ -235,7 +253,7 @@ mod tests {
         let huge = PasswordHash::new("$argon2id$v=19$m=4194304,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo");
         let mut memory = Memory::default();
         assert!(hasher().verify(b"x", &huge, &mut memory).is_err());
-        assert!(memory.0.is_empty(), "no block was allocated");
+        assert!(memory.blocks.is_empty(), "no block was allocated");
     }
 
     #[test]
@@ -255,7 +273,8 @@ mod tests {
     fn memory_is_kept_and_wiped_between_hashes() {
         let mut memory = Memory::default();
         hasher().hash(b"correct horse", &mut memory).unwrap();
-        assert_eq!(memory.0.len(), 19_456);
-        assert!(memory.0.iter().all(|block| block.as_ref().iter().all(|word| *word == 0)));
+        assert_eq!(memory.blocks.len(), 19_456);
+        assert_eq!(memory.filled.load(Ordering::Relaxed), 2 * 19_456);
+        assert!(memory.blocks.iter().all(|block| block.as_ref().iter().all(|word| *word == 0)));
     }
 }

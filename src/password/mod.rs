@@ -6,7 +6,7 @@ mod legacy;
 mod policy;
 mod pool;
 
-pub use self::{hasher::HashCost, policy::PasswordPolicy};
+pub use self::{hasher::HashCost, policy::PasswordPolicy, pool::HashStats};
 pub(crate) use self::{
     hasher::{Hasher, Verdict},
     policy::too_long,
@@ -30,6 +30,10 @@ impl Passwords {
     pub(crate) fn new(policy: PasswordPolicy, hasher: Hasher, pool: Pool) -> Result<Self, Error> {
         let decoy = decoy::hash(&hasher)?;
         Ok(Self { policy, hasher, decoy, pool })
+    }
+
+    pub(crate) fn stats(&self) -> HashStats {
+        self.pool.stats()
     }
 
     pub(crate) fn policy(&self) -> &PasswordPolicy {
@@ -76,11 +80,15 @@ impl std::fmt::Debug for Passwords {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::Arc, time::Duration};
+
     use super::*;
+    use crate::clock::SystemClock;
 
     fn passwords() -> Passwords {
         let hasher = Hasher::new(HashCost::OWASP).unwrap();
-        Passwords::new(PasswordPolicy::default(), hasher, Pool::new(1, 8).unwrap()).unwrap()
+        let pool = Pool::new(1, 8, Duration::from_secs(60), Arc::new(SystemClock)).unwrap();
+        Passwords::new(PasswordPolicy::default(), hasher, pool).unwrap()
     }
 
     #[tokio::test]
