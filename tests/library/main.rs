@@ -3,6 +3,7 @@
 
 mod conformance;
 mod endpoints;
+mod equal_work;
 mod fixture;
 mod legacy;
 mod nodes;
