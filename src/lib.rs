@@ -64,7 +64,7 @@ pub use crate::{
     builder::{BuildError, Builder},
     error::{Error, ErrorKind, FieldError},
     layer::{AuthLayer, AuthService, CurrentUser},
-    password::{HashCost, HashStats, PasswordPolicy},
+    password::{BreachCheck, HashCost, HashStats, PasswordPolicy},
     routes::{Routes, RoutesFuture},
     secret::Secret,
     token::Claims,

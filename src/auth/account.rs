@@ -43,6 +43,7 @@ impl<U: AuthUser> Auth<U> {
         let attempt = Attempt::change_password(claims.subject(), claims.session_id());
         self.admit(&attempt).await?;
         let stored = self.settle(&attempt, self.current_hash(&user, current).await).await?;
+        self.0.passwords.check_breaches("new_password", &new).await?;
         let hash = self.0.passwords.hash(new).await?;
         let (auth, claims, client) = (self.clone(), claims.clone(), client.clone());
         to_the_end(async move { auth.replace_password(user, &stored, &hash, &claims, &client).await }).await

@@ -86,7 +86,7 @@ impl<U: AuthUser> Auth<U> {
     /// One store round trip. The password is hashed before the insert, whether or not the address is taken.
     ///
     /// # Errors
-    /// - [`ErrorKind::ValidationFailed`] with every field that is not valid;
+    /// - [`ErrorKind::ValidationFailed`] with every field that is not valid, or a password that is known from a leak;
     /// - [`ErrorKind::TooManyAttempts`] as the [throttle](crate::throttle) decides;
     /// - [`ErrorKind::EmailTaken`] or [`ErrorKind::UsernameTaken`] as the store's unique index decides;
     /// - [`ErrorKind::Overloaded`] where too many passwords wait to be hashed;
@@ -107,6 +107,7 @@ impl<U: AuthUser> Auth<U> {
         let attempt = Attempt::register(ip.map(Into::into));
         self.admit(&attempt).await?;
         let created = async {
+            self.0.passwords.check_breaches("password", &password).await?;
             let password_hash = self.0.passwords.hash(password).await?;
             let new = NewUser::new(email, username.flatten(), password_hash, fields, self.now());
             Ok(self.0.users.create(new).await?)

@@ -30,6 +30,8 @@ impl<U: AuthUser> Builder<U> {
     /// | `TRUSTED_ORIGINS` | none | separated by `,` |
     /// | `TRUSTED_PROXY_HOPS` | `0` | proxies of your own |
     /// | `THROTTLE` | `on` | `off` for load tests: guesses are not slowed |
+    /// | `PASSWORD_PEPPER` | none | a secret in every password hash, 32 bytes or more |
+    /// | `PASSWORD_RETIRED_PEPPERS` | none | still verify; separated by `,` |
     /// | `HASH_THREADS` | half the cores | passwords hashed at once |
     ///
     /// Durations are a number and `ms`, `s`, `m`, `h` or `d`. A variable that is set to nothing counts as not set. What is
@@ -126,6 +128,8 @@ fn read(settings: &mut Settings, prefix: &str, variables: Variables<'_>) {
     settings.refresh_secret = reader.secret("REFRESH_TOKEN_SECRET");
     settings.retired_access_secrets = reader.secrets("ACCESS_TOKEN_RETIRED_SECRETS");
     settings.retired_refresh_secrets = reader.secrets("REFRESH_TOKEN_RETIRED_SECRETS");
+    settings.pepper = reader.secret("PASSWORD_PEPPER");
+    settings.retired_peppers = reader.secrets("PASSWORD_RETIRED_PEPPERS");
     settings.issuer = reader.text("TOKEN_ISSUER");
     settings.audience = reader.text("TOKEN_AUDIENCE");
     reader.duration("ACCESS_TOKEN_EXPIRY", &mut settings.access_lifetime);
@@ -215,6 +219,8 @@ mod tests {
             ("TOKEN_DELIVERY", "cookie, body"),
             ("INSECURE_COOKIES", "1"),
             ("TRUSTED_ORIGINS", "https://a.example, https://b.example"),
+            ("PASSWORD_PEPPER", "pepper"),
+            ("PASSWORD_RETIRED_PEPPERS", "older,oldest"),
             ("THROTTLE", "off"),
             ("HASH_THREADS", "3"),
             ("ACCESS_TOKEN_RETIRED_SECRETS", "one,two"),
@@ -224,6 +230,8 @@ mod tests {
         assert_eq!(settings.deliveries, [Delivery::Cookie, Delivery::Body]);
         assert!(settings.cookies.insecure);
         assert_eq!(settings.trusted_origins, ["https://a.example", "https://b.example"]);
+        assert!(settings.pepper.is_some());
+        assert_eq!(settings.retired_peppers.len(), 2);
         assert!(!settings.throttle);
         assert_eq!(settings.hash_threads, Some(3));
         assert_eq!(settings.retired_access_secrets.len(), 2);

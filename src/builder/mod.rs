@@ -12,7 +12,7 @@ use self::settings::Settings;
 use crate::{
     auth::{Auth, Inner, Nodes},
     clock::{Clock, SystemClock, Timestamp},
-    password::{HashCost, PasswordPolicy, Passwords, Pool},
+    password::{BreachCheck, HashCost, PasswordPolicy, Passwords, Pool},
     secret::Secret,
     session::Revocations,
     store::{RevocationFeed, SessionLimit, SessionStore, UserStore},
@@ -32,6 +32,7 @@ pub struct Builder<U: AuthUser> {
     clock: Arc<dyn Clock>,
     feed: Option<Arc<dyn RevocationFeed>>,
     throttle: Option<Arc<dyn Throttle>>,
+    breaches: Option<Arc<dyn BreachCheck>>,
     settings: Settings,
 }
 
@@ -44,6 +45,7 @@ impl<U: AuthUser> Auth<U> {
             clock: Arc::new(SystemClock),
             feed: None,
             throttle: None,
+            breaches: None,
             settings: Settings::default(),
         }
     }
@@ -172,6 +174,26 @@ impl<U: AuthUser> Builder<U> {
         self
     }
 
+    /// A secret that goes into every password hash: none unless set, at least 32 random bytes, kept apart from the store.
+    /// With it a stolen users table cannot be guessed at; without it nobody can log in, so keep a copy. Hashes that have
+    /// none, or another, are renewed at their user's next good login.
+    pub fn pepper(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
+        self.settings.pepper = Some(secret.into());
+        self
+    }
+
+    /// A pepper of hashes from before; whoever has not logged in since it was retired needs it.
+    pub fn retired_pepper(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
+        self.settings.retired_peppers.push(secret.into());
+        self
+    }
+
+    /// What knows passwords from leaks: nothing unless set.
+    pub fn breach_check(mut self, breaches: impl BreachCheck) -> Self {
+        self.breaches = Some(Arc::new(breaches));
+        self
+    }
+
     /// What a password hash costs: [`HashCost::OWASP`] unless set.
     pub fn hash_cost(mut self, cost: HashCost) -> Self {
         self.settings.hash_cost = cost;
@@ -293,13 +315,14 @@ impl<U: AuthUser> Builder<U> {
     /// # Errors
     /// A [`BuildError`] that lists every problem with its mend.
     pub fn build(self) -> Result<Auth<U>, BuildError> {
-        let Self { users, sessions, clock, feed, throttle, settings } = self;
+        let Self { users, sessions, clock, feed, throttle, breaches, settings } = self;
         let throttled = settings.throttle;
         let checked = settings.check()?;
         let pool = Pool::new(checked.hash_threads, checked.hash_queue, checked.hash_deadline, Arc::clone(&clock))
             .map_err(|error| BuildError::one(format!("the hashing threads cannot be started: {error}")))?;
         let passwords = Passwords::new(checked.password_policy, checked.hasher, pool)
-            .map_err(|error| BuildError::one(format!("no randomness: {error:?}")))?;
+            .map_err(|error| BuildError::one(format!("no randomness: {error:?}")))?
+            .with_breaches(breaches);
         if !throttled {
             tracing::warn!(target: "portcullis", "the throttle is off (THROTTLE): guesses at passwords are not slowed");
         }

@@ -5,10 +5,13 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use argon2::{Algorithm, Argon2, Block, Params, Version};
+use argon2::{Algorithm, Argon2, Block, KeyId, Params, ParamsBuilder, Version};
 use password_hash::phc::{self, Output, Salt};
 
-use super::legacy::Scheme;
+use super::{
+    legacy::Scheme,
+    pepper::{Pepper, Peppers},
+};
 use crate::{
     error::{Error, ErrorKind},
     random,
@@ -64,7 +67,7 @@ const OUTPUT_BYTES: usize = 32;
 /// What a comparison found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The password is right; `upgrade` where its hash is weaker than today's cost.
+    /// The password is right; `upgrade` where its hash is weaker than today's, or has another pepper.
     Match { upgrade: bool },
     /// The password is wrong.
     Mismatch,
@@ -106,9 +109,10 @@ impl Memory {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Hasher {
     cost: HashCost,
+    peppers: Peppers,
 }
 
 impl Hasher {
@@ -119,23 +123,29 @@ impl Hasher {
             return Err("the hash cost is below OWASP's minimum: use at least 19,456 KiB with 2 iterations \
                         (HashCost::OWASP), or 47,104 KiB with 1");
         }
-        if !cost.is_bounded() || params(cost).is_err() {
+        if !cost.is_bounded() || params(cost, None).is_err() {
             return Err("the hash cost is out of range: at most 1 GiB, 64 iterations and 16 lanes, at least 1 lane");
         }
-        Ok(Self { cost })
+        Ok(Self { cost, peppers: Peppers::default() })
+    }
+
+    pub(crate) fn with_peppers(self, peppers: Peppers) -> Self {
+        Self { peppers, ..self }
     }
 
     pub(crate) fn hash(&self, password: &[u8], memory: &mut Memory) -> Result<PasswordHash, Error> {
         let salt = random::bytes::<SALT_BYTES>()?;
-        let params = params(self.cost)?;
+        let pepper = self.peppers.current();
+        let params = params(self.cost, pepper)?;
         let mut output = [0; OUTPUT_BYTES];
-        self.compute(Algorithm::Argon2id, Version::V0x13, &params, (password, &salt), &mut output, memory)?;
+        let argon2 = context(Algorithm::Argon2id, Version::V0x13, params, pepper)?;
+        self.compute(&argon2, (password, &salt), &mut output, memory)?;
         self.encode(&salt, &output)
     }
 
-    /// The PHC string of a salt and an output under today's cost.
+    /// The PHC string of a salt and an output under today's cost and pepper.
     pub(crate) fn encode(&self, salt: &[u8], output: &[u8]) -> Result<PasswordHash, Error> {
-        let params = params(self.cost)?;
+        let params = params(self.cost, self.peppers.current())?;
         let phc = phc::PasswordHash {
             algorithm: Algorithm::Argon2id.ident(),
             version: Some(Version::V0x13.into()),
@@ -166,9 +176,11 @@ impl Hasher {
         let (Some(salt), Some(expected)) = (&phc.salt, &phc.hash) else {
             return Err(internal("the hash has no salt or no output"));
         };
+        let pepper = self.peppers.find(params.keyid())?;
+        let is_current = params.keyid() == self.peppers.current().map_or(KeyId::EMPTY, Pepper::id).as_bytes();
         let mut output = [0; Output::MAX_LENGTH];
         let output = output.get_mut(..expected.len()).ok_or_else(|| internal("the hash is too long"))?;
-        self.compute(algorithm, version, &params, (password, salt), output, memory)?;
+        self.compute(&context(algorithm, version, params, pepper)?, (password, salt), output, memory)?;
         let computed = Output::new(output).map_err(internal)?;
         // `Output` compares in constant time.
         if computed != *expected {
@@ -176,6 +188,7 @@ impl Hasher {
         }
         let weaker = algorithm != Algorithm::Argon2id
             || version != Version::V0x13
+            || !is_current
             || cost.memory_kib < self.cost.memory_kib
             || cost.iterations < self.cost.iterations
             || expected.len() < OUTPUT_BYTES;
@@ -184,17 +197,14 @@ impl Hasher {
 
     fn compute(
         &self,
-        algorithm: Algorithm,
-        version: Version,
-        params: &Params,
+        argon2: &Argon2<'_>,
         (password, salt): (&[u8], &[u8]),
         output: &mut [u8],
         memory: &mut Memory,
     ) -> Result<(), Error> {
+        let params = argon2.params();
         let blocks = memory.of(params.block_count())?;
-        let result = Argon2::new(algorithm, version, params.clone())
-            .hash_password_into_with_memory(password, salt, output, blocks)
-            .map_err(internal);
+        let result = argon2.hash_password_into_with_memory(password, salt, output, blocks).map_err(internal);
         let passes = u64::from(params.t_cost());
         let filled = u64::try_from(params.block_count()).unwrap_or(u64::MAX).saturating_mul(passes);
         memory.filled.fetch_add(filled, Ordering::Relaxed);
@@ -203,12 +213,29 @@ impl Hasher {
     }
 }
 
-fn params(cost: HashCost) -> Result<Params, Error> {
-    Params::new(cost.memory_kib, cost.iterations, cost.parallelism, Some(OUTPUT_BYTES)).map_err(internal)
+fn params(cost: HashCost, pepper: Option<&Pepper>) -> Result<Params, Error> {
+    let mut builder = ParamsBuilder::new();
+    builder.m_cost(cost.memory_kib).t_cost(cost.iterations).p_cost(cost.parallelism).output_len(OUTPUT_BYTES);
+    if let Some(pepper) = pepper {
+        builder.keyid(pepper.id());
+    }
+    builder.build().map_err(internal)
+}
+
+fn context(
+    algorithm: Algorithm,
+    version: Version,
+    params: Params,
+    pepper: Option<&Pepper>,
+) -> Result<Argon2<'_>, Error> {
+    match pepper {
+        Some(pepper) => Argon2::new_with_secret(pepper.secret(), algorithm, version, params).map_err(internal),
+        None => Ok(Argon2::new(algorithm, version, params)),
+    }
 }
 
 fn params_blocks(cost: HashCost) -> usize {
-    params(cost).map_or(0, |params| params.block_count())
+    params(cost, None).map_or(0, |params| params.block_count())
 }
 
 pub(super) fn internal(error: impl std::fmt::Display) -> Error {
@@ -218,6 +245,7 @@ pub(super) fn internal(error: impl std::fmt::Display) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
 
     fn hasher() -> Hasher {
         Hasher::new(HashCost::OWASP).unwrap()
@@ -246,6 +274,39 @@ mod tests {
         assert_eq!(strong.verify(b"correct horse", &weak, &mut memory).unwrap(), Verdict::Match { upgrade: true });
         let new = strong.hash(b"correct horse", &mut memory).unwrap();
         assert_eq!(strong.verify(b"correct horse", &new, &mut memory).unwrap(), Verdict::Match { upgrade: false });
+    }
+
+    #[test]
+    fn a_pepper_is_introduced_rotated_and_taken_out_at_logins() {
+        let (old, new) = (Secret::from("the old pepper"), Secret::from("the new pepper"));
+        let peppered = |current: Option<&Secret<Vec<u8>>>, retired: &[Secret<Vec<u8>>]| {
+            hasher().with_peppers(Peppers::new(current, retired).unwrap())
+        };
+        let mut memory = Memory::default();
+        let without = hasher().hash(b"correct horse", &mut memory).unwrap();
+        let mut verify = |hasher: &Hasher, hash| hasher.verify(b"correct horse", hash, &mut memory).ok();
+        let first = peppered(Some(&old), &[]);
+        assert_eq!(verify(&first, &without), Some(Verdict::Match { upgrade: true }), "introduced");
+        let hash = first.hash(b"correct horse", &mut Memory::default()).unwrap();
+        assert!(hash.as_str().starts_with("$argon2id$v=19$m=19456,t=2,p=1,keyid="), "{}", hash.as_str());
+        assert_eq!(verify(&first, &hash), Some(Verdict::Match { upgrade: false }));
+        assert_eq!(
+            verify(&peppered(Some(&new), std::slice::from_ref(&old)), &hash),
+            Some(Verdict::Match { upgrade: true }),
+            "rotated"
+        );
+        assert_eq!(
+            verify(&peppered(None, std::slice::from_ref(&old)), &hash),
+            Some(Verdict::Match { upgrade: true }),
+            "taken out"
+        );
+        assert_eq!(verify(&peppered(Some(&new), &[]), &hash), None, "gone: a fault, not a wrong password");
+        assert_eq!(verify(&hasher(), &hash), None);
+
+        let renamed =
+            hash.as_str().split(",keyid=").next().unwrap().to_owned() + &hash.as_str()[hash.as_str().len() - 67..];
+        let stolen = PasswordHash::new(renamed);
+        assert_eq!(verify(&hasher(), &stolen), Some(Verdict::Mismatch), "the table alone does not do");
     }
 
     #[test]

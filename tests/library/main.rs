@@ -9,6 +9,7 @@ mod legacy;
 mod nodes;
 mod outages;
 mod own_users;
+mod passwords;
 mod round_trips;
 mod secrets;
 mod throttle;
