@@ -8,7 +8,7 @@ use crate::{
 };
 
 impl<U: AuthUser> Auth<U> {
-    /// Lets an attempt go on, or says how long to wait; asked before anything is looked up or hashed.
+    /// Lets an attempt go on, or says how long to wait; asked before the work.
     pub(super) async fn admit(&self, attempt: &Attempt<'_>) -> Result<(), Error> {
         let Some(throttle) = &self.0.throttle else { return Ok(()) };
         match throttle.admit(attempt, self.now()).await? {

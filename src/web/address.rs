@@ -99,7 +99,7 @@ fn warn_once() {
     if !SAID.swap(true, Ordering::Relaxed) {
         tracing::warn!(
             target: "portcullis",
-            "requests carry no peer address: insert a `PeerAddr` extension (or serve axum with `into_make_service_with_connect_info::<SocketAddr>()`)"
+            "requests carry no peer address, so that guesses are not counted by it: insert a `PeerAddr` extension (or serve axum with `into_make_service_with_connect_info::<SocketAddr>()`)"
         );
     }
 }

@@ -15,9 +15,9 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// One login from one address, or the current password from one session: four slips are human, and 15 minutes between
+/// One login from one address, or the current password from one session: five slips are human, and 15 minutes between
 /// guesses leave 96 a day, below the 100 in a row that NIST SP 800-63B-4 §3.2.2 allows before a lockout.
-const PAIR: Rule = Rule { free: 4, first: SECOND, cap: Duration::from_secs(15 * 60), leak: HOUR };
+const PAIR: Rule = Rule { free: 5, first: SECOND, cap: Duration::from_secs(15 * 60), leak: HOUR };
 
 /// One login from anywhere: 1,440 guesses a day are hopeless against any password that the policy accepts, and a minute
 /// is what a stranger can at most cost the owner.
