@@ -38,7 +38,37 @@ pub struct HashStats {
 
 struct Job {
     queued_at: Timestamp,
-    run: Box<dyn FnOnce(Turn<'_>) + Send>,
+    task: Box<dyn Task>,
+}
+
+/// A caller's work and the way back to them.
+trait Task: Send {
+    fn run(self: Box<Self>, turn: Turn<'_>);
+
+    /// Whether the caller has hung up.
+    fn is_unwanted(&self) -> bool;
+}
+
+struct Work<T, W> {
+    reply: oneshot::Sender<Result<T, Error>>,
+    work: W,
+}
+
+impl<T: Send, W: FnOnce(&mut Memory) -> T + Send> Task for Work<T, W> {
+    fn run(self: Box<Self>, turn: Turn<'_>) {
+        let Self { reply, work } = *self;
+        if !reply.is_closed() {
+            // The caller may be gone by now; then nobody needs the result.
+            let _ = reply.send(match turn {
+                Turn::Now(memory) => Ok(work(memory)),
+                Turn::TooLate => Err(Error::new(ErrorKind::Overloaded)),
+            });
+        }
+    }
+
+    fn is_unwanted(&self) -> bool {
+        self.reply.is_closed()
+    }
 }
 
 /// How a job's waiting ends.
@@ -97,29 +127,24 @@ impl Pool {
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
-        let run = Box::new(move |turn: Turn<'_>| {
-            if !reply.is_closed() {
-                // The caller may be gone by now; then nobody needs the result.
-                let _ = reply.send(match turn {
-                    Turn::Now(memory) => Ok(work(memory)),
-                    Turn::TooLate => Err(Error::new(ErrorKind::Overloaded)),
-                });
-            }
-        });
-        self.enqueue(Job { queued_at: self.shared.clock.now(), run })?;
+        self.enqueue(Job { queued_at: self.shared.clock.now(), task: Box::new(Work { reply, work }) })?;
         answer.await.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal).with_source(error)))
     }
 
     fn enqueue(&self, job: Job) -> Result<(), Error> {
         let mut queue = self.shared.lock();
         let late = queue.take_late(job.queued_at, self.shared.deadline);
+        if queue.jobs.len() >= self.capacity {
+            // Whoever sends and hangs up takes nobody's place.
+            queue.jobs.retain(|job| !job.task.is_unwanted());
+        }
         let full = queue.jobs.len() >= self.capacity;
         if !full {
             queue.jobs.push_back(job);
         }
         drop(queue);
         for late in late {
-            (late.run)(Turn::TooLate);
+            late.task.run(Turn::TooLate);
         }
         if full {
             return Err(Error::new(ErrorKind::Overloaded));
@@ -176,7 +201,7 @@ impl Shared {
         while let Some(job) = self.next() {
             let late = self.clock.now().since(job.queued_at) > self.deadline;
             let turn = if late { Turn::TooLate } else { Turn::Now(&mut memory) };
-            if catch_unwind(AssertUnwindSafe(|| (job.run)(turn))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| job.task.run(turn))).is_err() {
                 memory = new_memory();
             }
         }
@@ -240,6 +265,29 @@ mod tests {
         busy.await.unwrap();
         pool.run(|_| ()).await.unwrap();
         assert!(runs.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn whoever_hangs_up_takes_nobodys_place() {
+        let pool = pool(1);
+        let (started, running) = mpsc::channel();
+        let (release, held) = mpsc::channel::<()>();
+        let mut busy = pin!(pool.run(move |_| {
+            started.send(()).unwrap();
+            held.recv().unwrap();
+        }));
+        assert!(!poll_once(busy.as_mut()));
+        running.recv().unwrap();
+        for _ in 0..3 {
+            let mut given_up = pin!(pool.run(|_| ()));
+            assert!(!poll_once(given_up.as_mut()));
+        }
+        let mut waiting = pin!(pool.run(|_| 2));
+        assert!(!poll_once(waiting.as_mut()));
+        assert_eq!(pool.run(|_| 3).await.unwrap_err().kind(), ErrorKind::Overloaded);
+        release.send(()).unwrap();
+        busy.await.unwrap();
+        assert_eq!(waiting.await.unwrap(), 2);
     }
 
     #[tokio::test]
