@@ -1,24 +1,26 @@
 //! Guesses are slowed: delays that grow with failures, are capped, and lock nobody out.
 //!
 //! Before a login is looked up, and before anything is hashed, [`Auth`](crate::Auth) asks its [`Throttle`] whether an
-//! attempt may go on, and afterwards says how it ended. An unknown login is asked about and counted just as a known one, so
-//! the answers do not tell them apart. A right password that comes while a delay runs is refused too: otherwise the delay would slow nobody.
+//! attempt may go on, and afterwards says how it ended. An unknown login is asked about and counted just as a known one,
+//! so the answers do not tell them apart. A right password that comes while a delay runs is refused too: otherwise the
+//! delay would slow nobody.
 //!
 //! # What is counted
 //!
 //! | what | by | free | then wait | at most | one forgotten every |
 //! |---|---|---|---|---|---|
 //! | failed logins | login and address | 5 | 1 s, doubling | 15 min | hour |
-//! | failed logins | login, from anywhere | 20 | 1 s, doubling | 1 min | minute |
+//! | failed logins | login, from anywhere | 50 | 1 s, doubling | 1 min | minute |
 //! | failed logins | address, for any login | 40 | 1 s, doubling | 2 min | 2 min |
 //! | registrations, whatever their end | address | 20 | 1 s, doubling | 2 min | 2 min |
 //! | wrong current passwords | session | 5 | 1 s, doubling | 15 min | hour |
-//! | wrong current passwords | user | 20 | 1 s, doubling | 1 min | minute |
+//! | wrong current passwords | user | 50 | 1 s, doubling | 1 min | minute |
 //!
 //! - Whoever mistypes five times notices nothing; ten failures in a row have cost half a minute. A guesser at one address
 //!   gets some 100 guesses a day at one login.
 //! - An attempt counts from its beginning and is taken back when it turns out good: of a thousand guesses sent at once
-//!   six go on. So a script that signs one user in ten times at once waits as well; there is a switch for load tests.
+//!   six go on. So a script that signs one user in ten times at once from one address waits as well; there is a switch
+//!   for load tests.
 //! - A good login forgets the failures of its login and address, and of nothing else.
 //! - **A stranger's guesses lock nobody out.** An address that has signed in to a login before is held to its own failures
 //!   alone. Any other that meets the delay of a login is admitted once when it comes back after the time that it was told,
@@ -51,8 +53,9 @@ use crate::{clock::Timestamp, session::SessionId, store::StoreError, user::UserI
 
 /// Decides whether an attempt at a password may go on.
 ///
-/// [`admit`](Self::admit) is asked before the work, and [`settle`](Self::settle) told afterwards, unless the caller hung up. So count the attempt when it is admitted and take it back when it turns out good: of a
-/// thousand guesses sent at once, those that are not admitted must already see the others.
+/// [`admit`](Self::admit) is asked before the work, and [`settle`](Self::settle) told afterwards, unless the caller hung
+/// up. So count the attempt when it is admitted and take it back when it turns out good: of a thousand guesses sent at
+/// once, those that are not admitted must already see the others.
 ///
 /// # Errors
 /// Where a shared store cannot be reached: [`StoreError::unavailable`]. `admit` then fails the attempt with 503; after

@@ -164,7 +164,7 @@ async fn one_address_is_slowed_at_any_login_and_a_good_login_does_not_reset_that
 async fn without_an_address_only_the_login_counts() {
     let gate = gate();
     let fails = |login: &'static str| gate.attempt(Attempt::login(login, None), Outcome::Failed);
-    for _ in 0..21 {
+    for _ in 0..51 {
         assert_eq!(fails("ada").await, None);
     }
     assert_eq!(fails("ada").await, Some(1));
