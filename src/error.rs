@@ -57,6 +57,8 @@ pub enum ErrorKind {
     EmailTaken,
     /// Another user has this username.
     UsernameTaken,
+    /// Too many attempts at a password, or registrations; see [`Error::retry_after`].
+    TooManyAttempts,
     /// A fault on our side; the cause is logged, never answered.
     Internal,
     /// A store cannot be reached or cannot take more; nothing was decided.
@@ -101,6 +103,7 @@ impl ErrorKind {
             Self::TooManySessions => ("too_many_sessions", "The user has too many sessions"),
             Self::EmailTaken => ("email_taken", "The e-mail address is taken"),
             Self::UsernameTaken => ("username_taken", "The username is taken"),
+            Self::TooManyAttempts => ("too_many_attempts", "There were too many attempts, try again later"),
             Self::Internal => ("internal", "Something went wrong"),
             Self::StoreUnavailable => ("store_unavailable", "The service is not available right now"),
             Self::Overloaded => ("overloaded", "The service is busy"),
@@ -173,6 +176,13 @@ impl Error {
         self
     }
 
+    /// Says when it makes sense to try again.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
+    }
+
     /// Keeps the cause, for logs only.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Source>) -> Self {
@@ -206,7 +216,7 @@ impl Error {
         &self.0.fields
     }
 
-    /// When it makes sense to try again, for outages and overload.
+    /// When it makes sense to try again, for outages, overload and too many attempts.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }

@@ -12,6 +12,7 @@
 //! | [`user`] | what we need of an app's user, and a ready one |
 //! | [`store`] | the two traits behind which users and sessions are kept, and the memory store |
 //! | [`session`] | the session record and the rules of rotation |
+//! | [`throttle`] | how guesses are slowed |
 //! | [`clock`] | time, injected |
 //! | `axum` | extractors and a router (feature `axum`) |
 //!
@@ -25,6 +26,12 @@
 //! | `sqlx_0_9_postgres` | no | [`store`]`::sql::PostgresStore`: users and sessions in `PostgreSQL` |
 //! | `conformance` | no | [`store`]`::conformance`, the suite that proves a store of your own |
 //! | `axum` | no | extractors, [`Auth`]`::router()`, the peer address from `ConnectInfo` |
+//!
+//! | `bcrypt` | no | logins with bcrypt hashes (`$2a$`, `$2b$`, `$2y$`) that an app brings along |
+//! | `scrypt`, `pbkdf2` | no | the same for scrypt, and for PBKDF2 with SHA-256 or SHA-512, in PHC form |
+//!
+//! Hashes that are brought along are replaced by Argon2id at their user's next good login. Until then a wrong password
+//! takes as long as the old scheme does, which tells such a user from an unknown one; bcrypt counts the first 72 bytes.
 //!
 //! One of the two backends is needed; with both, `aws_lc_rs` does the work.
 
@@ -43,6 +50,7 @@ mod routes;
 mod secret;
 pub mod session;
 pub mod store;
+pub mod throttle;
 mod token;
 pub mod user;
 mod web;
@@ -56,7 +64,7 @@ pub use crate::{
     builder::{BuildError, Builder},
     error::{Error, ErrorKind, FieldError},
     layer::{AuthLayer, AuthService, CurrentUser},
-    password::{HashCost, PasswordPolicy},
+    password::{BreachCheck, HashCost, HashStats, PasswordPolicy},
     routes::{Routes, RoutesFuture},
     secret::Secret,
     token::Claims,

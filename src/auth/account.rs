@@ -7,6 +7,7 @@ use crate::{
     secret::Secret,
     session::{EndReason, TokenId},
     store::{EndAll, Keep},
+    throttle::Attempt,
     token::Claims,
     user::{AuthUser, PasswordHash},
 };
@@ -17,6 +18,7 @@ impl<U: AuthUser> Auth<U> {
     ///
     /// # Errors
     /// - [`ErrorKind::WrongPassword`] where `current` is wrong, or was changed meanwhile;
+    /// - [`ErrorKind::TooManyAttempts`] as the [throttle](crate::throttle) decides, on a budget apart from logins;
     /// - [`ErrorKind::ValidationFailed`] where `new` is not accepted;
     /// - [`ErrorKind::TokenRevoked`] where the user is gone or disabled;
     /// - [`ErrorKind::Overloaded`], [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`]. Where the sessions cannot
@@ -38,11 +40,10 @@ impl<U: AuthUser> Auth<U> {
             .filter(|user| !user.is_disabled() && user.token_version() == claims.token_version())
             .ok_or(ErrorKind::TokenRevoked)?;
         self.check_new_password(&new, &user.names())?;
-        let stored = user.password_hash().map(str::to_owned);
-        let verdict = self.0.passwords.verify(current, stored.as_deref()).await?;
-        let (Verdict::Match { .. }, Some(stored)) = (verdict, stored) else {
-            return Err(ErrorKind::WrongPassword.into());
-        };
+        let attempt = Attempt::change_password(claims.subject(), claims.session_id());
+        self.admit(&attempt).await?;
+        let stored = self.settle(&attempt, self.current_hash(&user, current).await).await?;
+        self.0.passwords.check_breaches("new_password", &new).await?;
         let hash = self.0.passwords.hash(new).await?;
         let (auth, claims, client) = (self.clone(), claims.clone(), client.clone());
         to_the_end(async move { auth.replace_password(user, &stored, &hash, &claims, &client).await }).await
@@ -77,6 +78,16 @@ impl<U: AuthUser> Auth<U> {
         let user = user.filter(|user| user.token_version() == version).ok_or(ErrorKind::TokenRevoked)?;
         let tokens = self.start_session(&user, client).await?;
         Ok(SignedIn { user, tokens })
+    }
+
+    /// The stored hash of a user who has given the right current password.
+    async fn current_hash(&self, user: &U, current: Secret<String>) -> Result<String, Error> {
+        let stored = user.password_hash().map(str::to_owned);
+        let verdict = self.0.passwords.verify(current, stored.as_deref()).await?;
+        match (verdict, stored) {
+            (Verdict::Match { .. }, Some(stored)) => Ok(stored),
+            _ => Err(ErrorKind::WrongPassword.into()),
+        }
     }
 
     fn check_new_password(&self, new: &Secret<String>, names: &[&str]) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 mod access;
 mod account;
+mod attempt;
 mod ending;
 mod nodes;
 mod refresh;
@@ -20,10 +21,11 @@ pub use self::{
 use crate::{
     clock::{Clock, Timestamp},
     error::{Error, ErrorKind},
-    password::Passwords,
+    password::{HashStats, Passwords},
     secret::Secret,
     session::{EndReason, Ended, Revocations, Session},
     store::{SessionLimit, SessionStore, UserStore},
+    throttle::Throttle,
     token::{Issuer, Verifier},
     user::AuthUser,
     web::WebSettings,
@@ -45,6 +47,7 @@ pub(crate) struct Inner<U: AuthUser> {
     pub(crate) sessions: Arc<dyn SessionStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) passwords: Passwords,
+    pub(crate) throttle: Option<Arc<dyn Throttle>>,
     pub(crate) issuer: Issuer,
     pub(crate) verifier: Verifier,
     pub(crate) lifetimes: Lifetimes,
@@ -67,6 +70,11 @@ pub(crate) struct Lifetimes {
 impl<U: AuthUser> Auth<U> {
     pub(crate) fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    /// What the hashing threads have to do and have done, for metrics: above all how many passwords wait.
+    pub fn hash_stats(&self) -> HashStats {
+        self.0.passwords.stats()
     }
 
     fn ended(&self, reason: EndReason, at: Timestamp) -> Ended {
@@ -110,8 +118,10 @@ impl<U: AuthUser> fmt::Debug for Auth<U> {
 pub struct Client {
     /// Its `User-Agent`; the first 256 bytes are kept.
     pub user_agent: Option<String>,
-    /// Its address.
+    /// Its address, by which guesses are counted: leave it out where it may be that of a proxy.
     pub ip: Option<IpAddr>,
+    /// The address may stand for many clients: it is kept with the session, and nothing is counted by it.
+    pub(crate) ip_is_shared: bool,
     /// The refresh token that it still has from an earlier login; that session ends.
     pub refresh_token: Option<Secret<String>>,
 }
@@ -120,6 +130,11 @@ impl Client {
     /// A device of which nothing is known.
     pub fn unknown() -> Self {
         Self::default()
+    }
+
+    /// The address to count by.
+    pub(crate) fn counted_ip(&self) -> Option<IpAddr> {
+        self.ip.filter(|_| !self.ip_is_shared)
     }
 
     fn user_agent(&self) -> Option<Box<str>> {

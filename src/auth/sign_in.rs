@@ -1,5 +1,7 @@
 //! Register and log in; every way in ends in `start_session`.
 
+use std::net::IpAddr;
+
 use super::{Auth, Client};
 use crate::{
     clock::Timestamp,
@@ -8,6 +10,7 @@ use crate::{
     secret::Secret,
     session::{Session, SessionId, TokenId},
     store::NewSession,
+    throttle::Attempt,
     token::{AccessToken, Expiry},
     user::{AuthUser, Email, Login, NewUser, Username},
 };
@@ -24,12 +27,14 @@ pub struct Registration<R> {
     pub password: Secret<String>,
     /// The app's own fields.
     pub fields: R,
+    /// Where it comes from, by which registrations are counted: leave it out where it may be a proxy's.
+    pub ip: Option<IpAddr>,
 }
 
 impl<R> Registration<R> {
     /// A registration without a username.
     pub fn new(email: impl Into<String>, password: impl Into<Secret<String>>, fields: R) -> Self {
-        Self { email: email.into(), username: None, password: password.into(), fields }
+        Self { email: email.into(), username: None, password: password.into(), fields, ip: None }
     }
 
     /// Adds a username.
@@ -81,12 +86,13 @@ impl<U: AuthUser> Auth<U> {
     /// One store round trip. The password is hashed before the insert, whether or not the address is taken.
     ///
     /// # Errors
-    /// - [`ErrorKind::ValidationFailed`] with every field that is not valid;
+    /// - [`ErrorKind::ValidationFailed`] with every field that is not valid, or a password that is known from a leak;
+    /// - [`ErrorKind::TooManyAttempts`] as the [throttle](crate::throttle) decides;
     /// - [`ErrorKind::EmailTaken`] or [`ErrorKind::UsernameTaken`] as the store's unique index decides;
     /// - [`ErrorKind::Overloaded`] where too many passwords wait to be hashed;
     /// - [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`].
     pub async fn register(&self, registration: Registration<U::Registration>) -> Result<U, Error> {
-        let Registration { email, username, password, fields } = registration;
+        let Registration { email, username, password, fields, ip } = registration;
         let mut errors = Vec::new();
         let email = Email::parse(&email).map_err(|error| errors.push(error)).ok();
         let username = username.map(|text| Username::parse(&text).map_err(|error| errors.push(error)).ok());
@@ -98,18 +104,26 @@ impl<U: AuthUser> Auth<U> {
         let (Some(email), true) = (email, errors.is_empty()) else {
             return Err(Error::validation(errors));
         };
-        let password_hash = self.0.passwords.hash(password).await?;
-        let new = NewUser::new(email, username.flatten(), password_hash, fields, self.now());
-        Ok(self.0.users.create(new).await?)
+        let attempt = Attempt::register(ip.map(Into::into));
+        self.admit(&attempt).await?;
+        let created = async {
+            self.0.passwords.check_breaches("password", &password).await?;
+            let password_hash = self.0.passwords.hash(password).await?;
+            let new = NewUser::new(email, username.flatten(), password_hash, fields, self.now());
+            Ok(self.0.users.create(new).await?)
+        };
+        self.settle(&attempt, created.await).await
     }
 
     /// Logs a user in: a new session and its first pair of tokens.
     ///
     /// An unknown login, a user without a password, a disabled user and a wrong password are one error and cost the same
-    /// work. Two store round trips, and one more when the stored hash is renewed.
+    /// work. Two store round trips, and one more when the stored hash is renewed. An attempt that the throttle refuses
+    /// costs nothing and is refused whether or not the password is right.
     ///
     /// # Errors
     /// - [`ErrorKind::InvalidCredentials`], whatever of the above it was;
+    /// - [`ErrorKind::TooManyAttempts`] as the [throttle](crate::throttle) decides;
     /// - [`ErrorKind::ValidationFailed`] for a password over 1,024 bytes;
     /// - [`ErrorKind::TooManySessions`] where the session limit refuses;
     /// - [`ErrorKind::Overloaded`], [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`].
@@ -120,6 +134,15 @@ impl<U: AuthUser> Auth<U> {
         if login.key().is_empty() {
             return Err(Error::validation(vec![FieldError::new("login", "required", "A login is required.")]));
         }
+        let attempt = Attempt::login(login.key(), client.counted_ip().map(Into::into));
+        self.admit(&attempt).await?;
+        let user = self.settle(&attempt, self.user_with_password(login, password).await).await?;
+        let tokens = self.start_session(&user, client).await?;
+        Ok(SignedIn { user, tokens })
+    }
+
+    /// Finds the user who has this login and password; all who are not found cost the same work.
+    async fn user_with_password(&self, login: &Login, password: Secret<String>) -> Result<U, Error> {
         let user = self.0.users.find_by_login(login).await?;
         let usable = user.filter(|user| !user.is_disabled());
         let stored = usable.as_ref().and_then(AuthUser::password_hash).map(str::to_owned);
@@ -130,8 +153,7 @@ impl<U: AuthUser> Auth<U> {
         if let (true, Some(stored)) = (upgrade, stored) {
             self.renew_hash(&user, &stored, password).await;
         }
-        let tokens = self.start_session(&user, client).await?;
-        Ok(SignedIn { user, tokens })
+        Ok(user)
     }
 
     /// Makes a session for a user whom the app has authenticated by other means, and its first pair of tokens.

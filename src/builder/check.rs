@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{BuildError, settings::Settings};
 use crate::{
     auth::Lifetimes,
-    password::{Hasher, PasswordPolicy},
+    password::{Hasher, PasswordPolicy, Peppers},
     secret::Secret,
     store::SessionLimit,
     token::{Issuer, KeyKind, KeyRing, Profile, Verifier, secret_problem},
@@ -40,6 +40,7 @@ pub(super) struct Checked {
     pub(super) hasher: Hasher,
     pub(super) hash_threads: usize,
     pub(super) hash_queue: usize,
+    pub(super) hash_deadline: Duration,
     pub(super) web: WebSettings,
 }
 
@@ -61,10 +62,17 @@ impl Settings {
         }
         problems.extend(self.password_policy.problem().map(str::to_owned));
         let hasher = Hasher::new(self.hash_cost).map_err(|problem| problems.push(problem.to_owned())).ok();
+        let peppers = Peppers::new(self.pepper.as_ref(), &self.retired_peppers)
+            .map_err(|error| problems.push(format!("the pepper cannot be used: {error:?}")))
+            .unwrap_or_default();
+        let hasher = hasher.map(|hasher| hasher.with_peppers(peppers));
         let hash_threads = self.hash_threads.unwrap_or_else(half_the_cores);
         let hash_queue = self.hash_queue.unwrap_or_else(|| hash_threads.saturating_mul(256));
         if !(1..=1024).contains(&hash_threads) || hash_queue == 0 {
             problems.push("hash_threads (HASH_THREADS) must be 1 to 1024, and hash_queue at least 1".into());
+        }
+        if self.hash_deadline.is_zero() {
+            problems.push("hash_deadline is zero: use 15 seconds".into());
         }
         let web = web_settings(&self, &mut problems);
         let (Some((access_keys, refresh_keys)), Some(issuer), Some(hasher), Some(web), true) =
@@ -100,6 +108,7 @@ impl Settings {
             hasher,
             hash_threads,
             hash_queue,
+            hash_deadline: self.hash_deadline,
             web,
         })
     }
@@ -109,7 +118,14 @@ fn key_rings(settings: &Settings, problems: &mut Vec<String>) -> Option<(KeyRing
     let (retired_access, retired_refresh) = (&settings.retired_access_secrets, &settings.retired_refresh_secrets);
     let access = secret("access", settings.access_secret.as_ref(), retired_access, problems);
     let refresh = secret("refresh", settings.refresh_secret.as_ref(), retired_refresh, problems);
-    distinct_secrets(access.into_iter().chain(retired_access).chain(refresh).chain(retired_refresh), problems);
+    let (pepper, retired_peppers) = (&settings.pepper, &settings.retired_peppers);
+    for secret in pepper.iter().chain(retired_peppers) {
+        if let Some(problem) = secret_problem(secret.expose()) {
+            problems.push(format!("a pepper (PASSWORD_PEPPER, PASSWORD_RETIRED_PEPPERS) {problem}"));
+        }
+    }
+    let tokens = access.into_iter().chain(retired_access).chain(refresh).chain(retired_refresh);
+    distinct_secrets(tokens.chain(pepper).chain(retired_peppers), problems);
     Some((
         KeyRing::hmac(KeyKind::Access, access?, retired_access),
         KeyRing::hmac(KeyKind::Refresh, refresh?, retired_refresh),
@@ -148,7 +164,7 @@ fn distinct_secrets<'a>(secrets: impl Iterator<Item = &'a Secret<Vec<u8>>>, prob
     let twice = all.iter().enumerate().any(|(i, one)| all.iter().skip(i + 1).any(|other| one == other));
     if twice {
         problems.push(
-            "the same secret is used twice (ACCESS_TOKEN_SECRET, REFRESH_TOKEN_SECRET, …_RETIRED_SECRETS): \
+            "the same secret is used twice (ACCESS_TOKEN_SECRET, REFRESH_TOKEN_SECRET, …_RETIRED_SECRETS, PASSWORD_PEPPER, …): \
              draw one for each with `openssl rand -base64 48`"
                 .to_owned(),
         );

@@ -29,6 +29,9 @@ impl<U: AuthUser> Builder<U> {
     /// | `INSECURE_COOKIES` | unset | `1` for plain HTTP |
     /// | `TRUSTED_ORIGINS` | none | separated by `,` |
     /// | `TRUSTED_PROXY_HOPS` | `0` | proxies of your own |
+    /// | `THROTTLE` | `on` | `off` for load tests: guesses are not slowed |
+    /// | `PASSWORD_PEPPER` | none | a secret in every password hash, 32 bytes or more |
+    /// | `PASSWORD_RETIRED_PEPPERS` | none | still verify; separated by `,` |
     /// | `HASH_THREADS` | half the cores | passwords hashed at once |
     ///
     /// Durations are a number and `ms`, `s`, `m`, `h` or `d`. A variable that is set to nothing counts as not set. What is
@@ -125,6 +128,8 @@ fn read(settings: &mut Settings, prefix: &str, variables: Variables<'_>) {
     settings.refresh_secret = reader.secret("REFRESH_TOKEN_SECRET");
     settings.retired_access_secrets = reader.secrets("ACCESS_TOKEN_RETIRED_SECRETS");
     settings.retired_refresh_secrets = reader.secrets("REFRESH_TOKEN_RETIRED_SECRETS");
+    settings.pepper = reader.secret("PASSWORD_PEPPER");
+    settings.retired_peppers = reader.secrets("PASSWORD_RETIRED_PEPPERS");
     settings.issuer = reader.text("TOKEN_ISSUER");
     settings.audience = reader.text("TOKEN_AUDIENCE");
     reader.duration("ACCESS_TOKEN_EXPIRY", &mut settings.access_lifetime);
@@ -142,6 +147,8 @@ fn read(settings: &mut Settings, prefix: &str, variables: Variables<'_>) {
         reader.text("TRUSTED_ORIGINS").map_or_else(Vec::new, |text| items(&text).map(Into::into).collect());
     let number = "use a number";
     settings.trusted_proxy_hops = reader.parsed("TRUSTED_PROXY_HOPS", number, |text| text.parse().ok()).unwrap_or(0);
+    let on_or_off = "use on, or off for load tests";
+    settings.throttle = reader.parsed("THROTTLE", on_or_off, parse_switch).unwrap_or(true);
     settings.hash_threads = reader.parsed("HASH_THREADS", number, |text| text.parse().ok());
     for name in ["ACCESS_TOKEN_KEY_FILE", "ACCESS_TOKEN_RETIRED_KEY_FILES"] {
         // Signing with the secret although a key was given would be a surprise of the worst kind. Its value is not
@@ -212,6 +219,9 @@ mod tests {
             ("TOKEN_DELIVERY", "cookie, body"),
             ("INSECURE_COOKIES", "1"),
             ("TRUSTED_ORIGINS", "https://a.example, https://b.example"),
+            ("PASSWORD_PEPPER", "pepper"),
+            ("PASSWORD_RETIRED_PEPPERS", "older,oldest"),
+            ("THROTTLE", "off"),
             ("HASH_THREADS", "3"),
             ("ACCESS_TOKEN_RETIRED_SECRETS", "one,two"),
             ("TOKEN_AUDIENCE", ""),
@@ -220,6 +230,9 @@ mod tests {
         assert_eq!(settings.deliveries, [Delivery::Cookie, Delivery::Body]);
         assert!(settings.cookies.insecure);
         assert_eq!(settings.trusted_origins, ["https://a.example", "https://b.example"]);
+        assert!(settings.pepper.is_some());
+        assert_eq!(settings.retired_peppers.len(), 2);
+        assert!(!settings.throttle);
         assert_eq!(settings.hash_threads, Some(3));
         assert_eq!(settings.retired_access_secrets.len(), 2);
         assert_eq!(settings.audience, None);
@@ -233,11 +246,17 @@ mod tests {
             ("TOKEN_DELIVERY", "pigeon"),
             ("INSECURE_COOKIES", "maybe"),
             ("TRUSTED_PROXY_HOPS", "-1"),
+            ("THROTTLE", "gently"),
         ]);
-        for name in ["APP_ACCESS_TOKEN_EXPIRY", "APP_TOKEN_DELIVERY", "APP_INSECURE_COOKIES", "APP_TRUSTED_PROXY_HOPS"]
-        {
+        for name in [
+            "APP_ACCESS_TOKEN_EXPIRY",
+            "APP_TOKEN_DELIVERY",
+            "APP_INSECURE_COOKIES",
+            "APP_TRUSTED_PROXY_HOPS",
+            "APP_THROTTLE",
+        ] {
             assert!(settings.problems.iter().any(|p| p.starts_with(name) && p.contains("use")), "{name}");
         }
-        assert_eq!(settings.problems.len(), 4);
+        assert_eq!(settings.problems.len(), 5);
     }
 }

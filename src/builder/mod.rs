@@ -12,10 +12,11 @@ use self::settings::Settings;
 use crate::{
     auth::{Auth, Inner, Nodes},
     clock::{Clock, SystemClock, Timestamp},
-    password::{HashCost, PasswordPolicy, Passwords, Pool},
+    password::{BreachCheck, HashCost, PasswordPolicy, Passwords, Pool},
     secret::Secret,
     session::Revocations,
     store::{RevocationFeed, SessionLimit, SessionStore, UserStore},
+    throttle::{MemoryThrottle, Throttle},
     user::AuthUser,
     web::{Delivery, SameSite},
 };
@@ -30,6 +31,8 @@ pub struct Builder<U: AuthUser> {
     sessions: Arc<dyn SessionStore>,
     clock: Arc<dyn Clock>,
     feed: Option<Arc<dyn RevocationFeed>>,
+    throttle: Option<Arc<dyn Throttle>>,
+    breaches: Option<Arc<dyn BreachCheck>>,
     settings: Settings,
 }
 
@@ -41,6 +44,8 @@ impl<U: AuthUser> Auth<U> {
             sessions: Arc::new(sessions),
             clock: Arc::new(SystemClock),
             feed: None,
+            throttle: None,
+            breaches: None,
             settings: Settings::default(),
         }
     }
@@ -169,6 +174,26 @@ impl<U: AuthUser> Builder<U> {
         self
     }
 
+    /// A secret that goes into every password hash: none unless set, at least 32 random bytes, kept apart from the store.
+    /// With it a stolen users table cannot be guessed at; without it nobody can log in, so keep a copy. Hashes that have
+    /// none, or another, are renewed at their user's next good login.
+    pub fn pepper(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
+        self.settings.pepper = Some(secret.into());
+        self
+    }
+
+    /// A pepper of hashes from before; whoever has not logged in since it was retired needs it.
+    pub fn retired_pepper(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
+        self.settings.retired_peppers.push(secret.into());
+        self
+    }
+
+    /// What knows passwords from leaks: nothing unless set.
+    pub fn breach_check(mut self, breaches: impl BreachCheck) -> Self {
+        self.breaches = Some(Arc::new(breaches));
+        self
+    }
+
     /// What a password hash costs: [`HashCost::OWASP`] unless set.
     pub fn hash_cost(mut self, cost: HashCost) -> Self {
         self.settings.hash_cost = cost;
@@ -186,6 +211,26 @@ impl<U: AuthUser> Builder<U> {
     /// answered 503 `overloaded`.
     pub fn hash_queue(mut self, jobs: usize) -> Self {
         self.settings.hash_queue = Some(jobs);
+        self
+    }
+
+    /// How long a password waits to be hashed: 15 seconds unless set, about when people give up and proxies soon do.
+    /// Whoever waits longer is answered 503 `overloaded`.
+    pub fn hash_deadline(mut self, deadline: Duration) -> Self {
+        self.settings.hash_deadline = deadline;
+        self
+    }
+
+    /// What slows guesses: a [`MemoryThrottle`] unless set. Nodes that are to share their counts take one over a store.
+    pub fn throttle(mut self, throttle: impl Throttle) -> Self {
+        self.throttle = Some(Arc::new(throttle));
+        self.settings.throttle = true;
+        self
+    }
+
+    /// Slows no guesses: for load tests, and where something before this service does it. The log warns of it.
+    pub fn no_throttle(mut self) -> Self {
+        self.settings.throttle = false;
         self
     }
 
@@ -253,6 +298,7 @@ impl<U: AuthUser> Builder<U> {
     }
 
     /// How many proxies of your own stand before this service, each of which appends to `X-Forwarded-For`: none unless set.
+    /// Behind a proxy guesses can be counted by address only with it.
     pub fn trusted_proxy_hops(mut self, hops: usize) -> Self {
         self.settings.trusted_proxy_hops = hops;
         self
@@ -269,17 +315,24 @@ impl<U: AuthUser> Builder<U> {
     /// # Errors
     /// A [`BuildError`] that lists every problem with its mend.
     pub fn build(self) -> Result<Auth<U>, BuildError> {
-        let Self { users, sessions, clock, feed, settings } = self;
+        let Self { users, sessions, clock, feed, throttle, breaches, settings } = self;
+        let throttled = settings.throttle;
         let checked = settings.check()?;
-        let pool = Pool::new(checked.hash_threads, checked.hash_queue)
+        let pool = Pool::new(checked.hash_threads, checked.hash_queue, checked.hash_deadline, Arc::clone(&clock))
             .map_err(|error| BuildError::one(format!("the hashing threads cannot be started: {error}")))?;
         let passwords = Passwords::new(checked.password_policy, checked.hasher, pool)
-            .map_err(|error| BuildError::one(format!("no randomness: {error:?}")))?;
+            .map_err(|error| BuildError::one(format!("no randomness: {error:?}")))?
+            .with_breaches(breaches);
+        if !throttled {
+            tracing::warn!(target: "portcullis", "the throttle is off (THROTTLE): guesses at passwords are not slowed");
+        }
+        let throttle = throttled.then(|| throttle.unwrap_or_else(|| Arc::new(MemoryThrottle::new())));
         Ok(Auth(Arc::new(Inner {
             users,
             sessions,
             clock,
             passwords,
+            throttle,
             issuer: checked.issuer,
             verifier: checked.verifier,
             lifetimes: checked.lifetimes,

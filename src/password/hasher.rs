@@ -1,8 +1,17 @@
 //! Argon2id: hashing, and verification within bounds.
 
-use argon2::{Algorithm, Argon2, Block, Params, Version};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use argon2::{Algorithm, Argon2, Block, KeyId, Params, ParamsBuilder, Version};
 use password_hash::phc::{self, Output, Salt};
 
+use super::{
+    legacy::Scheme,
+    pepper::{Pepper, Peppers},
+};
 use crate::{
     error::{Error, ErrorKind},
     random,
@@ -58,7 +67,7 @@ const OUTPUT_BYTES: usize = 32;
 /// What a comparison found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The password is right; `upgrade` where its hash is weaker than today's cost.
+    /// The password is right; `upgrade` where its hash is weaker than today's, or has another pepper.
     Match { upgrade: bool },
     /// The password is wrong.
     Mismatch,
@@ -69,30 +78,41 @@ pub(crate) enum Verdict {
 /// Fresh memory for each hash makes the kernel zero 19 MiB of pages every time, which costs more than the hash does
 /// once several run at once.
 #[derive(Default)]
-pub(crate) struct Memory(Vec<Block>);
+pub(crate) struct Memory {
+    blocks: Vec<Block>,
+    filled: Arc<AtomicU64>,
+}
 
 impl Memory {
+    /// Memory that adds what it is used for to a count.
+    pub(super) fn counting(filled: Arc<AtomicU64>) -> Self {
+        Self { blocks: Vec::new(), filled }
+    }
+
     fn of(&mut self, blocks: usize) -> Result<&mut [Block], Error> {
-        if let Some(more) = blocks.checked_sub(self.0.len()).filter(|more| *more > 0) {
-            self.0.try_reserve_exact(more).map_err(|error| Error::new(ErrorKind::Overloaded).with_source(error))?;
-            self.0.resize(blocks, Block::default());
+        if let Some(more) = blocks.checked_sub(self.blocks.len()).filter(|more| *more > 0) {
+            self.blocks
+                .try_reserve_exact(more)
+                .map_err(|error| Error::new(ErrorKind::Overloaded).with_source(error))?;
+            self.blocks.resize(blocks, Block::default());
         }
-        self.0.get_mut(..blocks).ok_or_else(|| Error::new(ErrorKind::Internal))
+        self.blocks.get_mut(..blocks).ok_or_else(|| Error::new(ErrorKind::Internal))
     }
 
     fn wipe(&mut self, keep: usize) {
-        self.0.iter_mut().for_each(zeroize::Zeroize::zeroize);
+        self.blocks.iter_mut().for_each(zeroize::Zeroize::zeroize);
         // A row with an unusual cost must not leave a gigabyte behind.
-        if self.0.len() > keep {
-            self.0.truncate(keep);
-            self.0.shrink_to_fit();
+        if self.blocks.len() > keep {
+            self.blocks.truncate(keep);
+            self.blocks.shrink_to_fit();
         }
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Hasher {
     cost: HashCost,
+    peppers: Peppers,
 }
 
 impl Hasher {
@@ -103,23 +123,29 @@ impl Hasher {
             return Err("the hash cost is below OWASP's minimum: use at least 19,456 KiB with 2 iterations \
                         (HashCost::OWASP), or 47,104 KiB with 1");
         }
-        if !cost.is_bounded() || params(cost).is_err() {
+        if !cost.is_bounded() || params(cost, None).is_err() {
             return Err("the hash cost is out of range: at most 1 GiB, 64 iterations and 16 lanes, at least 1 lane");
         }
-        Ok(Self { cost })
+        Ok(Self { cost, peppers: Peppers::default() })
+    }
+
+    pub(crate) fn with_peppers(self, peppers: Peppers) -> Self {
+        Self { peppers, ..self }
     }
 
     pub(crate) fn hash(&self, password: &[u8], memory: &mut Memory) -> Result<PasswordHash, Error> {
         let salt = random::bytes::<SALT_BYTES>()?;
-        let params = params(self.cost)?;
+        let pepper = self.peppers.current();
+        let params = params(self.cost, pepper)?;
         let mut output = [0; OUTPUT_BYTES];
-        self.compute(Algorithm::Argon2id, Version::V0x13, &params, (password, &salt), &mut output, memory)?;
+        let argon2 = context(Algorithm::Argon2id, Version::V0x13, params, pepper)?;
+        self.compute(&argon2, (password, &salt), &mut output, memory)?;
         self.encode(&salt, &output)
     }
 
-    /// The PHC string of a salt and an output under today's cost.
+    /// The PHC string of a salt and an output under today's cost and pepper.
     pub(crate) fn encode(&self, salt: &[u8], output: &[u8]) -> Result<PasswordHash, Error> {
-        let params = params(self.cost)?;
+        let params = params(self.cost, self.peppers.current())?;
         let phc = phc::PasswordHash {
             algorithm: Algorithm::Argon2id.ident(),
             version: Some(Version::V0x13.into()),
@@ -130,11 +156,15 @@ impl Hasher {
         Ok(PasswordHash::new(phc.to_string()))
     }
 
-    /// Compares a password with a stored hash.
+    /// Compares a password with a stored hash; one of another scheme is due for an upgrade, whatever it cost.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] where the hash is not Argon2 in PHC form, or asks for more than the bounds above.
+    /// [`ErrorKind::Internal`] where the hash is of no scheme that is known, malformed, or asks for more than the bounds.
     pub(crate) fn verify(&self, password: &[u8], stored: &PasswordHash, memory: &mut Memory) -> Result<Verdict, Error> {
+        if let Some(scheme) = Scheme::of(stored.as_str()) {
+            let matches = scheme.matches(password, stored.as_str())?;
+            return Ok(if matches { Verdict::Match { upgrade: true } } else { Verdict::Mismatch });
+        }
         let phc = phc::PasswordHash::new(stored.as_str()).map_err(internal)?;
         let algorithm = Algorithm::try_from(phc.algorithm.as_str()).map_err(internal)?;
         let version = phc.version.map_or(Ok(Version::default()), Version::try_from).map_err(internal)?;
@@ -146,9 +176,11 @@ impl Hasher {
         let (Some(salt), Some(expected)) = (&phc.salt, &phc.hash) else {
             return Err(internal("the hash has no salt or no output"));
         };
+        let pepper = self.peppers.find(params.keyid())?;
+        let is_current = params.keyid() == self.peppers.current().map_or(KeyId::EMPTY, Pepper::id).as_bytes();
         let mut output = [0; Output::MAX_LENGTH];
         let output = output.get_mut(..expected.len()).ok_or_else(|| internal("the hash is too long"))?;
-        self.compute(algorithm, version, &params, (password, salt), output, memory)?;
+        self.compute(&context(algorithm, version, params, pepper)?, (password, salt), output, memory)?;
         let computed = Output::new(output).map_err(internal)?;
         // `Output` compares in constant time.
         if computed != *expected {
@@ -156,6 +188,7 @@ impl Hasher {
         }
         let weaker = algorithm != Algorithm::Argon2id
             || version != Version::V0x13
+            || !is_current
             || cost.memory_kib < self.cost.memory_kib
             || cost.iterations < self.cost.iterations
             || expected.len() < OUTPUT_BYTES;
@@ -164,37 +197,55 @@ impl Hasher {
 
     fn compute(
         &self,
-        algorithm: Algorithm,
-        version: Version,
-        params: &Params,
+        argon2: &Argon2<'_>,
         (password, salt): (&[u8], &[u8]),
         output: &mut [u8],
         memory: &mut Memory,
     ) -> Result<(), Error> {
+        let params = argon2.params();
         let blocks = memory.of(params.block_count())?;
-        let result = Argon2::new(algorithm, version, params.clone())
-            .hash_password_into_with_memory(password, salt, output, blocks)
-            .map_err(internal);
+        let result = argon2.hash_password_into_with_memory(password, salt, output, blocks).map_err(internal);
+        let passes = u64::from(params.t_cost());
+        let filled = u64::try_from(params.block_count()).unwrap_or(u64::MAX).saturating_mul(passes);
+        memory.filled.fetch_add(filled, Ordering::Relaxed);
         memory.wipe(params_blocks(self.cost));
         result
     }
 }
 
-fn params(cost: HashCost) -> Result<Params, Error> {
-    Params::new(cost.memory_kib, cost.iterations, cost.parallelism, Some(OUTPUT_BYTES)).map_err(internal)
+fn params(cost: HashCost, pepper: Option<&Pepper>) -> Result<Params, Error> {
+    let mut builder = ParamsBuilder::new();
+    builder.m_cost(cost.memory_kib).t_cost(cost.iterations).p_cost(cost.parallelism).output_len(OUTPUT_BYTES);
+    if let Some(pepper) = pepper {
+        builder.keyid(pepper.id());
+    }
+    builder.build().map_err(internal)
+}
+
+fn context(
+    algorithm: Algorithm,
+    version: Version,
+    params: Params,
+    pepper: Option<&Pepper>,
+) -> Result<Argon2<'_>, Error> {
+    match pepper {
+        Some(pepper) => Argon2::new_with_secret(pepper.secret(), algorithm, version, params).map_err(internal),
+        None => Ok(Argon2::new(algorithm, version, params)),
+    }
 }
 
 fn params_blocks(cost: HashCost) -> usize {
-    params(cost).map_or(0, |params| params.block_count())
+    params(cost, None).map_or(0, |params| params.block_count())
 }
 
-fn internal(error: impl std::fmt::Display) -> Error {
+pub(super) fn internal(error: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Internal).with_source(error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
 
     fn hasher() -> Hasher {
         Hasher::new(HashCost::OWASP).unwrap()
@@ -226,11 +277,44 @@ mod tests {
     }
 
     #[test]
+    fn a_pepper_is_introduced_rotated_and_taken_out_at_logins() {
+        let (old, new) = (Secret::from("the old pepper"), Secret::from("the new pepper"));
+        let peppered = |current: Option<&Secret<Vec<u8>>>, retired: &[Secret<Vec<u8>>]| {
+            hasher().with_peppers(Peppers::new(current, retired).unwrap())
+        };
+        let mut memory = Memory::default();
+        let without = hasher().hash(b"correct horse", &mut memory).unwrap();
+        let mut verify = |hasher: &Hasher, hash| hasher.verify(b"correct horse", hash, &mut memory).ok();
+        let first = peppered(Some(&old), &[]);
+        assert_eq!(verify(&first, &without), Some(Verdict::Match { upgrade: true }), "introduced");
+        let hash = first.hash(b"correct horse", &mut Memory::default()).unwrap();
+        assert!(hash.as_str().starts_with("$argon2id$v=19$m=19456,t=2,p=1,keyid="), "{}", hash.as_str());
+        assert_eq!(verify(&first, &hash), Some(Verdict::Match { upgrade: false }));
+        assert_eq!(
+            verify(&peppered(Some(&new), std::slice::from_ref(&old)), &hash),
+            Some(Verdict::Match { upgrade: true }),
+            "rotated"
+        );
+        assert_eq!(
+            verify(&peppered(None, std::slice::from_ref(&old)), &hash),
+            Some(Verdict::Match { upgrade: true }),
+            "taken out"
+        );
+        assert_eq!(verify(&peppered(Some(&new), &[]), &hash), None, "gone: a fault, not a wrong password");
+        assert_eq!(verify(&hasher(), &hash), None);
+
+        let renamed =
+            hash.as_str().split(",keyid=").next().unwrap().to_owned() + &hash.as_str()[hash.as_str().len() - 67..];
+        let stolen = PasswordHash::new(renamed);
+        assert_eq!(verify(&hasher(), &stolen), Some(Verdict::Mismatch), "the table alone does not do");
+    }
+
+    #[test]
     fn a_hash_that_asks_for_too_much_is_refused_before_any_work() {
         let huge = PasswordHash::new("$argon2id$v=19$m=4194304,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo");
         let mut memory = Memory::default();
         assert!(hasher().verify(b"x", &huge, &mut memory).is_err());
-        assert!(memory.0.is_empty(), "no block was allocated");
+        assert!(memory.blocks.is_empty(), "no block was allocated");
     }
 
     #[test]
@@ -250,7 +334,8 @@ mod tests {
     fn memory_is_kept_and_wiped_between_hashes() {
         let mut memory = Memory::default();
         hasher().hash(b"correct horse", &mut memory).unwrap();
-        assert_eq!(memory.0.len(), 19_456);
-        assert!(memory.0.iter().all(|block| block.as_ref().iter().all(|word| *word == 0)));
+        assert_eq!(memory.blocks.len(), 19_456);
+        assert_eq!(memory.filled.load(Ordering::Relaxed), 2 * 19_456);
+        assert!(memory.blocks.iter().all(|block| block.as_ref().iter().all(|word| *word == 0)));
     }
 }

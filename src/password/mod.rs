@@ -1,18 +1,24 @@
 //! Passwords: which are accepted, how they are hashed and verified, and on which threads.
 
+mod breach;
 mod decoy;
 mod hasher;
+mod legacy;
+mod pepper;
 mod policy;
 mod pool;
 
-pub use self::{hasher::HashCost, policy::PasswordPolicy};
+pub use self::{breach::BreachCheck, hasher::HashCost, policy::PasswordPolicy, pool::HashStats};
 pub(crate) use self::{
     hasher::{Hasher, Verdict},
+    pepper::Peppers,
     policy::too_long,
     pool::Pool,
 };
+use std::sync::Arc;
+
 use crate::{
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, FieldError},
     secret::Secret,
     user::PasswordHash,
 };
@@ -20,7 +26,8 @@ use crate::{
 /// Everything about passwords in one place: policy, hasher, decoy and the threads they work on.
 pub(crate) struct Passwords {
     policy: PasswordPolicy,
-    hasher: Hasher,
+    breaches: Option<Arc<dyn BreachCheck>>,
+    hasher: Arc<Hasher>,
     decoy: PasswordHash,
     pool: Pool,
 }
@@ -28,7 +35,25 @@ pub(crate) struct Passwords {
 impl Passwords {
     pub(crate) fn new(policy: PasswordPolicy, hasher: Hasher, pool: Pool) -> Result<Self, Error> {
         let decoy = decoy::hash(&hasher)?;
-        Ok(Self { policy, hasher, decoy, pool })
+        Ok(Self { policy, breaches: None, hasher: Arc::new(hasher), decoy, pool })
+    }
+
+    pub(crate) fn with_breaches(self, breaches: Option<Arc<dyn BreachCheck>>) -> Self {
+        Self { breaches, ..self }
+    }
+
+    /// Asks the app's own list about a password that passed the policy.
+    pub(crate) async fn check_breaches(&self, field: &'static str, password: &Secret<String>) -> Result<(), Error> {
+        match &self.breaches {
+            Some(breaches) if breaches.is_breached(password).await? => {
+                Err(Error::validation(vec![FieldError::new(field, "breached", "This password is known from a leak.")]))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> HashStats {
+        self.pool.stats()
     }
 
     pub(crate) fn policy(&self) -> &PasswordPolicy {
@@ -37,7 +62,7 @@ impl Passwords {
 
     /// Hashes a password that passed the policy.
     pub(crate) async fn hash(&self, password: Secret<String>) -> Result<PasswordHash, Error> {
-        let hasher = self.hasher;
+        let hasher = Arc::clone(&self.hasher);
         self.pool.run(move |memory| hasher.hash(password.expose().as_bytes(), memory)).await?
     }
 
@@ -49,7 +74,7 @@ impl Passwords {
         let stored = stored.map(PasswordHash::new);
         let known = stored.is_some();
         let decoy = self.decoy.clone();
-        let hasher = self.hasher;
+        let hasher = Arc::clone(&self.hasher);
         let verdict = self
             .pool
             .run(move |memory| {
@@ -75,11 +100,15 @@ impl std::fmt::Debug for Passwords {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::Arc, time::Duration};
+
     use super::*;
+    use crate::clock::SystemClock;
 
     fn passwords() -> Passwords {
         let hasher = Hasher::new(HashCost::OWASP).unwrap();
-        Passwords::new(PasswordPolicy::default(), hasher, Pool::new(1, 8).unwrap()).unwrap()
+        let pool = Pool::new(1, 8, Duration::from_secs(60), Arc::new(SystemClock)).unwrap();
+        Passwords::new(PasswordPolicy::default(), hasher, pool).unwrap()
     }
 
     #[tokio::test]

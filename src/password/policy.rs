@@ -1,6 +1,13 @@
 //! Which passwords are accepted: NIST SP 800-63B-4 §3.1.1.2 (length, no composition rules, no common ones).
+//!
+//! The common ones are a short list of our own, of what online guessing tries first: the throttle leaves nobody enough
+//! guesses to get further. zxcvbn's lists are private to it, and as an estimator it brings a regular expression engine and
+//! a score that is a composition rule by another name. Whoever wants all leaked passwords refused has `BreachCheck`.
 
-use std::{collections::HashSet, sync::LazyLock};
+use std::{
+    collections::HashSet,
+    sync::{Arc, LazyLock},
+};
 
 use crate::error::FieldError;
 
@@ -11,6 +18,7 @@ use crate::error::FieldError;
 #[derive(Clone, Debug)]
 pub struct PasswordPolicy {
     min_chars: usize,
+    forbidden: Option<Arc<[String]>>,
 }
 
 impl PasswordPolicy {
@@ -22,12 +30,21 @@ impl PasswordPolicy {
 
     /// At least 15 code points: NIST's minimum where the password is the only factor.
     pub const fn nist_single_factor() -> Self {
-        Self { min_chars: 15 }
+        Self { min_chars: 15, forbidden: None }
     }
 
     /// At least this many code points; `build()` refuses fewer than 8 or more than 64.
     pub const fn with_min_chars(min_chars: usize) -> Self {
-        Self { min_chars }
+        Self { min_chars, forbidden: None }
+    }
+
+    /// Refuses words of the app's own besides, such as its name: each alone, and with nothing but digits and signs around
+    /// it (`portcullis`, `Portcullis2026!`), in any case.
+    pub fn forbidding<W: AsRef<str>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
+        let words = words.into_iter().map(|word| bare(&word.as_ref().to_lowercase()).to_owned());
+        let known = self.forbidden.iter().flat_map(|known| known.iter().cloned());
+        self.forbidden = Some(known.chain(words).filter(|word| !word.is_empty()).collect());
+        self
     }
 
     pub(crate) fn problem(&self) -> Option<&'static str> {
@@ -52,6 +69,9 @@ impl PasswordPolicy {
         if password.chars().all(char::is_whitespace) || is_repetitive(&folded) || COMMON.contains(folded.as_str()) {
             return Some(FieldError::new(field, "common", "This password is among the first that attackers try."));
         }
+        if self.forbidden.as_ref().is_some_and(|words| words.iter().any(|word| *word == bare(&folded))) {
+            return Some(FieldError::new(field, "forbidden", "The password is a word that is too close at hand here."));
+        }
         if is_personal(&folded, names) {
             return Some(FieldError::new(
                 field,
@@ -65,7 +85,7 @@ impl PasswordPolicy {
 
 impl Default for PasswordPolicy {
     fn default() -> Self {
-        Self { min_chars: Self::DEFAULT_MIN_CHARS }
+        Self::with_min_chars(Self::DEFAULT_MIN_CHARS)
     }
 }
 
@@ -79,6 +99,11 @@ pub(crate) fn too_long(field: &'static str, password: &str) -> Option<FieldError
 fn is_personal(folded: &str, names: &[&str]) -> bool {
     let local = |name: &str| name.split_once('@').map(|(local, _)| local.to_lowercase());
     names.iter().any(|name| name.to_lowercase() == folded || local(name).is_some_and(|local| local == folded))
+}
+
+/// A word without the digits and signs around it.
+fn bare(word: &str) -> &str {
+    word.trim_matches(|c: char| !c.is_alphabetic())
 }
 
 fn is_repetitive(password: &str) -> bool {
@@ -111,6 +136,18 @@ mod tests {
         assert_eq!(code("COUNTESS").as_deref(), Some("personal"));
         assert_eq!(code("correct horse"), None);
         assert_eq!(code(&"a1".repeat(512)), None);
+    }
+
+    #[test]
+    fn an_apps_own_words_are_refused_with_what_people_put_around_them() {
+        let policy = PasswordPolicy::default().forbidding(["Portcullis"]).forbidding(["ACME Corp.", "--"]);
+        let refused = |password: &str| policy.check("password", password, &[]).map(|error| error.code.into_owned());
+        for word in ["portcullis", "PORTCULLIS2026!", "1234portcullis", "acme corp", "Acme Corp. 1", "...ACME Corp"] {
+            assert_eq!(refused(word).as_deref(), Some("forbidden"), "{word:?}");
+        }
+        for word in ["portcullis gate", "a portcullis", "12345--67890"] {
+            assert_eq!(refused(word), None, "{word:?}");
+        }
     }
 
     #[test]

@@ -2,31 +2,92 @@
 //!
 //! Argon2 takes tens of milliseconds of a core and 19 MiB. On an async thread it would stall every request of that
 //! thread; on a runtime's blocking threads (hundreds of them) a login storm would take all cores and gigabytes. Here at
-//! most `threads` run at once, `queue` wait, and whoever comes then is told to come back. No async runtime is assumed.
+//! most `threads` run at once, a bounded number waits for a bounded time, and whoever comes beyond is told to come back.
+//! No async runtime is assumed.
+//!
+//! The deadline needs no timer: threads take the oldest first and pass over those that have waited too long, so the last
+//! of them is answered when the hash that runs is done. Who waits that long has often gone; the answer to the retry that
+//! they sent in the meantime must not stand behind their first.
 
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicU64, Ordering},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
+    time::Duration,
 };
 
 use tokio::sync::oneshot;
 
 use super::hasher::Memory;
-use crate::error::{Error, ErrorKind};
+use crate::{
+    clock::{Clock, Timestamp},
+    error::{Error, ErrorKind},
+};
 
-type Job = Box<dyn FnOnce(&mut Memory) + Send>;
+/// What the hashing threads have to do and have done, for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HashStats {
+    /// How many passwords wait for a thread.
+    pub waiting: usize,
+    /// How many blocks of 1 KiB Argon2 has filled since the start.
+    pub blocks_filled: u64,
+}
+
+struct Job {
+    queued_at: Timestamp,
+    task: Box<dyn Task>,
+}
+
+/// A caller's work and the way back to them.
+trait Task: Send {
+    fn run(self: Box<Self>, turn: Turn<'_>);
+
+    /// Whether the caller has hung up.
+    fn is_unwanted(&self) -> bool;
+}
+
+struct Work<T, W> {
+    reply: oneshot::Sender<Result<T, Error>>,
+    work: W,
+}
+
+impl<T: Send, W: FnOnce(&mut Memory) -> T + Send> Task for Work<T, W> {
+    fn run(self: Box<Self>, turn: Turn<'_>) {
+        let Self { reply, work } = *self;
+        if !reply.is_closed() {
+            // The caller may be gone by now; then nobody needs the result.
+            let _ = reply.send(match turn {
+                Turn::Now(memory) => Ok(work(memory)),
+                Turn::TooLate => Err(Error::new(ErrorKind::Overloaded)),
+            });
+        }
+    }
+
+    fn is_unwanted(&self) -> bool {
+        self.reply.is_closed()
+    }
+}
+
+/// How a job's waiting ends.
+enum Turn<'a> {
+    Now(&'a mut Memory),
+    TooLate,
+}
 
 pub(crate) struct Pool {
     shared: Arc<Shared>,
     capacity: usize,
 }
 
-#[derive(Default)]
 struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
+    clock: Arc<dyn Clock>,
+    deadline: Duration,
+    blocks_filled: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -36,12 +97,19 @@ struct Queue {
 }
 
 impl Pool {
-    /// Starts the threads; they end when the pool is dropped.
+    /// Starts the threads; they end when the pool is dropped. A job waits no longer than `deadline`.
     ///
     /// # Errors
     /// What the operating system says when it refuses a thread.
-    pub(crate) fn new(threads: usize, capacity: usize) -> std::io::Result<Self> {
-        let pool = Self { shared: Arc::default(), capacity };
+    pub(crate) fn new(
+        threads: usize,
+        capacity: usize,
+        deadline: Duration,
+        clock: Arc<dyn Clock>,
+    ) -> std::io::Result<Self> {
+        let (queue, wake) = (Mutex::default(), Condvar::new());
+        let shared = Shared { queue, wake, clock, deadline, blocks_filled: Arc::default() };
+        let pool = Self { shared: Arc::new(shared), capacity };
         for number in 0..threads {
             let shared = Arc::clone(&pool.shared);
             thread::Builder::new().name(format!("portcullis-hash-{number}")).spawn(move || shared.work())?;
@@ -52,30 +120,42 @@ impl Pool {
     /// Runs `work` on one of the threads; dropped before its turn, it is never run.
     ///
     /// # Errors
-    /// [`ErrorKind::Overloaded`] where the queue is full, [`ErrorKind::Internal`] where the work panicked.
+    /// [`ErrorKind::Overloaded`] where the queue is full or the deadline has passed, [`ErrorKind::Internal`] where the work
+    /// panicked.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Box::new(move |memory| {
-            if !reply.is_closed() {
-                // The caller may be gone by now; then nobody needs the result.
-                let _ = reply.send(work(memory));
-            }
-        }))?;
-        answer.await.map_err(|error| Error::new(ErrorKind::Internal).with_source(error))
+        self.enqueue(Job { queued_at: self.shared.clock.now(), task: Box::new(Work { reply, work }) })?;
+        answer.await.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal).with_source(error)))
     }
 
     fn enqueue(&self, job: Job) -> Result<(), Error> {
         let mut queue = self.shared.lock();
+        let late = queue.take_late(job.queued_at, self.shared.deadline);
         if queue.jobs.len() >= self.capacity {
+            // Whoever sends and hangs up takes nobody's place.
+            queue.jobs.retain(|job| !job.task.is_unwanted());
+        }
+        let full = queue.jobs.len() >= self.capacity;
+        if !full {
+            queue.jobs.push_back(job);
+        }
+        drop(queue);
+        for late in late {
+            late.task.run(Turn::TooLate);
+        }
+        if full {
             return Err(Error::new(ErrorKind::Overloaded));
         }
-        queue.jobs.push_back(job);
-        drop(queue);
         self.shared.wake.notify_one();
         Ok(())
+    }
+
+    pub(crate) fn stats(&self) -> HashStats {
+        let waiting = self.shared.lock().jobs.len();
+        HashStats { waiting, blocks_filled: self.shared.blocks_filled.load(Ordering::Relaxed) }
     }
 }
 
@@ -86,6 +166,14 @@ impl Drop for Pool {
         queue.jobs.clear();
         drop(queue);
         self.shared.wake.notify_all();
+    }
+}
+
+impl Queue {
+    /// Takes out those that have waited too long: the first ones, because all wait in the order of their coming.
+    fn take_late(&mut self, now: Timestamp, deadline: Duration) -> Vec<Job> {
+        let late = self.jobs.iter().take_while(|job| now.since(job.queued_at) > deadline).count();
+        self.jobs.drain(..late).collect()
     }
 }
 
@@ -108,10 +196,13 @@ impl Shared {
     }
 
     fn work(&self) {
-        let mut memory = Memory::default();
+        let new_memory = || Memory::counting(Arc::clone(&self.blocks_filled));
+        let mut memory = new_memory();
         while let Some(job) = self.next() {
-            if catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {
-                memory = Memory::default();
+            let late = self.clock.now().since(job.queued_at) > self.deadline;
+            let turn = if late { Turn::TooLate } else { Turn::Now(&mut memory) };
+            if catch_unwind(AssertUnwindSafe(|| job.task.run(turn))).is_err() {
+                memory = new_memory();
             }
         }
     }
@@ -127,6 +218,13 @@ mod tests {
     };
 
     use super::*;
+    use crate::clock::{ManualClock, SystemClock};
+
+    const DEADLINE: Duration = Duration::from_secs(15);
+
+    fn pool(capacity: usize) -> Pool {
+        Pool::new(1, capacity, DEADLINE, Arc::new(SystemClock)).unwrap()
+    }
 
     fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> bool {
         future.poll(&mut Context::from_waker(Waker::noop())).is_ready()
@@ -134,7 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn beyond_the_queue_callers_are_told_to_come_back() {
-        let pool = Pool::new(1, 1).unwrap();
+        let pool = pool(1);
         let (started, running) = mpsc::channel();
         let (release, held) = mpsc::channel::<()>();
         let mut first = pin!(pool.run(move |_| {
@@ -154,7 +252,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_nobody_waits_for_is_skipped() {
-        let pool = Pool::new(1, 8).unwrap();
+        let pool = pool(8);
         let (release, held) = mpsc::channel::<()>();
         let mut busy = pin!(pool.run(move |_| held.recv().unwrap()));
         assert!(!poll_once(busy.as_mut()));
@@ -170,8 +268,63 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whoever_hangs_up_takes_nobodys_place() {
+        let pool = pool(1);
+        let (started, running) = mpsc::channel();
+        let (release, held) = mpsc::channel::<()>();
+        let mut busy = pin!(pool.run(move |_| {
+            started.send(()).unwrap();
+            held.recv().unwrap();
+        }));
+        assert!(!poll_once(busy.as_mut()));
+        running.recv().unwrap();
+        for _ in 0..3 {
+            let mut given_up = pin!(pool.run(|_| ()));
+            assert!(!poll_once(given_up.as_mut()));
+        }
+        let mut waiting = pin!(pool.run(|_| 2));
+        assert!(!poll_once(waiting.as_mut()));
+        assert_eq!(pool.run(|_| 3).await.unwrap_err().kind(), ErrorKind::Overloaded);
+        release.send(()).unwrap();
+        busy.await.unwrap();
+        assert_eq!(waiting.await.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_past_the_deadline_is_told_to_come_back() {
+        let clock = ManualClock::new(Timestamp::EPOCH);
+        let pool = Pool::new(1, 2, DEADLINE, Arc::new(clock.clone())).unwrap();
+        let (started, running) = mpsc::channel();
+        let (release, held) = mpsc::channel::<()>();
+        let mut busy = pin!(pool.run(move |_| {
+            started.send(()).unwrap();
+            held.recv().unwrap();
+        }));
+        assert!(!poll_once(busy.as_mut()));
+        running.recv().unwrap();
+        let (mut first, mut second) = (pin!(pool.run(|_| 1)), pin!(pool.run(|_| 2)));
+        assert!(!poll_once(first.as_mut()));
+        clock.advance(DEADLINE);
+        assert!(!poll_once(second.as_mut()));
+        assert_eq!(pool.stats().waiting, 2);
+        // One moment later the first has waited too long; who comes next finds its place.
+        clock.advance(Duration::from_millis(1));
+        let mut third = pin!(pool.run(|_| 3));
+        assert!(!poll_once(third.as_mut()));
+        assert_eq!(first.await.unwrap_err().kind(), ErrorKind::Overloaded);
+        // Nobody comes any more, so that the thread itself finds them late.
+        clock.advance(DEADLINE * 2);
+        release.send(()).unwrap();
+        busy.await.unwrap();
+        assert_eq!(second.await.unwrap_err().kind(), ErrorKind::Overloaded);
+        assert_eq!(third.await.unwrap_err().kind(), ErrorKind::Overloaded);
+        assert_eq!(pool.run(|_| 4).await.unwrap(), 4);
+        assert_eq!(pool.stats().waiting, 0);
+    }
+
+    #[tokio::test]
     async fn a_panic_fails_one_caller_and_leaves_the_thread_alive() {
-        let pool = Pool::new(1, 8).unwrap();
+        let pool = pool(8);
         let failed = pool.run(|_| panic!("boom")).await.map(|(): ()| ()).unwrap_err();
         assert_eq!(failed.kind(), ErrorKind::Internal);
         assert_eq!(pool.run(|_| 7).await.unwrap(), 7);

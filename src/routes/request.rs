@@ -14,7 +14,7 @@ use crate::{
     secret::Secret,
     user::AuthUser,
     web::{
-        address::client_address,
+        address::{self, client_address},
         credentials::{self, CookieValue, Found, Source},
         delivery::Places,
         respond,
@@ -57,10 +57,15 @@ impl<U: AuthUser> Exchange<'_, U> {
             CookieValue::Once(token) => Some(token.to_owned()),
             CookieValue::Absent | CookieValue::Ambiguous => None,
         };
+        let address = client_address(&self.parts.headers, &self.parts.extensions, self.auth.0.web.trusted_proxy_hops);
+        if self.auth.0.throttle.is_some() && address.is_shared {
+            address::warn_of_shared();
+        }
         let user_agent = self.parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
         Client {
             user_agent: user_agent.map(str::to_owned),
-            ip: client_address(&self.parts.headers, &self.parts.extensions, self.auth.0.web.trusted_proxy_hops),
+            ip: address.ip,
+            ip_is_shared: address.is_shared,
             refresh_token: refresh_token.or(cookie).map(Secret::new),
         }
     }

@@ -30,10 +30,12 @@ where
     let username = fields.take("username")?.filter(|username| !username.is_empty());
     let mut registration = Registration::new(email, password, fields.rest()?);
     registration.username = username;
+    let client = exchange.client(presented);
+    registration.ip = client.counted_ip();
     let auth = exchange.auth;
     let user = auth.register(registration).await?;
     if auth.0.web.login_on_register {
-        match auth.start_session(&user, &exchange.client(presented)).await {
+        match auth.start_session(&user, &client).await {
             Ok(tokens) => {
                 return exchange.token_answer(StatusCode::CREATED, &SignedIn { user, tokens }, places);
             }

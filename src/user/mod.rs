@@ -29,7 +29,7 @@ pub trait AuthUser: Clone + Send + Sync + 'static {
     /// The id that tokens carry as `sub`: 1 to 256 bytes, unique and never given to another user.
     fn id(&self) -> UserId;
 
-    /// The stored password hash in PHC form, or `None` for a user without a password, who cannot log in with one.
+    /// The stored password hash in PHC form (or bcrypt's, with the feature), or `None` for a user without a password, who cannot log in with one.
     fn password_hash(&self) -> Option<&str>;
 
     /// The number that is raised to end every token of the user; it starts anywhere and never falls.

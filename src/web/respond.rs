@@ -29,6 +29,7 @@ pub(crate) const fn status(kind: ErrorKind) -> StatusCode {
         ErrorKind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ErrorKind::TooManySessions | ErrorKind::EmailTaken | ErrorKind::UsernameTaken => StatusCode::CONFLICT,
+        ErrorKind::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         ErrorKind::StoreUnavailable | ErrorKind::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
     }
@@ -77,7 +78,9 @@ pub(crate) fn problem(error: &Error) -> Response<Full<Bytes>> {
     let mut response = with_bytes(status, bytes, "application/problem+json");
     let headers = response.headers_mut();
     if let Some(after) = error.retry_after() {
-        headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+        // Rounded up: whoever comes back a fraction early is refused again.
+        let seconds = after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0));
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
     if status == StatusCode::UNAUTHORIZED || kind == ErrorKind::InvalidRequest {
         headers.insert(WWW_AUTHENTICATE, challenge(kind));
@@ -216,6 +219,17 @@ mod tests {
             (response.status(), &response.headers()[RETRY_AFTER]),
             (StatusCode::SERVICE_UNAVAILABLE, &HeaderValue::from(1))
         );
+    }
+
+    #[test]
+    fn too_many_attempts_are_told_how_many_whole_seconds_to_wait() {
+        let error = Error::new(ErrorKind::TooManyAttempts).with_retry_after(std::time::Duration::from_millis(1_001));
+        let response = problem(&error);
+        assert_eq!(
+            (response.status(), &response.headers()[RETRY_AFTER]),
+            (StatusCode::TOO_MANY_REQUESTS, &HeaderValue::from(2))
+        );
+        assert_eq!(grpc_problem(&error).headers()["grpc-status"], "8");
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod registration;
 mod reuse;
 mod routing;
 mod start;
+mod throttle;
 mod token_claims;
 mod token_confusion;
 mod two_users;

@@ -3,9 +3,13 @@
 
 mod conformance;
 mod endpoints;
+mod equal_work;
 mod fixture;
+mod legacy;
 mod nodes;
 mod outages;
 mod own_users;
+mod passwords;
 mod round_trips;
 mod secrets;
+mod throttle;

@@ -1,0 +1,94 @@
+//! Users whose hashes come from elsewhere: they sign in as they did, and leave with Argon2id.
+
+use portcullis::{
+    Auth, Client, ErrorKind, NewUser, User,
+    store::UserStore,
+    user::{Email, Login, PasswordHash, Profile},
+};
+
+use crate::fixture::{World, kind};
+
+const PASSWORD: &str = "correct horse battery";
+
+/// Rows as other systems wrote them, each by its feature.
+const ROWS: &[(bool, &str, &str)] = &[
+    // A `users` collection of an Express app: Mongoose and `bcryptjs`.
+    (cfg!(feature = "bcrypt"), "$2b$", "$2b$05$abcdefghijklmnopqrstuuD3mHdCr44zlIZ.VZCaYRpfQhXMYnEo."),
+    (cfg!(feature = "bcrypt"), "$2a$", "$2a$05$abcdefghijklmnopqrstuuD3mHdCr44zlIZ.VZCaYRpfQhXMYnEo."),
+    (cfg!(feature = "bcrypt"), "$2y$", "$2y$05$abcdefghijklmnopqrstuuD3mHdCr44zlIZ.VZCaYRpfQhXMYnEo."),
+    (
+        cfg!(feature = "scrypt"),
+        "$scrypt$",
+        "$scrypt$ln=14,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$ebnHHTApWa0oNoXTYCCHxLXDaejcvcTRQhZaD1OJNCE",
+    ),
+    (
+        cfg!(feature = "pbkdf2"),
+        "$pbkdf2-sha256$",
+        "$pbkdf2-sha256$i=1000,l=32$MDEyMzQ1Njc4OWFiY2RlZg$BVALGMmC/K/8ELErc5VgJxyPFApArIZRCQsqjEgZWJ4",
+    ),
+];
+
+async fn migrated(world: &World, hash: &str) -> User {
+    let email = Email::parse("ada@example.com").unwrap();
+    let new =
+        NewUser::new(email, None, PasswordHash::new(hash), Profile::default(), portcullis::clock::Timestamp::EPOCH);
+    UserStore::create(&world.store.memory, new).await.unwrap()
+}
+
+async fn stored(world: &World, user: &User) -> String {
+    world.store.memory.find_by_id(&user.id).await.unwrap().unwrap().password_hash.unwrap()
+}
+
+async fn login(auth: &Auth<User>, password: &str) -> Option<ErrorKind> {
+    kind(auth.login(&Login::either("ada@example.com"), password.into(), &Client::unknown()).await)
+}
+
+#[tokio::test]
+async fn a_legacy_hash_signs_in_and_is_replaced_by_argon2id() {
+    for (enabled, scheme, hash) in ROWS {
+        let world = World::new();
+        let auth = world.node();
+        let ada = migrated(&world, hash).await;
+        assert_eq!(login(&auth, "correct horse batterz").await, Some(ErrorKind::InvalidCredentials), "{scheme}");
+        assert_eq!(stored(&world, &ada).await, *hash, "a wrong password changes nothing");
+        if !enabled {
+            // The feature is off: the row is odd, which is logged, and nothing that a client could tell.
+            assert_eq!(login(&auth, PASSWORD).await, Some(ErrorKind::InvalidCredentials), "{scheme}");
+            continue;
+        }
+        let version = ada.token_version;
+        assert_eq!(login(&auth, PASSWORD).await, None, "{scheme}");
+        let renewed = stored(&world, &ada).await;
+        assert!(renewed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{scheme}: {renewed}");
+        let kept = world.store.memory.find_by_id(&ada.id).await.unwrap().unwrap().token_version;
+        assert_eq!(kept, version, "an upgrade ends no session");
+        assert_eq!(login(&auth, PASSWORD).await, None, "{scheme}");
+        assert_eq!(stored(&world, &ada).await, renewed, "once is enough");
+    }
+}
+
+#[cfg(feature = "bcrypt")]
+#[tokio::test]
+async fn the_truncation_of_bcrypt_ends_with_the_upgrade() {
+    let world = World::new();
+    let auth = world.node();
+    migrated(&world, "$2b$05$abcdefghijklmnopqrstuuLkMZtUsVwf9Ptg/wgiNv8ZhtnAHnix.").await;
+    let long = "0123456789".repeat(8);
+    assert_eq!(login(&auth, &long).await, None);
+    assert_eq!(login(&auth, &long[..72]).await, Some(ErrorKind::InvalidCredentials), "every byte counts now");
+    assert_eq!(login(&auth, &long).await, None);
+}
+
+#[cfg(feature = "bcrypt")]
+#[tokio::test]
+async fn an_upgrade_that_fails_costs_nobody_their_login() {
+    let world = World::new();
+    let auth = world.node();
+    let ada = migrated(&world, ROWS[0].2).await;
+    world.store.fail("replace_password_hash", crate::fixture::Failure::Before);
+    assert_eq!(login(&auth, PASSWORD).await, None);
+    assert_eq!(stored(&world, &ada).await, ROWS[0].2);
+    world.store.recover();
+    assert_eq!(login(&auth, PASSWORD).await, None);
+    assert!(stored(&world, &ada).await.starts_with("$argon2id$"));
+}

@@ -1,0 +1,96 @@
+//! What an app adds to the rules for passwords: a pepper, words of its own, a list of leaks.
+
+use async_trait::async_trait;
+use portcullis::{
+    Auth, BreachCheck, Builder, Check, Client, Error, ErrorKind, PasswordPolicy, Registration, Secret, User,
+    store::UserStore,
+    user::{Login, Profile},
+};
+
+use crate::fixture::{PASSWORD, World, kind, register, sign_in};
+
+const OLD: &str = "Zk4vTq8LwXn2Rb6Yc0Mf5Jd9Hs3Gp7Ae";
+const NEW: &str = "Bq1Wm7Xt5Kz9Lr3Vn0Cf8Jy2Hs6Gd4Pu";
+
+async fn login(auth: &Auth<User>) -> Option<ErrorKind> {
+    kind(auth.login(&Login::either("ada@example.com"), PASSWORD.into(), &Client::unknown()).await)
+}
+
+#[tokio::test]
+async fn a_pepper_is_introduced_and_rotated_login_by_login() {
+    let world = World::new();
+    let ada = register(&world.node(), "ada").await;
+    let stored = async || world.store.memory.find_by_id(&ada.id).await.unwrap().unwrap().password_hash.unwrap();
+    let plain = stored().await;
+    let (old, new) = (
+        world.node_with(|builder| builder.pepper(OLD)),
+        world.node_with(|builder| builder.pepper(NEW).retired_pepper(OLD)),
+    );
+    assert_eq!(login(&old).await, None);
+    let first = stored().await;
+    assert!(!plain.contains("keyid=") && first.contains(",keyid="), "{plain} {first}");
+    assert_eq!(login(&old).await, None);
+    assert_eq!(stored().await, first, "renewed once");
+    assert_eq!(login(&new).await, None);
+    let second = stored().await;
+    assert_ne!(first, second);
+    // The old one is not needed any more, and without any the table is worth nothing.
+    assert_eq!(login(&world.node_with(|builder| builder.pepper(NEW))).await, None);
+    assert_eq!(login(&world.node()).await, Some(ErrorKind::InvalidCredentials));
+    assert_eq!(stored().await, second);
+    for pepper in [OLD, NEW] {
+        assert!(!format!("{new:?} {second}").contains(pepper));
+    }
+}
+
+/// Knows one password, and is away for another.
+struct Leaks;
+
+#[async_trait]
+impl BreachCheck for Leaks {
+    async fn is_breached(&self, password: &Secret<String>) -> Result<bool, Error> {
+        match password.expose().as_str() {
+            "nobody can reach it" => Err(ErrorKind::StoreUnavailable.into()),
+            password => Ok(password == "leaked years ago"),
+        }
+    }
+}
+
+fn careful(builder: Builder<User>) -> Builder<User> {
+    builder.breach_check(Leaks).password_policy(PasswordPolicy::default().forbidding(["portcullis"]))
+}
+
+/// The code of the one field that was refused, or of the error.
+fn code<T>(result: Result<T, Error>) -> Option<(String, String)> {
+    let error = result.err()?;
+    let field = error.fields().first().map(|field| (field.field.to_string(), field.code.to_string()));
+    Some(field.unwrap_or_else(|| (String::new(), error.kind().code().to_owned())))
+}
+
+#[tokio::test]
+async fn leaked_passwords_and_an_apps_own_words_are_refused_wherever_one_is_chosen() {
+    let world = World::new();
+    let auth = world.node_with(careful);
+    let ada = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &ada).await;
+    let claims = auth.authenticate(&pair.access, Check::Stateless).await.unwrap().claims;
+    let client = Client::unknown();
+    for (password, refused) in [
+        ("leaked years ago", "breached"),
+        ("Portcullis-2026", "forbidden"),
+        ("nobody can reach it", "store_unavailable"),
+    ] {
+        let field =
+            |name: &str| (if refused == "store_unavailable" { "" } else { name }.to_owned(), refused.to_owned());
+        world.store.take_calls();
+        let registration = Registration::new("bob@example.com", password, Profile::default());
+        assert_eq!(code(auth.register(registration).await), Some(field("password")));
+        assert_eq!(world.store.take_calls(), 0);
+        let change = auth.change_password(&claims, PASSWORD.into(), password.into(), &client);
+        assert_eq!(code(change.await), Some(field("new_password")));
+        // Whoever does not know the current password learns nothing of the list.
+        let change = auth.change_password(&claims, "a wrong guess".into(), "leaked years ago".into(), &client);
+        assert_eq!(kind(change.await), Some(ErrorKind::WrongPassword));
+    }
+    assert_eq!(login(&auth).await, None, "the password is as it was");
+}
