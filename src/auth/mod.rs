@@ -65,6 +65,14 @@ impl<U: AuthUser> Auth<U> {
         self.0.clock.now()
     }
 
+    /// The public keys of access tokens as a JWK set (RFC 7517): the current, the next, and the retired ones that still
+    /// verify. Empty where access tokens are signed with a secret.
+    ///
+    /// It is what `GET /auth/.well-known/jwks.json` answers.
+    pub fn jwks(&self) -> String {
+        self.0.issuer.access_keys.jwks(self.now())
+    }
+
     fn ended(&self, reason: EndReason, at: Timestamp) -> Ended {
         Ended { at, reason, keep_until: at.plus(self.0.lifetimes.tombstone) }
     }

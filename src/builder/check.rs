@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use super::{BuildError, settings::Settings};
+use super::{
+    BuildError,
+    keys::{Grace, rings},
+    settings::Settings,
+};
 use crate::{
     auth::Lifetimes,
     password::{Hasher, PasswordPolicy},
-    secret::Secret,
     store::SessionLimit,
-    token::{Issuer, KeyKind, KeyRing, Profile, Verifier, secret_problem},
+    token::{Issuer, Profile, Verifier},
     web::{
         Delivery, WebSettings,
         csrf::{CrossSite, Origin},
@@ -52,7 +55,8 @@ impl Settings {
     pub(super) fn check(mut self) -> Result<Checked, BuildError> {
         let mut problems = std::mem::take(&mut self.problems);
         let lifetimes = lifetimes(&self, &mut problems);
-        let keys = key_rings(&self, &mut problems);
+        let grace = Grace { leeway: self.leeway, clock_skew: CLOCK_SKEW };
+        let keys = rings(&self, MAX_ACCESS_LIFETIME, &grace, &mut problems);
         let issuer = self.issuer.take().filter(|issuer| !issuer.trim().is_empty());
         if issuer.is_none() {
             problems.push("the issuer is missing: set it with issuer(\"https://your.service\") or TOKEN_ISSUER".into());
@@ -68,7 +72,7 @@ impl Settings {
             problems.push("hash_threads (HASH_THREADS) must be 1 to 1024, and hash_queue at least 1".into());
         }
         let web = web_settings(&self, &mut problems);
-        let (Some((access_keys, refresh_keys)), Some(issuer), Some(hasher), Some(web), true) =
+        let (Some(keys), Some(issuer), Some(hasher), Some(web), true) =
             (keys, issuer, hasher, web, problems.is_empty())
         else {
             return Err(BuildError::new(problems));
@@ -80,7 +84,7 @@ impl Settings {
                     issuer: issuer.clone(),
                     audience: audience.clone(),
                     leeway: self.leeway,
-                    max_access_lifetime: MAX_ACCESS_LIFETIME,
+                    max_access_lifetime: keys.max_access_lifetime,
                     not_before: self.not_before,
                 },
             },
@@ -89,8 +93,8 @@ impl Settings {
                 client_id: audience.clone(),
                 audience,
                 access_lifetime: self.access_lifetime,
-                access_keys,
-                refresh_keys,
+                access_keys: keys.access,
+                refresh_keys: keys.refresh,
             },
             lifetimes,
             session_limit: self.session_limit,
@@ -103,56 +107,6 @@ impl Settings {
             hash_queue,
             web,
         })
-    }
-}
-
-fn key_rings(settings: &Settings, problems: &mut Vec<String>) -> Option<(KeyRing, KeyRing)> {
-    let (retired_access, retired_refresh) = (&settings.retired_access_secrets, &settings.retired_refresh_secrets);
-    let access = secret("access", settings.access_secret.as_ref(), retired_access, problems);
-    let refresh = secret("refresh", settings.refresh_secret.as_ref(), retired_refresh, problems);
-    distinct_secrets(access.into_iter().chain(retired_access).chain(refresh).chain(retired_refresh), problems);
-    Some((
-        KeyRing::hmac(KeyKind::Access, access?, retired_access),
-        KeyRing::hmac(KeyKind::Refresh, refresh?, retired_refresh),
-    ))
-}
-
-/// Checks the secret of one kind of token and the retired ones beside it.
-fn secret<'a>(
-    kind: &str,
-    secret: Option<&'a Secret<Vec<u8>>>,
-    retired: &[Secret<Vec<u8>>],
-    problems: &mut Vec<String>,
-) -> Option<&'a Secret<Vec<u8>>> {
-    let variable = kind.to_ascii_uppercase();
-    let Some(secret) = secret else {
-        problems.push(format!(
-            "the {kind} secret is missing: set it with {kind}_secret(…) or {variable}_TOKEN_SECRET, \
-             drawn with `openssl rand -base64 48`"
-        ));
-        return None;
-    };
-    if let Some(problem) = secret_problem(secret.expose()) {
-        problems.push(format!("the {kind} secret ({variable}_TOKEN_SECRET) {problem}"));
-    }
-    for old in retired {
-        if let Some(problem) = secret_problem(old.expose()) {
-            problems.push(format!("a retired {kind} secret ({variable}_TOKEN_RETIRED_SECRETS) {problem}"));
-        }
-    }
-    Some(secret)
-}
-
-/// Refuses the same secret twice, whether for both kinds or as current and retired.
-fn distinct_secrets<'a>(secrets: impl Iterator<Item = &'a Secret<Vec<u8>>>, problems: &mut Vec<String>) {
-    let all: Vec<&[u8]> = secrets.map(|secret| secret.expose().as_slice()).collect();
-    let twice = all.iter().enumerate().any(|(i, one)| all.iter().skip(i + 1).any(|other| one == other));
-    if twice {
-        problems.push(
-            "the same secret is used twice (ACCESS_TOKEN_SECRET, REFRESH_TOKEN_SECRET, …_RETIRED_SECRETS): \
-             draw one for each with `openssl rand -base64 48`"
-                .to_owned(),
-        );
     }
 }
 

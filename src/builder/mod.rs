@@ -3,6 +3,7 @@
 mod check;
 mod env;
 mod error;
+mod keys;
 mod settings;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -16,13 +17,14 @@ use crate::{
     secret::Secret,
     session::Revocations,
     store::{RevocationFeed, SessionLimit, SessionStore, UserStore},
+    token::keys::KeyRing,
     user::AuthUser,
     web::{Delivery, SameSite},
 };
 
 /// Collects the settings of an [`Auth`].
 ///
-/// Three are required: the [`issuer`](Self::issuer) and one secret for each kind of token. Everything else has a default
+/// Three are required: the [`issuer`](Self::issuer) and one secret (or ring of keys) for each kind of token. Everything else has a default
 /// that suits a browser app on HTTPS.
 #[must_use]
 pub struct Builder<U: AuthUser> {
@@ -59,14 +61,26 @@ impl<U: AuthUser> Builder<U> {
         self
     }
 
-    /// The secret that signs access tokens (HS256), required: at least 32 random bytes, such as from
+    /// The keys of access tokens, in place of a secret: see [`keys`](crate::keys).
+    pub fn access_keys(mut self, keys: KeyRing) -> Self {
+        self.settings.access_keys = Some(keys);
+        self
+    }
+
+    /// The keys of refresh tokens, in place of a secret. Nobody else has to verify those, so a secret serves as well.
+    pub fn refresh_keys(mut self, keys: KeyRing) -> Self {
+        self.settings.refresh_keys = Some(keys);
+        self
+    }
+
+    /// The secret that signs access tokens (HS256), required unless there are [keys](Self::access_keys): at least 32 random bytes, such as from
     /// `openssl rand -base64 48`.
     pub fn access_secret(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
         self.settings.access_secret = Some(secret.into());
         self
     }
 
-    /// The secret that signs refresh tokens (HS256), required: another one than for access tokens.
+    /// The secret that signs refresh tokens (HS256), required unless there are [keys](Self::refresh_keys): another one than for access tokens.
     pub fn refresh_secret(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
         self.settings.refresh_secret = Some(secret.into());
         self

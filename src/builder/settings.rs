@@ -7,6 +7,7 @@ use crate::{
     password::{HashCost, PasswordPolicy},
     secret::Secret,
     store::SessionLimit,
+    token::keys::{Key, KeyRing},
     web::{Delivery, cookies::CookieSettings},
 };
 
@@ -14,6 +15,8 @@ use crate::{
 pub(super) struct Settings {
     pub(super) issuer: Option<String>,
     pub(super) audience: Option<String>,
+    pub(super) access_keys: Option<KeyRing>,
+    pub(super) refresh_keys: Option<KeyRing>,
     pub(super) access_secret: Option<Secret<Vec<u8>>>,
     pub(super) refresh_secret: Option<Secret<Vec<u8>>>,
     pub(super) retired_access_secrets: Vec<Secret<Vec<u8>>>,
@@ -39,6 +42,10 @@ pub(super) struct Settings {
     pub(super) trusted_origins: Vec<String>,
     pub(super) strict_cross_site: bool,
     pub(super) trusted_proxy_hops: usize,
+    pub(super) next_access_key: Option<Key>,
+    pub(super) retired_access_keys: Vec<Key>,
+    /// A key file was named and could not be used: no secret is missing then.
+    pub(super) unusable_key_file: bool,
     /// What reading the environment found wrong.
     pub(super) problems: Vec<String>,
 }
@@ -49,6 +56,8 @@ impl Default for Settings {
         Self {
             issuer: None,
             audience: None,
+            access_keys: None,
+            refresh_keys: None,
             access_secret: None,
             refresh_secret: None,
             retired_access_secrets: Vec::new(),
@@ -74,6 +83,9 @@ impl Default for Settings {
             trusted_origins: Vec::new(),
             strict_cross_site: false,
             trusted_proxy_hops: 0,
+            next_access_key: None,
+            retired_access_keys: Vec::new(),
+            unusable_key_file: false,
             problems: Vec::new(),
         }
     }

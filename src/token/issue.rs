@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::keys::KeyRing;
+use super::keys::Keys;
 use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind},
@@ -21,8 +21,8 @@ pub(crate) struct Issuer {
     /// RFC 9068 §2.2 requires it; there is one client here, the app itself.
     pub(crate) client_id: String,
     pub(crate) access_lifetime: Duration,
-    pub(crate) access_keys: KeyRing,
-    pub(crate) refresh_keys: KeyRing,
+    pub(crate) access_keys: Keys,
+    pub(crate) refresh_keys: Keys,
 }
 
 /// A token and when it expires.
@@ -115,7 +115,7 @@ fn subject(user: &UserId) -> Result<&str, Error> {
     if UserId::fits(id) { Ok(id) } else { Err(internal("the user's id has no or more than 256 bytes")) }
 }
 
-fn sign(keys: &KeyRing, payload: &impl Serialize, exp: i64) -> Result<IssuedToken, Error> {
+fn sign(keys: &Keys, payload: &impl Serialize, exp: i64) -> Result<IssuedToken, Error> {
     let payload = serde_json::to_vec(payload).map_err(internal)?;
     let token = keys.sign(&payload).map_err(internal)?;
     Ok(IssuedToken { token: Secret::new(token), expires_at: Timestamp::from_secs(exp) })

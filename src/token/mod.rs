@@ -7,13 +7,12 @@
 mod backend;
 mod claims;
 mod issue;
-mod keys;
+pub mod keys;
 mod verify;
 
 pub use self::claims::Claims;
 pub(crate) use self::{
     claims::RefreshClaims,
     issue::{AccessToken, Issuer},
-    keys::{KeyKind, KeyRing, secret_problem},
     verify::{Expiry, Profile, TokenFault, Verifier},
 };

@@ -19,6 +19,7 @@ mod cookies;
 mod credentials;
 mod cross_site;
 mod delivery;
+mod keys;
 mod lifetimes;
 mod passwords;
 mod registration;

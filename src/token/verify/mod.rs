@@ -2,7 +2,7 @@
 //!
 //! In this order, so that nothing is decoded for a token that cannot be ours and nothing is parsed that is not signed:
 //! 1. at most 8 KiB and three segments;
-//! 2. the header segment equals, byte for byte, what one of our keys issues;
+//! 2. the header segment equals, byte for byte, what one of our keys issues, and that key still counts;
 //! 3. the signature is good, in canonical base64url;
 //! 4. the payload is one JSON object with our claims, each once and of its type;
 //! 5. issuer, audience and times.
@@ -17,7 +17,7 @@ use serde::{
 
 use super::{
     claims::{AccessClaims, Claims, RefreshClaims},
-    keys::KeyRing,
+    keys::Keys,
 };
 use crate::{clock::Timestamp, user::UserId};
 
@@ -106,12 +106,12 @@ impl Verifier {
     /// Verifies an access token.
     pub(crate) fn access(
         &self,
-        keys: &KeyRing,
+        keys: &Keys,
         token: &str,
         now: Timestamp,
         expiry: Expiry,
     ) -> Result<Claims, TokenFault> {
-        let payload = signed_payload(keys, token)?;
+        let payload = signed_payload(keys, token, now)?;
         let claims: AccessPayload<'_> = object(&payload)?;
         let audience_matches = claims.aud.contains(&self.profile.audience);
         let lifetime = claims.exp.at().since(claims.iat.at());
@@ -140,12 +140,12 @@ impl Verifier {
     /// Verifies a refresh token.
     pub(crate) fn refresh(
         &self,
-        keys: &KeyRing,
+        keys: &Keys,
         token: &str,
         now: Timestamp,
         expiry: Expiry,
     ) -> Result<RefreshClaims, TokenFault> {
-        let payload = signed_payload(keys, token)?;
+        let payload = signed_payload(keys, token, now)?;
         let claims: RefreshPayload<'_> = object(&payload)?;
         if claims.iss != self.profile.issuer || !UserId::fits(&claims.sub) {
             return Err(TokenFault::Invalid);
@@ -179,7 +179,7 @@ impl Verifier {
 }
 
 /// The payload of a token that one of the keys signed.
-fn signed_payload(keys: &KeyRing, token: &str) -> Result<Vec<u8>, TokenFault> {
+fn signed_payload(keys: &Keys, token: &str, now: Timestamp) -> Result<Vec<u8>, TokenFault> {
     let bytes = token.as_bytes();
     if bytes.len() > MAX_TOKEN_BYTES {
         return Err(TokenFault::Invalid);
@@ -191,19 +191,19 @@ fn signed_payload(keys: &KeyRing, token: &str) -> Result<Vec<u8>, TokenFault> {
     else {
         return Err(TokenFault::Invalid);
     };
-    let key = keys.key_of(header).ok_or(TokenFault::Invalid)?;
+    let key = keys.key_of(header, now).ok_or(TokenFault::Invalid)?;
     // The engine takes canonical base64url without padding only; a dot inside the payload is not of its alphabet.
     let mut buffer = [0; MAX_SIGNATURE_BYTES];
     let length = URL_SAFE_NO_PAD.decode_slice(signature, &mut buffer).map_err(|_| TokenFault::Invalid)?;
     let signature = buffer.get(..length).ok_or(TokenFault::Invalid)?;
-    if !key.key.verify(message, signature) {
+    if !key.verify(message, signature) {
         return Err(TokenFault::Invalid);
     }
     URL_SAFE_NO_PAD.decode(payload).map_err(|_| TokenFault::Invalid)
 }
 
-/// HS512's is 64 bytes; a little more, because the decoder wants room for its estimate.
-const MAX_SIGNATURE_BYTES: usize = 96;
+/// That of an RSA key of 4096 bits is 512 bytes; a little more, because the decoder wants room for its estimate.
+const MAX_SIGNATURE_BYTES: usize = 520;
 
 /// Parses one JSON object; serde would take an array for a struct as well.
 fn object<'de, T: Deserialize<'de>>(payload: &'de [u8]) -> Result<T, TokenFault> {

@@ -1,13 +1,17 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{secret::Secret, token::KeyKind};
+use crate::token::keys::{Key, KeyKind, KeyRing, tests};
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const SID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
-fn keys(kind: KeyKind) -> KeyRing {
-    KeyRing::hmac(kind, &Secret::from("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe"), &[])
+fn secret(secret: &str) -> Key {
+    Key::from_secret(secret).unwrap()
+}
+
+fn keys(kind: KeyKind) -> Keys {
+    tests::keys(kind, &KeyRing::new(secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")))
 }
 
 fn verifier() -> Verifier {
@@ -184,13 +188,13 @@ fn neither_kind_is_accepted_as_the_other() {
 
 #[test]
 fn a_retired_secret_verifies_and_no_longer_signs() {
-    let old = Secret::from("0ldSecretWith32Bytes_AbCdEfGhIjK");
-    let token = KeyRing::hmac(KeyKind::Access, &old, &[]).sign(claims(&[]).as_bytes()).unwrap();
-    let new = Secret::from("N3wSecretWith32Bytes_AbCdEfGhIjK");
-    let ring = KeyRing::hmac(KeyKind::Access, &new, &[old]);
+    let old = secret("0ldSecretWith32Bytes_AbCdEfGhIjK");
+    let token = tests::keys(KeyKind::Access, &KeyRing::new(old.clone())).sign(claims(&[]).as_bytes()).unwrap();
+    let new = secret("N3wSecretWith32Bytes_AbCdEfGhIjK");
+    let ring = tests::keys(KeyKind::Access, &KeyRing::new(new.clone()).with_retired_until_removed(old));
     assert!(verifier().access(&ring, &token, NOW, Expiry::Checked).is_ok());
     assert_ne!(ring.sign(b"{}").unwrap().split('.').next(), token.split('.').next());
-    let without = KeyRing::hmac(KeyKind::Access, &new, &[]);
+    let without = tests::keys(KeyKind::Access, &KeyRing::new(new));
     assert!(verifier().access(&without, &token, NOW, Expiry::Checked).is_err());
 }
 
