@@ -20,7 +20,7 @@ use crate::{
     secret::Secret,
     session::{EndReason, Ended, Revocations, Session},
     store::{SessionLimit, SessionStore, UserStore},
-    token::{Issuer, Verifier},
+    token::{CustomProblem, Issuer, Verifier},
     user::AuthUser,
     web::WebSettings,
 };
@@ -36,12 +36,16 @@ use crate::{
 /// [`poll_revocations`](Self::poll_revocations) yourself.
 pub struct Auth<U: AuthUser>(pub(crate) Arc<Inner<U>>);
 
+/// Writes the app's own claims of a user; what the app gave is erased once, when the builder gets it.
+pub(crate) type AccessClaimsOf<U> = Arc<dyn Fn(&U) -> Result<String, CustomProblem> + Send + Sync>;
+
 pub(crate) struct Inner<U: AuthUser> {
     pub(crate) users: Arc<dyn UserStore<User = U>>,
     pub(crate) sessions: Arc<dyn SessionStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) passwords: Passwords,
     pub(crate) issuer: Issuer,
+    pub(crate) access_claims: Option<AccessClaimsOf<U>>,
     pub(crate) verifier: Verifier,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) session_limit: SessionLimit,

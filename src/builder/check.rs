@@ -86,6 +86,7 @@ impl Settings {
                     leeway: self.leeway,
                     max_access_lifetime: keys.max_access_lifetime,
                     not_before: self.not_before,
+                    custom_claims: false,
                 },
             },
             issuer: Issuer {

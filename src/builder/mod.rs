@@ -8,16 +8,18 @@ mod settings;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use serde::Serialize;
+
 pub use self::error::BuildError;
 use self::settings::Settings;
 use crate::{
-    auth::{Auth, Inner, Nodes},
+    auth::{AccessClaimsOf, Auth, Inner, Nodes},
     clock::{Clock, SystemClock, Timestamp},
     password::{HashCost, PasswordPolicy, Passwords, Pool},
     secret::Secret,
     session::Revocations,
     store::{RevocationFeed, SessionLimit, SessionStore, UserStore},
-    token::keys::KeyRing,
+    token::{keys::KeyRing, write_custom},
     user::AuthUser,
     web::{Delivery, SameSite},
 };
@@ -32,6 +34,7 @@ pub struct Builder<U: AuthUser> {
     sessions: Arc<dyn SessionStore>,
     clock: Arc<dyn Clock>,
     feed: Option<Arc<dyn RevocationFeed>>,
+    access_claims: Option<AccessClaimsOf<U>>,
     settings: Settings,
 }
 
@@ -43,6 +46,7 @@ impl<U: AuthUser> Auth<U> {
             sessions: Arc::new(sessions),
             clock: Arc::new(SystemClock),
             feed: None,
+            access_claims: None,
             settings: Settings::default(),
         }
     }
@@ -96,6 +100,33 @@ impl<U: AuthUser> Builder<U> {
     /// A secret that signed refresh tokens before and still verifies them.
     pub fn retired_refresh_secret(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
         self.settings.retired_refresh_secrets.push(secret.into());
+        self
+    }
+
+    /// The app's own claims in access tokens, made of the user whenever tokens are issued, at a refresh too, and read with
+    /// [`Claims::custom`](crate::Claims::custom). None unless set.
+    ///
+    /// They are for everybody to read, and as old as the token: what must not be seen, or must count at once, stays with
+    /// the user. An object of at most 1,536 bytes whose names are not [ours](crate::Claims), else issuing fails as
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal).
+    ///
+    /// ```
+    /// # use portcullis::{Builder, Claims, Error, User};
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Tenant {
+    ///     tenant: String,
+    /// }
+    /// # fn builder(builder: Builder<User>) -> Builder<User> {
+    /// builder.access_claims(|user: &User| Tenant { tenant: user.email.rsplit('@').next().unwrap_or_default().into() })
+    /// # }
+    ///
+    /// async fn handler(claims: Claims) -> Result<String, Error> {
+    ///     let Tenant { tenant } = claims.custom()?;
+    ///     Ok(tenant)
+    /// }
+    /// ```
+    pub fn access_claims<C: Serialize>(mut self, claims: impl Fn(&U) -> C + Send + Sync + 'static) -> Self {
+        self.access_claims = Some(Arc::new(move |user| write_custom(&claims(user))));
         self
     }
 
@@ -274,8 +305,9 @@ impl<U: AuthUser> Builder<U> {
     /// # Errors
     /// A [`BuildError`] that lists every problem with its mend.
     pub fn build(self) -> Result<Auth<U>, BuildError> {
-        let Self { users, sessions, clock, feed, settings } = self;
-        let checked = settings.check()?;
+        let Self { users, sessions, clock, feed, access_claims, settings } = self;
+        let mut checked = settings.check()?;
+        checked.verifier.profile.custom_claims = access_claims.is_some();
         let pool = Pool::new(checked.hash_threads, checked.hash_queue)
             .map_err(|error| BuildError::one(format!("the hashing threads cannot be started: {error}")))?;
         let passwords = Passwords::new(checked.password_policy, checked.hasher, pool)
@@ -286,6 +318,7 @@ impl<U: AuthUser> Builder<U> {
             clock,
             passwords,
             issuer: checked.issuer,
+            access_claims,
             verifier: checked.verifier,
             lifetimes: checked.lifetimes,
             session_limit: checked.session_limit,

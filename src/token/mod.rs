@@ -6,6 +6,7 @@
 
 mod backend;
 mod claims;
+mod custom;
 mod issue;
 pub mod keys;
 mod verify;
@@ -13,6 +14,7 @@ mod verify;
 pub use self::claims::Claims;
 pub(crate) use self::{
     claims::RefreshClaims,
+    custom::{CustomProblem, write as write_custom},
     issue::{AccessToken, Issuer},
     verify::{Expiry, Profile, TokenFault, Verifier},
 };

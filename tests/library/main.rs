@@ -4,6 +4,7 @@
 mod fixture;
 mod nodes;
 mod outages;
+mod own_claims;
 mod own_users;
 mod round_trips;
 mod secrets;

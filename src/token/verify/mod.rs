@@ -16,7 +16,8 @@ use serde::{
 };
 
 use super::{
-    claims::{AccessClaims, Claims, RefreshClaims},
+    claims::{AccessClaims, Claims, Payload, RefreshClaims},
+    custom,
     keys::Keys,
 };
 use crate::{clock::Timestamp, user::UserId};
@@ -56,6 +57,8 @@ pub(crate) struct Profile {
     pub(crate) max_access_lifetime: Duration,
     /// Tokens issued before this moment are refused.
     pub(crate) not_before: Option<Timestamp>,
+    /// Whether the app has claims of its own: then their names count as well, and the payload is kept for them.
+    pub(crate) custom_claims: bool,
 }
 
 #[derive(Debug)]
@@ -123,9 +126,12 @@ impl Verifier {
         {
             return Err(TokenFault::Invalid);
         }
+        if self.profile.custom_claims && !custom::names_are_unique(&payload) {
+            return Err(TokenFault::Invalid);
+        }
         let session_id = claims.sid.parse().map_err(|_| TokenFault::Invalid)?;
         self.times(claims.iat, claims.nbf, claims.exp, now, expiry)?;
-        Ok(Claims::new(AccessClaims {
+        let mut claims = AccessClaims {
             subject: UserId::from(&*claims.sub),
             session_id,
             token_version: claims.ver,
@@ -134,7 +140,10 @@ impl Verifier {
             issued_at: claims.iat.at(),
             expires_at: claims.exp.at(),
             token_id: claims.jti.into(),
-        }))
+            payload: None,
+        };
+        claims.payload = self.profile.custom_claims.then_some(Payload(payload));
+        Ok(Claims::new(claims))
     }
 
     /// Verifies a refresh token.

@@ -22,6 +22,7 @@ fn verifier() -> Verifier {
             leeway: Duration::ZERO,
             max_access_lifetime: Duration::from_secs(86_400),
             not_before: None,
+            custom_claims: false,
         },
     }
 }
