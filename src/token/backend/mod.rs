@@ -37,6 +37,12 @@ pub(super) fn sign(algorithm: Algorithm, key: &EncodingKey, message: &[u8]) -> R
     signer.try_sign(message).map_err(|error| SignError(error.to_string()))
 }
 
+/// A signature under any algorithm that the key's family has, for attacks.
+#[cfg(test)]
+pub(super) fn sign_as(algorithm: jsonwebtoken::Algorithm, key: &EncodingKey, message: &[u8]) -> Option<Vec<u8>> {
+    (imp::provider().signer_factory)(&algorithm, key).ok()?.try_sign(message).ok()
+}
+
 /// A signature could not be made.
 #[derive(Debug, thiserror::Error)]
 #[error("signing failed: {0}")]

@@ -133,11 +133,11 @@ impl Key {
         self.public.as_ref().map(|public| public.jwk(self.algorithm, &self.kid))
     }
 
-    pub(super) fn signing(&self) -> Option<&EncodingKey> {
+    pub(in crate::token) fn signing(&self) -> Option<&EncodingKey> {
         self.signing.as_ref()
     }
 
-    pub(super) fn prepared(&self) -> Arc<PreparedKey> {
+    pub(in crate::token) fn prepared(&self) -> Arc<PreparedKey> {
         Arc::clone(&self.prepared)
     }
 

@@ -290,4 +290,6 @@ impl<'de> Deserialize<'de> for Audience {
 }
 
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ fn keys(kind: KeyKind) -> Keys {
     tests::keys(kind, &KeyRing::new(secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")))
 }
 
-fn verifier() -> Verifier {
+pub(super) fn verifier() -> Verifier {
     Verifier {
         profile: Profile {
             issuer: "https://example.com".into(),
@@ -28,7 +28,7 @@ fn verifier() -> Verifier {
 }
 
 /// A good access token's claims, with some of them replaced; `Value::Null` of the test macro means taken out.
-fn claims(changes: &[(&str, Value)]) -> String {
+pub(super) fn claims(changes: &[(&str, Value)]) -> String {
     let mut claims = json!({
         "iss": "https://example.com", "sub": "ada", "aud": "api", "client_id": "api",
         "exp": 1_800_000_900, "iat": 1_800_000_000, "jti": "x", "auth_time": 1_799_999_000, "sid": SID, "ver": 3
