@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must fail")]
 
 mod fixture;
+mod keys;
 mod nodes;
 mod outages;
 mod own_claims;
 mod own_users;
+mod provider;
 mod round_trips;
 mod secrets;
