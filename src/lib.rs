@@ -12,6 +12,7 @@
 //! | [`user`] | what we need of an app's user, and a ready one |
 //! | [`store`] | the two traits behind which users and sessions are kept, and the memory store |
 //! | [`keys`] | what signs, what verifies, and how keys are rotated |
+//! | [`resource`] | verifying another service's access tokens |
 //! | [`session`] | the session record and the rules of rotation |
 //! | [`clock`] | time, injected |
 //! | `axum` | extractors and a router (feature `axum`) |
@@ -37,6 +38,7 @@ mod error;
 pub mod layer;
 mod password;
 mod random;
+pub mod resource;
 mod routes;
 mod secret;
 pub mod session;

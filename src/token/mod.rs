@@ -16,5 +16,5 @@ pub(crate) use self::{
     claims::RefreshClaims,
     custom::{CustomProblem, write as write_custom},
     issue::{AccessToken, Issuer},
-    verify::{Expiry, Profile, TokenFault, Verifier},
+    verify::{Expiry, ForeignProfile, Profile, TokenFault, Verifier},
 };

@@ -8,5 +8,6 @@ mod outages;
 mod own_claims;
 mod own_users;
 mod provider;
+mod resource;
 mod round_trips;
 mod secrets;

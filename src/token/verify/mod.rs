@@ -7,14 +7,18 @@
 //! 4. the payload is one JSON object with our claims, each once and of its type;
 //! 5. issuer, audience and times.
 
+mod foreign;
+mod segments;
+
 use std::{borrow::Cow, fmt, time::Duration};
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{
     Deserialize, Deserializer,
     de::{self, SeqAccess, Visitor},
 };
 
+pub(crate) use self::foreign::ForeignProfile;
+use self::segments::Segments;
 use super::{
     claims::{AccessClaims, Claims, Payload, RefreshClaims},
     custom,
@@ -22,8 +26,6 @@ use super::{
 };
 use crate::{clock::Timestamp, user::UserId};
 
-/// The longest token that is looked at, in bytes: what servers accept as one header line.
-const MAX_TOKEN_BYTES: usize = 8192;
 /// How far ahead the `iat` of our own tokens may lie: the skew between nodes.
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 /// The last second of the year 9999; later ones are no dates.
@@ -189,30 +191,10 @@ impl Verifier {
 
 /// The payload of a token that one of the keys signed.
 fn signed_payload(keys: &Keys, token: &str, now: Timestamp) -> Result<Vec<u8>, TokenFault> {
-    let bytes = token.as_bytes();
-    if bytes.len() > MAX_TOKEN_BYTES {
-        return Err(TokenFault::Invalid);
-    }
-    let first = memchr::memchr(b'.', bytes).ok_or(TokenFault::Invalid)?;
-    let last = memchr::memrchr(b'.', bytes).filter(|last| *last > first).ok_or(TokenFault::Invalid)?;
-    let (Some(header), Some(payload), Some(signature), Some(message)) =
-        (bytes.get(..first), bytes.get(first + 1..last), bytes.get(last + 1..), bytes.get(..last))
-    else {
-        return Err(TokenFault::Invalid);
-    };
-    let key = keys.key_of(header, now).ok_or(TokenFault::Invalid)?;
-    // The engine takes canonical base64url without padding only; a dot inside the payload is not of its alphabet.
-    let mut buffer = [0; MAX_SIGNATURE_BYTES];
-    let length = URL_SAFE_NO_PAD.decode_slice(signature, &mut buffer).map_err(|_| TokenFault::Invalid)?;
-    let signature = buffer.get(..length).ok_or(TokenFault::Invalid)?;
-    if !key.verify(message, signature) {
-        return Err(TokenFault::Invalid);
-    }
-    URL_SAFE_NO_PAD.decode(payload).map_err(|_| TokenFault::Invalid)
+    let segments = Segments::split(token).ok_or(TokenFault::Invalid)?;
+    let key = keys.key_of(segments.header, now).ok_or(TokenFault::Invalid)?;
+    segments.payload(|message, signature| key.verify(message, signature)).ok_or(TokenFault::Invalid)
 }
-
-/// That of an RSA key of 4096 bits is 512 bytes; a little more, because the decoder wants room for its estimate.
-const MAX_SIGNATURE_BYTES: usize = 520;
 
 /// Parses one JSON object; serde would take an array for a struct as well.
 fn object<'de, T: Deserialize<'de>>(payload: &'de [u8]) -> Result<T, TokenFault> {

@@ -167,7 +167,7 @@ fn tokens_that_are_not_three_canonical_segments_are_refused() {
         format!("{good}.x.y"),
         format!("{}{twin}", &good[..good.len() - 1]),
         good.replacen("ey", "e y", 1),
-        "a".repeat(MAX_TOKEN_BYTES + 1),
+        "a".repeat(segments::MAX_TOKEN_BYTES + 1),
         "é".repeat(100),
     ] {
         let refused = verifier().access(&keys, &bad, NOW, Expiry::Checked).err();

@@ -8,6 +8,8 @@ mod header;
 mod shape;
 mod vectors;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
 use super::{tests::claims as good_claims, *};
 use crate::token::{
     backend,
