@@ -11,7 +11,7 @@ use crate::{
     auth::Lifetimes,
     password::{Hasher, PasswordPolicy},
     store::SessionLimit,
-    token::{Issuer, Profile, Verifier},
+    token::{Issuer, Profile, TokenCache, Verifier},
     web::{
         Delivery, WebSettings,
         csrf::{CrossSite, Origin},
@@ -30,6 +30,9 @@ const MAX_LEEWAY: Duration = Duration::from_secs(30);
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 /// Longer lifetimes are a mistake in a unit.
 const TEN_YEARS: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
+
+/// What tokens under asymmetric keys are remembered in: some ten thousand of them.
+const TOKEN_CACHE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Settings that passed, in the form that an `Auth` works with.
 pub(super) struct Checked {
@@ -80,6 +83,11 @@ impl Settings {
         let audience = self.audience.unwrap_or_else(|| issuer.clone());
         Ok(Checked {
             verifier: Verifier {
+                cache: TokenCache::new(self.token_cache.unwrap_or(if keys.access.is_asymmetric() {
+                    TOKEN_CACHE_BYTES
+                } else {
+                    0
+                })),
                 profile: Profile {
                     issuer: issuer.clone(),
                     audience: audience.clone(),

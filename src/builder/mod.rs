@@ -193,6 +193,14 @@ impl<U: AuthUser> Builder<U> {
         self
     }
 
+    /// How many bytes of access tokens that were found good are remembered, so that a signature is checked once and not on
+    /// every request: 16 MiB unless set where the current key is asymmetric, none for secrets, whose check costs as little
+    /// as remembering. Zero turns it off. Expiry, endings and retired keys are asked about each time.
+    pub fn token_cache(mut self, bytes: usize) -> Self {
+        self.settings.token_cache = Some(bytes);
+        self
+    }
+
     /// How many sessions a user may have: 100 unless set, beyond which the one used longest ago ends.
     pub fn session_limit(mut self, limit: SessionLimit) -> Self {
         self.settings.session_limit = limit;

@@ -46,6 +46,15 @@ impl Claims {
         Self(Arc::new(claims))
     }
 
+    /// About how many bytes they take.
+    pub(super) fn memory(&self) -> usize {
+        let AccessClaims { subject, roles, token_id, payload, .. } = &*self.0;
+        // A role of few letters takes more for its place than for its name.
+        let roles: usize = roles.iter().map(|role| role.len() + 48).sum();
+        let payload = payload.as_ref().map_or(0, |payload| payload.0.capacity());
+        size_of::<AccessClaims>() + subject.as_str().len() + token_id.len() + roles + payload
+    }
+
     /// Whose token it is (`sub`).
     pub fn subject(&self) -> &UserId {
         &self.0.subject

@@ -5,6 +5,7 @@
 //! - the **refresh token** (`typ: rt+jwt`), presented to get the next pair, and worth nothing without its session's record.
 
 mod backend;
+mod cache;
 mod claims;
 mod custom;
 mod issue;
@@ -13,6 +14,7 @@ mod verify;
 
 pub use self::claims::Claims;
 pub(crate) use self::{
+    cache::TokenCache,
     claims::RefreshClaims,
     custom::{CustomProblem, write as write_custom},
     issue::{AccessToken, Issuer},

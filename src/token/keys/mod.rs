@@ -101,8 +101,8 @@ mod public;
 mod ring;
 mod weak;
 
-pub(in crate::token) use self::public::PublicKey;
 pub use self::{algorithm::Algorithm, error::KeyError, key::Key, ring::KeyRing};
+pub(in crate::token) use self::{prepared::counts, public::PublicKey};
 pub(crate) use self::{
     prepared::{KeyKind, Keys},
     weak::secret_problem,

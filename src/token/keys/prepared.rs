@@ -53,8 +53,13 @@ impl VerifyingKey {
         Self { header: header(kind, key), key: key.prepared(), until, jwk: key.public_jwk() }
     }
 
+    /// From when on the key no longer counts.
+    pub(in crate::token) fn until(&self) -> Option<Timestamp> {
+        self.until
+    }
+
     fn counts(&self, now: Timestamp) -> bool {
-        self.until.is_none_or(|until| now < until)
+        counts(self.until, now)
     }
 
     pub(in crate::token) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
@@ -98,6 +103,11 @@ impl Keys {
         self.verifying.iter().find(|key| key.header.as_bytes() == header).filter(|key| key.counts(now))
     }
 
+    /// Whether a check of the current key's signature is worth remembering.
+    pub(crate) fn is_asymmetric(&self) -> bool {
+        self.algorithm.is_asymmetric()
+    }
+
     /// The public keys that count now, as a JWK set (RFC 7517 §5); secrets are not in it.
     pub(crate) fn jwks(&self, now: Timestamp) -> String {
         let keys: Vec<&str> =
@@ -113,6 +123,11 @@ impl std::fmt::Debug for Keys {
             .field("keys", &self.verifying.len())
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a key that counts until then counts now.
+pub(in crate::token) fn counts(until: Option<Timestamp>, now: Timestamp) -> bool {
+    until.is_none_or(|until| now < until)
 }
 
 /// The header is wire format: tokens of the release before must verify after a rolling deploy. A golden test holds it.

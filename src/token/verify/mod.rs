@@ -18,11 +18,12 @@ use serde::{
 };
 
 pub(crate) use self::foreign::ForeignProfile;
-use self::segments::Segments;
+use self::segments::{MAX_TOKEN_BYTES, Segments};
 use super::{
+    cache::{Known, Times, TokenCache},
     claims::{AccessClaims, Claims, Payload, RefreshClaims},
     custom,
-    keys::Keys,
+    keys::{Keys, counts},
 };
 use crate::{clock::Timestamp, user::UserId};
 
@@ -66,6 +67,8 @@ pub(crate) struct Profile {
 #[derive(Debug)]
 pub(crate) struct Verifier {
     pub(crate) profile: Profile,
+    /// Access tokens that were found good.
+    pub(crate) cache: Option<TokenCache>,
 }
 
 #[derive(Deserialize)]
@@ -116,7 +119,15 @@ impl Verifier {
         now: Timestamp,
         expiry: Expiry,
     ) -> Result<Claims, TokenFault> {
-        let payload = signed_payload(keys, token, now)?;
+        // Signing out looks at old tokens, which are not worth keeping.
+        let worth_it = expiry == Expiry::Checked && token.len() <= MAX_TOKEN_BYTES;
+        let cache = self.cache.as_ref().filter(|_| worth_it);
+        if let Some(cache) = cache
+            && let Some(known) = cache.get(token)
+        {
+            return self.still_good(&known, now).inspect_err(|_| cache.remove(token));
+        }
+        let (payload, key_until) = signed_payload(keys, token, now)?;
         let claims: AccessPayload<'_> = object(&payload)?;
         let audience_matches = claims.aud.contains(&self.profile.audience);
         let lifetime = claims.exp.at().since(claims.iat.at());
@@ -132,7 +143,12 @@ impl Verifier {
             return Err(TokenFault::Invalid);
         }
         let session_id = claims.sid.parse().map_err(|_| TokenFault::Invalid)?;
-        self.times(claims.iat, claims.nbf, claims.exp, now, expiry)?;
+        let times = Times {
+            issued_at: claims.iat.at(),
+            not_before: claims.nbf.map(NumericDate::at),
+            expires_at: claims.exp.at(),
+        };
+        self.times(times, now, expiry)?;
         let mut claims = AccessClaims {
             subject: UserId::from(&*claims.sub),
             session_id,
@@ -145,7 +161,20 @@ impl Verifier {
             payload: None,
         };
         claims.payload = self.profile.custom_claims.then_some(Payload(payload));
-        Ok(Claims::new(claims))
+        let claims = Claims::new(claims);
+        if let Some(cache) = cache {
+            cache.insert(token, Known { claims: claims.clone(), times, key_until });
+        }
+        Ok(claims)
+    }
+
+    /// What may have changed about a token since its signature was found good.
+    fn still_good(&self, known: &Known, now: Timestamp) -> Result<Claims, TokenFault> {
+        if !counts(known.key_until, now) {
+            return Err(TokenFault::Invalid);
+        }
+        self.times(known.times, now, Expiry::Checked)?;
+        Ok(known.claims.clone())
     }
 
     /// Verifies a refresh token.
@@ -156,44 +185,44 @@ impl Verifier {
         now: Timestamp,
         expiry: Expiry,
     ) -> Result<RefreshClaims, TokenFault> {
-        let payload = signed_payload(keys, token, now)?;
+        let (payload, _) = signed_payload(keys, token, now)?;
         let claims: RefreshPayload<'_> = object(&payload)?;
         if claims.iss != self.profile.issuer || !UserId::fits(&claims.sub) {
             return Err(TokenFault::Invalid);
         }
         let session_id = claims.sid.parse().map_err(|_| TokenFault::Invalid)?;
         let token_id = claims.jti.parse().map_err(|_| TokenFault::Invalid)?;
-        self.times(claims.iat, claims.nbf, claims.exp, now, expiry)?;
+        let times = Times {
+            issued_at: claims.iat.at(),
+            not_before: claims.nbf.map(NumericDate::at),
+            expires_at: claims.exp.at(),
+        };
+        self.times(times, now, expiry)?;
         Ok(RefreshClaims { subject: UserId::from(&*claims.sub), session_id, generation: claims.r#gen, token_id })
     }
 
     /// The expiry comes last: "expired" is said of a token that has nothing else wrong with it.
-    fn times(
-        &self,
-        iat: NumericDate,
-        nbf: Option<NumericDate>,
-        exp: NumericDate,
-        now: Timestamp,
-        expiry: Expiry,
-    ) -> Result<(), TokenFault> {
+    fn times(&self, times: Times, now: Timestamp, expiry: Expiry) -> Result<(), TokenFault> {
+        let Times { issued_at, not_before, expires_at } = times;
         let profile = &self.profile;
-        let too_early = nbf.is_some_and(|nbf| nbf.at() > now.plus(profile.leeway));
-        if iat.at() > now.plus(MAX_CLOCK_SKEW) || too_early || profile.not_before.is_some_and(|limit| iat.at() < limit)
-        {
+        let too_early = not_before.is_some_and(|moment| moment > now.plus(profile.leeway));
+        let too_old = profile.not_before.is_some_and(|limit| issued_at < limit);
+        if issued_at > now.plus(MAX_CLOCK_SKEW) || too_early || too_old {
             return Err(TokenFault::Invalid);
         }
-        if expiry == Expiry::Checked && now >= exp.at().plus(profile.leeway) {
+        if expiry == Expiry::Checked && now >= expires_at.plus(profile.leeway) {
             return Err(TokenFault::Expired);
         }
         Ok(())
     }
 }
 
-/// The payload of a token that one of the keys signed.
-fn signed_payload(keys: &Keys, token: &str, now: Timestamp) -> Result<Vec<u8>, TokenFault> {
+/// The payload of a token that one of the keys signed, and until when that key counts.
+fn signed_payload(keys: &Keys, token: &str, now: Timestamp) -> Result<(Vec<u8>, Option<Timestamp>), TokenFault> {
     let segments = Segments::split(token).ok_or(TokenFault::Invalid)?;
     let key = keys.key_of(segments.header, now).ok_or(TokenFault::Invalid)?;
-    segments.payload(|message, signature| key.verify(message, signature)).ok_or(TokenFault::Invalid)
+    let payload = segments.payload(|message, signature| key.verify(message, signature)).ok_or(TokenFault::Invalid)?;
+    Ok((payload, key.until()))
 }
 
 /// Parses one JSON object; serde would take an array for a struct as well.

@@ -24,6 +24,7 @@ pub(super) fn verifier() -> Verifier {
             not_before: None,
             custom_claims: false,
         },
+        cache: None,
     }
 }
 
@@ -167,7 +168,7 @@ fn tokens_that_are_not_three_canonical_segments_are_refused() {
         format!("{good}.x.y"),
         format!("{}{twin}", &good[..good.len() - 1]),
         good.replacen("ey", "e y", 1),
-        "a".repeat(segments::MAX_TOKEN_BYTES + 1),
+        "a".repeat(MAX_TOKEN_BYTES + 1),
         "é".repeat(100),
     ] {
         let refused = verifier().access(&keys, &bad, NOW, Expiry::Checked).err();
@@ -216,4 +217,44 @@ fn signing_out_reads_expired_tokens_but_no_forged_ones() {
     assert!(verifier().access(&keys, &token, NOW, Expiry::Ignored).is_ok());
     let forged = format!("{}A", &token[..token.len() - 1]);
     assert!(token.ends_with('A') || verifier().access(&keys, &forged, NOW, Expiry::Ignored).is_err());
+}
+
+#[test]
+fn a_token_that_was_good_is_known_by_every_byte_and_by_nothing_less() {
+    let mut verifier = verifier();
+    verifier.cache = TokenCache::new(1 << 20);
+    let keys = keys(KeyKind::Access);
+    let token = keys.sign(claims(&[]).as_bytes()).unwrap();
+    let strange = tests::keys(KeyKind::Access, &KeyRing::new(tests::key(crate::token::keys::Algorithm::HS512)));
+    let verdict = |keys: &Keys, token: &str| verifier.access(keys, token, NOW, Expiry::Checked).err();
+    assert_eq!(verdict(&strange, &token), Some(TokenFault::Invalid), "a refusal is not remembered as anything");
+    assert_eq!(verdict(&keys, &token), None);
+    assert_eq!(verdict(&strange, &token), None, "the signature is not checked again");
+    for at in 0..token.len() {
+        let mut other = token.clone().into_bytes();
+        other[at] = if other[at] == b'A' { b'B' } else { b'A' };
+        let other = String::from_utf8(other).unwrap();
+        assert_eq!(verdict(&strange, &other), Some(TokenFault::Invalid));
+    }
+    assert!(!format!("{verifier:?}").contains(&token[token.len() - 20..]));
+    let later = NOW.plus(Duration::from_secs(900));
+    assert_eq!(verifier.access(&keys, &token, later, Expiry::Checked).err(), Some(TokenFault::Expired));
+    assert_eq!(verdict(&strange, &token), Some(TokenFault::Invalid), "an expired one is forgotten");
+}
+
+#[test]
+fn the_cache_stays_within_its_bytes_and_leaves_what_is_too_large() {
+    let mut verifier = verifier();
+    let keys = keys(KeyKind::Access);
+    assert!(TokenCache::new(0).is_none());
+    for bytes in [1, 1000, 10_000, 100_000] {
+        verifier.cache = TokenCache::new(bytes);
+        for number in 0..300 {
+            let token = keys.sign(claims(&[("jti", json!(format!("token {number}")))]).as_bytes()).unwrap();
+            assert!(verifier.access(&keys, &token, NOW, Expiry::Checked).is_ok());
+        }
+        let held = verifier.cache.as_ref().unwrap().bytes();
+        assert!(held <= bytes as u64, "{held} of {bytes}");
+        assert_eq!(held > 0, bytes >= 1000, "{held} of {bytes}");
+    }
 }

@@ -125,7 +125,7 @@ fn nothing_over_eight_kibibytes_is_looked_at_and_depth_is_no_crash() {
             format!("{},\"deep\":{}{}}}", claims.strip_suffix('}').unwrap(), "[".repeat(depth), "]".repeat(depth))
         };
         let fitting = target.with_payload(deep(2000));
-        assert!(fitting.len() < segments::MAX_TOKEN_BYTES);
+        assert!(fitting.len() < MAX_TOKEN_BYTES);
         let begun = Instant::now();
         assert_eq!(target.verdict(&fitting), None, "unknown claims are skipped at any depth");
         let megabyte = format!("{}.{}", target.header, "A".repeat(1 << 20));
