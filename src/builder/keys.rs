@@ -116,8 +116,10 @@ impl Given<'_> {
         ring
     }
 
+    /// In whole seconds, rounded up, as lifetimes are when tokens are issued.
     fn longest_of(&self, ring: &KeyRing) -> Duration {
-        ring.max_token_lifetime().unwrap_or(self.longest)
+        let longest = ring.max_token_lifetime().unwrap_or(self.longest);
+        Duration::from_secs(longest.as_secs().saturating_add(u64::from(longest.subsec_nanos() > 0)))
     }
 
     fn prepare(&self, ring: &KeyRing, grace: &Grace, problems: &mut Vec<String>) -> Option<Keys> {

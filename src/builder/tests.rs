@@ -121,6 +121,9 @@ fn rings_that_cannot_be_are_refused_with_their_mend() {
         assert_eq!(problems(with_keys(ring)), Vec::<String>::new());
     }
     assert_eq!(problems(with_keys(ring()).retired_access_secret(ACCESS)), Vec::<String>::new());
+    let short = Duration::from_millis(500);
+    let short = with_keys(ring().with_max_token_lifetime(short)).access_lifetime(short).build().unwrap();
+    assert_eq!(short.0.verifier.profile.max_access_lifetime, Duration::from_secs(1), "as its tokens have it");
 }
 
 #[test]
