@@ -77,6 +77,14 @@ impl Given<'_> {
         self.name.to_ascii_uppercase()
     }
 
+    /// How the ring is set.
+    fn keys_name(&self) -> &'static str {
+        match self.kind {
+            KeyKind::Access => "access_keys(…) or ACCESS_TOKEN_KEY_FILE",
+            KeyKind::Refresh => "refresh_keys(…)",
+        }
+    }
+
     /// The ring that was set, or the one of the secret; retired secrets are in either.
     fn ring(&self, settings: &Settings, problems: &mut Vec<String>) -> Option<KeyRing> {
         let (kind, variable) = (self.name, self.variable());
@@ -87,8 +95,9 @@ impl Given<'_> {
             }
             (Some(_), Some(_)) => {
                 problems.push(format!(
-                    "the {kind} tokens have both keys and a secret ({variable}_TOKEN_KEY_FILE, {variable}_TOKEN_SECRET): \
-                     use one; a secret that only has to verify still is a retired one ({variable}_TOKEN_RETIRED_SECRETS)"
+                    "the {kind} tokens have both keys ({}) and a secret ({variable}_TOKEN_SECRET): use one; \
+                     a secret that only has to verify still is a retired one ({variable}_TOKEN_RETIRED_SECRETS)",
+                    self.keys_name()
                 ));
                 None
             }
@@ -97,7 +106,8 @@ impl Given<'_> {
             (None, None) => {
                 problems.push(format!(
                     "the {kind} secret is missing: set it with {kind}_secret(…) or {variable}_TOKEN_SECRET, \
-                     drawn with `openssl rand -base64 48`"
+                     drawn with `openssl rand -base64 48`; a private key takes its place with {}",
+                    self.keys_name()
                 ));
                 None
             }
@@ -133,8 +143,9 @@ impl Given<'_> {
         }
         if !ring.can_sign() {
             problems.push(format!(
-                "the current key of the {kind} ring is a public one: use the private key, \
-                 such as `openssl genpkey -algorithm ed25519` makes"
+                "the current key of the {kind} ring, set by {}, is a public one: use the private key, \
+                 such as `openssl genpkey -algorithm ed25519` makes",
+                self.keys_name()
             ));
         }
         let needed = longest.saturating_add(grace.leeway).saturating_add(grace.clock_skew);

@@ -26,8 +26,8 @@ use crate::{
 
 /// Collects the settings of an [`Auth`].
 ///
-/// Three are required: the [`issuer`](Self::issuer) and one secret (or ring of keys) for each kind of token. Everything else has a default
-/// that suits a browser app on HTTPS.
+/// Three are required: the [`issuer`](Self::issuer) and one secret (or ring of keys) for each kind of token. Everything
+/// else has a default that suits a browser app on HTTPS.
 #[must_use]
 pub struct Builder<U: AuthUser> {
     users: Arc<dyn UserStore<User = U>>,
@@ -77,14 +77,15 @@ impl<U: AuthUser> Builder<U> {
         self
     }
 
-    /// The secret that signs access tokens (HS256), required unless there are [keys](Self::access_keys): at least 32 random bytes, such as from
-    /// `openssl rand -base64 48`.
+    /// The secret that signs access tokens (HS256), required unless there are [keys](Self::access_keys): at least 32 random
+    /// bytes, such as from `openssl rand -base64 48`.
     pub fn access_secret(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
         self.settings.access_secret = Some(secret.into());
         self
     }
 
-    /// The secret that signs refresh tokens (HS256), required unless there are [keys](Self::refresh_keys): another one than for access tokens.
+    /// The secret that signs refresh tokens (HS256), required unless there are [keys](Self::refresh_keys): another one than
+    /// for access tokens.
     pub fn refresh_secret(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
         self.settings.refresh_secret = Some(secret.into());
         self

@@ -7,8 +7,8 @@
 //! 3. the token is well signed, in time, and nothing that it belongs to has ended;
 //! 4. the roles that the guard asks for are in it.
 //!
-//! The handler finds [`Claims`](crate::Claims) in the request's extensions, and [`CurrentUser`] where the guard loads the user. A bad
-//! token is refused on optional routes too: a client that sends one believes to be signed in.
+//! The handler finds [`Claims`](crate::Claims) in the request's extensions, and [`CurrentUser`] where the guard loads the
+//! user. A bad token is refused on optional routes too: a client that sends one believes to be signed in.
 //!
 //! On the stateless path nothing is boxed and nothing is awaited; the inner service that was polled ready is the one
 //! that is called.
@@ -125,9 +125,9 @@ impl<U: AuthUser> Auth<U> {
 }
 
 impl ResourceServer {
-    /// A guard that admits requests with a good Bearer token; the handler finds [`ForeignClaims`](crate::resource::ForeignClaims)
-    /// in the request's extensions. There are no users to load and no sessions to check: a guard that asks for them answers
-    /// 500.
+    /// A guard that admits requests with a good Bearer token; the handler finds
+    /// [`ForeignClaims`](crate::resource::ForeignClaims) in the request's extensions. There are no users to load and no
+    /// sessions to check: a guard that asks for them answers 500.
     pub fn require(&self) -> AuthLayer<Infallible> {
         AuthLayer { gate: Gate::Foreign(self.clone()), guard: Arc::default() }
     }
