@@ -1,6 +1,6 @@
 //! Settings from environment variables.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use super::{Builder, settings::Settings};
 use crate::{
@@ -126,11 +126,15 @@ impl Reader<'_> {
     fn key_files(&mut self, name: &str, paths: impl FnOnce(&str) -> Vec<&str>) -> Vec<Key> {
         let list = self.text(name).unwrap_or_default();
         let paths = paths(&list).into_iter().map(str::trim).filter(|path| !path.is_empty());
-        let read: Vec<_> = paths.map(Key::from_file).collect();
-        let (keys, errors): (Vec<_>, Vec<_>) = read.into_iter().partition(Result::is_ok);
-        let problems = errors.into_iter().filter_map(Result::err);
-        self.problems.extend(problems.map(|error| format!("{}{name}: {error}", self.prefix)));
-        keys.into_iter().filter_map(Result::ok).collect()
+        let mut keys = Vec::new();
+        for (at, path) in paths.enumerate() {
+            match Key::from_unnamed_file(Path::new(path)) {
+                Ok(key) => keys.push(key),
+                // The value is not repeated: somebody may have pasted the key itself.
+                Err(error) => self.problems.push(format!("{}{name}, path {}: {error}", self.prefix, at + 1)),
+            }
+        }
+        keys
     }
 }
 
@@ -260,11 +264,14 @@ mod tests {
 
         let bad = settings(&[
             ("ACCESS_TOKEN_KEY_FILE", &file("refused-rsa1024")),
-            ("ACCESS_TOKEN_RETIRED_KEY_FILES", "no/such.pem"),
+            ("ACCESS_TOKEN_RETIRED_KEY_FILES", "-----BEGIN PRIVATE KEY-----canary"),
         ]);
         assert!(bad.unusable_key_file);
-        for (problem, words) in bad.problems.iter().zip(["1024 bits", "no/such.pem"]) {
-            assert!(problem.starts_with("APP_ACCESS_TOKEN_") && problem.contains(words), "{problem}");
+        for (problem, words) in bad.problems.iter().zip(["1024 bits", "cannot be read"]) {
+            assert!(
+                problem.starts_with("APP_ACCESS_TOKEN_") && problem.contains(words) && !problem.contains("canary"),
+                "{problem}"
+            );
         }
         assert_eq!(bad.problems.len(), 2);
     }

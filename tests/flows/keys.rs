@@ -191,6 +191,13 @@ fn a_key_that_cannot_be_is_refused_with_its_variable_and_the_mend() {
     }
     let said = launch(HYPER_BARE, "no-such-file").refuse().stderr;
     assert!(said.contains("ACCESS_TOKEN_KEY_FILE") && !said.contains("ACCESS_TOKEN_SECRET"), "{said}");
+    let pasted = std::fs::read_to_string(file("ed25519")).expect("a key");
+    let secret = pasted.lines().nth(1).expect("the key's body");
+    for value in [pasted.as_str(), secret] {
+        let said =
+            Launch::new(AXUM_MEMORY).without("ACCESS_TOKEN_SECRET").env("ACCESS_TOKEN_KEY_FILE", value).refuse().stderr;
+        assert!(said.contains("ACCESS_TOKEN_KEY_FILE") && !said.contains(secret), "{said}");
+    }
     let both = Launch::new(AXUM_MEMORY).env("ACCESS_TOKEN_KEY_FILE", file("ed25519")).refuse().stderr;
     assert!(both.contains("ACCESS_TOKEN_KEY_FILE") && both.contains("use one"), "{both}");
     let twice = launch(AXUM_MEMORY, "ed25519").env("ACCESS_TOKEN_RETIRED_KEY_FILES", file("ed25519"));

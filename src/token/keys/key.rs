@@ -73,14 +73,18 @@ impl Key {
     /// [`KeyError`], which names the file, where it cannot be read or what is in it is refused.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, KeyError> {
         let path = path.as_ref();
+        Self::from_unnamed_file(path).map_err(|error| KeyError::new(format!("{}: {error}", path.display())))
+    }
+
+    /// Reads a file whose path may not be shown: somebody may have put the key itself in its place.
+    pub(crate) fn from_unnamed_file(path: &Path) -> Result<Self, KeyError> {
         let read = std::fs::read(path).map(Zeroizing::new);
-        let content =
-            read.map_err(|error| KeyError::new(format!("the key file {} cannot be read: {error}", path.display())))?;
+        let content = read.map_err(|error| KeyError::new(format!("the key file cannot be read: {error}")))?;
         let key = match std::str::from_utf8(&content) {
             Ok(json) if json.trim_start().starts_with('{') => Self::from_jwk(json),
             _ => Self::from_pem(content.as_slice()),
         };
-        key.map_err(|error| KeyError::new(format!("the key in {} {error}", path.display())))
+        key.map_err(|error| KeyError::new(format!("the key in the file {error}")))
     }
 
     /// Draws a new Ed25519 key. Keep it with [`private_pem`](Self::private_pem): every node needs the same.

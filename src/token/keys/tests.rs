@@ -123,7 +123,7 @@ fn pem_that_is_refused_says_how_to_mend_it() {
     }
     assert!(refusal(Key::from_pem([ED25519, P256].concat())).contains("more than one"));
     assert!(refusal(Key::from_pem([0xff, 0xfe])).contains("is not PEM"));
-    assert!(refusal(Key::from_file("no/such/file.pem")).contains("no/such/file.pem cannot be read"));
+    assert!(refusal(Key::from_file("no/such/file.pem")).contains("no/such/file.pem: the key file cannot be read"));
     assert!(Key::from_file(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys/ed25519.pem")).is_ok());
 }
 
