@@ -37,6 +37,7 @@ use crate::{
     auth::Auth,
     error::{Error, ErrorKind},
     layer::{CurrentUser, GuardMark},
+    resource::ForeignClaims,
     token::Claims,
     user::AuthUser,
     web::respond,
@@ -105,6 +106,24 @@ impl<S: Sync> FromRequestParts<S> for Claims {
 }
 
 impl<S: Sync> OptionalFromRequestParts<S> for Claims {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, AuthRejection> {
+        guard(parts)?;
+        Ok(parts.extensions.get::<Self>().cloned())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for ForeignClaims {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AuthRejection> {
+        let claims = <Self as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await?;
+        claims.ok_or_else(|| refuse(parts, ErrorKind::TokenMissing))
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for ForeignClaims {
     type Rejection = AuthRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, AuthRejection> {

@@ -26,7 +26,7 @@ use crate::{
     session::{EndReason, Ended, Revocations, Session},
     store::{SessionLimit, SessionStore, UserStore},
     throttle::Throttle,
-    token::{Issuer, Verifier},
+    token::{CustomProblem, Issuer, Verifier},
     user::AuthUser,
     web::WebSettings,
 };
@@ -42,6 +42,9 @@ use crate::{
 /// [`poll_revocations`](Self::poll_revocations) yourself.
 pub struct Auth<U: AuthUser>(pub(crate) Arc<Inner<U>>);
 
+/// Writes the app's own claims of a user; what the app gave is erased once, when the builder gets it.
+pub(crate) type AccessClaimsOf<U> = Arc<dyn Fn(&U) -> Result<String, CustomProblem> + Send + Sync>;
+
 pub(crate) struct Inner<U: AuthUser> {
     pub(crate) users: Arc<dyn UserStore<User = U>>,
     pub(crate) sessions: Arc<dyn SessionStore>,
@@ -49,6 +52,7 @@ pub(crate) struct Inner<U: AuthUser> {
     pub(crate) passwords: Passwords,
     pub(crate) throttle: Option<Arc<dyn Throttle>>,
     pub(crate) issuer: Issuer,
+    pub(crate) access_claims: Option<AccessClaimsOf<U>>,
     pub(crate) verifier: Verifier,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) session_limit: SessionLimit,
@@ -75,6 +79,14 @@ impl<U: AuthUser> Auth<U> {
     /// What the hashing threads have to do and have done, for metrics: above all how many passwords wait.
     pub fn hash_stats(&self) -> HashStats {
         self.0.passwords.stats()
+    }
+
+    /// The public keys of access tokens as a JWK set (RFC 7517): the current, the next, and the retired ones that still
+    /// verify. Empty where access tokens are signed with a secret.
+    ///
+    /// It is what `GET /auth/.well-known/jwks.json` answers.
+    pub fn jwks(&self) -> String {
+        self.0.issuer.access_keys.jwks(self.now())
     }
 
     fn ended(&self, reason: EndReason, at: Timestamp) -> Ended {

@@ -198,7 +198,10 @@ impl<U: AuthUser> Auth<U> {
 
     /// The pair of a session at its current generation, with the roles that the user has now.
     pub(super) fn tokens(&self, user: &U, session: &Session, now: Timestamp) -> Result<Tokens, Error> {
-        let access = self.0.issuer.access(&AccessToken { session, roles: &user.roles() }, now)?;
+        let custom = self.0.access_claims.as_ref().map(|claims| claims(user)).transpose();
+        let custom = custom.map_err(|problem| Error::new(ErrorKind::Internal).with_source(problem))?;
+        let custom = custom.as_deref().unwrap_or_default();
+        let access = self.0.issuer.access(&AccessToken { session, roles: &user.roles(), custom }, now)?;
         let refresh = self.0.issuer.refresh(session, now)?;
         Ok(Tokens {
             access_token: access.token,

@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
-use super::{BuildError, settings::Settings};
+use super::{
+    BuildError,
+    keys::{Grace, rings},
+    settings::Settings,
+};
 use crate::{
     auth::Lifetimes,
     password::{Hasher, PasswordPolicy, Peppers},
     secret::Secret,
     store::SessionLimit,
-    token::{Issuer, KeyKind, KeyRing, Profile, Verifier, secret_problem},
+    token::{
+        Issuer, Profile, TokenCache, Verifier,
+        keys::{Algorithm, secret_problem},
+    },
     web::{
         Delivery, WebSettings,
         csrf::{CrossSite, Origin},
@@ -26,6 +33,9 @@ const MAX_LEEWAY: Duration = Duration::from_secs(30);
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 /// Longer lifetimes are a mistake in a unit.
 const TEN_YEARS: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
+
+/// What tokens under asymmetric keys are remembered in: some ten thousand of them.
+const TOKEN_CACHE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Settings that passed, in the form that an `Auth` works with.
 pub(super) struct Checked {
@@ -51,8 +61,10 @@ impl Settings {
     /// All problems at once.
     pub(super) fn check(mut self) -> Result<Checked, BuildError> {
         let mut problems = std::mem::take(&mut self.problems);
-        let lifetimes = lifetimes(&self, &mut problems);
-        let keys = key_rings(&self, &mut problems);
+        let mut lifetimes = lifetimes(&self, &mut problems);
+        let grace = Grace { leeway: self.leeway, clock_skew: CLOCK_SKEW };
+        let keys = rings(&self, self.max_access_lifetime, &grace, &mut problems);
+        peppers(&self, &mut problems);
         let issuer = self.issuer.take().filter(|issuer| !issuer.trim().is_empty());
         if issuer.is_none() {
             problems.push("the issuer is missing: set it with issuer(\"https://your.service\") or TOKEN_ISSUER".into());
@@ -75,20 +87,28 @@ impl Settings {
             problems.push("hash_deadline is zero: use 15 seconds".into());
         }
         let web = web_settings(&self, &mut problems);
-        let (Some((access_keys, refresh_keys)), Some(issuer), Some(hasher), Some(web), true) =
+        let (Some(keys), Some(issuer), Some(hasher), Some(web), true) =
             (keys, issuer, hasher, web, problems.is_empty())
         else {
             return Err(BuildError::new(problems));
         };
+        // Not today's lifetime: tokens that were issued under a longer one count until they expire.
+        lifetimes.tombstone = keys.max_access_lifetime.saturating_add(self.leeway).saturating_add(CLOCK_SKEW);
         let audience = self.audience.unwrap_or_else(|| issuer.clone());
         Ok(Checked {
             verifier: Verifier {
+                cache: TokenCache::new(self.token_cache.unwrap_or(if keys.access.is_asymmetric() {
+                    TOKEN_CACHE_BYTES
+                } else {
+                    0
+                })),
                 profile: Profile {
                     issuer: issuer.clone(),
                     audience: audience.clone(),
                     leeway: self.leeway,
-                    max_access_lifetime: self.max_access_lifetime,
+                    max_access_lifetime: keys.max_access_lifetime,
                     not_before: self.not_before,
+                    custom_claims: false,
                 },
             },
             issuer: Issuer {
@@ -96,8 +116,8 @@ impl Settings {
                 client_id: audience.clone(),
                 audience,
                 access_lifetime: self.access_lifetime,
-                access_keys,
-                refresh_keys,
+                access_keys: keys.access,
+                refresh_keys: keys.refresh,
             },
             lifetimes,
             session_limit: self.session_limit,
@@ -114,57 +134,22 @@ impl Settings {
     }
 }
 
-fn key_rings(settings: &Settings, problems: &mut Vec<String>) -> Option<(KeyRing, KeyRing)> {
-    let (retired_access, retired_refresh) = (&settings.retired_access_secrets, &settings.retired_refresh_secrets);
-    let access = secret("access", settings.access_secret.as_ref(), retired_access, problems);
-    let refresh = secret("refresh", settings.refresh_secret.as_ref(), retired_refresh, problems);
-    let (pepper, retired_peppers) = (&settings.pepper, &settings.retired_peppers);
-    for secret in pepper.iter().chain(retired_peppers) {
-        if let Some(problem) = secret_problem(secret.expose()) {
+/// Checks the peppers, which must be no key of a token either.
+fn peppers(settings: &Settings, problems: &mut Vec<String>) {
+    let peppers: Vec<_> = settings.pepper.iter().chain(&settings.retired_peppers).map(Secret::expose).collect();
+    for pepper in &peppers {
+        if let Some(problem) = secret_problem(Algorithm::HS256, pepper) {
             problems.push(format!("a pepper (PASSWORD_PEPPER, PASSWORD_RETIRED_PEPPERS) {problem}"));
         }
     }
-    let tokens = access.into_iter().chain(retired_access).chain(refresh).chain(retired_refresh);
-    distinct_secrets(tokens.chain(pepper).chain(retired_peppers), problems);
-    Some((
-        KeyRing::hmac(KeyKind::Access, access?, retired_access),
-        KeyRing::hmac(KeyKind::Refresh, refresh?, retired_refresh),
-    ))
-}
-
-/// Checks the secret of one kind of token and the retired ones beside it.
-fn secret<'a>(
-    kind: &str,
-    secret: Option<&'a Secret<Vec<u8>>>,
-    retired: &[Secret<Vec<u8>>],
-    problems: &mut Vec<String>,
-) -> Option<&'a Secret<Vec<u8>>> {
-    let variable = kind.to_ascii_uppercase();
-    let Some(secret) = secret else {
-        problems.push(format!(
-            "the {kind} secret is missing: set it with {kind}_secret(…) or {variable}_TOKEN_SECRET, \
-             drawn with `openssl rand -base64 48`"
-        ));
-        return None;
-    };
-    if let Some(problem) = secret_problem(secret.expose()) {
-        problems.push(format!("the {kind} secret ({variable}_TOKEN_SECRET) {problem}"));
-    }
-    for old in retired {
-        if let Some(problem) = secret_problem(old.expose()) {
-            problems.push(format!("a retired {kind} secret ({variable}_TOKEN_RETIRED_SECRETS) {problem}"));
-        }
-    }
-    Some(secret)
-}
-
-/// Refuses the same secret twice, whether for both kinds or as current and retired.
-fn distinct_secrets<'a>(secrets: impl Iterator<Item = &'a Secret<Vec<u8>>>, problems: &mut Vec<String>) {
-    let all: Vec<&[u8]> = secrets.map(|secret| secret.expose().as_slice()).collect();
-    let twice = all.iter().enumerate().any(|(i, one)| all.iter().skip(i + 1).any(|other| one == other));
-    if twice {
+    let tokens = settings.access_secret.iter().chain(&settings.refresh_secret);
+    let retired = settings.retired_access_secrets.iter().chain(&settings.retired_refresh_secrets);
+    let tokens: Vec<_> = tokens.chain(retired).map(Secret::expose).collect();
+    let again =
+        |(i, pepper): (usize, &&Vec<u8>)| tokens.contains(pepper) || peppers.iter().skip(i + 1).any(|p| p == pepper);
+    if peppers.iter().enumerate().any(again) {
         problems.push(
-            "the same secret is used twice (ACCESS_TOKEN_SECRET, REFRESH_TOKEN_SECRET, …_RETIRED_SECRETS, PASSWORD_PEPPER, …): \
+            "the same secret is used twice (PASSWORD_PEPPER, PASSWORD_RETIRED_PEPPERS, ACCESS_TOKEN_SECRET, …): \
              draw one for each with `openssl rand -base64 48`"
                 .to_owned(),
         );
@@ -214,8 +199,8 @@ fn lifetimes(settings: &Settings, problems: &mut Vec<String>) -> Lifetimes {
         idle: refresh,
         absolute: max_age,
         grace,
-        // Not today's lifetime: tokens that were issued under a longer one count until they expire.
-        tombstone: longest.saturating_add(settings.leeway).saturating_add(CLOCK_SKEW),
+        // Set once the rings are known.
+        tombstone: longest,
     }
 }
 

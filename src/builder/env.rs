@@ -1,6 +1,6 @@
 //! Settings from environment variables.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use super::{Builder, settings::Settings};
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
     random,
     secret::Secret,
     store::{SessionStore, UserStore},
+    token::keys::{Key, KeyRing},
     user::AuthUser,
     web::Delivery,
 };
@@ -19,6 +20,9 @@ impl<U: AuthUser> Builder<U> {
     /// | variable | default | meaning |
     /// |---|---|---|
     /// | `ACCESS_TOKEN_SECRET`, `REFRESH_TOKEN_SECRET` | required | 32 bytes or more, different |
+    /// | `ACCESS_TOKEN_KEY_FILE` | none | in place of `ACCESS_TOKEN_SECRET`: a private key (PEM or JWK; Ed25519, P-256, RSA), whose algorithm follows from it |
+    /// | `ACCESS_TOKEN_NEXT_KEY_FILE` | none | the key that will follow it: [published and verified](crate::keys) already |
+    /// | `ACCESS_TOKEN_RETIRED_KEY_FILES` | none | still verify; separated by `:` |
     /// | `ACCESS_TOKEN_RETIRED_SECRETS`, `REFRESH_TOKEN_RETIRED_SECRETS` | none | still verify; separated by `,` |
     /// | `TOKEN_ISSUER` | required | `iss` |
     /// | `TOKEN_AUDIENCE` | the issuer | `aud` |
@@ -64,11 +68,12 @@ impl<U: AuthUser> Builder<U> {
     pub fn from_env_or_ephemeral(users: impl UserStore<User = U>, sessions: impl SessionStore) -> Result<Self, Error> {
         let mut builder = Self::from_env(users, sessions);
         let settings = &mut builder.settings;
-        for (name, secret) in [
-            ("ACCESS_TOKEN_SECRET", &mut settings.access_secret),
-            ("REFRESH_TOKEN_SECRET", &mut settings.refresh_secret),
+        let has_key = settings.access_keys.is_some() || settings.unusable_key_file;
+        for (name, secret, needed) in [
+            ("ACCESS_TOKEN_SECRET", &mut settings.access_secret, !has_key),
+            ("REFRESH_TOKEN_SECRET", &mut settings.refresh_secret, true),
         ] {
-            if secret.is_none() {
+            if needed && secret.is_none() {
                 tracing::warn!(target: "portcullis", "{name} is not set: a secret is drawn, and all tokens end with this process");
                 *secret = Some(Secret::from(random::bytes::<32>()?));
             }
@@ -120,6 +125,20 @@ impl Reader<'_> {
         let list = self.text(name).unwrap_or_default();
         list.split(',').filter(|secret| !secret.is_empty()).map(Secret::from).collect()
     }
+
+    fn key_files(&mut self, name: &str, paths: impl FnOnce(&str) -> Vec<&str>) -> Vec<Key> {
+        let list = self.text(name).unwrap_or_default();
+        let paths = paths(&list).into_iter().map(str::trim).filter(|path| !path.is_empty());
+        let mut keys = Vec::new();
+        for (at, path) in paths.enumerate() {
+            match Key::from_unnamed_file(Path::new(path)) {
+                Ok(key) => keys.push(key),
+                // The value is not repeated: somebody may have pasted the key itself.
+                Err(error) => self.problems.push(format!("{}{name}, path {}: {error}", self.prefix, at + 1)),
+            }
+        }
+        keys
+    }
 }
 
 fn read(settings: &mut Settings, prefix: &str, variables: Variables<'_>) {
@@ -150,17 +169,20 @@ fn read(settings: &mut Settings, prefix: &str, variables: Variables<'_>) {
     let on_or_off = "use on, or off for load tests";
     settings.throttle = reader.parsed("THROTTLE", on_or_off, parse_switch).unwrap_or(true);
     settings.hash_threads = reader.parsed("HASH_THREADS", number, |text| text.parse().ok());
-    for name in ["ACCESS_TOKEN_KEY_FILE", "ACCESS_TOKEN_RETIRED_KEY_FILES"] {
-        // Signing with the secret although a key was given would be a surprise of the worst kind. Its value is not
-        // repeated: somebody may have pasted the key itself.
-        if reader.text(name).is_some() {
-            let mend = "key files are not supported yet; use ACCESS_TOKEN_SECRET, or leave it unset";
-            reader.problems.push(format!("{prefix}{name} is set: {mend}"));
-        }
-    }
+    read_key_files(settings, &mut reader);
     let format = "only standard is supported yet; use it, or leave it unset";
     reader.parsed("RESPONSE_FORMAT", format, |text| (text == "standard").then_some(()));
     settings.problems = reader.problems;
+}
+
+/// The key files: the next and retired ones may stand beside a secret as well, on the way to keys and back.
+fn read_key_files(settings: &mut Settings, reader: &mut Reader<'_>) {
+    let before = reader.problems.len();
+    let current = reader.key_files("ACCESS_TOKEN_KEY_FILE", |path| vec![path]);
+    settings.unusable_key_file = reader.problems.len() > before;
+    settings.access_keys = current.into_iter().next().map(KeyRing::new);
+    settings.next_access_key = reader.key_files("ACCESS_TOKEN_NEXT_KEY_FILE", |path| vec![path]).pop();
+    settings.retired_access_keys = reader.key_files("ACCESS_TOKEN_RETIRED_KEY_FILES", |list| list.split(':').collect());
 }
 
 fn items(list: &str) -> impl Iterator<Item = &str> {
@@ -237,6 +259,34 @@ mod tests {
         assert_eq!(settings.retired_access_secrets.len(), 2);
         assert_eq!(settings.audience, None);
         assert!(settings.problems.is_empty());
+    }
+
+    #[test]
+    fn key_files_make_a_ring_and_are_named_where_they_do_not() {
+        const DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys");
+        let file = |name: &str| format!("{DIR}/{name}.pem");
+        let retired = format!("{}:{}", file("p256"), file("rsa2048.pub"));
+        let good = settings(&[
+            ("ACCESS_TOKEN_KEY_FILE", &file("ed25519")),
+            ("ACCESS_TOKEN_NEXT_KEY_FILE", &file("ed25519-next")),
+            ("ACCESS_TOKEN_RETIRED_KEY_FILES", &retired),
+        ]);
+        assert_eq!(good.problems, Vec::<String>::new());
+        assert!(good.access_keys.is_some() && good.next_access_key.is_some());
+        assert_eq!(good.retired_access_keys.len(), 2);
+
+        let bad = settings(&[
+            ("ACCESS_TOKEN_KEY_FILE", &file("refused-rsa1024")),
+            ("ACCESS_TOKEN_RETIRED_KEY_FILES", "-----BEGIN PRIVATE KEY-----canary"),
+        ]);
+        assert!(bad.unusable_key_file);
+        for (problem, words) in bad.problems.iter().zip(["1024 bits", "cannot be read"]) {
+            assert!(
+                problem.starts_with("APP_ACCESS_TOKEN_") && problem.contains(words) && !problem.contains("canary"),
+                "{problem}"
+            );
+        }
+        assert_eq!(bad.problems.len(), 2);
     }
 
     #[test]

@@ -10,11 +10,11 @@ pub struct BuildError {
 }
 
 impl BuildError {
-    pub(super) fn new(problems: Vec<String>) -> Self {
+    pub(crate) fn new(problems: Vec<String>) -> Self {
         Self { problems }
     }
 
-    pub(super) fn one(problem: String) -> Self {
+    pub(crate) fn one(problem: String) -> Self {
         Self { problems: vec![problem] }
     }
 

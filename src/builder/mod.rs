@@ -3,28 +3,32 @@
 mod check;
 mod env;
 mod error;
+mod keys;
 mod settings;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use serde::Serialize;
+
 pub use self::error::BuildError;
 use self::settings::Settings;
 use crate::{
-    auth::{Auth, Inner, Nodes},
+    auth::{AccessClaimsOf, Auth, Inner, Nodes},
     clock::{Clock, SystemClock, Timestamp},
     password::{BreachCheck, HashCost, PasswordPolicy, Passwords, Pool},
     secret::Secret,
     session::Revocations,
     store::{RevocationFeed, SessionLimit, SessionStore, UserStore},
     throttle::{MemoryThrottle, Throttle},
+    token::{keys::KeyRing, write_custom},
     user::AuthUser,
     web::{Delivery, SameSite},
 };
 
 /// Collects the settings of an [`Auth`].
 ///
-/// Three are required: the [`issuer`](Self::issuer) and one secret for each kind of token. Everything else has a default
-/// that suits a browser app on HTTPS.
+/// Three are required: the [`issuer`](Self::issuer) and one secret (or ring of keys) for each kind of token. Everything
+/// else has a default that suits a browser app on HTTPS.
 #[must_use]
 pub struct Builder<U: AuthUser> {
     users: Arc<dyn UserStore<User = U>>,
@@ -33,6 +37,7 @@ pub struct Builder<U: AuthUser> {
     feed: Option<Arc<dyn RevocationFeed>>,
     throttle: Option<Arc<dyn Throttle>>,
     breaches: Option<Arc<dyn BreachCheck>>,
+    access_claims: Option<AccessClaimsOf<U>>,
     settings: Settings,
 }
 
@@ -46,6 +51,7 @@ impl<U: AuthUser> Auth<U> {
             feed: None,
             throttle: None,
             breaches: None,
+            access_claims: None,
             settings: Settings::default(),
         }
     }
@@ -64,14 +70,27 @@ impl<U: AuthUser> Builder<U> {
         self
     }
 
-    /// The secret that signs access tokens (HS256), required: at least 32 random bytes, such as from
-    /// `openssl rand -base64 48`.
+    /// The keys of access tokens, in place of a secret: see [`keys`](crate::keys).
+    pub fn access_keys(mut self, keys: KeyRing) -> Self {
+        self.settings.access_keys = Some(keys);
+        self
+    }
+
+    /// The keys of refresh tokens, in place of a secret. Nobody else has to verify those, so a secret serves as well.
+    pub fn refresh_keys(mut self, keys: KeyRing) -> Self {
+        self.settings.refresh_keys = Some(keys);
+        self
+    }
+
+    /// The secret that signs access tokens (HS256), required unless there are [keys](Self::access_keys): at least 32 random
+    /// bytes, such as from `openssl rand -base64 48`.
     pub fn access_secret(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
         self.settings.access_secret = Some(secret.into());
         self
     }
 
-    /// The secret that signs refresh tokens (HS256), required: another one than for access tokens.
+    /// The secret that signs refresh tokens (HS256), required unless there are [keys](Self::refresh_keys): another one than
+    /// for access tokens.
     pub fn refresh_secret(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
         self.settings.refresh_secret = Some(secret.into());
         self
@@ -87,6 +106,33 @@ impl<U: AuthUser> Builder<U> {
     /// A secret that signed refresh tokens before and still verifies them.
     pub fn retired_refresh_secret(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
         self.settings.retired_refresh_secrets.push(secret.into());
+        self
+    }
+
+    /// The app's own claims in access tokens, made of the user whenever tokens are issued, at a refresh too, and read with
+    /// [`Claims::custom`](crate::Claims::custom). None unless set.
+    ///
+    /// They are for everybody to read, and as old as the token: what must not be seen, or must count at once, stays with
+    /// the user. An object of at most 1,536 bytes whose names are not [ours](crate::Claims), else issuing fails as
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal).
+    ///
+    /// ```
+    /// # use portcullis::{Builder, Claims, Error, User};
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Tenant {
+    ///     tenant: String,
+    /// }
+    /// # fn builder(builder: Builder<User>) -> Builder<User> {
+    /// builder.access_claims(|user: &User| Tenant { tenant: user.email.rsplit('@').next().unwrap_or_default().into() })
+    /// # }
+    ///
+    /// async fn handler(claims: Claims) -> Result<String, Error> {
+    ///     let Tenant { tenant } = claims.custom()?;
+    ///     Ok(tenant)
+    /// }
+    /// ```
+    pub fn access_claims<C: Serialize>(mut self, claims: impl Fn(&U) -> C + Send + Sync + 'static) -> Self {
+        self.access_claims = Some(Arc::new(move |user| write_custom(&claims(user))));
         self
     }
 
@@ -159,6 +205,14 @@ impl<U: AuthUser> Builder<U> {
     /// each when full). Beyond, the guard asks the store about every token until entries have expired.
     pub fn revocation_capacity(mut self, entries: usize) -> Self {
         self.settings.revocation_capacity = entries;
+        self
+    }
+
+    /// How many bytes of access tokens that were found good are remembered, so that a signature is checked once and not on
+    /// every request: 16 MiB unless set where the current key is asymmetric, none for secrets, whose check costs as little
+    /// as remembering. Zero turns it off. Expiry, endings and retired keys are asked about each time.
+    pub fn token_cache(mut self, bytes: usize) -> Self {
+        self.settings.token_cache = Some(bytes);
         self
     }
 
@@ -315,9 +369,10 @@ impl<U: AuthUser> Builder<U> {
     /// # Errors
     /// A [`BuildError`] that lists every problem with its mend.
     pub fn build(self) -> Result<Auth<U>, BuildError> {
-        let Self { users, sessions, clock, feed, throttle, breaches, settings } = self;
+        let Self { users, sessions, clock, feed, throttle, breaches, access_claims, settings } = self;
         let throttled = settings.throttle;
-        let checked = settings.check()?;
+        let mut checked = settings.check()?;
+        checked.verifier.profile.custom_claims = access_claims.is_some();
         let pool = Pool::new(checked.hash_threads, checked.hash_queue, checked.hash_deadline, Arc::clone(&clock))
             .map_err(|error| BuildError::one(format!("the hashing threads cannot be started: {error}")))?;
         let passwords = Passwords::new(checked.password_policy, checked.hasher, pool)
@@ -334,6 +389,7 @@ impl<U: AuthUser> Builder<U> {
             passwords,
             throttle,
             issuer: checked.issuer,
+            access_claims,
             verifier: checked.verifier,
             lifetimes: checked.lifetimes,
             session_limit: checked.session_limit,

@@ -7,13 +7,17 @@ use crate::{
     password::{HashCost, PasswordPolicy},
     secret::Secret,
     store::SessionLimit,
+    token::keys::{Key, KeyRing},
     web::{Delivery, cookies::CookieSettings},
 };
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches, each set by a method of its name")]
 pub(super) struct Settings {
     pub(super) issuer: Option<String>,
     pub(super) audience: Option<String>,
+    pub(super) access_keys: Option<KeyRing>,
+    pub(super) refresh_keys: Option<KeyRing>,
     pub(super) access_secret: Option<Secret<Vec<u8>>>,
     pub(super) refresh_secret: Option<Secret<Vec<u8>>>,
     pub(super) retired_access_secrets: Vec<Secret<Vec<u8>>>,
@@ -28,6 +32,7 @@ pub(super) struct Settings {
     pub(super) revocation_poll: Duration,
     pub(super) trust_without_poll: Option<Duration>,
     pub(super) revocation_capacity: usize,
+    pub(super) token_cache: Option<usize>,
     pub(super) session_limit: SessionLimit,
     pub(super) password_policy: PasswordPolicy,
     pub(super) pepper: Option<Secret<Vec<u8>>>,
@@ -44,6 +49,10 @@ pub(super) struct Settings {
     pub(super) trusted_origins: Vec<String>,
     pub(super) strict_cross_site: bool,
     pub(super) trusted_proxy_hops: usize,
+    pub(super) next_access_key: Option<Key>,
+    pub(super) retired_access_keys: Vec<Key>,
+    /// A key file was named and could not be used: no secret is missing then.
+    pub(super) unusable_key_file: bool,
     /// What reading the environment found wrong.
     pub(super) problems: Vec<String>,
 }
@@ -54,6 +63,8 @@ impl Default for Settings {
         Self {
             issuer: None,
             audience: None,
+            access_keys: None,
+            refresh_keys: None,
             access_secret: None,
             refresh_secret: None,
             retired_access_secrets: Vec::new(),
@@ -68,6 +79,7 @@ impl Default for Settings {
             revocation_poll: Duration::from_secs(5),
             trust_without_poll: None,
             revocation_capacity: 1_048_576,
+            token_cache: None,
             session_limit: SessionLimit::EndLeastRecentlyUsed(100),
             password_policy: PasswordPolicy::default(),
             pepper: None,
@@ -84,6 +96,9 @@ impl Default for Settings {
             trusted_origins: Vec::new(),
             strict_cross_site: false,
             trusted_proxy_hops: 0,
+            next_access_key: None,
+            retired_access_keys: Vec::new(),
+            unusable_key_file: false,
             problems: Vec::new(),
         }
     }

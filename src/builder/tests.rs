@@ -1,7 +1,11 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{store::memory::MemoryStore, user::User};
+use crate::{
+    store::memory::MemoryStore,
+    token::keys::{Algorithm, Key},
+    user::User,
+};
 
 const ACCESS: &str = "Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe";
 const REFRESH: &str = "Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs";
@@ -77,6 +81,55 @@ fn each_setting_that_cannot_be_is_refused_with_its_mend() {
         assert_eq!(said.len(), 1, "{mend}: {said:?}");
         assert!(said[0].contains(mend), "{mend}: {said:?}");
     }
+}
+
+const ED25519: &str = include_str!("../../tests/keys/ed25519.pem");
+const PUBLIC: &str = include_str!("../../tests/keys/ed25519.pub.pem");
+
+fn key(pem: &str) -> Key {
+    Key::from_pem(pem).unwrap()
+}
+
+fn with_keys(ring: KeyRing) -> Builder<User> {
+    let store = MemoryStore::new();
+    Auth::builder(store.clone(), store).issuer("https://example.com").access_keys(ring).refresh_secret(REFRESH)
+}
+
+#[test]
+fn rings_that_cannot_be_are_refused_with_their_mend() {
+    let ring = || KeyRing::new(key(ED25519));
+    let secret = |secret: &str| Key::from_secret(secret).unwrap();
+    let rsa = || key(include_str!("../../tests/keys/rsa2048.pem"));
+    let pss = rsa().with_algorithm(Algorithm::PS256).unwrap();
+    let hour = Duration::from_secs(3600);
+    let cases: Vec<(Builder<User>, &str)> = vec![
+        (with_keys(ring()).access_secret(ACCESS), "use one"),
+        (with_keys(KeyRing::new(key(PUBLIC))), "use the private key"),
+        (with_keys(ring().with_next(key(PUBLIC))), "used twice"),
+        (with_keys(ring().with_retired_until_removed(key(ED25519))), "used twice"),
+        (with_keys(KeyRing::new(rsa()).with_next(pss)), "used twice"),
+        (with_keys(KeyRing::new(secret(REFRESH))), "used twice"),
+        (with_keys(ring()).retired_access_secret(REFRESH), "used twice"),
+        (with_keys(ring()).retired_access_secret("short"), "openssl rand"),
+        (with_keys(ring().with_max_token_lifetime(Duration::from_secs(60))), "longest lifetime"),
+        (good().refresh_keys(KeyRing::new(key(ED25519))), "use one"),
+    ];
+    for (builder, mend) in cases {
+        let said = problems(builder);
+        assert_eq!(said.len(), 1, "{mend}: {said:?}");
+        assert!(said[0].contains(mend), "{mend}: {said:?}");
+    }
+    for ring in [
+        ring(),
+        ring().with_max_token_lifetime(hour),
+        ring().with_retired(rsa(), Timestamp::EPOCH).with_next(secret(ACCESS)),
+    ] {
+        assert_eq!(problems(with_keys(ring)), Vec::<String>::new());
+    }
+    assert_eq!(problems(with_keys(ring()).retired_access_secret(ACCESS)), Vec::<String>::new());
+    let short = Duration::from_millis(500);
+    let short = with_keys(ring().with_max_token_lifetime(short)).access_lifetime(short).build().unwrap();
+    assert_eq!(short.0.verifier.profile.max_access_lifetime, Duration::from_secs(1), "as its tokens have it");
 }
 
 #[test]

@@ -88,7 +88,7 @@ where
     fn answered(answer: Result<Authenticated<U>, Error>, waiting: Waiting<S, U, Req>) -> Self {
         let Waiting { mut service, mut request, layer } = waiting;
         let admitted = answer.and_then(|admitted| {
-            layer.guard.authorize(&admitted.claims)?;
+            layer.guard.authorize(|role| admitted.claims.has_role(role))?;
             Ok(admitted)
         });
         match admitted {

@@ -7,8 +7,8 @@
 //! 3. the token is well signed, in time, and nothing that it belongs to has ended;
 //! 4. the roles that the guard asks for are in it.
 //!
-//! The handler finds [`Claims`] in the request's extensions, and [`CurrentUser`] where the guard loads the user. A bad
-//! token is refused on optional routes too: a client that sends one believes to be signed in.
+//! The handler finds [`Claims`](crate::Claims) in the request's extensions, and [`CurrentUser`] where the guard loads the
+//! user. A bad token is refused on optional routes too: a client that sends one believes to be signed in.
 //!
 //! On the stateless path nothing is boxed and nothing is awaited; the inner service that was polled ready is the one
 //! that is called.
@@ -16,7 +16,7 @@
 mod future;
 mod service;
 
-use std::{fmt, sync::Arc};
+use std::{convert::Infallible, fmt, sync::Arc};
 
 use http::Request;
 
@@ -24,6 +24,7 @@ pub use self::{future::ResponseFuture, service::AuthService};
 use crate::{
     auth::{Auth, Authenticated, Check},
     error::{Error, ErrorKind},
+    resource::ResourceServer,
     token::Claims,
     user::AuthUser,
 };
@@ -41,16 +42,21 @@ impl<U: AuthUser> fmt::Debug for CurrentUser<U> {
 
 /// The mark that a guard leaves on a request: extractors tell by it that there was one, and load the user with its stores.
 ///
-/// Not generic, so that [`Claims`] need not name the user's type.
+/// Not generic, so that [`Claims`](crate::Claims) need not name the user's type.
 #[cfg(feature = "axum")]
 #[derive(Clone)]
 pub(crate) struct GuardMark(Arc<dyn std::any::Any + Send + Sync>);
 
 #[cfg(feature = "axum")]
 impl GuardMark {
-    fn new<U: AuthUser>(auth: &Auth<U>) -> Self {
-        let inner: Arc<dyn std::any::Any + Send + Sync> = Arc::<crate::auth::Inner<U>>::clone(&auth.0);
-        Self(inner)
+    fn new<U: AuthUser>(gate: &Gate<U>) -> Self {
+        match gate {
+            Gate::Own(auth) => {
+                let inner: Arc<dyn std::any::Any + Send + Sync> = Arc::<crate::auth::Inner<U>>::clone(&auth.0);
+                Self(inner)
+            }
+            Gate::Foreign(server) => Self(server.inner()),
+        }
     }
 
     /// The guard's `Auth`, if it is for users of this type.
@@ -72,8 +78,23 @@ impl GuardMark {
 /// ```
 #[must_use]
 pub struct AuthLayer<U: AuthUser> {
-    pub(crate) auth: Auth<U>,
+    pub(crate) gate: Gate<U>,
     pub(crate) guard: Arc<Guard>,
+}
+
+/// Who verifies: the service that issues, or one that only holds another's public keys.
+pub(crate) enum Gate<U: AuthUser> {
+    Own(Auth<U>),
+    Foreign(ResourceServer),
+}
+
+impl<U: AuthUser> Clone for Gate<U> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Own(auth) => Self::Own(auth.clone()),
+            Self::Foreign(server) => Self::Foreign(server.clone()),
+        }
+    }
 }
 
 /// What a guard asks for.
@@ -88,8 +109,8 @@ pub(crate) struct Guard {
 impl Guard {
     /// # Errors
     /// [`ErrorKind::InsufficientRole`] where a role is missing.
-    pub(crate) fn authorize(&self, claims: &Claims) -> Result<(), Error> {
-        let has_one_of = |group: &Vec<String>| group.iter().any(|role| claims.has_role(role));
+    pub(crate) fn authorize(&self, has_role: impl Fn(&str) -> bool) -> Result<(), Error> {
+        let has_one_of = |group: &Vec<String>| group.iter().any(|role| has_role(role));
         if self.roles.iter().all(has_one_of) { Ok(()) } else { Err(ErrorKind::InsufficientRole.into()) }
     }
 }
@@ -97,12 +118,26 @@ impl Guard {
 impl<U: AuthUser> Auth<U> {
     /// A guard that admits requests with a good access token; stateless unless told otherwise.
     pub fn require(&self) -> AuthLayer<U> {
-        AuthLayer { auth: self.clone(), guard: Arc::default() }
+        AuthLayer { gate: Gate::Own(self.clone()), guard: Arc::default() }
     }
 
     /// A guard that admits requests with a good access token or none at all.
     pub fn optional(&self) -> AuthLayer<U> {
-        AuthLayer { auth: self.clone(), guard: Arc::new(Guard { optional: true, ..Guard::default() }) }
+        AuthLayer { gate: Gate::Own(self.clone()), guard: Arc::new(Guard { optional: true, ..Guard::default() }) }
+    }
+}
+
+impl ResourceServer {
+    /// A guard that admits requests with a good Bearer token; the handler finds
+    /// [`ForeignClaims`](crate::resource::ForeignClaims) in the request's extensions. There are no users to load and no
+    /// sessions to check: a guard that asks for them answers 500.
+    pub fn require(&self) -> AuthLayer<Infallible> {
+        AuthLayer { gate: Gate::Foreign(self.clone()), guard: Arc::default() }
+    }
+
+    /// A guard that admits requests with a good Bearer token or none at all.
+    pub fn optional(&self) -> AuthLayer<Infallible> {
+        AuthLayer { gate: Gate::Foreign(self.clone()), guard: Arc::new(Guard { optional: true, ..Guard::default() }) }
     }
 }
 
@@ -141,7 +176,7 @@ impl<U: AuthUser> AuthLayer<U> {
     /// Leaves the mark by which extractors tell that there was a guard.
     #[cfg(feature = "axum")]
     fn mark<B>(&self, request: &mut Request<B>) {
-        request.extensions_mut().insert(GuardMark::new(&self.auth));
+        request.extensions_mut().insert(GuardMark::new(&self.gate));
     }
 }
 
@@ -167,7 +202,7 @@ impl<S, U: AuthUser> tower_layer::Layer<S> for AuthLayer<U> {
 
 impl<U: AuthUser> Clone for AuthLayer<U> {
     fn clone(&self) -> Self {
-        Self { auth: self.auth.clone(), guard: Arc::clone(&self.guard) }
+        Self { gate: self.gate.clone(), guard: Arc::clone(&self.guard) }
     }
 }
 

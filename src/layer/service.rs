@@ -8,10 +8,11 @@ use std::{
 use http::{HeaderMap, Method, Request, Response, header::UPGRADE};
 use tower_service::Service;
 
-use super::{AuthLayer, admit, future::ResponseFuture};
+use super::{AuthLayer, Gate, admit, future::ResponseFuture};
 use crate::{
-    auth::{Authenticated, Check},
+    auth::{Auth, Authenticated, Check},
     error::{Error, ErrorKind},
+    resource::{ForeignClaims, ResourceServer},
     token::Claims,
     user::AuthUser,
     web::{
@@ -34,17 +35,22 @@ impl<S, U: AuthUser> AuthService<S, U> {
 }
 
 /// What can be said about a request without waiting.
-enum Verdict {
+enum Verdict<U: AuthUser> {
     Pass(Option<Claims>),
+    PassForeign(Option<ForeignClaims>),
     Refuse(Error),
-    /// A store has to be asked about this token.
-    Ask(String),
+    /// The stores of this `Auth` have to be asked about this token.
+    Ask(Auth<U>, String),
 }
 
 impl<U: AuthUser> AuthLayer<U> {
-    fn judge<B>(&self, request: &Request<B>) -> Result<Verdict, Error> {
-        let web = &self.auth.0.web;
+    fn judge<B>(&self, request: &Request<B>) -> Result<Verdict<U>, Error> {
         let headers = request.headers();
+        let auth = match &self.gate {
+            Gate::Own(auth) => auth,
+            Gate::Foreign(server) => return self.judge_foreign(server, headers),
+        };
+        let web = &auth.0.web;
         let Some(Found { token, source }) = credentials::access_token(headers, web.cookies.access.name())? else {
             return if self.guard.optional { Ok(Verdict::Pass(None)) } else { Err(ErrorKind::TokenMissing.into()) };
         };
@@ -54,15 +60,34 @@ impl<U: AuthUser> AuthLayer<U> {
         {
             return Err(ErrorKind::CrossSite.into());
         }
-        let at_once = if self.guard.check == Check::Stateless { self.auth.authenticate_now(token) } else { None };
+        let at_once = if self.guard.check == Check::Stateless { auth.authenticate_now(token) } else { None };
         match at_once {
             Some(claims) => {
                 let claims = claims?;
-                self.guard.authorize(&claims)?;
+                self.guard.authorize(|role| claims.has_role(role))?;
                 Ok(Verdict::Pass(Some(claims)))
             }
-            None => Ok(Verdict::Ask(token.to_owned())),
+            None => Ok(Verdict::Ask(auth.clone(), token.to_owned())),
         }
+    }
+
+    /// Cookies are the issuer's: another service takes Bearer tokens only.
+    fn judge_foreign(&self, server: &ResourceServer, headers: &HeaderMap) -> Result<Verdict<U>, Error> {
+        if self.guard.check != Check::Stateless {
+            let mend =
+                "a resource server has neither users nor sessions: use its guard without load_user and check_session";
+            return Err(Error::new(ErrorKind::Internal).with_source(mend));
+        }
+        let Some(token) = credentials::bearer(headers)? else {
+            return if self.guard.optional {
+                Ok(Verdict::PassForeign(None))
+            } else {
+                Err(ErrorKind::TokenMissing.into())
+            };
+        };
+        let claims = server.verify(token)?;
+        self.guard.authorize(|role| claims.has_role(role))?;
+        Ok(Verdict::PassForeign(Some(claims)))
     }
 }
 
@@ -94,11 +119,19 @@ where
                 self.layer.mark(&mut request);
                 ResponseFuture::inner(self.inner.call(request))
             }
+            Verdict::PassForeign(claims) => {
+                request.extensions_mut().remove::<ForeignClaims>();
+                if let Some(claims) = claims {
+                    request.extensions_mut().insert(claims);
+                }
+                #[cfg(feature = "axum")]
+                self.layer.mark(&mut request);
+                ResponseFuture::inner(self.inner.call(request))
+            }
             Verdict::Refuse(error) => {
                 ResponseFuture::refused(&error, respond::is_grpc(request.method(), request.headers()))
             }
-            Verdict::Ask(token) => {
-                let auth = self.layer.auth.clone();
+            Verdict::Ask(auth, token) => {
                 let check = self.layer.guard.check;
                 let answer = Box::pin(async move { auth.authenticate(&token, check).await });
                 // The inner service that was polled ready goes with the request; its clone stays here, to be polled anew.

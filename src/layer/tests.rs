@@ -12,7 +12,7 @@ use tower_layer::Layer;
 
 use super::*;
 use crate::{
-    Client, Registration,
+    Claims, Client, Registration,
     store::memory::MemoryStore,
     user::{Profile, User},
 };

@@ -55,6 +55,7 @@ type Answer = Response<Full<Bytes>>;
 /// | `GET /auth/sessions` | | 200 `{sessions}` |
 /// | `DELETE /auth/sessions/{id}` | | 204 |
 /// | `PUT /auth/password` | `current_password`, `new_password` | 200 token answer |
+/// | `GET /auth/.well-known/jwks.json` | | 200, the public keys of access tokens as a JWK set |
 ///
 /// Bodies are JSON or forms of at most 16 KiB. Failures are `application/problem+json` (RFC 9457) with a stable `code`:
 /// see [`ErrorKind`].
@@ -176,6 +177,7 @@ where
         Endpoint::Sessions => sessions::list(exchange).await,
         Endpoint::EndSession => sessions::end(exchange).await,
         Endpoint::Password => account::change_password(exchange, body).await,
+        Endpoint::Jwks => Ok(respond::jwks(exchange.auth.jwks())),
     }
 }
 

@@ -13,6 +13,7 @@ pub(super) enum Endpoint {
     Sessions,
     EndSession,
     Password,
+    Jwks,
 }
 
 /// A path and what its methods do.
@@ -38,7 +39,7 @@ const fn get(path: &'static str, endpoint: Endpoint) -> Resource {
     Resource { path, allow: "GET, HEAD, OPTIONS", method: Method::GET, endpoint }
 }
 
-static TABLE: [Resource; 9] = [
+static TABLE: [Resource; 10] = [
     post("/register", Endpoint::Register),
     post("/login", Endpoint::Login),
     post("/refresh", Endpoint::Refresh),
@@ -53,6 +54,7 @@ static TABLE: [Resource; 9] = [
         endpoint: Endpoint::EndSession,
     },
     Resource { path: "/password", allow: "PUT, OPTIONS", method: Method::PUT, endpoint: Endpoint::Password },
+    get("/.well-known/jwks.json", Endpoint::Jwks),
 ];
 
 /// Finds the resource of a full path, and what its `{id}` is.

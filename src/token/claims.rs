@@ -1,9 +1,12 @@
 //! What tokens say.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
+
+use serde::Deserialize;
 
 use crate::{
     clock::Timestamp,
+    error::{Error, ErrorKind},
     session::{SessionId, TokenId},
     user::UserId,
 };
@@ -25,11 +28,31 @@ pub(crate) struct AccessClaims {
     pub(super) issued_at: Timestamp,
     pub(super) expires_at: Timestamp,
     pub(super) token_id: Box<str>,
+    /// Kept where the app has claims of its own.
+    pub(super) payload: Option<Payload>,
+}
+
+/// The claims as they were signed; a number in `Debug`, because an app's claims are not for logs.
+pub(super) struct Payload(pub(super) Vec<u8>);
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{} bytes]", self.0.len())
+    }
 }
 
 impl Claims {
     pub(super) fn new(claims: AccessClaims) -> Self {
         Self(Arc::new(claims))
+    }
+
+    /// About how many bytes they take.
+    pub(super) fn memory(&self) -> usize {
+        let AccessClaims { subject, roles, token_id, payload, .. } = &*self.0;
+        // A role of few letters takes more for its place than for its name.
+        let roles: usize = roles.iter().map(|role| role.len() + 48).sum();
+        let payload = payload.as_ref().map_or(0, |payload| payload.0.capacity());
+        size_of::<AccessClaims>() + subject.as_str().len() + token_id.len() + roles + payload
     }
 
     /// Whose token it is (`sub`).
@@ -75,6 +98,19 @@ impl Claims {
     /// The token's own name (`jti`).
     pub fn token_id(&self) -> &str {
         &self.0.token_id
+    }
+
+    /// The app's own claims, which [`Builder::access_claims`](crate::Builder::access_claims) adds; parsed here, so that
+    /// requests whose handlers do not ask pay nothing for them. Members that `C` does not name are skipped.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::TokenInvalid`] for a token that has no such claims, as one that was issued before they were added: the
+    ///   client refreshes, and comes back with one that has;
+    /// - [`ErrorKind::Internal`] where this `Auth` was built without claims of the app.
+    pub fn custom<'a, C: Deserialize<'a>>(&'a self) -> Result<C, Error> {
+        let mend = "`Claims::custom` needs `Builder::access_claims`";
+        let payload = self.0.payload.as_ref().ok_or_else(|| Error::new(ErrorKind::Internal).with_source(mend))?;
+        serde_json::from_slice(&payload.0).map_err(|error| Error::new(ErrorKind::TokenInvalid).with_source(error))
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::keys::KeyRing;
+use super::keys::Keys;
 use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind},
@@ -21,8 +21,8 @@ pub(crate) struct Issuer {
     /// RFC 9068 §2.2 requires it; there is one client here, the app itself.
     pub(crate) client_id: String,
     pub(crate) access_lifetime: Duration,
-    pub(crate) access_keys: KeyRing,
-    pub(crate) refresh_keys: KeyRing,
+    pub(crate) access_keys: Keys,
+    pub(crate) refresh_keys: Keys,
 }
 
 /// A token and when it expires.
@@ -37,6 +37,8 @@ pub(crate) struct IssuedToken {
 pub(crate) struct AccessToken<'a> {
     pub(crate) session: &'a Session,
     pub(crate) roles: &'a [&'a str],
+    /// The app's own claims: members without braces, no name of ours among them.
+    pub(crate) custom: &'a str,
 }
 
 #[derive(Serialize)]
@@ -88,7 +90,7 @@ impl Issuer {
             ver: session.token_version,
             roles: token.roles,
         };
-        sign(&self.access_keys, &payload, exp)
+        sign(&self.access_keys, &payload, token.custom, exp)
     }
 
     /// The session's current refresh token; made again, it differs from the first in `iat` at most.
@@ -106,7 +108,7 @@ impl Issuer {
             iat,
             exp,
         };
-        sign(&self.refresh_keys, &payload, exp)
+        sign(&self.refresh_keys, &payload, "", exp)
     }
 }
 
@@ -115,8 +117,14 @@ fn subject(user: &UserId) -> Result<&str, Error> {
     if UserId::fits(id) { Ok(id) } else { Err(internal("the user's id has no or more than 256 bytes")) }
 }
 
-fn sign(keys: &KeyRing, payload: &impl Serialize, exp: i64) -> Result<IssuedToken, Error> {
-    let payload = serde_json::to_vec(payload).map_err(internal)?;
+fn sign(keys: &Keys, payload: &impl Serialize, custom: &str, exp: i64) -> Result<IssuedToken, Error> {
+    let mut payload = serde_json::to_vec(payload).map_err(internal)?;
+    if !custom.is_empty() {
+        payload.pop();
+        payload.push(b',');
+        payload.extend_from_slice(custom.as_bytes());
+        payload.push(b'}');
+    }
     let token = keys.sign(&payload).map_err(internal)?;
     Ok(IssuedToken { token: Secret::new(token), expires_at: Timestamp::from_secs(exp) })
 }

@@ -5,15 +5,18 @@
 //! - the **refresh token** (`typ: rt+jwt`), presented to get the next pair, and worth nothing without its session's record.
 
 mod backend;
+mod cache;
 mod claims;
+mod custom;
 mod issue;
-mod keys;
+pub mod keys;
 mod verify;
 
 pub use self::claims::Claims;
 pub(crate) use self::{
+    cache::TokenCache,
     claims::RefreshClaims,
+    custom::{CustomProblem, write as write_custom},
     issue::{AccessToken, Issuer},
-    keys::{KeyKind, KeyRing, secret_problem},
-    verify::{Expiry, Profile, TokenFault, Verifier},
+    verify::{Expiry, ForeignProfile, Profile, TokenFault, Verifier},
 };

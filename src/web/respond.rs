@@ -132,6 +132,18 @@ pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Result<Response
     Ok(response)
 }
 
+/// How long verifiers may keep the set of public keys: a new key is published for at least this long before it signs.
+const JWKS_MAX_AGE: &str = "public, max-age=300";
+
+/// The set of public keys (RFC 7517 §8.5.2), the one answer that anybody may cache.
+pub(crate) fn jwks(set: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(set));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(JWKS_MAX_AGE));
+    response
+}
+
 /// An answer without a body that nobody may cache.
 pub(crate) fn empty(status: StatusCode) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());

@@ -1,15 +1,20 @@
 //! Tests through the public API, with a clock that is moved by hand.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must fail")]
 
+mod cache;
 mod conformance;
 mod endpoints;
 mod equal_work;
 mod fixture;
+mod keys;
 mod legacy;
 mod nodes;
 mod outages;
+mod own_claims;
 mod own_users;
 mod passwords;
+mod provider;
+mod resource;
 mod round_trips;
 mod secrets;
 mod throttle;

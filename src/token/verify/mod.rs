@@ -2,27 +2,31 @@
 //!
 //! In this order, so that nothing is decoded for a token that cannot be ours and nothing is parsed that is not signed:
 //! 1. at most 8 KiB and three segments;
-//! 2. the header segment equals, byte for byte, what one of our keys issues;
+//! 2. the header segment equals, byte for byte, what one of our keys issues, and that key still counts;
 //! 3. the signature is good, in canonical base64url;
 //! 4. the payload is one JSON object with our claims, each once and of its type;
 //! 5. issuer, audience and times.
 
+mod foreign;
+mod segments;
+
 use std::{borrow::Cow, fmt, time::Duration};
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{
     Deserialize, Deserializer,
     de::{self, SeqAccess, Visitor},
 };
 
+pub(crate) use self::foreign::ForeignProfile;
+use self::segments::{MAX_TOKEN_BYTES, Segments};
 use super::{
-    claims::{AccessClaims, Claims, RefreshClaims},
-    keys::KeyRing,
+    cache::{Known, Times, TokenCache},
+    claims::{AccessClaims, Claims, Payload, RefreshClaims},
+    custom,
+    keys::{Keys, counts},
 };
 use crate::{clock::Timestamp, user::UserId};
 
-/// The longest token that is looked at, in bytes: what servers accept as one header line.
-const MAX_TOKEN_BYTES: usize = 8192;
 /// How far ahead the `iat` of our own tokens may lie: the skew between nodes.
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 /// The last second of the year 9999; later ones are no dates.
@@ -56,11 +60,15 @@ pub(crate) struct Profile {
     pub(crate) max_access_lifetime: Duration,
     /// Tokens issued before this moment are refused.
     pub(crate) not_before: Option<Timestamp>,
+    /// Whether the app has claims of its own: then their names count as well, and the payload is kept for them.
+    pub(crate) custom_claims: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct Verifier {
     pub(crate) profile: Profile,
+    /// Access tokens that were found good.
+    pub(crate) cache: Option<TokenCache>,
 }
 
 #[derive(Deserialize)]
@@ -106,12 +114,20 @@ impl Verifier {
     /// Verifies an access token.
     pub(crate) fn access(
         &self,
-        keys: &KeyRing,
+        keys: &Keys,
         token: &str,
         now: Timestamp,
         expiry: Expiry,
     ) -> Result<Claims, TokenFault> {
-        let payload = signed_payload(keys, token)?;
+        // Signing out looks at old tokens, which are not worth keeping.
+        let worth_it = expiry == Expiry::Checked && token.len() <= MAX_TOKEN_BYTES;
+        let cache = self.cache.as_ref().filter(|_| worth_it);
+        if let Some(cache) = cache
+            && let Some(known) = cache.get(token)
+        {
+            return self.still_good(&known, now).inspect_err(|_| cache.remove(token));
+        }
+        let (payload, key_until) = signed_payload(keys, token, now)?;
         let claims: AccessPayload<'_> = object(&payload)?;
         let audience_matches = claims.aud.contains(&self.profile.audience);
         let lifetime = claims.exp.at().since(claims.iat.at());
@@ -123,9 +139,17 @@ impl Verifier {
         {
             return Err(TokenFault::Invalid);
         }
+        if self.profile.custom_claims && !custom::names_are_unique(&payload) {
+            return Err(TokenFault::Invalid);
+        }
         let session_id = claims.sid.parse().map_err(|_| TokenFault::Invalid)?;
-        self.times(claims.iat, claims.nbf, claims.exp, now, expiry)?;
-        Ok(Claims::new(AccessClaims {
+        let times = Times {
+            issued_at: claims.iat.at(),
+            not_before: claims.nbf.map(NumericDate::at),
+            expires_at: claims.exp.at(),
+        };
+        self.times(times, now, expiry)?;
+        let mut claims = AccessClaims {
             subject: UserId::from(&*claims.sub),
             session_id,
             token_version: claims.ver,
@@ -134,76 +158,72 @@ impl Verifier {
             issued_at: claims.iat.at(),
             expires_at: claims.exp.at(),
             token_id: claims.jti.into(),
-        }))
+            payload: None,
+        };
+        claims.payload = self.profile.custom_claims.then_some(Payload(payload));
+        let claims = Claims::new(claims);
+        if let Some(cache) = cache {
+            cache.insert(token, Known { claims: claims.clone(), times, key_until });
+        }
+        Ok(claims)
+    }
+
+    /// What may have changed about a token since its signature was found good.
+    fn still_good(&self, known: &Known, now: Timestamp) -> Result<Claims, TokenFault> {
+        if !counts(known.key_until, now) {
+            return Err(TokenFault::Invalid);
+        }
+        self.times(known.times, now, Expiry::Checked)?;
+        Ok(known.claims.clone())
     }
 
     /// Verifies a refresh token.
     pub(crate) fn refresh(
         &self,
-        keys: &KeyRing,
+        keys: &Keys,
         token: &str,
         now: Timestamp,
         expiry: Expiry,
     ) -> Result<RefreshClaims, TokenFault> {
-        let payload = signed_payload(keys, token)?;
+        let (payload, _) = signed_payload(keys, token, now)?;
         let claims: RefreshPayload<'_> = object(&payload)?;
         if claims.iss != self.profile.issuer || !UserId::fits(&claims.sub) {
             return Err(TokenFault::Invalid);
         }
         let session_id = claims.sid.parse().map_err(|_| TokenFault::Invalid)?;
         let token_id = claims.jti.parse().map_err(|_| TokenFault::Invalid)?;
-        self.times(claims.iat, claims.nbf, claims.exp, now, expiry)?;
+        let times = Times {
+            issued_at: claims.iat.at(),
+            not_before: claims.nbf.map(NumericDate::at),
+            expires_at: claims.exp.at(),
+        };
+        self.times(times, now, expiry)?;
         Ok(RefreshClaims { subject: UserId::from(&*claims.sub), session_id, generation: claims.r#gen, token_id })
     }
 
     /// The expiry comes last: "expired" is said of a token that has nothing else wrong with it.
-    fn times(
-        &self,
-        iat: NumericDate,
-        nbf: Option<NumericDate>,
-        exp: NumericDate,
-        now: Timestamp,
-        expiry: Expiry,
-    ) -> Result<(), TokenFault> {
+    fn times(&self, times: Times, now: Timestamp, expiry: Expiry) -> Result<(), TokenFault> {
+        let Times { issued_at, not_before, expires_at } = times;
         let profile = &self.profile;
-        let too_early = nbf.is_some_and(|nbf| nbf.at() > now.plus(profile.leeway));
-        if iat.at() > now.plus(MAX_CLOCK_SKEW) || too_early || profile.not_before.is_some_and(|limit| iat.at() < limit)
-        {
+        let too_early = not_before.is_some_and(|moment| moment > now.plus(profile.leeway));
+        let too_old = profile.not_before.is_some_and(|limit| issued_at < limit);
+        if issued_at > now.plus(MAX_CLOCK_SKEW) || too_early || too_old {
             return Err(TokenFault::Invalid);
         }
-        if expiry == Expiry::Checked && now >= exp.at().plus(profile.leeway) {
+        if expiry == Expiry::Checked && now >= expires_at.plus(profile.leeway) {
             return Err(TokenFault::Expired);
         }
         Ok(())
     }
 }
 
-/// The payload of a token that one of the keys signed.
-fn signed_payload(keys: &KeyRing, token: &str) -> Result<Vec<u8>, TokenFault> {
-    let bytes = token.as_bytes();
-    if bytes.len() > MAX_TOKEN_BYTES {
-        return Err(TokenFault::Invalid);
-    }
-    let first = memchr::memchr(b'.', bytes).ok_or(TokenFault::Invalid)?;
-    let last = memchr::memrchr(b'.', bytes).filter(|last| *last > first).ok_or(TokenFault::Invalid)?;
-    let (Some(header), Some(payload), Some(signature), Some(message)) =
-        (bytes.get(..first), bytes.get(first + 1..last), bytes.get(last + 1..), bytes.get(..last))
-    else {
-        return Err(TokenFault::Invalid);
-    };
-    let key = keys.key_of(header).ok_or(TokenFault::Invalid)?;
-    // The engine takes canonical base64url without padding only; a dot inside the payload is not of its alphabet.
-    let mut buffer = [0; MAX_SIGNATURE_BYTES];
-    let length = URL_SAFE_NO_PAD.decode_slice(signature, &mut buffer).map_err(|_| TokenFault::Invalid)?;
-    let signature = buffer.get(..length).ok_or(TokenFault::Invalid)?;
-    if !key.key.verify(message, signature) {
-        return Err(TokenFault::Invalid);
-    }
-    URL_SAFE_NO_PAD.decode(payload).map_err(|_| TokenFault::Invalid)
+/// The payload of a token that one of the keys signed, and until when that key counts.
+fn signed_payload(keys: &Keys, token: &str, now: Timestamp) -> Result<(Vec<u8>, Option<Timestamp>), TokenFault> {
+    let segments = Segments::split(token).ok_or(TokenFault::Invalid)?;
+    let key = keys.key_of(segments.header, now).ok_or(TokenFault::Invalid)?;
+    let payload = segments.payload(|message, signature| key.verify(message, signature)).ok_or(TokenFault::Invalid)?;
+    Ok((payload, key.until()))
 }
-
-/// HS512's is 64 bytes; a little more, because the decoder wants room for its estimate.
-const MAX_SIGNATURE_BYTES: usize = 96;
 
 /// Parses one JSON object; serde would take an array for a struct as well.
 fn object<'de, T: Deserialize<'de>>(payload: &'de [u8]) -> Result<T, TokenFault> {
@@ -280,5 +300,7 @@ impl<'de> Deserialize<'de> for Audience {
     }
 }
 
+#[cfg(test)]
+mod attacks;
 #[cfg(test)]
 mod tests;

@@ -1,16 +1,20 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{secret::Secret, token::KeyKind};
+use crate::token::keys::{Key, KeyKind, KeyRing, tests};
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const SID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
-fn keys(kind: KeyKind) -> KeyRing {
-    KeyRing::hmac(kind, &Secret::from("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe"), &[])
+fn secret(secret: &str) -> Key {
+    Key::from_secret(secret).unwrap()
 }
 
-fn verifier() -> Verifier {
+fn keys(kind: KeyKind) -> Keys {
+    tests::keys(kind, &KeyRing::new(secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")))
+}
+
+pub(super) fn verifier() -> Verifier {
     Verifier {
         profile: Profile {
             issuer: "https://example.com".into(),
@@ -18,12 +22,14 @@ fn verifier() -> Verifier {
             leeway: Duration::ZERO,
             max_access_lifetime: Duration::from_secs(86_400),
             not_before: None,
+            custom_claims: false,
         },
+        cache: None,
     }
 }
 
 /// A good access token's claims, with some of them replaced; `Value::Null` of the test macro means taken out.
-fn claims(changes: &[(&str, Value)]) -> String {
+pub(super) fn claims(changes: &[(&str, Value)]) -> String {
     let mut claims = json!({
         "iss": "https://example.com", "sub": "ada", "aud": "api", "client_id": "api",
         "exp": 1_800_000_900, "iat": 1_800_000_000, "jti": "x", "auth_time": 1_799_999_000, "sid": SID, "ver": 3
@@ -184,13 +190,13 @@ fn neither_kind_is_accepted_as_the_other() {
 
 #[test]
 fn a_retired_secret_verifies_and_no_longer_signs() {
-    let old = Secret::from("0ldSecretWith32Bytes_AbCdEfGhIjK");
-    let token = KeyRing::hmac(KeyKind::Access, &old, &[]).sign(claims(&[]).as_bytes()).unwrap();
-    let new = Secret::from("N3wSecretWith32Bytes_AbCdEfGhIjK");
-    let ring = KeyRing::hmac(KeyKind::Access, &new, &[old]);
+    let old = secret("0ldSecretWith32Bytes_AbCdEfGhIjK");
+    let token = tests::keys(KeyKind::Access, &KeyRing::new(old.clone())).sign(claims(&[]).as_bytes()).unwrap();
+    let new = secret("N3wSecretWith32Bytes_AbCdEfGhIjK");
+    let ring = tests::keys(KeyKind::Access, &KeyRing::new(new.clone()).with_retired_until_removed(old));
     assert!(verifier().access(&ring, &token, NOW, Expiry::Checked).is_ok());
     assert_ne!(ring.sign(b"{}").unwrap().split('.').next(), token.split('.').next());
-    let without = KeyRing::hmac(KeyKind::Access, &new, &[]);
+    let without = tests::keys(KeyKind::Access, &KeyRing::new(new));
     assert!(verifier().access(&without, &token, NOW, Expiry::Checked).is_err());
 }
 
@@ -211,4 +217,44 @@ fn signing_out_reads_expired_tokens_but_no_forged_ones() {
     assert!(verifier().access(&keys, &token, NOW, Expiry::Ignored).is_ok());
     let forged = format!("{}A", &token[..token.len() - 1]);
     assert!(token.ends_with('A') || verifier().access(&keys, &forged, NOW, Expiry::Ignored).is_err());
+}
+
+#[test]
+fn a_token_that_was_good_is_known_by_every_byte_and_by_nothing_less() {
+    let mut verifier = verifier();
+    verifier.cache = TokenCache::new(1 << 20);
+    let keys = keys(KeyKind::Access);
+    let token = keys.sign(claims(&[]).as_bytes()).unwrap();
+    let strange = tests::keys(KeyKind::Access, &KeyRing::new(tests::key(crate::token::keys::Algorithm::HS512)));
+    let verdict = |keys: &Keys, token: &str| verifier.access(keys, token, NOW, Expiry::Checked).err();
+    assert_eq!(verdict(&strange, &token), Some(TokenFault::Invalid), "a refusal is not remembered as anything");
+    assert_eq!(verdict(&keys, &token), None);
+    assert_eq!(verdict(&strange, &token), None, "the signature is not checked again");
+    for at in 0..token.len() {
+        let mut other = token.clone().into_bytes();
+        other[at] = if other[at] == b'A' { b'B' } else { b'A' };
+        let other = String::from_utf8(other).unwrap();
+        assert_eq!(verdict(&strange, &other), Some(TokenFault::Invalid));
+    }
+    assert!(!format!("{verifier:?}").contains(&token[token.len() - 20..]));
+    let later = NOW.plus(Duration::from_secs(900));
+    assert_eq!(verifier.access(&keys, &token, later, Expiry::Checked).err(), Some(TokenFault::Expired));
+    assert_eq!(verdict(&strange, &token), Some(TokenFault::Invalid), "an expired one is forgotten");
+}
+
+#[test]
+fn the_cache_stays_within_its_bytes_and_leaves_what_is_too_large() {
+    let mut verifier = verifier();
+    let keys = keys(KeyKind::Access);
+    assert!(TokenCache::new(0).is_none());
+    for bytes in [1, 1000, 10_000, 100_000] {
+        verifier.cache = TokenCache::new(bytes);
+        for number in 0..300 {
+            let token = keys.sign(claims(&[("jti", json!(format!("token {number}")))]).as_bytes()).unwrap();
+            assert!(verifier.access(&keys, &token, NOW, Expiry::Checked).is_ok());
+        }
+        let held = verifier.cache.as_ref().unwrap().bytes();
+        assert!(held <= bytes as u64, "{held} of {bytes}");
+        assert_eq!(held > 0, bytes >= 1000, "{held} of {bytes}");
+    }
 }

@@ -1,0 +1,66 @@
+//! aws-lc-rs.
+
+use aws_lc_rs::{
+    hmac,
+    signature::{
+        ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256,
+        RsaPublicKeyComponents,
+    },
+};
+use jsonwebtoken::crypto::{CryptoProvider, aws_lc};
+
+use crate::token::keys::{Algorithm, PublicKey};
+
+pub(super) fn provider() -> &'static CryptoProvider {
+    &aws_lc::DEFAULT_PROVIDER
+}
+
+pub(super) fn hmac_sha256(secret: &[u8], message: &[u8]) -> Vec<u8> {
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message).as_ref().to_vec()
+}
+
+/// A key made ready once, so that a request pays for the check only.
+#[expect(clippy::large_enum_variant, reason = "there are a few of them, each behind an `Arc`")]
+pub(in crate::token) enum PreparedKey {
+    Hmac(hmac::Key),
+    Public(ParsedPublicKey),
+}
+
+impl PreparedKey {
+    /// The key of a secret, or nothing where the algorithm is none of HMAC.
+    pub(in crate::token) fn hmac(algorithm: Algorithm, secret: &[u8]) -> Option<Self> {
+        let algorithm = match algorithm {
+            Algorithm::HS256 => hmac::HMAC_SHA256,
+            Algorithm::HS384 => hmac::HMAC_SHA384,
+            Algorithm::HS512 => hmac::HMAC_SHA512,
+            _ => return None,
+        };
+        Some(Self::Hmac(hmac::Key::new(algorithm, secret)))
+    }
+
+    /// A public key, or nothing where it is none, or not one of the algorithm's.
+    pub(in crate::token) fn public(algorithm: Algorithm, key: &PublicKey) -> Option<Self> {
+        let parsed = match (algorithm, key) {
+            (Algorithm::EdDSA, PublicKey::Ed25519 { x }) => ParsedPublicKey::new(&ED25519, x),
+            (Algorithm::ES256, PublicKey::P256 { .. }) => {
+                ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.sec1_point()?)
+            }
+            (Algorithm::RS256, PublicKey::Rsa { n, e }) => {
+                RsaPublicKeyComponents { n, e }.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)
+            }
+            (Algorithm::PS256, PublicKey::Rsa { n, e }) => {
+                RsaPublicKeyComponents { n, e }.to_parsed_public_key(&RSA_PSS_2048_8192_SHA256)
+            }
+            _ => return None,
+        };
+        parsed.ok().map(Self::Public)
+    }
+
+    /// Whether `signature` is this key's over `message`; secrets are compared in constant time.
+    pub(in crate::token) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        match self {
+            Self::Hmac(key) => hmac::verify(key, message, signature).is_ok(),
+            Self::Public(key) => key.verify_sig(message, signature).is_ok(),
+        }
+    }
+}

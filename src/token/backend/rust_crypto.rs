@@ -1,0 +1,86 @@
+//! The `RustCrypto` crates.
+
+use hmac::{Hmac, Mac, digest::KeyInit};
+use jsonwebtoken::crypto::{CryptoProvider, rust_crypto};
+use p256::ecdsa::signature::Verifier;
+use rsa::{BigUint, RsaPublicKey, pkcs1v15, pss};
+use sha2::{Sha256, Sha384, Sha512};
+
+use crate::token::keys::{Algorithm, PublicKey};
+
+pub(super) fn provider() -> &'static CryptoProvider {
+    &rust_crypto::DEFAULT_PROVIDER
+}
+
+pub(super) fn hmac_sha256(secret: &[u8], message: &[u8]) -> Vec<u8> {
+    mac::<Hmac<Sha256>>(secret).chain_update(message).finalize().into_bytes().to_vec()
+}
+
+/// HMAC takes keys of any length; the error is there for other MACs.
+fn mac<M: Mac + KeyInit>(secret: &[u8]) -> M {
+    <M as Mac>::new_from_slice(secret).unwrap_or_else(|_| <M as Mac>::new(&hmac::digest::Key::<M>::default()))
+}
+
+/// A key made ready once, so that a request pays for the check only.
+pub(in crate::token) enum PreparedKey {
+    Hs256(Hmac<Sha256>),
+    Hs384(Hmac<Sha384>),
+    Hs512(Hmac<Sha512>),
+    Ed25519(ed25519_dalek::VerifyingKey),
+    P256(p256::ecdsa::VerifyingKey),
+    RsaPkcs1(pkcs1v15::VerifyingKey<Sha256>),
+    RsaPss(pss::VerifyingKey<Sha256>),
+}
+
+impl PreparedKey {
+    /// The key of a secret, or nothing where the algorithm is none of HMAC.
+    pub(in crate::token) fn hmac(algorithm: Algorithm, secret: &[u8]) -> Option<Self> {
+        match algorithm {
+            Algorithm::HS256 => Some(Self::Hs256(mac(secret))),
+            Algorithm::HS384 => Some(Self::Hs384(mac(secret))),
+            Algorithm::HS512 => Some(Self::Hs512(mac(secret))),
+            _ => None,
+        }
+    }
+
+    /// A public key, or nothing where it is none, or not one of the algorithm's.
+    pub(in crate::token) fn public(algorithm: Algorithm, key: &PublicKey) -> Option<Self> {
+        match (algorithm, key) {
+            (Algorithm::EdDSA, PublicKey::Ed25519 { x }) => {
+                let x = x.as_slice().try_into().ok()?;
+                ed25519_dalek::VerifyingKey::from_bytes(x).ok().map(Self::Ed25519)
+            }
+            (Algorithm::ES256, PublicKey::P256 { .. }) => {
+                p256::ecdsa::VerifyingKey::from_sec1_bytes(&key.sec1_point()?).ok().map(Self::P256)
+            }
+            (Algorithm::RS256, PublicKey::Rsa { n, e }) => {
+                Some(Self::RsaPkcs1(pkcs1v15::VerifyingKey::new(rsa_key(n, e)?)))
+            }
+            (Algorithm::PS256, PublicKey::Rsa { n, e }) => Some(Self::RsaPss(pss::VerifyingKey::new(rsa_key(n, e)?))),
+            _ => None,
+        }
+    }
+
+    /// Whether `signature` is this key's over `message`; secrets are compared in constant time.
+    pub(in crate::token) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        match self {
+            Self::Hs256(mac) => mac.clone().chain_update(message).verify_slice(signature).is_ok(),
+            Self::Hs384(mac) => mac.clone().chain_update(message).verify_slice(signature).is_ok(),
+            Self::Hs512(mac) => mac.clone().chain_update(message).verify_slice(signature).is_ok(),
+            Self::Ed25519(key) => ed25519_dalek::Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok()),
+            Self::P256(key) => p256::ecdsa::Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
+            Self::RsaPkcs1(key) => {
+                pkcs1v15::Signature::try_from(signature).is_ok_and(|signature| key.verify(message, &signature).is_ok())
+            }
+            Self::RsaPss(key) => {
+                pss::Signature::try_from(signature).is_ok_and(|signature| key.verify(message, &signature).is_ok())
+            }
+        }
+    }
+}
+
+fn rsa_key(n: &[u8], e: &[u8]) -> Option<RsaPublicKey> {
+    RsaPublicKey::new(BigUint::from_bytes_be(n), BigUint::from_bytes_be(e)).ok()
+}

@@ -1,0 +1,73 @@
+//! Which secrets are refused.
+
+use super::Algorithm;
+
+/// Says what is wrong with an HMAC secret and how to mend it.
+pub(crate) fn secret_problem(algorithm: Algorithm, secret: &[u8]) -> Option<String> {
+    const MEND: &str = "draw one with `openssl rand -base64 48`";
+    let folded: Vec<u8> =
+        secret.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect();
+    if DEMO_SECRETS.iter().any(|demo| folded.starts_with(demo.as_bytes())) {
+        return Some(format!("is a secret from a tutorial that everybody knows: {MEND}"));
+    }
+    let (length, least) = (secret.len(), algorithm.min_secret_bytes());
+    if length < least {
+        return Some(format!("has {length} bytes and needs at least {least} (RFC 7518 §3.2): {MEND}"));
+    }
+    // A short word repeated is a short word.
+    if (1..=8).any(|period| secret.iter().zip(secret.iter().skip(period)).all(|(a, b)| a == b)) {
+        return Some(format!("repeats itself: {MEND}"));
+    }
+    None
+}
+
+/// How demo secrets begin, without punctuation and in lower case, so that `your_super-Secret…` is found as well.
+const DEMO_SECRETS: [&str; 14] = [
+    "astringsecretatleast",
+    "youraccesstoken",
+    "yourrefreshtoken",
+    "youraccesssecret",
+    "yourrefreshsecret",
+    "yoursupersecret",
+    "yoursecret",
+    "yourverysecret",
+    "yourjwtsecret",
+    "your256bitsecret",
+    "your512bitsecret",
+    "changeme",
+    "supersecret",
+    "mysupersecret",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weak_and_well_known_secrets_are_refused_with_the_mend() {
+        for weak in [
+            "",
+            "short",
+            "a-string-secret-at-least-256-bits-long",
+            "your-super-secret-access-key-min-32-chars",
+            "your_super_secret_access_key",
+            "YOUR_SUPER_SECRET_REFRESH_KEY_1234567890",
+            "your-256-bit-secret-your-256-bit-secret",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "secret1secret1secret1secret1secret1secret1",
+        ] {
+            let problem = secret_problem(Algorithm::HS256, weak.as_bytes());
+            assert!(problem.as_ref().is_some_and(|text| text.contains("openssl rand")), "{weak:?}: {problem:?}");
+        }
+        assert_eq!(secret_problem(Algorithm::HS256, &crate::random::bytes::<32>().unwrap()), None);
+    }
+
+    #[test]
+    fn a_secret_has_at_least_the_length_of_the_hash() {
+        for (algorithm, least) in [(Algorithm::HS256, 32), (Algorithm::HS384, 48), (Algorithm::HS512, 64)] {
+            let drawn = crate::random::bytes::<64>().unwrap();
+            assert_eq!(secret_problem(algorithm, &drawn[..least]), None, "{algorithm}");
+            assert!(secret_problem(algorithm, &drawn[..least - 1]).is_some(), "{algorithm}");
+        }
+    }
+}

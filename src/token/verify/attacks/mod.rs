@@ -1,0 +1,98 @@
+//! The attack table: what must be refused, made for each algorithm from a token that is accepted.
+//!
+//! Wherever an attacker could have a signature, it is a good one, by the very key that the token should have: what refuses
+//! the token is then the rule under test, and not luck.
+
+mod claims;
+mod header;
+mod shape;
+mod vectors;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::{tests::claims as good_claims, *};
+use crate::token::{
+    backend,
+    keys::{Algorithm, Key, KeyKind, KeyRing, tests},
+};
+
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+/// A verifier with one key, and that key in the hands of the attacker.
+struct Target {
+    algorithm: Algorithm,
+    key: Key,
+    keys: Keys,
+    verifier: Verifier,
+    header: String,
+    payload: String,
+    signature: String,
+    token: String,
+}
+
+/// What it is, and the token.
+type Attack = (String, String);
+
+impl Target {
+    fn all() -> impl Iterator<Item = Self> {
+        Algorithm::ALL.into_iter().map(Self::new)
+    }
+
+    fn new(algorithm: Algorithm) -> Self {
+        let key = tests::key(algorithm);
+        let keys = tests::keys(KeyKind::Access, &KeyRing::new(key.clone()));
+        let token = keys.sign(good_claims(&[]).as_bytes()).unwrap();
+        let [header, payload, signature] = token.split('.').map(str::to_owned).collect::<Vec<_>>().try_into().unwrap();
+        let mut verifier = super::tests::verifier();
+        // The app's own names count too.
+        verifier.profile.custom_claims = true;
+        // The genuine token is in it before the attacks come.
+        verifier.cache = TokenCache::new(1 << 20);
+        Self { algorithm, key, keys, verifier, header, payload, signature, token }
+    }
+
+    fn verdict(&self, token: &str) -> Option<TokenFault> {
+        self.verifier.access(&self.keys, token, NOW, Expiry::Checked).err()
+    }
+
+    /// Refuses every one of these, in well under 50 ms each; says how many there were.
+    #[track_caller]
+    fn refuses(&self, attacks: impl IntoIterator<Item = Attack>) -> usize {
+        assert_eq!(self.verdict(&self.token), None, "{}: the genuine token", self.algorithm);
+        let mut count = 0;
+        for (what, token) in attacks {
+            assert_eq!(self.verdict(&token), Some(TokenFault::Invalid), "{}: {what}", self.algorithm);
+            count += 1;
+        }
+        count
+    }
+
+    /// A good signature by the key itself.
+    fn sign(&self, message: &str) -> String {
+        let signature = backend::sign(self.algorithm, self.key.signing().unwrap(), message.as_bytes()).unwrap();
+        format!("{message}.{}", encode(signature))
+    }
+
+    /// The genuine payload below another header.
+    fn with_header(&self, header: &str) -> String {
+        self.sign(&format!("{}.{}", encode(header), self.payload))
+    }
+
+    /// Another payload below the genuine header.
+    fn with_payload(&self, payload: impl AsRef<[u8]>) -> String {
+        self.sign(&format!("{}.{}", self.header, encode(payload)))
+    }
+
+    /// The genuine header as text, to be changed.
+    fn header_text(&self) -> String {
+        header_of(self.algorithm.name(), "at+jwt", self.key.kid())
+    }
+}
+
+fn encode(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn header_of(alg: &str, typ: &str, kid: &str) -> String {
+    format!(r#"{{"alg":"{alg}","typ":"{typ}","kid":"{kid}"}}"#)
+}

@@ -1,0 +1,119 @@
+//! Tokens of another issuer: the header has to be parsed, and says what its key is, but never brings one.
+
+use std::{borrow::Cow, time::Duration};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, de::IgnoredAny};
+
+use super::{Audience, MAX_CLOCK_SKEW, NumericDate, TokenFault, object, present, segments::Segments};
+use crate::{
+    clock::Timestamp,
+    resource::{ForeignClaims, ForeignKeys, Read},
+    token::{custom::names_are_unique, keys::Algorithm},
+};
+
+/// What the tokens of the issuer must say.
+#[derive(Debug)]
+pub(crate) struct ForeignProfile {
+    pub(crate) issuer: String,
+    pub(crate) audience: String,
+    /// The `typ`s that count, in lower case and without `application/`.
+    pub(crate) types: Vec<String>,
+    pub(crate) leeway: Duration,
+    pub(crate) max_lifetime: Duration,
+}
+
+/// The members of a header that decide; what would bring a key (`jwk`, `jku`, `x5c`, `x5u`) is skipped, unread.
+#[derive(Deserialize)]
+struct Header<'a> {
+    #[serde(borrow)]
+    alg: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    kid: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    typ: Option<Cow<'a, str>>,
+    /// Extensions that must be understood (RFC 7515 §4.1.11); we understand none.
+    crit: Option<IgnoredAny>,
+    b64: Option<IgnoredAny>,
+    zip: Option<IgnoredAny>,
+    enc: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Payload<'a> {
+    #[serde(borrow)]
+    iss: Cow<'a, str>,
+    #[serde(borrow)]
+    sub: Cow<'a, str>,
+    aud: Audience,
+    exp: NumericDate,
+    #[serde(default, deserialize_with = "present")]
+    iat: Option<NumericDate>,
+    #[serde(default, deserialize_with = "present")]
+    nbf: Option<NumericDate>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    jti: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    client_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    scope: Option<Cow<'a, str>>,
+    #[serde(default)]
+    roles: Vec<Box<str>>,
+}
+
+impl ForeignProfile {
+    /// Verifies a token under one of the keys.
+    pub(crate) fn verify(&self, keys: &ForeignKeys, token: &str, now: Timestamp) -> Result<ForeignClaims, TokenFault> {
+        let payload = self.signed_payload(keys, token).ok_or(TokenFault::Invalid)?;
+        let claims: Payload<'_> = object(&payload)?;
+        let lifetime = claims.exp.at().since(claims.iat.map_or(now, NumericDate::at));
+        let issued_ahead = claims.iat.is_some_and(|iat| iat.at() > now.plus(MAX_CLOCK_SKEW));
+        let too_early = claims.nbf.is_some_and(|nbf| nbf.at() > now.plus(self.leeway));
+        if claims.iss != self.issuer
+            || !claims.aud.contains(&self.audience)
+            || claims.sub.is_empty()
+            || lifetime > self.max_lifetime
+            || issued_ahead
+            || too_early
+            || !names_are_unique(&payload)
+        {
+            return Err(TokenFault::Invalid);
+        }
+        if now >= claims.exp.at().plus(self.leeway) {
+            return Err(TokenFault::Expired);
+        }
+        let mut read = Read {
+            issuer: claims.iss.into(),
+            subject: claims.sub.into(),
+            expires_at: claims.exp.at(),
+            issued_at: claims.iat.map(NumericDate::at),
+            token_id: claims.jti.map(Into::into),
+            client_id: claims.client_id.map(Into::into),
+            scope: claims.scope.map(Into::into),
+            roles: claims.roles,
+            payload: Vec::new(),
+        };
+        read.payload = payload;
+        Ok(ForeignClaims::new(read))
+    }
+
+    fn signed_payload(&self, keys: &ForeignKeys, token: &str) -> Option<Vec<u8>> {
+        let segments = Segments::split(token)?;
+        let json = URL_SAFE_NO_PAD.decode(segments.header).ok()?;
+        let header: Header<'_> = object(&json).ok()?;
+        let extended = [header.crit, header.b64, header.zip, header.enc].iter().any(Option::is_some);
+        if extended || !names_are_unique(&json) || !self.takes_type(header.typ.as_deref()) {
+            return None;
+        }
+        let algorithm = Algorithm::parse(&header.alg).filter(|algorithm| algorithm.is_asymmetric())?;
+        let key = keys.find(algorithm, header.kid.as_deref())?;
+        segments.payload(|message, signature| key.prepared().verify(message, signature))
+    }
+
+    /// RFC 7515 §4.1.9: in any case, `application/` may be left out.
+    fn takes_type(&self, typ: Option<&str>) -> bool {
+        let typ = typ.unwrap_or_default().to_ascii_lowercase();
+        let typ = typ.strip_prefix("application/").unwrap_or(&typ);
+        self.types.iter().any(|own| own == typ)
+    }
+}

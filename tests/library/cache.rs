@@ -1,0 +1,108 @@
+//! A remembered token counts no longer than one that is verified afresh.
+
+use std::time::Duration;
+
+use portcullis::{
+    Auth, Builder, Check, ErrorKind, User,
+    clock::Clock,
+    keys::{Key, KeyRing},
+};
+
+use crate::fixture::{World, kind, register, sign_in};
+
+fn builder(world: &World, ring: KeyRing) -> Builder<User> {
+    Auth::builder(world.store.clone(), world.store.clone())
+        .issuer("https://example.com")
+        .access_keys(ring)
+        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
+        .hash_threads(1)
+        .clock(world.clock.clone())
+}
+
+fn node(world: &World, ring: KeyRing) -> Auth<User> {
+    builder(world, ring).build().unwrap()
+}
+
+async fn verdict(auth: &Auth<User>, token: &str) -> Option<ErrorKind> {
+    kind(auth.authenticate(token, Check::Stateless).await)
+}
+
+#[tokio::test]
+async fn an_ending_counts_at_once_on_every_node() {
+    let world = World::new();
+    let ring = KeyRing::new(Key::generate_ed25519().unwrap());
+    let [one, other] = [node(&world, ring.clone()), node(&world, ring)];
+    let ada = register(&one, "ada").await;
+    let pair = sign_in(&one, &ada).await;
+    for _ in 0..3 {
+        assert_eq!(verdict(&one, &pair.access).await, None);
+        assert_eq!(verdict(&other, &pair.access).await, None);
+    }
+    one.logout(Some(&pair.refresh), None).await.unwrap();
+    assert_eq!(verdict(&one, &pair.access).await, Some(ErrorKind::TokenRevoked));
+    other.poll_revocations().await.unwrap();
+    assert_eq!(verdict(&other, &pair.access).await, Some(ErrorKind::TokenRevoked));
+    let next = sign_in(&one, &ada).await;
+    assert_eq!(verdict(&one, &next.access).await, None);
+    one.end_sessions_of(&ada.id).await.unwrap();
+    assert_eq!(verdict(&one, &next.access).await, Some(ErrorKind::TokenRevoked));
+}
+
+#[tokio::test]
+async fn time_counts_in_both_directions() {
+    let world = World::new();
+    let auth = node(&world, KeyRing::new(Key::generate_ed25519().unwrap()));
+    let ada = register(&auth, "ada").await;
+    let token = sign_in(&auth, &ada).await.access;
+    assert_eq!(verdict(&auth, &token).await, None);
+    let issued = world.clock.now();
+    world.clock.set(issued.minus(Duration::from_secs(61)));
+    assert_eq!(verdict(&auth, &token).await, Some(ErrorKind::TokenInvalid), "from the future");
+    for (after, expected) in [(0, None), (899, None), (900, Some(ErrorKind::TokenExpired)), (899, None)] {
+        world.clock.set(issued.plus(Duration::from_secs(after)));
+        for _ in 0..2 {
+            assert_eq!(verdict(&auth, &token).await, expected, "{after} s");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_retired_meanwhile_takes_its_tokens_along() {
+    let world = World::new();
+    let [old, new] = [Key::generate_ed25519().unwrap(), Key::generate_ed25519().unwrap()];
+    let signing = node(&world, KeyRing::new(old.clone()));
+    let ada = register(&signing, "ada").await;
+    // A node that missed the rotation signs on; what it signs outlives the key.
+    let quarter = Duration::from_secs(900);
+    let retired_at = world.clock.now().minus(Duration::from_secs(870));
+    let ring = KeyRing::new(new).with_retired(old, retired_at).with_max_token_lifetime(quarter);
+    let auth = node(&world, ring);
+    let token = sign_in(&signing, &ada).await.access;
+    for (advance, expected) in
+        [(0, None), (89, None), (1, Some(ErrorKind::TokenInvalid)), (60, Some(ErrorKind::TokenInvalid))]
+    {
+        world.clock.advance(Duration::from_secs(advance));
+        for _ in 0..2 {
+            assert_eq!(verdict(&auth, &token).await, expected, "{advance}");
+        }
+    }
+    assert_eq!(verdict(&signing, &token).await, None, "its own exp is still ahead");
+}
+
+#[tokio::test]
+async fn every_size_of_the_cache_gives_the_same_answers() {
+    let world = World::new();
+    let key = Key::generate_ed25519().unwrap();
+    for bytes in [0, 1, 4096, 1 << 20] {
+        let auth = builder(&world, KeyRing::new(key.clone())).token_cache(bytes).build().unwrap();
+        let ada = register(&auth, &format!("ada{bytes}")).await;
+        let mut tokens = Vec::new();
+        for _ in 0..20 {
+            tokens.push(sign_in(&auth, &ada).await.access);
+        }
+        for token in tokens.iter().chain(&tokens) {
+            assert_eq!(verdict(&auth, token).await, None);
+            assert_eq!(verdict(&auth, &token[..token.len() - 1]).await, Some(ErrorKind::TokenInvalid));
+        }
+    }
+}

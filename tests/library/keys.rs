@@ -1,0 +1,118 @@
+//! Rings of every algorithm in whole flows, and forged tokens that never reach a store.
+
+use std::time::Duration;
+
+use portcullis::{
+    Auth, Builder, Check, ErrorKind, User,
+    keys::{Algorithm, Key, KeyRing},
+};
+
+use crate::fixture::{World, kind, register, sign_in};
+
+const RSA: &str = include_str!("../keys/rsa2048.pem");
+const REFRESH: &str = "Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs";
+
+fn keys() -> Vec<Key> {
+    let secret = "A0b1C2d3E4f5G6h7I8j9K0l1M2n3O4p5Q6r7S8t9U0v1W2x3Y4z5a6B7c8D9e0F1";
+    let rsa = Key::from_pem(RSA).unwrap();
+    let hmac = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
+    let mut keys: Vec<Key> =
+        hmac.map(|algorithm| Key::from_secret(secret).unwrap().with_algorithm(algorithm).unwrap()).to_vec();
+    keys.push(Key::from_pem(include_str!("../keys/ed25519.pem")).unwrap());
+    keys.push(Key::from_pem(include_str!("../keys/p256.pem")).unwrap());
+    keys.push(rsa.clone());
+    keys.push(rsa.with_algorithm(Algorithm::PS256).unwrap());
+    keys
+}
+
+fn builder(world: &World) -> Builder<User> {
+    Auth::builder(world.store.clone(), world.store.clone())
+        .issuer("https://example.com")
+        .hash_threads(1)
+        .clock(world.clock.clone())
+}
+
+fn node(world: &World, key: &Key) -> Auth<User> {
+    builder(world).access_keys(KeyRing::new(key.clone())).refresh_secret(REFRESH).build().unwrap()
+}
+
+#[tokio::test]
+async fn every_algorithm_serves_a_session_from_its_beginning_to_its_end() {
+    for key in keys() {
+        let world = World::new();
+        // The other way round as well: such a key can sign refresh tokens too.
+        let refreshing =
+            builder(&world).access_secret(REFRESH).refresh_keys(KeyRing::new(key.clone())).build().unwrap();
+        for auth in [node(&world, &key), refreshing] {
+            let ada = register(&auth, &format!("ada{}", world.store.take_calls())).await;
+            let first = sign_in(&auth, &ada).await;
+            let second = auth.refresh(&first.refresh).await.unwrap().tokens;
+            let access = second.access_token.expose();
+            assert!(auth.authenticate(access, Check::User).await.is_ok(), "{key:?}");
+            auth.logout(Some(second.refresh_token.expose()), None).await.unwrap();
+            assert_eq!(kind(auth.authenticate(access, Check::Stateless).await), Some(ErrorKind::TokenRevoked));
+            assert_eq!(kind(auth.refresh(second.refresh_token.expose()).await), Some(ErrorKind::RefreshInvalid));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_forged_token_never_reaches_a_store() {
+    for key in keys() {
+        let world = World::new();
+        let auth = node(&world, &key);
+        let ada = register(&auth, "ada").await;
+        let pair = sign_in(&auth, &ada).await;
+        world.store.take_calls();
+        for genuine in [&pair.access, &pair.refresh] {
+            let (message, signature) = genuine.rsplit_once('.').unwrap();
+            let turned: String = signature.chars().rev().collect();
+            for forged in [format!("{message}."), format!("{message}.{turned}"), format!("{message}.AAAA")] {
+                for check in [Check::Stateless, Check::Session, Check::User] {
+                    assert_eq!(kind(auth.authenticate(&forged, check).await), Some(ErrorKind::TokenInvalid));
+                }
+                assert_eq!(kind(auth.refresh(&forged).await), Some(ErrorKind::RefreshInvalid));
+                let _ = auth.logout(Some(&forged), Some(&forged)).await;
+            }
+        }
+        assert_eq!(world.store.take_calls(), 0, "{key:?}");
+        assert!(auth.authenticate(&pair.access, Check::User).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_leaked_key_is_dropped_and_its_tokens_with_it() {
+    let world = World::new();
+    let [leaked, new] = [Key::generate_ed25519().unwrap(), Key::generate_ed25519().unwrap()];
+    let before = node(&world, &leaked);
+    let ada = register(&before, "ada").await;
+    let pair = sign_in(&before, &ada).await;
+    let after = node(&world, &new);
+    assert_eq!(kind(after.authenticate(&pair.access, Check::Stateless).await), Some(ErrorKind::TokenInvalid));
+    let next = after.refresh(&pair.refresh).await.unwrap().tokens;
+    assert!(after.authenticate(next.access_token.expose(), Check::Stateless).await.is_ok());
+    assert!(!after.jwks().contains(leaked.kid()));
+}
+
+#[tokio::test]
+async fn a_longer_lifetime_of_the_past_ends_no_live_token() {
+    let world = World::new();
+    let key = Key::generate_ed25519().unwrap();
+    let two_days = Duration::from_secs(2 * 86_400);
+    let long = || builder(&world).refresh_secret(REFRESH).access_lifetime(Duration::from_secs(86_400));
+    let before = long().access_keys(KeyRing::new(key.clone())).build().unwrap();
+    let ada = register(&before, "ada").await;
+    let token = sign_in(&before, &ada).await.access;
+    // Today's lifetime is 15 minutes; the ring's longest is a day unless set.
+    let ring = KeyRing::new(Key::generate_ed25519().unwrap())
+        .with_retired(key.clone(), portcullis::clock::Clock::now(&world.clock));
+    let today = builder(&world).refresh_secret(REFRESH).access_keys(ring.clone()).build().unwrap();
+    let longer =
+        builder(&world).refresh_secret(REFRESH).access_keys(ring.with_max_token_lifetime(two_days)).build().unwrap();
+    world.clock.advance(Duration::from_secs(86_399));
+    assert!(today.authenticate(&token, Check::Stateless).await.is_ok());
+    world.clock.advance(Duration::from_secs(62));
+    assert!(!today.jwks().contains(key.kid()));
+    assert!(longer.jwks().contains(key.kid()));
+    assert_eq!(kind(longer.authenticate(&token, Check::Stateless).await), Some(ErrorKind::TokenExpired));
+}
