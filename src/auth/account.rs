@@ -44,6 +44,8 @@ impl<U: AuthUser> Auth<U> {
         self.admit(&attempt).await?;
         let stored = self.settle(&attempt, self.current_hash(&user, current).await).await?;
         self.0.passwords.check_breaches("new_password", &new).await?;
+        // Nothing has moved yet: a token that cannot be made must not cost the session.
+        self.check_token_content(&user)?;
         let hash = self.0.passwords.hash(new).await?;
         let (auth, claims, client) = (self.clone(), claims.clone(), client.clone());
         to_the_end(async move { auth.replace_password(user, &stored, &hash, &claims, &client).await }).await

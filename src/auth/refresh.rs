@@ -40,6 +40,8 @@ impl<U: AuthUser> Auth<U> {
             let Some(user) = user.filter(|user| !user.is_disabled()) else {
                 return Err(self.end_for_gone_user(&claims).await);
             };
+            // Nothing has moved yet: a token that cannot be made must not cost the one that was presented.
+            self.check_token_content(&user)?;
             // The grace is counted from here: however long the user took to be read, it is not part of it.
             let rotation = self.rotation(&claims, user.token_version(), next_token_id, self.now());
             let session = match self.rotate(&rotation).await? {

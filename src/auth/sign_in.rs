@@ -198,10 +198,8 @@ impl<U: AuthUser> Auth<U> {
 
     /// The pair of a session at its current generation, with the roles that the user has now.
     pub(super) fn tokens(&self, user: &U, session: &Session, now: Timestamp) -> Result<Tokens, Error> {
-        let custom = self.0.access_claims.as_ref().map(|claims| claims(user)).transpose();
-        let custom = custom.map_err(|problem| Error::new(ErrorKind::Internal).with_source(problem))?;
-        let custom = custom.as_deref().unwrap_or_default();
-        let access = self.0.issuer.access(&AccessToken { session, roles: &user.roles(), custom }, now)?;
+        let custom = self.check_token_content(user)?;
+        let access = self.0.issuer.access(&AccessToken { session, roles: &user.roles(), custom: &custom }, now)?;
         let refresh = self.0.issuer.refresh(session, now)?;
         Ok(Tokens {
             access_token: access.token,
@@ -211,6 +209,18 @@ impl<U: AuthUser> Auth<U> {
             issued_at: now,
             session_id: session.id,
         })
+    }
+
+    /// The app's own claims of a user, once it is known that they and the roles fit into a token.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] where they do not.
+    pub(super) fn check_token_content(&self, user: &U) -> Result<String, Error> {
+        let custom = self.0.access_claims.as_ref().map(|claims| claims(user)).transpose();
+        let custom =
+            custom.map_err(|problem| Error::new(ErrorKind::Internal).with_source(problem))?.unwrap_or_default();
+        self.0.issuer.check_size(&user.id(), &user.roles(), &custom)?;
+        Ok(custom)
     }
 
     /// Which session a refresh token of ours belongs to, of any generation and expired too.

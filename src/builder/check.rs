@@ -13,11 +13,12 @@ use crate::{
     secret::Secret,
     store::SessionLimit,
     token::{
-        Issuer, Profile, TokenCache, Verifier,
+        Issuer, MAX_TOKEN_BYTES, Profile, TokenCache, Verifier,
         keys::{Algorithm, secret_problem},
     },
     web::{
         Delivery, WebSettings,
+        cookies::MAX_COOKIE_BYTES,
         csrf::{CrossSite, Origin},
         delivery::Deliveries,
     },
@@ -116,6 +117,11 @@ impl Settings {
                 client_id: audience.clone(),
                 audience,
                 access_lifetime: self.access_lifetime,
+                max_access_bytes: if web.deliveries.use_access_cookie() {
+                    MAX_COOKIE_BYTES.saturating_sub(web.cookies.access.name().len())
+                } else {
+                    MAX_TOKEN_BYTES
+                },
                 access_keys: keys.access,
                 refresh_keys: keys.refresh,
             },

@@ -21,6 +21,8 @@ pub(crate) struct Issuer {
     /// RFC 9068 §2.2 requires it; there is one client here, the app itself.
     pub(crate) client_id: String,
     pub(crate) access_lifetime: Duration,
+    /// The longest access token that clients can keep, in bytes.
+    pub(crate) max_access_bytes: usize,
     pub(crate) access_keys: Keys,
     pub(crate) refresh_keys: Keys,
 }
@@ -68,7 +70,40 @@ struct RefreshPayload<'a> {
     exp: i64,
 }
 
+/// The most that a signature adds to a token: RSA with 4,096 bits, in base64url, and its dot.
+const MAX_SIGNATURE_CHARS: usize = 684;
+
 impl Issuer {
+    /// Whether access tokens with these roles and claims are short enough to be kept; asked before a session moves, so that
+    /// a token that cannot be delivered costs nobody theirs.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] where they are not.
+    pub(crate) fn check_size(&self, user: &UserId, roles: &[&str], custom: &str) -> Result<(), Error> {
+        let id = "x".repeat(22);
+        let payload = AccessPayload {
+            iss: &self.issuer,
+            sub: subject(user)?,
+            aud: &self.audience,
+            client_id: &self.client_id,
+            exp: i64::MAX,
+            iat: i64::MAX,
+            jti: id.clone(),
+            auth_time: i64::MAX,
+            sid: id,
+            ver: u64::MAX,
+            roles,
+        };
+        let payload = serde_json::to_vec(&payload).map_err(internal)?.len() + custom.len() + 1;
+        let longest = self.access_keys.header_chars() + 1 + payload.div_ceil(3) * 4 + MAX_SIGNATURE_CHARS;
+        if longest <= self.max_access_bytes {
+            return Ok(());
+        }
+        Err(internal(
+            "the access token is longer than clients can keep: use fewer roles and claims, or delivery in the body",
+        ))
+    }
+
     /// An access token of the session, issued at `now`; it never outlives the session's absolute expiry.
     pub(crate) fn access(&self, token: &AccessToken<'_>, now: Timestamp) -> Result<IssuedToken, Error> {
         let session = token.session;

@@ -18,5 +18,5 @@ pub(crate) use self::{
     claims::RefreshClaims,
     custom::{CustomProblem, write as write_custom},
     issue::{AccessToken, Issuer},
-    verify::{Expiry, ForeignProfile, Profile, TokenFault, Verifier},
+    verify::{Expiry, ForeignProfile, MAX_TOKEN_BYTES, Profile, TokenFault, Verifier},
 };

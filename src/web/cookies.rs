@@ -6,7 +6,7 @@ use http::HeaderValue;
 use crate::error::{Error, ErrorKind};
 
 /// The longest name and value together that browsers keep (RFC 6265bis §5.6), in bytes.
-const MAX_COOKIE_BYTES: usize = 4096;
+pub(crate) const MAX_COOKIE_BYTES: usize = 4096;
 
 /// Which cross-site requests carry the cookies (RFC 6265bis §5.4.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -71,6 +71,11 @@ impl Deliveries {
         self.default == delivery || self.others.contains(&delivery)
     }
 
+    /// Whether some clients keep the access token in a cookie.
+    pub(crate) fn use_access_cookie(&self) -> bool {
+        self.allows(Delivery::Cookie) || self.allows(Delivery::Both)
+    }
+
     /// For a login or registration: what was asked for, if it is allowed; `None` where it is not.
     pub(crate) fn asked(&self, asked: Option<&str>) -> Option<Places> {
         match asked {

@@ -278,3 +278,17 @@ async fn the_refresh_token_from_before_a_password_change_gets_nothing_and_clears
     // Later it is what it looks like: a stolen token.
     assert_eq!(kind(auth.refresh(&stolen.refresh).await), Some(ErrorKind::RefreshReused));
 }
+
+#[tokio::test]
+async fn roles_that_fit_into_no_cookie_cost_nobody_their_session() {
+    let world = World::new();
+    let auth = world.node();
+    let ada = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &ada).await;
+    let users = world.store.memory.users();
+    users.set_roles(&ada.id, (0..500).map(|n| format!("a-role-with-a-long-name-{n}")).collect());
+    assert_eq!(kind(auth.refresh(&pair.refresh).await), Some(ErrorKind::Internal));
+    world.clock.advance(Duration::from_secs(60));
+    users.set_roles(&ada.id, vec!["admin".into()]);
+    assert_eq!(kind(auth.refresh(&pair.refresh).await), None);
+}

@@ -99,6 +99,11 @@ impl Keys {
     }
 
     /// The key whose tokens have this header, if it still counts.
+    /// The length of the header segment of what is signed.
+    pub(in crate::token) fn header_chars(&self) -> usize {
+        self.signing_header.len()
+    }
+
     pub(in crate::token) fn key_of(&self, header: &[u8], now: Timestamp) -> Option<&VerifyingKey> {
         self.verifying.iter().find(|key| key.header.as_bytes() == header).filter(|key| key.counts(now))
     }

@@ -18,7 +18,8 @@ use serde::{
 };
 
 pub(crate) use self::foreign::ForeignProfile;
-use self::segments::{MAX_TOKEN_BYTES, Segments};
+pub(crate) use self::segments::MAX_TOKEN_BYTES;
+use self::segments::Segments;
 use super::{
     cache::{Known, Times, TokenCache},
     claims::{AccessClaims, Claims, Payload, RefreshClaims},

@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 /// The longest token that is looked at, in bytes: what servers accept as one header line.
-pub(super) const MAX_TOKEN_BYTES: usize = 8192;
+pub(crate) const MAX_TOKEN_BYTES: usize = 8192;
 
 /// That of an RSA key of 4096 bits is 512 bytes; a little more, because the decoder wants room for its estimate.
 const MAX_SIGNATURE_BYTES: usize = 520;
