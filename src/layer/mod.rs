@@ -7,7 +7,7 @@
 //! 3. the token is well signed, in time, and nothing that it belongs to has ended;
 //! 4. the roles that the guard asks for are in it.
 //!
-//! The handler finds [`Claims`](crate::Claims) in the request's extensions, and [`CurrentUser`] where the guard loads the
+//! The handler finds [`Claims`] in the request's extensions, and [`CurrentUser`] where the guard loads the
 //! user. A bad token is refused on optional routes too: a client that sends one believes to be signed in.
 //!
 //! On the stateless path nothing is boxed and nothing is awaited; the inner service that was polled ready is the one
@@ -42,7 +42,7 @@ impl<U: AuthUser> fmt::Debug for CurrentUser<U> {
 
 /// The mark that a guard leaves on a request: extractors tell by it that there was one, and load the user with its stores.
 ///
-/// Not generic, so that [`Claims`](crate::Claims) need not name the user's type.
+/// Not generic, so that [`Claims`] need not name the user's type.
 #[cfg(feature = "axum")]
 #[derive(Clone)]
 pub(crate) struct GuardMark(Arc<dyn std::any::Any + Send + Sync>);
