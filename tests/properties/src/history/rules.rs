@@ -1,0 +1,238 @@
+//! The rules: each looks at every pair of operations whose order is certain.
+
+use std::collections::HashMap;
+
+use portcullis::ErrorKind;
+
+use super::{Event, History, What};
+use crate::token::{Pair, RefreshToken};
+
+impl History {
+    /// Checks every rule.
+    ///
+    /// # Errors
+    /// The first that is broken, and by what.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.there_is_one_chain()?;
+        self.superseded_tokens_yield_nothing()?;
+        self.what_has_ended_stays_ended()?;
+        self.nothing_ends_without_a_cause()?;
+        self.lifetimes_are_kept()
+    }
+
+    /// Invariant 1, of refreshes with one token: with a grace all get the one next token, without it one does.
+    ///
+    /// # Errors
+    /// What else somebody got.
+    pub(crate) fn of_one_rush(&self, generation: u64) -> Result<(), String> {
+        let (won, lost): (Vec<_>, Vec<_>) = self.refreshes().partition(|(event, _)| event.pair().is_some());
+        let all_are_next =
+            won.iter().all(|(event, _)| event.pair().is_some_and(|pair| pair.refresh.generation == generation + 1));
+        let all_are_reuse = lost.iter().all(|(event, _)| event.refusal() == Some(ErrorKind::RefreshReused));
+        let fair = if self.settings.grace.is_zero() { won.len() == 1 } else { lost.is_empty() };
+        if fair && all_are_next && all_are_reuse {
+            return Ok(());
+        }
+        Err(format!("{} won and {} lost: {:?}", won.len(), lost.len(), self.events))
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&Event, &Pair)> {
+        self.events.iter().filter_map(|event| Some((event, event.pair()?)))
+    }
+
+    fn refreshes(&self) -> impl Iterator<Item = (&Event, &RefreshToken)> {
+        self.events.iter().filter_map(|event| match &event.what {
+            What::Refresh { token } => Some((event, token)),
+            _ => None,
+        })
+    }
+
+    /// Which user a session is of, and the login that made it.
+    fn birth(&self, sid: &str) -> Option<(&Event, usize)> {
+        self.pairs().find(|(_, pair)| pair.refresh.sid == sid).and_then(|(event, _)| match event.what {
+            What::Login { user } | What::ChangePassword { user, .. } => Some((event, user)),
+            _ => None,
+        })
+    }
+
+    /// Invariant 1: a generation of a session has one token id, and a refresh leads from one generation to the next.
+    fn there_is_one_chain(&self) -> Result<(), String> {
+        let mut ids = HashMap::new();
+        for (event, Pair { refresh, .. }) in self.pairs() {
+            let id = ids.entry((&refresh.sid, refresh.generation)).or_insert(&refresh.jti);
+            if *id != &refresh.jti {
+                return Err(format!("two live tokens of generation {}: {event:?}", refresh.generation));
+            }
+            if let What::Refresh { token } = &event.what
+                && (token.sid != refresh.sid || token.generation + 1 != refresh.generation)
+            {
+                return Err(format!("a refresh that does not lead to the next generation: {event:?}"));
+            }
+        }
+        if self.settings.grace.is_zero() {
+            let mut winners = HashMap::new();
+            for (event, token) in self.refreshes().filter(|(event, _)| event.pair().is_some()) {
+                if let Some(other) = winners.insert((&token.sid, token.generation), event) {
+                    return Err(format!("two refreshes of one token without a grace: {other:?} and {event:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Invariant 2: a token that was superseded longer than the grace ago, or twice, never yields a token again.
+    fn superseded_tokens_yield_nothing(&self) -> Result<(), String> {
+        for (event, token) in self.refreshes().filter(|(event, _)| event.pair().is_some()) {
+            for (other, Pair { refresh, .. }) in self.pairs().filter(|(other, _)| other.before(event)) {
+                let Some(ahead) = refresh.generation.checked_sub(token.generation + 1) else { continue };
+                let too_late = event.at > other.until.plus(self.settings.grace);
+                if refresh.sid == token.sid && (ahead > 0 || too_late || self.settings.grace.is_zero()) {
+                    return Err(format!("{event:?} had a token that was superseded by {other:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an event, once over, has ended a session for certain.
+    fn has_ended(&self, event: &Event, sid: &str) -> bool {
+        let Some((birth, owner)) = self.birth(sid) else { return false };
+        // A password change at the same time may come after it, and keeps its session.
+        let is_kept = || {
+            let keeps = |other: &Event| matches!(&other.what, What::ChangePassword { sid: kept, .. } if kept == sid);
+            self.events.iter().any(|other| keeps(other) && !other.before(event) && other.may_affect(event))
+        };
+        match &event.what {
+            What::Logout { sid: ended } => ended == sid && event.is_done(),
+            What::LogoutAll { user } | What::ChangePassword { user, .. } => {
+                *user == owner && event.is_done() && birth.before(event) && !is_kept()
+            }
+            What::Refresh { token } => token.sid == sid && event.refusal() == Some(ErrorKind::RefreshReused),
+            What::Login { .. } | What::Use { .. } | What::Disable { .. } | What::Poll => false,
+        }
+    }
+
+    /// Invariant 3: an ended session yields no token on any node, and its access tokens pass neither on the node that
+    /// ended it nor on one that has polled since.
+    fn what_has_ended_stays_ended(&self) -> Result<(), String> {
+        for event in self.events.iter().filter(|event| event.is_done()) {
+            let (sid, version) = match &event.what {
+                What::Refresh { token } => (&token.sid, None),
+                What::Use { sid, version, .. } => (sid, Some(*version)),
+                _ => continue,
+            };
+            for end in self.events.iter().filter(|end| end.before(event)) {
+                let knows = version.is_none() || self.knows(event, end);
+                if knows && (self.has_ended(end, sid) || self.has_outdated(end, sid, version)) {
+                    return Err(format!("{event:?} although {end:?}"));
+                }
+                if version.is_none()
+                    && matches!(end.what, What::Disable { user } if end.is_done() && self.is_of(sid, user))
+                {
+                    return Err(format!("{event:?} although {end:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a password change has outdated an access token, of the session that it kept too.
+    fn has_outdated(&self, end: &Event, sid: &str, version: Option<u64>) -> bool {
+        match (&end.what, end.pair(), version) {
+            (What::ChangePassword { user, .. }, Some(new), Some(version)) => {
+                self.is_of(sid, *user) && version < new.access.version
+            }
+            _ => false,
+        }
+    }
+
+    fn is_of(&self, sid: &str, user: usize) -> bool {
+        self.birth(sid).is_some_and(|(_, owner)| owner == user)
+    }
+
+    /// Whether the node of an event must know of an end: it was there, or was told after it.
+    fn knows(&self, event: &Event, end: &Event) -> bool {
+        let told = |poll: &Event| matches!(poll.what, What::Poll) && poll.node == event.node && poll.is_done();
+        event.node == end.node || self.events.iter().any(|poll| told(poll) && end.before(poll) && poll.before(event))
+    }
+
+    /// Invariant 4: whoever is refused has somebody to blame, and it is not the store.
+    fn nothing_ends_without_a_cause(&self) -> Result<(), String> {
+        for event in &self.events {
+            let Some(kind) = event.refusal() else { continue };
+            let excused = match (&event.what, kind) {
+                (_, ErrorKind::StoreUnavailable) => self.failures,
+                (What::Refresh { token }, ErrorKind::RefreshExpired) => event.at >= token.expires,
+                (What::Refresh { token }, ErrorKind::RefreshReused) => self.may_have_been_reused(&token.sid, event),
+                (What::Refresh { token }, ErrorKind::RefreshInvalid) => self.may_have_ended(&token.sid, event),
+                (What::Use { expires, .. }, ErrorKind::TokenExpired) => event.at >= *expires,
+                (What::Use { sid, .. }, ErrorKind::TokenRevoked) => {
+                    self.may_have_ended(sid, event) || self.may_have_been_reused(sid, event)
+                }
+                (
+                    What::ChangePassword { user, .. },
+                    ErrorKind::TokenRevoked | ErrorKind::WrongPassword | ErrorKind::InvalidCredentials,
+                ) => self.may_have_raised(*user, event),
+                (What::Login { user }, ErrorKind::InvalidCredentials) => self.events.iter().any(|other| {
+                    other.may_affect(event) && matches!(other.what, What::Disable { user: who } if who == *user)
+                }),
+                _ => false,
+            };
+            if !excused {
+                return Err(format!("refused without a cause: {event:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn may_have_ended(&self, sid: &str, event: &Event) -> bool {
+        self.events.iter().filter(|other| other.may_affect(event)).any(|other| match &other.what {
+            What::Logout { sid: ended } => ended == sid,
+            What::LogoutAll { user } | What::ChangePassword { user, .. } | What::Disable { user } => {
+                self.is_of(sid, *user)
+            }
+            _ => false,
+        })
+    }
+
+    fn may_have_raised(&self, user: usize, event: &Event) -> bool {
+        self.events.iter().filter(|other| other.may_affect(event)).any(|other| match other.what {
+            What::LogoutAll { user: who } | What::Disable { user: who } => who == user,
+            What::ChangePassword { user: who, .. } => who == user && other.begun != event.begun,
+            _ => false,
+        })
+    }
+
+    /// Whether somebody may have presented, by then, a token that was superseded twice or longer than the grace ago.
+    fn may_have_been_reused(&self, sid: &str, event: &Event) -> bool {
+        let here = || self.refreshes().filter(|(other, token)| token.sid == sid && other.may_affect(event));
+        here().any(|(presents, token)| {
+            let earlier = |other: &Event| other.begun != presents.begun && other.may_affect(presents);
+            let too_late =
+                |other: &Event| self.settings.grace.is_zero() || presents.until > other.acted.plus(self.settings.grace);
+            let superseded = here().any(|(other, used)| {
+                let ahead = used.generation > token.generation;
+                earlier(other) && (ahead || used.generation == token.generation && too_late(other))
+            });
+            // It moves the session that it keeps on by one, whatever generation that was of.
+            let by_password = self.events.iter().any(|other| {
+                matches!(&other.what, What::ChangePassword { sid: kept, .. } if kept == sid) && earlier(other)
+            });
+            superseded || by_password
+        })
+    }
+
+    /// Invariant 5: no token outlives its session.
+    fn lifetimes_are_kept(&self) -> Result<(), String> {
+        for (event, Pair { refresh, access }) in self.pairs() {
+            let Some((birth, _)) = self.birth(&refresh.sid) else {
+                return Err(format!("a session that nobody began: {event:?}"));
+            };
+            let end = birth.until.plus(self.settings.absolute);
+            if refresh.expires > end || access.expires > end {
+                return Err(format!("a token outlives its session: {event:?}"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,180 @@
+//! Operations that run at once, one store call at a time, in an order that the schedule draws.
+
+use std::time::{Duration, Instant};
+
+use portcullis::clock::ManualClock;
+use proptest::{collection::vec, option, prelude::*};
+use tokio::task::JoinHandle;
+
+use crate::faulty::{BoxFuture, Control};
+
+/// In which order the calls go on, and what happens in between.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Which of those that wait goes on next, read modulo how many wait; used again from the beginning where it ends.
+    pub choices: Vec<u8>,
+    /// How many milliseconds pass before each of them, as long as all together are no more than the longest.
+    pub ticks: Vec<u64>,
+    pub longest: u64,
+    /// Before which turn an operation is cut short, and how.
+    pub cut: Option<(usize, Cut)>,
+}
+
+/// What cuts operations short.
+#[derive(Clone, Copy, Debug)]
+pub enum Cut {
+    /// A node dies, with everything that it was doing.
+    Kill { node: usize },
+    /// A client hangs up: its operation is dropped.
+    HangUp { operation: usize },
+}
+
+impl Order {
+    /// Any order, in which no more than `longest` pass.
+    pub fn any(longest: Duration, cuts: bool) -> impl Strategy<Value = Self> {
+        let cut = prop_oneof![
+            (0..3_usize).prop_map(|node| Cut::Kill { node }),
+            (0..6_usize).prop_map(|operation| Cut::HangUp { operation }),
+        ];
+        let cut = (1..12_usize, cut);
+        let cut = if cuts { option::weighted(0.5, cut).boxed() } else { Just(None).boxed() };
+        let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+        let tick = prop_oneof![3 => Just(0), 1 => 0..=longest / 20, 1 => 0..=longest / 2];
+        (vec(any::<u8>(), 1..TURNS), vec(tick, 1..8), cut).prop_map(move |(choices, ticks, cut)| Self {
+            choices,
+            ticks,
+            longest,
+            cut,
+        })
+    }
+
+    /// Everything in the order in which it was asked.
+    pub fn plain() -> Self {
+        Self { choices: vec![0], ticks: vec![0], longest: 0, cut: None }
+    }
+}
+
+/// More turns than a batch takes.
+const TURNS: usize = 40;
+
+/// One of the operations.
+pub(crate) struct Operation {
+    pub(crate) node: usize,
+    /// Whether it hashes passwords on threads of its own, for which others have to wait, or the order would depend on
+    /// how fast they are.
+    pub(crate) hashes: bool,
+    pub(crate) future: BoxFuture<()>,
+}
+
+enum Slot {
+    Waits(Operation),
+    Runs { node: usize, hashes: bool, task: JoinHandle<()> },
+    Over,
+}
+
+/// Runs the operations to their ends; answers the node that was killed, if one was.
+///
+/// # Errors
+/// Where they never end.
+pub(crate) async fn interleave(
+    control: &Control,
+    clock: &ManualClock,
+    order: &Order,
+    operations: Vec<Operation>,
+) -> Result<Option<usize>, String> {
+    let mut slots: Vec<_> = operations.into_iter().map(Slot::Waits).collect();
+    let (mut killed, mut left) = (None, order.longest);
+    control.close_gate();
+    for turn in 0.. {
+        quiet(control, &mut slots).await?;
+        if let Some((_, cut)) = order.cut.filter(|(at, _)| *at == turn) {
+            killed = cut.apply(control, &mut slots).or(killed);
+            continue;
+        }
+        let starts: Vec<_> = (0..slots.len()).filter(|slot| matches!(slots[*slot], Slot::Waits(_))).collect();
+        let ready = starts.len() + control.tickets().len();
+        if ready == 0 {
+            break;
+        }
+        let tick = order.ticks[turn % order.ticks.len()].min(left);
+        left -= tick;
+        clock.advance(Duration::from_millis(tick));
+        let choice = usize::from(order.choices[turn % order.choices.len()]) % ready;
+        if let Some(slot) = starts.get(choice) {
+            slots[*slot].start();
+        } else {
+            let ticket = control.tickets().remove(choice - starts.len());
+            ticket.go();
+        }
+    }
+    control.open_gate();
+    Ok(killed)
+}
+
+/// Waits until every operation waits for its turn, is over, or waits for another of them.
+async fn quiet(control: &Control, slots: &mut [Slot]) -> Result<(), String> {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let since = Instant::now();
+    loop {
+        control.settle().await;
+        let mut running = 0;
+        let mut hashing = false;
+        for slot in &mut *slots {
+            match slot {
+                Slot::Runs { task, .. } if task.is_finished() => {
+                    let Slot::Runs { task, .. } = std::mem::replace(slot, Slot::Over) else { unreachable!() };
+                    task.await.map_err(|error| format!("an operation panicked: {error}"))?;
+                }
+                Slot::Runs { hashes, .. } => {
+                    running += 1;
+                    hashing |= *hashes;
+                }
+                Slot::Waits(_) | Slot::Over => {}
+            }
+        }
+        let parked = control.tickets().len();
+        if running <= parked || (parked > 0 && !hashing) {
+            return Ok(());
+        }
+        if since.elapsed() > PATIENCE {
+            return Err("operations wait for each other for ever".to_owned());
+        }
+        tokio::time::sleep(Duration::from_micros(200)).await;
+    }
+}
+
+impl Slot {
+    fn start(&mut self) {
+        if let Self::Waits(Operation { node, hashes, future }) = std::mem::replace(self, Self::Over) {
+            *self = Self::Runs { node, hashes, task: tokio::spawn(future) };
+        }
+    }
+
+    fn abort(&mut self) {
+        if let Self::Runs { task, .. } = self {
+            task.abort();
+            *self = Self::Over;
+        }
+    }
+}
+
+impl Cut {
+    fn apply(self, control: &Control, slots: &mut [Slot]) -> Option<usize> {
+        match self {
+            Self::HangUp { operation } => {
+                slots.get_mut(operation).into_iter().for_each(Slot::abort);
+                None
+            }
+            Self::Kill { node } => {
+                for slot in slots {
+                    if matches!(slot, Slot::Runs { node: of, .. } if *of == node) {
+                        slot.abort();
+                    }
+                }
+                // Tasks that outlive their clients wait for ever, as if they were no more.
+                control.tickets().retain(|ticket| ticket.node != node);
+                Some(node)
+            }
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The memory store as a factory of stores.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use portcullis::{UserId, clock::Timestamp, store::memory::MemoryStore};
+
+use crate::{Admin, StoreFactory, Stores, faulty::Control};
+
+/// Makes empty [`MemoryStore`]s.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memory;
+
+#[async_trait]
+impl StoreFactory for Memory {
+    async fn open(&self, _: &Control) -> Stores {
+        let store = MemoryStore::new();
+        Stores { users: Arc::new(store.clone()), sessions: Arc::new(store.clone()), admin: Arc::new(store) }
+    }
+}
+
+#[async_trait]
+impl Admin for MemoryStore {
+    async fn set_disabled(&self, user: &UserId, disabled: bool) {
+        self.users().set_disabled(user, disabled);
+    }
+
+    async fn delete(&self, user: &UserId) {
+        self.users().remove(user);
+    }
+
+    async fn sweep(&self, now: Timestamp) {
+        self.sessions().sweep(now);
+    }
+}

@@ -1,0 +1,282 @@
+//! One state that the world may be in: users, sessions, and what each node has been told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use portcullis::clock::Timestamp;
+
+use crate::{
+    settings::{Limit, Settings},
+    token::Sid,
+};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct State {
+    pub(super) users: Vec<User>,
+    pub(super) sessions: BTreeMap<Sid, Session>,
+    pub(super) nodes: Vec<Node>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Active,
+    Disabled,
+    Deleted,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct User {
+    pub(super) standing: Standing,
+    pub(super) version: u64,
+    /// The least version that counts, as far as the session store tells nodes.
+    pub(super) floor: u64,
+    pub(super) password: u32,
+}
+
+/// Why a session ended, as far as its holder is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    Reuse,
+    Other,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Session {
+    pub(super) user: usize,
+    pub(super) version: u64,
+    /// The id of each refresh token it ever had, by generation; `None` where its answer was lost.
+    pub(super) chain: Vec<Option<String>>,
+    pub(super) created_at: Timestamp,
+    /// When the newest generation began, and the one before was superseded.
+    pub(super) rotated_at: Timestamp,
+    pub(super) idle_until: Timestamp,
+    pub(super) absolute_until: Timestamp,
+    pub(super) ended: Option<Why>,
+    /// When it last moved on by a password change.
+    pub(super) password_at: Option<Timestamp>,
+    /// Whether that is what made its newest generation.
+    pub(super) by_password: bool,
+    /// The store was seen to have deleted it.
+    pub(super) gone: bool,
+}
+
+/// What a node has ended itself, or been told of by a poll: access tokens of it must be refused there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Node {
+    /// Whether it has served a request, before which it reads what has ended.
+    pub(super) loaded: bool,
+    pub(super) sessions: BTreeSet<Sid>,
+    pub(super) floors: BTreeMap<usize, u64>,
+    /// What it was asked to end when the store failed: it may refuse their access tokens already.
+    pub(super) doubts: BTreeSet<Sid>,
+    /// What it has promised to bring into the store.
+    pub(super) left: Vec<Left>,
+}
+
+/// An ending that a node could not write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    Session(Sid),
+    /// Of a user, under versions below this.
+    All(usize, u64),
+}
+
+impl Session {
+    pub(super) fn newest(&self) -> u64 {
+        self.chain.len() as u64 - 1
+    }
+
+    pub(super) fn expires(&self) -> Timestamp {
+        self.idle_until.min(self.absolute_until)
+    }
+
+    /// From when on the store may have deleted the record, as far as its holder can tell: one that ended otherwise than
+    /// by reuse is refused in the same words before and after.
+    pub(super) fn may_be_gone_at(&self, latest: Timestamp) -> bool {
+        self.ended != Some(Why::Other) && latest >= self.expires()
+    }
+
+    pub(super) fn is_live(&self, now: Timestamp) -> bool {
+        !self.gone && self.ended.is_none() && now < self.expires()
+    }
+}
+
+/// How far apart the clocks of nodes may be.
+pub(super) const SKEW: std::time::Duration = std::time::Duration::from_secs(60);
+
+impl State {
+    pub(super) fn new(people: usize, nodes: usize) -> Self {
+        let user = User { standing: Standing::Active, version: 0, floor: 0, password: 0 };
+        Self { users: vec![user; people], sessions: BTreeMap::new(), nodes: vec![Node::default(); nodes] }
+    }
+
+    /// Ends a session, if it lives.
+    pub(super) fn end(&mut self, sid: &str, why: Why, now: Timestamp) {
+        if let Some(session) = self.sessions.get_mut(sid).filter(|session| session.is_live(now)) {
+            session.ended = Some(why);
+        }
+    }
+
+    /// The session moves on by one generation, whose token id is not known yet.
+    pub(super) fn advance(&mut self, sid: &str, now: Timestamp, settings: &Settings) {
+        let session = self.sessions.get_mut(sid).expect("a session that was just looked at");
+        session.chain.push(None);
+        session.rotated_at = now;
+        session.idle_until = now.plus(settings.idle).min(session.absolute_until);
+        session.by_password = false;
+    }
+
+    /// The same by a password change, to a new version.
+    pub(super) fn restamp(&mut self, sid: &str, version: u64, now: Timestamp, settings: &Settings) {
+        self.advance(sid, now, settings);
+        let session = self.sessions.get_mut(sid).expect("it has just moved on");
+        session.version = version;
+        session.password_at = Some(now);
+        session.by_password = true;
+    }
+
+    pub(super) fn raise_version(&mut self, user: usize) {
+        self.users[user].version += 1;
+    }
+
+    /// Every session of the user under a version below `floor` ends, and nodes are told.
+    pub(super) fn announce(&mut self, user: usize, floor: u64, now: Timestamp) {
+        self.end_all(user, floor, None, now);
+        self.announce_floor(user, floor);
+    }
+
+    pub(super) fn announce_floor(&mut self, user: usize, floor: u64) {
+        let user = &mut self.users[user];
+        user.floor = user.floor.max(floor);
+    }
+
+    /// Every session of the user under a version below `floor` ends, but for the one to keep.
+    pub(super) fn end_all(&mut self, user: usize, floor: u64, keep: Option<&str>, now: Timestamp) {
+        for (sid, session) in &mut self.sessions {
+            if session.user == user && session.version < floor && keep != Some(sid) && session.is_live(now) {
+                session.ended = Some(Why::Other);
+            }
+        }
+    }
+
+    /// Adds a session under a name; says which sessions ended for it, or `None` where the limit refuses.
+    pub(super) fn add(&mut self, new: Addition<'_>, now: Timestamp, settings: &Settings) -> Option<Vec<Sid>> {
+        let replaced = new.replaces.filter(|sid| self.sessions[*sid].is_live(now));
+        let mut ended: Vec<Sid> = replaced.map(str::to_owned).into_iter().collect();
+        // A login that read the user before the sessions of its version were ended is dead on arrival.
+        let is_late = new.version < self.users[new.user].floor;
+        let absolute_until = now.plus(settings.absolute);
+        let session = Session {
+            user: new.user,
+            version: new.version,
+            chain: vec![None],
+            created_at: now,
+            rotated_at: now,
+            idle_until: now.plus(settings.idle).min(absolute_until),
+            absolute_until,
+            ended: is_late.then_some(Why::Other),
+            password_at: None,
+            by_password: false,
+            gone: false,
+        };
+        if !is_late {
+            ended.extend(self.make_room(new, replaced, now, settings)?);
+            // Nobody came to end what was made under lower versions; it counts for nothing any more.
+            self.end_all(new.user, new.version, None, now);
+        }
+        for sid in &ended {
+            self.end(sid, Why::Other, now);
+        }
+        self.sessions.insert(new.name.to_owned(), session);
+        Some(ended)
+    }
+
+    fn make_room(
+        &self,
+        new: Addition<'_>,
+        replaced: Option<&str>,
+        now: Timestamp,
+        settings: &Settings,
+    ) -> Option<Vec<Sid>> {
+        let counts =
+            |session: &Session| session.user == new.user && session.version >= new.version && session.is_live(now);
+        let mut others: Vec<_> =
+            self.sessions.iter().filter(|(sid, session)| counts(session) && replaced != Some(sid)).collect();
+        match settings.limit {
+            Limit::Ample => Some(Vec::new()),
+            // A login that is refused ends nothing.
+            Limit::Refuse(limit) => (others.len() < limit).then(Vec::new),
+            Limit::Oldest(limit) => {
+                others.sort_by_key(|(_, session)| (session.rotated_at, session.created_at));
+                let excess = (others.len() + 1).saturating_sub(limit);
+                Some(others.into_iter().take(excess).map(|(sid, _)| sid.clone()).collect())
+            }
+        }
+    }
+
+    /// The node brings what it has left, or where the store fails any part of it: every way in which that may go.
+    pub(super) fn bring(&self, node: usize, now: Timestamp, failed: bool) -> Vec<Self> {
+        let mut ways = vec![self.clone()];
+        for left in &self.nodes[node].left {
+            let mut brought = ways.clone();
+            for state in &mut brought {
+                state.nodes[node].left.retain(|other| other != left);
+                match left {
+                    Left::Session(sid) => state.end(sid, Why::Other, now),
+                    Left::All(user, floor) => state.announce(*user, *floor, now),
+                }
+            }
+            if failed {
+                ways.extend(brought);
+            } else {
+                ways = brought;
+            }
+        }
+        ways
+    }
+
+    /// The same, but no node has learned of it since before.
+    pub(super) fn unheard_of(&self, before: &Self) -> Self {
+        Self { nodes: before.nodes.clone(), ..self.clone() }
+    }
+
+    /// The same, and the node has promised to bring an ending that it could not write.
+    pub(super) fn leaving(&self, node: usize, left: &Left) -> Self {
+        let mut state = self.clone();
+        let node = &mut state.nodes[node];
+        if let Left::Session(sid) = left {
+            node.doubts.insert(sid.clone());
+        }
+        node.left.push(left.clone());
+        state
+    }
+
+    /// The node reads everything that has ended.
+    pub(super) fn poll(&mut self, node: usize) {
+        let node = &mut self.nodes[node];
+        node.sessions.extend(self.sessions.iter().filter(|(_, s)| s.ended.is_some()).map(|(sid, _)| sid.clone()));
+        for (number, user) in self.users.iter().enumerate() {
+            node.raise(number, user.floor);
+        }
+    }
+}
+
+impl Node {
+    pub(super) fn raise(&mut self, user: usize, floor: u64) {
+        let known = self.floors.entry(user).or_default();
+        *known = floor.max(*known);
+    }
+
+    pub(super) fn has_ended(&self, sid: &str, user: usize, version: u64) -> bool {
+        self.sessions.contains(sid) || self.floors.get(&user).is_some_and(|floor| version < *floor)
+    }
+}
+
+/// A session to be added.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Addition<'a> {
+    /// What to call it until its id is seen.
+    pub(super) name: &'a str,
+    pub(super) user: usize,
+    pub(super) version: u64,
+    pub(super) replaces: Option<&'a str>,
+}

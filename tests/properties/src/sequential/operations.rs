@@ -1,0 +1,221 @@
+//! The operations as clients perform them, and what they then know.
+
+use std::future::Future;
+
+use portcullis::{
+    Auth, Check, Claims, Client, Error, ErrorKind, Secret, SignedIn, Tokens, User,
+    user::{AuthUser, Login},
+};
+
+use super::Player;
+use crate::{
+    faulty::{Interrupt, Plan},
+    model::{Op, Seen},
+    schedule::Pick,
+    token::{AccessToken, Forgery, Pair, RefreshToken},
+    world::password,
+};
+
+impl Player {
+    pub(super) async fn login(
+        &mut self,
+        node: usize,
+        user: usize,
+        read: User,
+        replaces: Option<RefreshToken>,
+    ) -> Result<(), String> {
+        let (version, disabled) = (read.token_version(), read.is_disabled());
+        let mut client = Client::unknown();
+        client.refresh_token = replaces.as_ref().map(|token| Secret::new(token.text.clone()));
+        let auth = self.auth(node);
+        let seen = self.run(async move { pair(auth.start_session(&read, &client).await) }).await;
+        self.receive(user, &seen);
+        self.note(&Op::Login { user, version, disabled, replaces: replaces.as_ref() }, node, seen)
+    }
+
+    pub(super) async fn refresh(&mut self, node: usize, pick: Pick, forgery: Option<Forgery>) -> Result<(), String> {
+        let Some(token) = self.held.refresh(pick).map(|token| forged(token, forgery)) else { return Ok(()) };
+        let (auth, text) = (self.auth(node), token.text.clone());
+        let seen = self.run(async move { signed_in(auth.refresh(&text).await) }).await;
+        self.receive(self.held.owner(&token.sid), &seen);
+        self.note(&Op::Refresh { token: &token, forgery }, node, seen)
+    }
+
+    /// The claims, where the token passes.
+    pub(super) async fn use_access(
+        &mut self,
+        node: usize,
+        pick: Pick,
+    ) -> Result<Option<(AccessToken, Claims)>, String> {
+        let Some(token) = self.held.access(pick) else { return Ok(None) };
+        let (auth, text) = (self.auth(node), token.text.clone());
+        let mut claims = None;
+        let check = async {
+            let passed = auth.authenticate(&text, Check::Stateless).await;
+            done(passed.map(|passed| claims = Some(passed.claims)))
+        };
+        let seen = self.world.control.run(check).await.unwrap_or_else(Seen::Nothing);
+        if self.profile.wild_clock && matches!(seen, Seen::Done | Seen::Refused(ErrorKind::TokenRevoked)) {
+            // Hours back, tombstones have been deleted that tokens outlive again: nobody promises anything.
+            return Ok(None);
+        }
+        self.note(&Op::Use { token: &token }, node, seen)?;
+        Ok(claims.map(|claims| (token, claims)))
+    }
+
+    pub(super) async fn logout(
+        &mut self,
+        node: usize,
+        refresh: Option<RefreshToken>,
+        forgery: Option<Forgery>,
+        access: Option<AccessToken>,
+    ) -> Result<(), String> {
+        let refresh = refresh.map(|token| forged(token, forgery));
+        let by_refresh = refresh.as_ref().map(|token| token.text.clone());
+        let by_access = access.as_ref().map(|token| token.text.clone());
+        let auth = self.auth(node);
+        let seen = self.run(async move { done(auth.logout(by_refresh.as_deref(), by_access.as_deref()).await) }).await;
+        let refresh = refresh.as_ref().map(|token| (token, forgery));
+        self.note(&Op::Logout { refresh, access: access.as_ref() }, node, seen)
+    }
+
+    pub(super) async fn logout_all(&mut self, node: usize, user: usize) -> Result<(), String> {
+        let (auth, id) = (self.auth(node), self.world.people[user].id.clone());
+        let seen = self.run(async move { done(auth.end_sessions_of(&id).await) }).await;
+        self.note(&Op::LogoutAll { user }, node, seen)
+    }
+
+    pub(super) async fn end_session(&mut self, node: usize, session: usize) -> Result<(), String> {
+        let Some(held) = self.held.session(session) else { return Ok(()) };
+        let sid = held.sid.clone();
+        let (auth, user) = (self.auth(node), self.world.people[held.user].id.clone());
+        let id = sid.parse().expect("an id of ours");
+        let seen = self.run(async move { done(auth.end_session(&user, id).await) }).await;
+        self.note(&Op::EndSession { sid: &sid }, node, seen)
+    }
+
+    pub(super) async fn change_password(&mut self, node: usize, pick: Pick, right: bool) -> Result<(), String> {
+        // The faults are for what comes after the guard.
+        self.world.control.begin(Plan::new());
+        let Some((token, claims)) = self.use_access(node, pick).await? else { return Ok(()) };
+        self.world.control.begin(self.plan.clone());
+        let user = self.held.owner(&token.sid);
+        let (newest, stored) = (self.passwords[user], self.stored_hash(user).await);
+        let current = if right { newest } else { newest + 1000 };
+        let new = newest + 1;
+        let auth = self.auth(node);
+        let seen = self
+            .run(async move {
+                let (current, new) = (password(current).into(), password(new).into());
+                signed_in(auth.change_password(&claims, current, new, &Client::unknown()).await)
+            })
+            .await;
+        self.receive(user, &seen);
+        self.note(&Op::ChangePassword { token: &token, current, new }, node, seen)?;
+        // Whoever had no answer finds out by trying; reading the store saves two hashes.
+        self.world.control.deliver_late().await;
+        if self.stored_hash(user).await != stored {
+            self.passwords[user] = new;
+        }
+        Ok(())
+    }
+
+    async fn stored_hash(&self, user: usize) -> Option<String> {
+        self.world.user(user).await?.password_hash().map(str::to_owned)
+    }
+
+    pub(super) async fn sign_in(&mut self, node: usize, user: usize) -> Result<(), String> {
+        let current = self.passwords[user];
+        let (auth, login) = (self.auth(node), Login::email(&self.world.people[user].email));
+        let seen = self
+            .run(async move { signed_in(auth.login(&login, password(current).into(), &Client::unknown()).await) })
+            .await;
+        self.receive(user, &seen);
+        self.note(&Op::SignIn { user, password: current }, node, seen)
+    }
+
+    pub(super) async fn poll(&mut self, node: usize) -> Result<(), String> {
+        let auth = self.auth(node);
+        let seen = self.run(async move { done(auth.poll_revocations().await) }).await;
+        self.note(&Op::Poll, node, seen)
+    }
+
+    pub(super) async fn list(&mut self, node: usize, user: usize) -> Result<(), String> {
+        let (auth, id) = (self.auth(node), self.world.people[user].id.clone());
+        let seen = self
+            .run(async move { auth.sessions(&id).await.map_or_else(|error| Seen::Refused(error.kind()), Seen::Listed) })
+            .await;
+        self.note(&Op::List { user }, node, seen)?;
+        self.world.control.begin(Plan::new());
+        let sids: Vec<_> =
+            self.held.all().iter().filter(|held| held.user == user).map(|held| held.sid.clone()).collect();
+        for sid in sids {
+            self.find(user, &sid).await?;
+        }
+        Ok(())
+    }
+
+    async fn find(&mut self, user: usize, sid: &str) -> Result<(), String> {
+        let id = sid.parse().expect("an id of ours");
+        let found = self.world.stores.sessions.find(&self.world.people[user].id, &id, self.world.now()).await;
+        let found = found.map_err(|error| format!("the store beneath fails: {error:?}"))?;
+        let seen = if found.is_some() { Seen::Done } else { Seen::Refused(ErrorKind::SessionNotFound) };
+        self.note(&Op::Find { sid }, 0, seen)
+    }
+
+    /// What an app does to its own table; `None` deletes.
+    pub(super) async fn admin(&mut self, op: &Op<'_>, user: usize, disabled: Option<bool>) -> Result<(), String> {
+        let (admin, id) = (&self.world.stores.admin, &self.world.people[user].id);
+        match disabled {
+            // Nobody comes back from the dead.
+            Some(_) if self.model.is_deleted(user) => return Ok(()),
+            Some(disabled) => admin.set_disabled(id, disabled).await,
+            None => admin.delete(id).await,
+        }
+        self.note(op, 0, Seen::Done)
+    }
+
+    pub(super) fn restart(&mut self, node: usize) -> Result<(), String> {
+        self.world.restart(node);
+        self.model.step(&Op::Restart, node, self.world.now(), &Seen::Done, false)
+    }
+
+    fn auth(&self, node: usize) -> Auth<User> {
+        self.world.nodes[node].clone()
+    }
+
+    async fn run(&self, operation: impl Future<Output = Seen>) -> Seen {
+        self.world.control.run(operation).await.unwrap_or_else(Seen::Nothing)
+    }
+
+    fn receive(&mut self, user: usize, seen: &Seen) {
+        self.held.receive(user, seen, self.world.now());
+    }
+
+    /// Compares with the model; a node that died comes back.
+    fn note(&mut self, op: &Op<'_>, node: usize, seen: Seen) -> Result<(), String> {
+        let failed = self.world.control.hits() > 0;
+        *self.answers.entry((op.name(), seen.name())).or_default() += 1;
+        self.model.step(op, node, self.world.now(), &seen, failed)?;
+        if matches!(seen, Seen::Nothing(Interrupt::Killed)) { self.restart(node) } else { Ok(()) }
+    }
+}
+
+fn forged(token: RefreshToken, forgery: Option<Forgery>) -> RefreshToken {
+    match forgery {
+        Some(forgery) => forgery.of(&token),
+        None => token,
+    }
+}
+
+pub(crate) fn pair(tokens: Result<Tokens, Error>) -> Seen {
+    tokens.map_or_else(|error| Seen::Refused(error.kind()), |tokens| Seen::Pair(Pair::of(&tokens)))
+}
+
+pub(crate) fn signed_in(answer: Result<SignedIn<User>, Error>) -> Seen {
+    pair(answer.map(|signed_in| signed_in.tokens))
+}
+
+pub(crate) fn done(answer: Result<(), Error>) -> Seen {
+    answer.map_or_else(|error| Seen::Refused(error.kind()), |()| Seen::Done)
+}

@@ -1,0 +1,147 @@
+//! A thief has a copy of a victim's refresh token: every order in which the two can use it, and what each gets.
+
+use std::{fmt::Write, time::Duration};
+
+use portcullis::{Auth, Check, Client, ErrorKind, SignedIn, User};
+
+use crate::{
+    StoreFactory,
+    run::block_on,
+    settings::Settings,
+    token::{AccessToken, Pair, RefreshToken},
+    world::World,
+};
+
+/// What each of the two does, in this order.
+const SCRIPT: [Step; 3] = [Step::Refresh, Step::Refresh, Step::Use];
+const GRACE: Duration = Duration::from_secs(10);
+/// A millisecond longer than the grace.
+const AFTER: Duration = Duration::from_millis(10_001);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Refresh,
+    /// An access token is shown.
+    Use,
+}
+
+/// When they do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Everything in the same moment.
+    WithinTheGrace,
+    /// The grace passes between any two steps.
+    AfterTheGrace,
+}
+
+/// One order of the steps, and what came of it.
+struct Row {
+    order: String,
+    /// What each got: the victim, the thief.
+    got: [Vec<&'static str>; 2],
+    /// What they get afterwards, in turns, with the grace passing in between.
+    later: [Vec<&'static str>; 2],
+}
+
+/// Plays every order; a table with a line for each.
+///
+/// The letters of an order are the steps of the victim (`v`) and of the thief (`t`). A refresh brings `new` tokens, the
+/// `same` that the other has too, or `REUSED`, on which the session is over; access tokens are `ok` or `over`.
+///
+/// # Errors
+/// An order in which the two go on for ever, or in which two chains live.
+pub fn table(factory: &dyn StoreFactory, pace: Pace) -> Result<String, String> {
+    let mut table =
+        String::from("order  | victim             | thief              | victim later       | thief later\n");
+    for order in orders(SCRIPT.len(), SCRIPT.len()) {
+        let row = block_on(play(factory, pace, order))?;
+        let [victim, thief] = row.got.map(|got| got.join(" "));
+        let [victim_later, thief_later] = row.later.map(|later| later.join(" "));
+        let line = writeln!(table, "{} | {victim:18} | {thief:18} | {victim_later:18} | {thief_later}", row.order);
+        line.expect("a string takes text");
+    }
+    Ok(table)
+}
+
+/// Every order of so many steps of the victim and so many of the thief.
+fn orders(victim: usize, thief: usize) -> Vec<String> {
+    if victim == 0 || thief == 0 {
+        return vec!["v".repeat(victim) + &"t".repeat(thief)];
+    }
+    let first = |who: &'static str, rest: Vec<String>| rest.into_iter().map(move |order| format!("{who}{order}"));
+    let mut all: Vec<_> = first("v", orders(victim - 1, thief)).collect();
+    all.extend(first("t", orders(victim, thief - 1)));
+    all
+}
+
+/// One of the two.
+struct Holder {
+    refresh: RefreshToken,
+    access: Option<AccessToken>,
+    steps: usize,
+}
+
+/// Whether two copies are of one token; only their dates may differ.
+fn are_one(one: &RefreshToken, other: &RefreshToken) -> bool {
+    (one.generation, &one.jti) == (other.generation, &other.jti)
+}
+
+async fn play(factory: &dyn StoreFactory, pace: Pace, order: String) -> Result<Row, String> {
+    let world = World::open(factory, Settings::with_grace(GRACE), 1, 1).await;
+    let auth = &world.nodes[0];
+    let user = world.user(0).await.expect("the victim");
+    let first = auth.start_session(&user, &Client::unknown()).await.map_err(|error| format!("{error:?}"))?;
+    let first = Pair::of(&first).refresh;
+    let mut holders = [(); 2].map(|()| Holder { refresh: first.clone(), access: None, steps: 0 });
+    let mut row = Row { order: order.clone(), got: Default::default(), later: Default::default() };
+    // The generation that is current, by what was answered.
+    let mut newest = first;
+    for who in order.chars().map(|letter| usize::from(letter == 't')) {
+        if pace == Pace::AfterTheGrace {
+            world.clock.advance(AFTER);
+        }
+        let step = SCRIPT[holders[who].steps];
+        holders[who].steps += 1;
+        let got = act(auth, &mut holders[who], step, &mut newest).await?;
+        row.got[who].push(got);
+    }
+    for who in [0, 1, 0, 1] {
+        world.clock.advance(AFTER);
+        let got = act(auth, &mut holders[who], Step::Refresh, &mut newest).await?;
+        row.later[who].push(got);
+    }
+    let found_out = row.later.iter().all(|later| later.last() == Some(&"REUSED"));
+    if found_out { Ok(row) } else { Err(format!("{order}: both go on: {:?}", row.later)) }
+}
+
+async fn act(
+    auth: &Auth<User>,
+    holder: &mut Holder,
+    step: Step,
+    newest: &mut RefreshToken,
+) -> Result<&'static str, String> {
+    if step == Step::Use {
+        let Some(access) = &holder.access else { return Ok("-") };
+        return match auth.authenticate(&access.text, Check::Stateless).await.map_err(|error| error.kind()) {
+            Ok(_) => Ok("ok"),
+            Err(ErrorKind::TokenRevoked) => Ok("over"),
+            Err(kind) => Err(format!("an access token is refused as {kind:?}")),
+        };
+    }
+    match auth.refresh(&holder.refresh.text).await.map_err(|error| error.kind()) {
+        Ok(SignedIn { tokens, .. }) => {
+            let Pair { refresh, access } = Pair::of(&tokens);
+            let had_newest = are_one(&holder.refresh, newest);
+            if had_newest {
+                newest.clone_from(&refresh);
+            } else if !are_one(&refresh, newest) {
+                return Err("a second chain lives".to_owned());
+            }
+            holder.refresh = refresh;
+            holder.access = Some(access);
+            Ok(if had_newest { "new" } else { "same" })
+        }
+        Err(ErrorKind::RefreshReused) => Ok("REUSED"),
+        Err(kind) => Err(format!("a refresh token is refused as {kind:?}")),
+    }
+}

@@ -1,0 +1,9 @@
+//! The properties of the memory store, and the tests of the tests.
+
+mod flaws;
+mod memory;
+mod reach;
+mod regressions;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod theft;

@@ -1,0 +1,10 @@
+//! Every property, of the SQLite store.
+
+use portcullis_properties::{properties, run::Run, sqlite::Sqlite};
+
+#[test]
+fn every_property_holds_of_sqlite() {
+    if let Err(failure) = properties::suite(&Sqlite, Run::from_env().sparing(32)) {
+        panic!("{failure}");
+    }
+}
