@@ -53,13 +53,30 @@ async fn attempt(auth: &Auth<User>, case: &str) -> Error {
 #[tokio::test]
 async fn each_refused_login_does_the_same_work() {
     let (world, auth) = world().await;
+    // The work must be the same each time; the times once, because a machine that is taken away from the test in the middle
+    // of one case says nothing about that case.
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let fast = measure(&world, &auth).await;
+        let (least, most) =
+            fast.iter().fold((f64::MAX, 0_f64), |(least, most), time| (least.min(*time), most.max(*time)));
+        if most <= least * (1.0 + TOLERANCE) {
+            return;
+        }
+        seen.push(fast);
+    }
+    panic!("seconds of {CASES:?}: {seen:?}");
+}
+
+/// Checks the work of every case, and answers the fastest tenth of its times in seconds.
+async fn measure(world: &World, auth: &Auth<User>) -> Vec<f64> {
     let (mut work, mut times) = (vec![Vec::new(); CASES.len()], vec![Vec::new(); CASES.len()]);
     for _ in 0..ROUNDS {
         for (index, case) in CASES.iter().enumerate() {
             world.store.take_calls();
             let before = auth.hash_stats().blocks_filled;
             let start = Instant::now();
-            let error = attempt(&auth, case).await;
+            let error = attempt(auth, case).await;
             times[index].push(start.elapsed());
             let blocks = auth.hash_stats().blocks_filled - before;
             work[index].push((error.kind(), error.to_string(), world.store.take_calls(), blocks));
@@ -69,9 +86,7 @@ async fn each_refused_login_does_the_same_work() {
     for (case, work) in CASES.iter().zip(&work) {
         assert!(work.iter().all(|work| *work == expected), "{case}: {:?}", work[0]);
     }
-    let fast: Vec<f64> = times.iter_mut().map(|times| fastest_tenth(times).as_secs_f64()).collect();
-    let (least, most) = fast.iter().fold((f64::MAX, 0_f64), |(least, most), time| (least.min(*time), most.max(*time)));
-    assert!(most <= least * (1.0 + TOLERANCE), "seconds of {CASES:?}: {fast:?}");
+    times.iter_mut().map(|times| fastest_tenth(times).as_secs_f64()).collect()
 }
 
 fn fastest_tenth(times: &mut [Duration]) -> Duration {

@@ -1,7 +1,5 @@
 //! Row 3: three canonical base64url segments, 8 KiB at most, and nothing else.
 
-use std::time::{Duration, Instant};
-
 use super::*;
 
 /// The last character of a segment replaced by one that decodes to the same bytes, for a decoder that is not strict.
@@ -126,7 +124,6 @@ fn nothing_over_eight_kibibytes_is_looked_at_and_depth_is_no_crash() {
         };
         let fitting = target.with_payload(deep(2000));
         assert!(fitting.len() < MAX_TOKEN_BYTES);
-        let begun = Instant::now();
         assert_eq!(target.verdict(&fitting), None, "unknown claims are skipped at any depth");
         let megabyte = format!("{}.{}", target.header, "A".repeat(1 << 20));
         target.refuses([
@@ -137,6 +134,5 @@ fn nothing_over_eight_kibibytes_is_looked_at_and_depth_is_no_crash() {
         ]);
         let padded = format!("{{{}{}", " ".repeat(9000), &good_claims(&[])[1..]);
         target.refuses([("spaces".to_owned(), target.with_payload(padded))]);
-        assert!(begun.elapsed() < Duration::from_secs(2), "even without optimisation");
     }
 }
