@@ -1,4 +1,4 @@
-//! Operations that overlap: whatever the order, the rules of [`history`](crate::history) hold.
+//! Operations that overlap: whatever the order, the rules of `history` hold.
 
 mod player;
 
