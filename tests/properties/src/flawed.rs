@@ -182,7 +182,9 @@ impl SessionStore for Naive {
                 }
                 _ => {}
             }
-            outdated.into_iter().for_each(|other| other.end(ended(EndReason::TokenVersion)));
+            for other in outdated {
+                other.end(ended(EndReason::TokenVersion));
+            }
         }
         for other in records.sessions.iter_mut().filter(|other| Some(other.id) == replaced) {
             other.end(ended(EndReason::SignedInAgain));

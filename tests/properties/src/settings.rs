@@ -80,7 +80,8 @@ impl Settings {
             .session_max_age(self.absolute)
             .refresh_grace(self.grace)
             .session_limit(limit)
-            // Schedules poll by hand, and are over in less than the five seconds of real time between polls.
+            // Schedules poll by hand, and are over before a minute of real time has passed.
+            .revocation_poll(secs(60))
             .hash_threads(1)
             .clock(clock.clone())
             .build()

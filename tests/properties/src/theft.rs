@@ -50,6 +50,9 @@ struct Row {
 ///
 /// # Errors
 /// An order in which the two go on for ever, or in which two chains live.
+///
+/// # Panics
+/// Where there is no memory for the table.
 pub fn table(factory: &dyn StoreFactory, pace: Pace) -> Result<String, String> {
     let mut table =
         String::from("order  | victim             | thief              | victim later       | thief later\n");

@@ -82,6 +82,9 @@ impl World {
     }
 
     /// The user as the store has them, read past faults and gates.
+    ///
+    /// # Panics
+    /// Where the store fails by itself.
     pub async fn user(&self, number: usize) -> Option<User> {
         self.stores.users.find_by_id(&self.people[number].id).await.expect("the store beneath works")
     }

@@ -8,7 +8,7 @@ use tokio::sync::Barrier;
 use super::{Deed, Round, Rush, Storm, Weather};
 use crate::{
     StoreFactory,
-    faulty::{BoxFuture, ON_CALL, Plan},
+    faulty::{BoxFuture, Fault, ON_CALL, Plan},
     history::{Outcome, Recorder, What},
     holders::Holders,
     interleave::{Operation, interleave},
@@ -112,10 +112,14 @@ impl Player {
                 operations.extend(self.deed(node, *deed).await);
             }
         }
+        let first = self.recorder.len();
         self.world.control.begin(round.faults.clone());
         let killed = interleave(&self.world.control, &self.world.clock, &round.order, operations).await?;
         self.world.control.begin(Plan::new());
         self.world.control.deliver_late().await;
+        if round.faults.values().any(|fault| *fault == Fault::Late) {
+            self.recorder.land(first, self.world.now());
+        }
         if let Some(node) = killed.filter(|node| *node < self.world.nodes.len()) {
             self.restart(node);
         }

@@ -68,6 +68,9 @@ pub(crate) struct Event {
     pub(crate) acted: Timestamp,
     calls: usize,
     pub(crate) until: Timestamp,
+    /// The same of the last of its store calls, which may be one that it gave up.
+    landed: u64,
+    landed_at: Timestamp,
 }
 
 impl Event {
@@ -118,7 +121,19 @@ impl Recorder {
         self.with(|log| {
             log.count += 1;
             let (begun, ended, until) = (log.count, u64::MAX, Timestamp::from_millis(i64::MAX));
-            log.events.push(Event { node, what, outcome: Outcome::Lost, begun, ended, at, acted: at, calls: 0, until });
+            log.events.push(Event {
+                node,
+                what,
+                outcome: Outcome::Lost,
+                begun,
+                ended,
+                at,
+                acted: at,
+                calls: 0,
+                until,
+                landed: ended,
+                landed_at: until,
+            });
             log.events.len() - 1
         })
     }
@@ -140,9 +155,28 @@ impl Recorder {
             log.count += 1;
             let event = &mut log.events[number];
             event.outcome = outcome;
-            event.ended = log.count;
-            event.until = until;
+            (event.ended, event.landed) = (log.count, log.count);
+            (event.until, event.landed_at) = (until, until);
         });
+    }
+
+    /// Calls that were given up have landed now, nobody knows of which of the operations since `first`.
+    ///
+    /// A refresh that lands when the session has moved on twice is taken for reuse, and ends it: nothing in it tells that
+    /// it was presented before.
+    pub(crate) fn land(&self, first: usize, now: Timestamp) {
+        self.with(|log| {
+            log.count += 1;
+            let landed = log.count;
+            for event in &mut log.events[first..] {
+                (event.landed, event.landed_at) = (event.landed.max(landed), now);
+            }
+        });
+    }
+
+    /// How many operations have begun.
+    pub(crate) fn len(&self) -> usize {
+        self.with(|log| log.events.len())
     }
 
     /// The pairs that clients got since they were last asked for, and to whom those of new sessions belong.

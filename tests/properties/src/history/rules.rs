@@ -207,9 +207,10 @@ impl History {
     fn may_have_been_reused(&self, sid: &str, event: &Event) -> bool {
         let here = || self.refreshes().filter(|(other, token)| token.sid == sid && other.may_affect(event));
         here().any(|(presents, token)| {
-            let earlier = |other: &Event| other.begun != presents.begun && other.may_affect(presents);
-            let too_late =
-                |other: &Event| self.settings.grace.is_zero() || presents.until > other.acted.plus(self.settings.grace);
+            let earlier = |other: &Event| other.begun != presents.begun && other.begun < presents.landed;
+            let too_late = |other: &Event| {
+                self.settings.grace.is_zero() || presents.landed_at > other.acted.plus(self.settings.grace)
+            };
             let superseded = here().any(|(other, used)| {
                 let ahead = used.generation > token.generation;
                 earlier(other) && (ahead || used.generation == token.generation && too_late(other))

@@ -279,8 +279,9 @@ impl Branch {
                 is_new && pair.refresh.sid == *sid && next.learns(pair, context)
             }
             (Expect::Same { sid }, Seen::Pair(pair)) => pair.refresh.sid == *sid && next.learns(pair, context),
-            (Expect::Done, Seen::Done) => true,
-            (Expect::Either, Seen::Done | Seen::Refused(ErrorKind::TokenRevoked)) => true,
+            (Expect::Done | Expect::Either, Seen::Done) | (Expect::Either, Seen::Refused(ErrorKind::TokenRevoked)) => {
+                true
+            }
             (Expect::Refused(expected), Seen::Refused(kind)) => expected == kind,
             (Expect::Listed { surely, perhaps }, Seen::Listed(listed)) => {
                 let names: Vec<_> = listed.iter().map(|session| session.id.encode()).collect();

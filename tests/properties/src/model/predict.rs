@@ -313,8 +313,9 @@ fn listed(state: &State, user: usize, context: &Context<'_>) -> Expect {
         .filter(|(name, session)| session.user == user && session.is_live(context.now) && !name.starts_with(LOST));
     for (sid, session) in live {
         // One of a lower version is dead on arrival; whether it is shown until somebody tries it is the store's affair.
-        let stale = session.version < state.users[user].version;
-        if stale || session.may_be_gone_at(context.latest) { &mut perhaps } else { &mut surely }.push(sid.clone());
+        let is_outdated = session.version < state.users[user].version;
+        if is_outdated || session.may_be_gone_at(context.latest) { &mut perhaps } else { &mut surely }
+            .push(sid.clone());
     }
     Expect::Listed { surely, perhaps }
 }
@@ -327,8 +328,7 @@ fn found(state: &State, sid: &str, context: &Context<'_>) -> Vec<Branch> {
     let present = || vec![Branch::new(state, Expect::Done, state.clone())];
     match session.ended {
         None if session.gone || is_expired => absent(),
-        None if !session.may_be_gone_at(context.latest) => present(),
-        Some(Why::Reuse) if !session.may_be_gone_at(context.latest) => present(),
+        None | Some(Why::Reuse) if !session.may_be_gone_at(context.latest) => present(),
         // How long a tombstone stays is nobody's business but the nodes'.
         _ => [present(), absent()].concat(),
     }
