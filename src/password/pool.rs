@@ -32,6 +32,8 @@ use crate::{
 pub struct HashStats {
     /// How many passwords wait for a thread.
     pub waiting: usize,
+    /// How many threads are hashing.
+    pub running: usize,
     /// How many blocks of 1 KiB Argon2 has filled since the start.
     pub blocks_filled: u64,
 }
@@ -93,6 +95,8 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
+    /// How many have been taken by threads and not been answered.
+    running: usize,
     closed: bool,
 }
 
@@ -154,8 +158,11 @@ impl Pool {
     }
 
     pub(crate) fn stats(&self) -> HashStats {
-        let waiting = self.shared.lock().jobs.len();
-        HashStats { waiting, blocks_filled: self.shared.blocks_filled.load(Ordering::Relaxed) }
+        let (waiting, running) = {
+            let queue = self.shared.lock();
+            (queue.jobs.len(), queue.running)
+        };
+        HashStats { waiting, running, blocks_filled: self.shared.blocks_filled.load(Ordering::Relaxed) }
     }
 }
 
@@ -189,6 +196,7 @@ impl Shared {
                 return None;
             }
             if let Some(job) = queue.jobs.pop_front() {
+                queue.running += 1;
                 return Some(job);
             }
             queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
@@ -204,6 +212,7 @@ impl Shared {
             if catch_unwind(AssertUnwindSafe(|| job.task.run(turn))).is_err() {
                 memory = new_memory();
             }
+            self.lock().running -= 1;
         }
     }
 }
@@ -306,7 +315,7 @@ mod tests {
         assert!(!poll_once(first.as_mut()));
         clock.advance(DEADLINE);
         assert!(!poll_once(second.as_mut()));
-        assert_eq!(pool.stats().waiting, 2);
+        assert_eq!((pool.stats().waiting, pool.stats().running), (2, 1));
         // One moment later the first has waited too long; who comes next finds its place.
         clock.advance(Duration::from_millis(1));
         let mut third = pin!(pool.run(|_| 3));

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use portcullis::clock::ManualClock;
 use proptest::{collection::vec, option, prelude::*};
 use tokio::task::JoinHandle;
 
-use crate::faulty::{BoxFuture, Control};
+use crate::{
+    faulty::{BoxFuture, Control},
+    world::World,
+};
 
 /// In which order the calls go on, and what happens in between.
 #[derive(Clone, Debug)]
@@ -60,15 +62,12 @@ const TURNS: usize = 40;
 /// One of the operations.
 pub(crate) struct Operation {
     pub(crate) node: usize,
-    /// Whether it hashes passwords on threads of its own, for which others have to wait, or the order would depend on
-    /// how fast they are.
-    pub(crate) hashes: bool,
     pub(crate) future: BoxFuture<()>,
 }
 
 enum Slot {
     Waits(Operation),
-    Runs { node: usize, hashes: bool, task: JoinHandle<()> },
+    Runs { node: usize, task: JoinHandle<()> },
     Over,
 }
 
@@ -77,16 +76,16 @@ enum Slot {
 /// # Errors
 /// Where they never end.
 pub(crate) async fn interleave(
-    control: &Control,
-    clock: &ManualClock,
+    world: &World,
     order: &Order,
     operations: Vec<Operation>,
 ) -> Result<Option<usize>, String> {
     let mut slots: Vec<_> = operations.into_iter().map(Slot::Waits).collect();
+    let control = &world.control;
     let (mut killed, mut left) = (None, order.longest);
     control.close_gate();
     for turn in 0.. {
-        quiet(control, &mut slots).await?;
+        quiet(world, &mut slots).await?;
         if let Some((_, cut)) = order.cut.filter(|(at, _)| *at == turn) {
             killed = cut.apply(control, &mut slots).or(killed);
             continue;
@@ -98,7 +97,7 @@ pub(crate) async fn interleave(
         }
         let tick = order.ticks[turn % order.ticks.len()].min(left);
         left -= tick;
-        clock.advance(Duration::from_millis(tick));
+        world.clock.advance(Duration::from_millis(tick));
         let choice = usize::from(order.choices[turn % order.choices.len()]) % ready;
         if let Some(slot) = starts.get(choice) {
             slots[*slot].start();
@@ -112,41 +111,45 @@ pub(crate) async fn interleave(
 }
 
 /// Waits until every operation waits for its turn, is over, or waits for another of them.
-async fn quiet(control: &Control, slots: &mut [Slot]) -> Result<(), String> {
+async fn quiet(world: &World, slots: &mut [Slot]) -> Result<(), String> {
     const PATIENCE: Duration = Duration::from_secs(10);
-    let since = Instant::now();
+    const PAUSE: Duration = Duration::from_micros(200);
+    let mut still_since = Instant::now();
     loop {
-        control.settle().await;
+        // Passwords are hashed on threads: others wait for them, or the order would depend on how fast they are.
+        let hashed = world.hashes();
+        world.control.settle().await;
+        if hashed || world.hashes() {
+            still_since = Instant::now();
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        }
         let mut running = 0;
-        let mut hashing = false;
         for slot in &mut *slots {
             match slot {
                 Slot::Runs { task, .. } if task.is_finished() => {
                     let Slot::Runs { task, .. } = std::mem::replace(slot, Slot::Over) else { unreachable!() };
                     task.await.map_err(|error| format!("an operation panicked: {error}"))?;
                 }
-                Slot::Runs { hashes, .. } => {
-                    running += 1;
-                    hashing |= *hashes;
-                }
+                Slot::Runs { .. } => running += 1,
                 Slot::Waits(_) | Slot::Over => {}
             }
         }
-        let parked = control.tickets().len();
-        if running <= parked || (parked > 0 && !hashing) {
+        // Where a call waits for its turn, whoever waits for none waits for an operation that does.
+        if running == 0 || !world.control.tickets().is_empty() {
             return Ok(());
         }
-        if since.elapsed() > PATIENCE {
+        if still_since.elapsed() > PATIENCE {
             return Err("operations wait for each other for ever".to_owned());
         }
-        tokio::time::sleep(Duration::from_micros(200)).await;
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
 impl Slot {
     fn start(&mut self) {
-        if let Self::Waits(Operation { node, hashes, future }) = std::mem::replace(self, Self::Over) {
-            *self = Self::Runs { node, hashes, task: tokio::spawn(future) };
+        if let Self::Waits(Operation { node, future }) = std::mem::replace(self, Self::Over) {
+            *self = Self::Runs { node, task: tokio::spawn(future) };
         }
     }
 

@@ -77,6 +77,11 @@ impl World {
         self.people.push(Person { id: user.id(), email });
     }
 
+    /// Whether any node hashes a password, or has one to hash.
+    pub(crate) fn hashes(&self) -> bool {
+        self.nodes.iter().map(Auth::hash_stats).any(|stats| stats.running > 0 || stats.waiting > 0)
+    }
+
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }

@@ -33,7 +33,7 @@ pub(super) struct Player {
 /// Checks one rush, one store call after the other.
 pub(super) async fn rush(factory: &dyn StoreFactory, rush: &Rush) -> Result<(), String> {
     let (player, operations) = Player::rushing(factory, rush).await;
-    interleave(&player.world.control, &player.world.clock, &rush.order, operations).await?;
+    interleave(&player.world, &rush.order, operations).await?;
     player.end_of(rush)
 }
 
@@ -114,7 +114,7 @@ impl Player {
         }
         let first = self.recorder.len();
         self.world.control.begin(round.faults.clone());
-        let killed = interleave(&self.world.control, &self.world.clock, &round.order, operations).await?;
+        let killed = interleave(&self.world, &round.order, operations).await?;
         self.world.control.begin(Plan::new());
         self.world.control.deliver_late().await;
         if round.faults.values().any(|fault| *fault == Fault::Late) {
@@ -215,11 +215,9 @@ impl Player {
         let auth = self.world.nodes[node].clone();
         let (current, new) = (password(self.passwords[user]), password(self.passwords[user] + 1));
         let what = What::ChangePassword { user, sid };
-        let mut operation = self.operation(node, what, async move {
+        self.operation(node, what, async move {
             signed_in(auth.change_password(&claims, current.into(), new.into(), &Client::unknown()).await)
-        });
-        operation.hashes = true;
-        operation
+        })
     }
 
     /// What a guard would put into the request, if it let the session's newest access token pass.
@@ -245,7 +243,7 @@ impl Player {
             let outcome = ON_CALL.scope(tell, work).await;
             recorder.end(number, outcome, clock.now());
         });
-        Operation { node, hashes: false, future }
+        Operation { node, future }
     }
 
     /// A new node in the place of the dead one; it reads what has ended before it serves.

@@ -183,6 +183,8 @@ impl State {
             // Nobody came to end what was made under lower versions; it counts for nothing any more.
             self.end_all(new.user, new.version, None, now);
         }
+        // A replaced session of a lower version has ended with those already, and stores do not name it.
+        ended.retain(|sid| self.sessions[sid].is_live(now));
         for sid in &ended {
             self.end(sid, Why::Other, now);
         }

@@ -9,10 +9,13 @@ use portcullis_properties::{
 
 type Property = fn(&dyn StoreFactory, Run) -> Result<u32, Failure>;
 
+const SEED: u64 = 20_261_121;
+
 fn is_caught(flaw: Flaw, property: Property) {
     let run = Run::from_env();
     // The first schedule that breaks it ends the search, so more of them cost nothing where the test can succeed.
-    let run = Run { cases: run.cases.max(1024) * 8, shrink: 0, ..run };
+    // The seed is one with which each is found: that a search finds nothing says nothing of the property.
+    let run = Run { cases: run.cases.max(1024) * 8, seed: SEED, shrink: 0 };
     assert!(property(&flaw, run).is_err(), "{flaw:?} was not caught");
 }
 
