@@ -8,6 +8,7 @@
 //! | `verify` | the same question, of the token alone |
 //! | `password` | how many logins are there in a second? |
 //! | `responsiveness` | do other requests stay quick while many log in? |
+//! | `storm` | the same of a whole server on one core, beside servers by hand |
 //!
 //! ```sh
 //! cargo bench -p portcullis-benches --bench session
