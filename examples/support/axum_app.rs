@@ -1,5 +1,8 @@
 //! The routes of every axum example, over whatever store it has.
 
+#[path = "page/mod.rs"]
+mod page;
+
 use axum::{
     Json, Router,
     extract::{Path, State},
@@ -17,7 +20,7 @@ struct App<S> {
     store: S,
 }
 
-/// Routes behind their guards, and the ready endpoints beside them.
+/// Routes behind their guards, the ready endpoints beside them, and the page.
 pub(crate) fn router<S: Administer>(auth: Auth<User>, store: S) -> Router {
     let signed_in = Router::new().route("/profile", get(profile)).route("/notes", post(add_note));
     let with_user = Router::new().route("/account", get(account));
@@ -30,6 +33,7 @@ pub(crate) fn router<S: Administer>(auth: Auth<User>, store: S) -> Router {
         .merge(with_user.route_layer(auth.require().load_user()))
         .merge(admins.route_layer(auth.require().role("admin")))
         .merge(anybody.route_layer(auth.optional()))
+        .merge(page::router())
         .merge(auth.router())
         .with_state(App { auth, store })
 }
