@@ -1,6 +1,7 @@
 //! The stores of real engines, each in a directory of its own that ends with its test.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
 
+mod faults;
 mod postgres;
 mod scratch;
 mod sqlite;

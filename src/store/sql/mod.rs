@@ -14,10 +14,12 @@
 //! What touches several records runs in a transaction that first locks the user.
 //!
 //! # Connections
-//! Give the pool an acquire timeout below the refresh grace (3 seconds, say), so that a client that was told 503 comes back
-//! in time. In PostgreSQL set `statement_timeout` likewise. Read replicas must not be behind these pools: a session that
+//! Every operation ends after a timeout of its own (`with_timeout`; 3 seconds in PostgreSQL and 4 in SQLite, the wait for a
+//! connection included), so that a client that was told 503 comes back within the refresh grace; a connection that did
+//! not answer in time is thrown away. Read replicas must not be behind these pools: a session that
 //! has just been made is asked for at once.
 
+mod connection;
 #[cfg(feature = "sqlx_0_9_postgres")]
 mod postgres;
 mod rows;

@@ -23,6 +23,7 @@ sql_store!(PostgresStore, PgRow);
 pub struct PostgresStore {
     pool: PgPool,
     logins: Arc<AtomicU32>,
+    timeout: Duration,
 }
 
 /// The versions of the tables, the newest last; a released one is never changed.
@@ -44,13 +45,16 @@ const MIGRATIONS: [&[&str]; 1] = [&[
     "CREATE INDEX portcullis_floors_raised_at ON portcullis_floors (raised_at)",
 ]];
 
+/// How long an operation may take: two of them are less than the refresh grace.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
 /// Names our advisory locks among an app's own.
 const LOCK_CLASS: i32 = 0x0070_6f72;
 
 impl PostgresStore {
     /// Uses a pool of yours; see the [module](super) for its timeouts. Call [`migrate`](Self::migrate).
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, logins: Arc::default() }
+        Self { pool, logins: Arc::default(), timeout: TIMEOUT }
     }
 
     /// Brings the tables up to date; several nodes may do it at once.
@@ -58,7 +62,9 @@ impl PostgresStore {
     /// # Errors
     /// As of [`SessionStore`].
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let mut transaction = self.lock(&UserId::from("")).await?;
+        // Outside of the timeout: a change to a large table takes what it takes.
+        let mut connection = self.pool.acquire().await.map_err(failed)?;
+        let mut transaction = Self::lock(&mut connection, &UserId::from("")).await?;
         let run = async |transaction: &mut Transaction<'_, Postgres>, statement: &'static str| {
             sqlx::query(statement).execute(&mut **transaction).await.map_err(failed)
         };
@@ -77,9 +83,9 @@ impl PostgresStore {
 
     /// Begins a transaction that is alone with the user's sessions. READ COMMITTED whatever the database's default is: what
     /// was committed before the lock was given must be seen.
-    async fn lock(&self, user: &UserId) -> Result<Transaction<'static, Postgres>, StoreError> {
+    async fn lock<'c>(connection: &'c mut Connection, user: &UserId) -> Result<Transaction<'c, Postgres>, StoreError> {
         let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
-        let mut transaction = self.pool.begin_with(begin).await.map_err(failed)?;
+        let mut transaction = connection.begin_with(begin).await.map_err(failed)?;
         sqlx::query("SELECT pg_advisory_xact_lock($1, hashtext(encode($2, 'hex')))")
             .bind(LOCK_CLASS)
             .bind(user.as_str().as_bytes())
