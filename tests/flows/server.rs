@@ -280,6 +280,13 @@ impl Server {
         self.log.text()
     }
 
+    /// Kills the child while others still talk to it.
+    #[cfg(feature = "sqlx_0_9_sqlite")]
+    pub(crate) fn kill(&self) {
+        let killed = Command::new("kill").args(["-KILL", &self.child.id().to_string()]).status();
+        assert!(killed.is_ok_and(|status| status.success()), "the child can be killed");
+    }
+
     /// Ends the child and returns everything that it wrote.
     pub(crate) fn stop(mut self) -> String {
         self.end();

@@ -32,7 +32,7 @@ impl<DB: Database> Held<DB> {
         self.connection = None;
     }
 
-    /// The operation has waited too long.
+    /// The operation has waited too long, or the connection is not what it was.
     pub(super) fn throw_away(mut self) {
         if let Some(connection) = self.connection.take() {
             drop(connection.detach());
@@ -64,6 +64,11 @@ macro_rules! on_connection {
         };
         let answer = tokio::time::timeout($store.timeout, work).await;
         match answer {
+            // A transaction that SQLite rolled back by itself leaves a connection that begins no other one.
+            Ok(Err(error)) if StoreError::is_unavailable(&error) => {
+                held.throw_away();
+                Err(error)
+            }
             Ok(answer) => {
                 held.give_back();
                 answer

@@ -21,6 +21,8 @@
 
 mod connection;
 #[cfg(feature = "sqlx_0_9_postgres")]
+mod feed;
+#[cfg(feature = "sqlx_0_9_postgres")]
 mod postgres;
 mod rows;
 #[cfg(feature = "sqlx_0_9_sqlite")]
@@ -28,10 +30,10 @@ mod sqlite;
 mod statements;
 mod store;
 
-#[cfg(feature = "sqlx_0_9_postgres")]
-pub use self::postgres::PostgresStore;
 #[cfg(feature = "sqlx_0_9_sqlite")]
 pub use self::sqlite::SqliteStore;
+#[cfg(feature = "sqlx_0_9_postgres")]
+pub use self::{feed::PostgresFeed, postgres::PostgresStore};
 
 use super::StoreError;
 
@@ -57,11 +59,12 @@ fn failed(error: sqlx::Error) -> StoreError {
 }
 
 /// PostgreSQL's classes 08 (connection), 40 (rolled back), 53 (resources), 55 (lock), 57 (operator), and SQLite's busy,
-/// locked, I/O error, full and cannot open.
+/// locked, out of memory, read-only, interrupted, I/O error, full and cannot open. PostgreSQL refuses writes with 25006 where it is a standby, or was
+/// told to: that is over when the failover is.
 fn passes_by_itself(code: &str) -> bool {
     match code.len() {
-        5 => ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class)),
-        _ => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13 | 14)),
+        5 => code == "25006" || ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class)),
+        _ => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5..=10 | 13 | 14)),
     }
 }
 

@@ -4,7 +4,10 @@ use std::sync::{Arc, atomic::AtomicU32};
 
 use sqlx::{PgConnection as Connection, PgPool, Postgres, Transaction, postgres::PgRow};
 
-use super::store::{again_if_overtaken, sql_store};
+use super::{
+    feed::PostgresFeed,
+    store::{again_if_overtaken, sql_store},
+};
 
 sql_store!(PostgresStore, PgRow);
 
@@ -55,6 +58,11 @@ impl PostgresStore {
     /// Uses a pool of yours; see the [module](super) for its timeouts. Call [`migrate`](Self::migrate).
     pub fn new(pool: PgPool) -> Self {
         Self { pool, logins: Arc::default(), timeout: TIMEOUT }
+    }
+
+    /// Tells the nodes of this database at once what one of them ends: `builder.revocation_feed(store.feed())`.
+    pub fn feed(&self) -> PostgresFeed {
+        PostgresFeed::new(self.pool.clone(), self.timeout)
     }
 
     /// Brings the tables up to date; several nodes may do it at once.
