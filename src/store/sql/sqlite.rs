@@ -52,8 +52,10 @@ const MIGRATIONS: [&[&str]; 1] = [&[
 ]];
 
 impl SqliteStore {
-    /// Opens a file, made if it is not there, with the settings that suit this store (write-ahead log, normal
+    /// Opens a file, made if it is not there, with the settings that suit this store (write-ahead log, full
     /// synchronisation, 3 seconds to wait for another's write), and brings its tables up to date.
+    ///
+    /// Full, because after a power failure a session that had ended must not live again, nor a token be ahead of its record.
     ///
     /// # Errors
     /// [`StoreError::unavailable`] where the file cannot be opened, [`StoreError::internal`] where it is no database of ours.
@@ -62,7 +64,7 @@ impl SqliteStore {
             .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
+            .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT);
         let pool = SqlitePoolOptions::new().max_connections(8).acquire_timeout(BUSY_TIMEOUT).connect_with(options);
         let store = Self::new(pool.await.map_err(failed)?);
