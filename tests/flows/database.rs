@@ -27,17 +27,26 @@ impl Database {
     }
 
     pub(crate) fn launch(&self) -> Launch {
-        Launch::new(AXUM_SQLITE).env("DATABASE_URL", self.file())
+        self.launch_example(AXUM_SQLITE)
+    }
+
+    pub(crate) fn launch_example(&self, example: &'static str) -> Launch {
+        Launch::new(example).env("DATABASE_URL", self.file())
+    }
+
+    /// The text that a statement answers, made in a file that need not be there yet.
+    pub(crate) fn ask(&self, statement: &'static str) -> Option<String> {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+        runtime.block_on(async {
+            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.file()).create_if_missing(true);
+            let mut connection = sqlx::SqliteConnection::connect_with(&options).await.expect("the file opens");
+            sqlx::query_scalar(statement).fetch_optional(&mut connection).await.expect("the statement is good")
+        })
     }
 
     /// What SQLite says of the file.
     fn integrity(&self) -> String {
-        let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
-        runtime.block_on(async {
-            let mut connection = sqlx::SqliteConnection::connect(&self.file()).await.expect("the file opens");
-            let check = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut connection).await;
-            check.expect("the file can be checked")
-        })
+        self.ask("PRAGMA integrity_check").expect("it says something")
     }
 }
 

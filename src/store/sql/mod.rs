@@ -7,6 +7,24 @@
 //! The tables begin with `portcullis_` and are made by `migrate()`, which can run at every start and on every node. Times
 //! are milliseconds, ids are bytes: a user's id may hold what no text column takes, such as NUL.
 //!
+//! # A users table of your own
+//! Six statements make it a `UserStore`, here for a table `members (member_id, mail, pw, …)`; `examples/existing_app` is the
+//! whole of it. Two columns are needed beside what the table has: `token_version`, which starts at 0, and `mail_key`, unique
+//! and as [`Email::key`](crate::user::Email::key) makes it. The password column holds PHC strings, or bcrypt's and others
+//! with their features.
+//!
+//! | method | statement | answer |
+//! |---|---|---|
+//! | `find_by_id` | `SELECT * FROM members WHERE member_id = $1` | the row; `None` for an id that is no number |
+//! | `find_by_login` | `SELECT * FROM members WHERE mail_key = $1` | the row; `None` for a kind of login that you have not |
+//! | `create` | `INSERT INTO members (mail, mail_key, pw) VALUES ($1, $2, $3) RETURNING *` | the row |
+//! | `replace_password_hash` | `UPDATE members SET pw = $3 WHERE member_id = $1 AND pw = $2` | whether a row was changed |
+//! | `set_password` | `UPDATE members SET pw = $3, token_version = token_version + 1 WHERE member_id = $1 AND pw = $2 RETURNING token_version` | the version |
+//! | `bump_token_version` | `UPDATE members SET token_version = token_version + 1 WHERE member_id = $1 RETURNING token_version` | the version |
+//!
+//! [`store_error`] maps every error. No statement reads first and writes then: under READ COMMITTED, PostgreSQL's default,
+//! each is atomic as it is.
+//!
 //! # How it is atomic
 //! A rotation is one `UPDATE` that names the whole state it expects in its `WHERE`, so that of two the second finds nothing
 //! to update, whatever the isolation level. Only then is the record read, the rule of
@@ -35,13 +53,28 @@ pub use self::sqlite::SqliteStore;
 #[cfg(feature = "sqlx_0_9_postgres")]
 pub use self::{feed::PostgresFeed, postgres::PostgresStore};
 
-use super::StoreError;
+use super::{StoreError, UniqueField};
 
 /// How often an operation is tried anew when another changed the record in between.
 const MAX_ATTEMPTS: usize = 16;
 
 /// After how many logins expired records are looked for, and how many are deleted then.
 const LOGINS_BETWEEN_SWEEPS: u32 = 64;
+
+/// Says what an error of the driver is to this crate, for a [`UserStore`](super::UserStore) over a table of your own: a
+/// violated unique constraint is a duplicate, of the username where the constraint's or column's name has `user` or `name`
+/// in it and else of the e-mail address; what passes by itself is unavailable, by the kind of error and the engine's code;
+/// anything else is a bug.
+pub fn store_error(error: sqlx::Error) -> StoreError {
+    let violated = error.as_database_error().filter(|error| error.is_unique_violation());
+    let Some(database) = violated else { return failed(error) };
+    // SQLite names `table.column` in its message, PostgreSQL the constraint, whose name begins with the table's.
+    let named = database.constraint().unwrap_or_else(|| database.message());
+    let column = named.rsplit_once('.').map_or(named, |(_, column)| column);
+    let column = database.table().and_then(|table| column.strip_prefix(table)).unwrap_or(column);
+    let username = column.contains("user") || column.contains("name");
+    StoreError::duplicate(if username { UniqueField::Username } else { UniqueField::Email })
+}
 
 /// Tells an outage from a bug by the kind of error and the engine's code.
 fn failed(error: sqlx::Error) -> StoreError {

@@ -197,7 +197,7 @@ macro_rules! sql_store {
                     .bind(session.rotated_at.as_millis())
                     .bind(session.expires_at.as_millis())
                     .bind(session.absolute_expires_at.as_millis())
-                    .bind(session.user_agent.as_deref().map(|text| text.replace('\0', " ")))
+                    .bind(session.user_agent.as_deref().map(|text| rows::without_nul(text.to_owned())))
                     .bind(session.ip.map(|ip| ip.to_string()))
                     .bind(session.delete_at().as_millis())
                     .bind(session.ended.map(|ended| ended.at.as_millis()))
@@ -352,8 +352,8 @@ macro_rules! sql_store {
                         .bind(new.email.key())
                         .bind(new.username.as_ref().map(|username| username.as_str()))
                         .bind(new.username.as_ref().map(|username| username.key()))
-                        .bind(new.registration.name)
-                        .bind(new.registration.avatar_url)
+                        .bind(new.registration.name.map(rows::without_nul))
+                        .bind(new.registration.avatar_url.map(rows::without_nul))
                         .bind(new.password_hash.as_str())
                         .bind(new.created_at.as_millis())
                         .fetch_one(connection)
@@ -369,7 +369,7 @@ macro_rules! sql_store {
                 expected: &str,
                 new: &PasswordHash,
             ) -> Result<bool, StoreError> {
-                let Some(id) = rows::row_number(id) else { return Ok(false) };
+                let Some(id) = rows::row_number(id).filter(|_| !expected.contains('\0')) else { return Ok(false) };
                 on_connection!(self, |connection| again_if_overtaken!({
                     let query = sqlx::query(sql::REPLACE_HASH).bind(id).bind(expected).bind(new.as_str());
                     query.execute(&mut *connection).await.map_err(failed).map(|done| done.rows_affected() > 0)
@@ -382,7 +382,7 @@ macro_rules! sql_store {
                 expected: &str,
                 new: &PasswordHash,
             ) -> Result<Option<u64>, StoreError> {
-                let Some(id) = rows::row_number(id) else { return Ok(None) };
+                let Some(id) = rows::row_number(id).filter(|_| !expected.contains('\0')) else { return Ok(None) };
                 on_connection!(self, |connection| again_if_overtaken!({
                     let query = sqlx::query(sql::SET_PASSWORD).bind(id).bind(expected).bind(new.as_str());
                     version(query.fetch_optional(&mut *connection).await)
