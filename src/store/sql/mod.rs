@@ -40,6 +40,8 @@
 mod connection;
 #[cfg(feature = "sqlx_0_9_postgres")]
 mod feed;
+#[cfg(all(test, feature = "sqlx_0_9_sqlite"))]
+mod plans;
 #[cfg(feature = "sqlx_0_9_postgres")]
 mod postgres;
 mod rows;

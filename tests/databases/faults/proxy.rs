@@ -43,6 +43,7 @@ struct Shared {
     upstream: SocketAddr,
     state: watch::Sender<State>,
     flights: AtomicUsize,
+    questions: AtomicUsize,
     fired: AtomicBool,
     last_byte: Mutex<Instant>,
 }
@@ -64,6 +65,7 @@ impl Proxy {
             upstream: ([127, 0, 0, 1], upstream_port).into(),
             state: watch::Sender::new(State { mode: Mode::Pass, cuts: 0, holes: 0 }),
             flights: AtomicUsize::new(0),
+            questions: AtomicUsize::new(0),
             fired: AtomicBool::new(false),
             last_byte: Mutex::new(Instant::now()),
         });
@@ -96,9 +98,10 @@ impl Proxy {
         self.shared.fired.load(Ordering::SeqCst)
     }
 
-    /// How many round trips there were since the mode was set, or since this was asked.
+    /// How many round trips there were since this was asked: flights of the client, but for those of five bytes, by which a
+    /// pool of PostgreSQL (`Sync`) tests a connection when it is given back, with nobody waiting.
     pub(crate) fn take_round_trips(&self) -> usize {
-        self.shared.flights.swap(0, Ordering::SeqCst)
+        self.shared.questions.swap(0, Ordering::SeqCst)
     }
 
     /// Waits until nobody has said anything for a moment: pools test connections after they were given back.
@@ -164,6 +167,9 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
                 let Ok(length @ 1..) = read else { return };
                 *shared.last_byte.lock().unwrap() = Instant::now();
                 let new = !asking;
+                if new && length > 5 {
+                    shared.questions.fetch_add(1, Ordering::SeqCst);
+                }
                 let cut = if new { is_cut(&shared, shared.flights.fetch_add(1, Ordering::SeqCst)) } else { None };
                 asking = true;
                 if cut == Some(false) {

@@ -1,5 +1,6 @@
 //! PostgreSQL, from the packages of the system, on a port of its own.
 
+mod cost;
 mod feed;
 mod outages;
 mod server;
