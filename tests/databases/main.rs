@@ -3,6 +3,7 @@
 
 mod existing_app;
 mod faults;
+mod left_out;
 #[path = "../../examples/existing_app/members.rs"]
 mod members;
 mod postgres;

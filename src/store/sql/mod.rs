@@ -32,10 +32,40 @@
 //! What touches several records runs in a transaction that first locks the user.
 //!
 //! # Connections
-//! Every operation ends after a timeout of its own (`with_timeout`; 3 seconds in PostgreSQL and 4 in SQLite, the wait for a
-//! connection included), so that a client that was told 503 comes back within the refresh grace; a connection that did
-//! not answer in time is thrown away. Read replicas must not be behind these pools: a session that
-//! has just been made is asked for at once.
+//! [`PostgresStore::connect`] and [`SqliteStore::open`] make pools that suit; `new` takes one of yours. Every operation ends
+//! after a timeout of its own (`with_timeout`; 3 seconds in PostgreSQL and 4 in SQLite, the wait for a connection included),
+//! so that a client that was told 503 comes back within the refresh grace; a connection that did not answer in time is
+//! thrown away. Read replicas must not be behind these pools: a session that has just been made is asked for at once.
+//! A pooler in transaction mode needs `statement_cache_capacity(0)` in the options of your pool.
+//!
+//! # What an operation costs
+//! Round trips in PostgreSQL, counted on the wire by a test; every statement finds its rows by an index, which tests read in
+//! the plans of both engines. In SQLite they are statements of a file that is open. A pool tests a connection when it gets
+//! it back, with nobody waiting, and [`PostgresStore::connect`]'s also before it gives one away that has rested for a second.
+//!
+//! | operation | users | sessions |
+//! |---|---|---|
+//! | protected request, stateless | 0 | 0 |
+//! | protected request, user loaded, or session checked | 1 | 0, or 1 |
+//! | register, without the session | 1 | 0 |
+//! | login | 1 | 6, one transaction |
+//! | refresh | 1 | 1; a replay 2 |
+//! | list of sessions, however many | 0 | 1 |
+//! | logout | 0 | 1 |
+//! | logout everywhere | 1 | 4, one transaction |
+//! | password change | 2 | 5, one transaction |
+//! | a node at rest | 0 | 1 per poll |
+//!
+//! # Outages
+//! What the tests saw, through every call of both traits and every endpoint: 503 with `Retry-After`, no cookie touched,
+//! nobody signed out, nothing half done, and the same app went on when the engine was back.
+//!
+//! | store | fault | what clients saw |
+//! |---|---|---|
+//! | PostgreSQL | connections refused; no answer any more; server killed; server standing still | 503 for all that needs the store; stateless guards go on |
+//! | PostgreSQL | connections cut, backends terminated, any one flight of an operation lost before or after the server had it | the answer, or 503 and the answer when asked again |
+//! | SQLite | locked by another writer; read-only; disk full | 503 for all that writes; reads go on |
+//! | SQLite | process killed in the middle of refreshes | every session goes on, each once; the file is whole |
 
 mod connection;
 #[cfg(feature = "sqlx_0_9_postgres")]

@@ -35,6 +35,34 @@ impl Ground {
         }
     }
 
+    /// Lets something happen to the connections while sessions are refreshed. Each refresh is answered or unavailable, and
+    /// each session goes on.
+    #[allow(dead_code, reason = "each engine has its own")]
+    pub(crate) async fn goes_on_after(&self, what: &str, event: impl AsyncFn()) {
+        let user = self.user().await;
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let (auth, mut held) = (self.auth.clone(), self.sign_in(&user).await.refresh);
+            let name = format!("{}, {what}", self.engine);
+            tasks.spawn(async move {
+                for _ in 0..20 {
+                    if let Some(next) = unavailable(&name, auth.refresh(&held).await) {
+                        held = next.tokens.refresh_token.expose().clone();
+                    }
+                }
+                held
+            });
+        }
+        event().await;
+        let held = tasks.join_all().await;
+        self.wait_until_back(what).await;
+        for held in held {
+            let again = self.auth.refresh(&held).await;
+            assert!(again.is_ok(), "{}, {what}: a session was lost: {again:?}", self.engine);
+        }
+        assert_eq!(self.live(&user.id).await, 8, "{}, {what}", self.engine);
+    }
+
     /// Answers whether the operation had such a flight.
     async fn cut_at(&self, proxy: &Proxy, operation: &str, mode: Mode) -> bool {
         let name = format!("{}, {operation}, {mode:?}", self.engine);

@@ -188,7 +188,7 @@ impl Ground {
             in_a_row = if back { in_a_row + 1 } else { 0 };
             assert!(Instant::now() < deadline, "{name}: the stores do not come back");
             if !back {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
     }

@@ -36,7 +36,7 @@ fn unprivileged() -> Option<(u32, u32)> {
     if root { Some((id("-u")?, id("-g")?)) } else { None }
 }
 
-fn binary(name: &str) -> PathBuf {
+fn binary(name: &str) -> Option<PathBuf> {
     let mut versions: Vec<_> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
@@ -45,11 +45,11 @@ fn binary(name: &str) -> PathBuf {
         .filter(|path| path.exists())
         .collect();
     versions.sort();
-    versions.pop().unwrap_or_else(|| panic!("{name} is not installed: run tests/run, or install PostgreSQL"))
+    versions.pop()
 }
 
 fn command(name: &str, user: Option<(u32, u32)>) -> Command {
-    let mut command = Command::new(binary(name));
+    let mut command = Command::new(binary(name).unwrap());
     if let Some((uid, gid)) = user {
         command.uid(uid).gid(gid);
     }
@@ -58,6 +58,11 @@ fn command(name: &str, user: Option<(u32, u32)>) -> Command {
 }
 
 impl Server {
+    /// Whether the server's package is installed.
+    pub(super) fn is_installed() -> bool {
+        binary("initdb").is_some()
+    }
+
     pub(super) async fn start() -> Self {
         let scratch = Scratch::new();
         let user = unprivileged();
