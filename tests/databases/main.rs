@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
 
 mod postgres;
+mod redis;
 mod scratch;
 mod sqlite;
