@@ -1,6 +1,13 @@
 //! Redis, from the package of the system.
 
+mod costs;
+mod faults;
+mod feed;
+mod proxy;
+mod same;
+mod samples;
 mod server;
+mod settings;
 
 use portcullis::store::conformance;
 

@@ -1,7 +1,7 @@
 //! A redis-server of the system's, on a port and in a directory of its own.
 
 use std::{
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
@@ -39,19 +39,36 @@ impl Server {
 
     async fn ready(&self) {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while self.try_ask(&["PING"]).await.is_err() {
+        while !self.answers().await {
             assert!(Instant::now() < deadline, "redis-server does not start");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
+    /// Whether it answers, if only that it wants a password.
+    async fn answers(&self) -> bool {
+        match self.try_ask(&["PING"]).await {
+            Ok(_) => true,
+            Err(error) => error.code() == Some("NOAUTH"),
+        }
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/", self.port)
+        format!("redis://{}/", self.addr())
     }
 
     /// An empty store with keys of its own, and timeouts that a test has the patience for.
     pub(crate) async fn store(&self) -> RedisSessions {
         RedisSessions::connect(self.options()).await.unwrap()
+    }
+
+    /// A store with the keys of another's.
+    pub(crate) async fn store_like(&self, prefix: &str) -> RedisSessions {
+        RedisSessions::connect(RedisOptions::from(self.url()).key_prefix(prefix)).await.unwrap()
     }
 
     pub(crate) fn options(&self) -> RedisOptions {
