@@ -20,7 +20,7 @@ use sqlx::{AssertSqlSafe, PgPool, postgres::PgPoolOptions};
 use crate::scratch::Scratch;
 
 /// A server that ends with its value.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     port: u16,
     databases: AtomicU32,
@@ -59,7 +59,7 @@ fn command(name: &str, user: Option<(u32, u32)>) -> Command {
 }
 
 impl Server {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let scratch = Scratch::new();
         let user = unprivileged();
         if let Some((uid, gid)) = user {
@@ -84,7 +84,11 @@ impl Server {
         server
     }
 
-    fn url(&self, database: &str) -> String {
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn url(&self, database: &str) -> String {
         format!("postgres://tests@127.0.0.1:{}/{database}", self.port)
     }
 

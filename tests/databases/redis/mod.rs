@@ -1,8 +1,10 @@
 //! Redis, from the package of the system.
 
 mod costs;
+mod example;
 mod faults;
 mod feed;
+mod mixed;
 mod proxy;
 mod same;
 mod samples;

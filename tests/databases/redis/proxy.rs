@@ -55,6 +55,10 @@ impl Proxy {
         Self { addr, wire, task: task.abort_handle() }
     }
 
+    pub(super) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
     pub(super) fn url(&self) -> String {
         format!("redis://{}/", self.addr)
     }
