@@ -7,6 +7,7 @@ mod left_out;
 #[path = "../../examples/existing_app/members.rs"]
 mod members;
 mod postgres;
+mod redis;
 mod scratch;
 mod sqlite;
 #[path = "../../examples/existing_app/store.rs"]

@@ -14,7 +14,7 @@ use portcullis::{
 };
 use sqlx::postgres::PgPoolOptions;
 
-use self::server::Server;
+pub(crate) use self::server::Server;
 use crate::left_out::can_run;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -19,9 +19,9 @@ use sqlx::{AssertSqlSafe, PgPool, postgres::PgPoolOptions};
 use crate::scratch::Scratch;
 
 /// A server that ends with its value.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Mutex<Option<Child>>,
-    pub(super) port: u16,
+    pub(crate) port: u16,
     databases: AtomicU32,
     scratch: Scratch,
 }
@@ -59,11 +59,11 @@ fn command(name: &str, user: Option<(u32, u32)>) -> Command {
 
 impl Server {
     /// Whether the server's package is installed.
-    pub(super) fn is_installed() -> bool {
+    pub(crate) fn is_installed() -> bool {
         binary("initdb").is_some()
     }
 
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let scratch = Scratch::new();
         let user = unprivileged();
         if let Some((uid, gid)) = user {
@@ -116,7 +116,7 @@ impl Server {
         let _ = Command::new("kill").arg(signal).args(processes).stderr(Stdio::null()).status().unwrap();
     }
 
-    pub(super) fn url(&self, database: &str) -> String {
+    pub(crate) fn url(&self, database: &str) -> String {
         self.url_through(self.port, database)
     }
 

@@ -223,10 +223,11 @@ impl Shard {
         excess
     }
 
-    /// How many live sessions the user has, but for one that is about to end.
-    fn live_count(&self, user: &UserId, without: Option<SessionId>, now: Timestamp) -> usize {
-        let counts = |session: &&Session| session.is_live(now) && Some(session.id) != without;
-        self.users.get(user).map_or(0, |owned| owned.sessions.iter().filter(counts).count())
+    /// How many live sessions the user will have beside a new one, but for one that is about to end.
+    fn live_count(&self, new: &Session, without: Option<SessionId>, now: Timestamp) -> usize {
+        let stays = |session: &&Session| session.token_version >= new.token_version && Some(session.id) != without;
+        let counts = |session: &&Session| session.is_live(now) && stays(session);
+        self.users.get(&new.user_id).map_or(0, |owned| owned.sessions.iter().filter(counts).count())
     }
 
     /// Whether a session is made under a token version that has been ended: by a login that read the user before.
@@ -286,14 +287,14 @@ impl SessionStore for MemorySessions {
                 session.end(ended(EndReason::TokenVersion));
                 shard.note_ending(&session.user_id, now);
             } else {
-                shard.end_versions_below(&session, ended(EndReason::TokenVersion));
                 if let SessionLimit::Refuse(limit) = limit
-                    && shard.live_count(&session.user_id, replaced, now) >= limit
+                    && shard.live_count(&session, replaced, now) >= limit
                 {
                     drop(shard);
                     self.forget(1);
                     return Err(StoreError::too_many_sessions());
                 }
+                shard.end_versions_below(&session, ended(EndReason::TokenVersion));
             }
             if let Some(id) = replaced
                 && shard.end(&session.user_id, &id, ended(EndReason::SignedInAgain))

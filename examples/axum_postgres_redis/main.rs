@@ -1,0 +1,81 @@
+//! The same service for several machines: users in PostgreSQL, sessions in Redis, and endings told to every node at once.
+//!
+//! On Debian or Ubuntu, as root, once:
+//!
+//! ```sh
+//! apt-get install postgresql redis-server
+//! service postgresql start
+//! service redis-server start
+//! redis-cli config set appendonly yes
+//! su postgres -c "psql -c \"CREATE ROLE portcullis LOGIN PASSWORD 'portcullis'\" -c 'CREATE DATABASE portcullis OWNER portcullis'"
+//! ```
+//!
+//! ```sh
+//! export DATABASE_URL=postgres://portcullis:portcullis@127.0.0.1/portcullis REDIS_URL=redis://127.0.0.1/
+//! cargo run --example axum_postgres_redis --features sqlx_0_9_postgres,redis_1
+//! ```
+//!
+//! Those two are the defaults. Several nodes share sessions when they share `ACCESS_TOKEN_SECRET` and
+//! `REFRESH_TOKEN_SECRET`.
+
+#[path = "../support/axum_app.rs"]
+mod axum_app;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::{env, error::Error, net::SocketAddr, time::Duration};
+
+use async_trait::async_trait;
+use portcullis::{
+    Builder, UserId,
+    store::{StoreError, redis::RedisSessions, sql::PostgresStore},
+};
+use sqlx::postgres::PgPoolOptions;
+use support::{Administer, BoxError};
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    support::init_log();
+    let users = users().await?;
+    let sessions = sessions().await?;
+    let feed = sessions.feed();
+    let auth = Builder::from_env_or_ephemeral(users.clone(), sessions)?.revocation_feed(feed).build()?;
+    support::seed_admin(&auth, &users).await?;
+
+    let listener = support::listen().await?;
+    let app = axum_app::router(auth, users).into_make_service_with_connect_info::<SocketAddr>();
+    Ok(axum::serve(listener, app).await?)
+}
+
+/// An app that cannot reach its users had better not start.
+async fn users() -> Result<PostgresStore, BoxError> {
+    let url =
+        env::var("DATABASE_URL").unwrap_or_else(|_| "postgres://portcullis:portcullis@127.0.0.1/portcullis".to_owned());
+    // Below the refresh grace: who was told 503 comes back in time to be answered.
+    let pool = PgPoolOptions::new().acquire_timeout(Duration::from_secs(3)).connect(&url).await;
+    let users = PostgresStore::new(pool.map_err(|error| format!("DATABASE_URL: PostgreSQL cannot be used: {error}"))?);
+    users.migrate().await.map_err(|error| format!("DATABASE_URL: the tables cannot be made: {}", cause(&error)))?;
+    Ok(users)
+}
+
+async fn sessions() -> Result<RedisSessions, BoxError> {
+    let url = env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1/".to_owned());
+    let sessions = RedisSessions::connect(url).await;
+    Ok(sessions.map_err(|error| format!("REDIS_URL: Redis cannot be used: {}", cause(&error)))?)
+}
+
+/// What a store says to its operator, and never to a client.
+fn cause(error: &StoreError) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}
+
+#[async_trait]
+impl Administer for PostgresStore {
+    async fn make_admin(&self, id: &UserId) -> Result<(), StoreError> {
+        self.set_roles(id, &["admin".to_owned()]).await.map(drop)
+    }
+
+    async fn disable(&self, id: &UserId) -> Result<bool, StoreError> {
+        self.set_disabled(id, true).await
+    }
+}

@@ -1,0 +1,70 @@
+//! What the server must be set to, asked at the start.
+
+use std::collections::HashMap;
+
+use super::{
+    link::{Link, failed},
+    options::{Persistence, RedisOptions},
+};
+use crate::store::StoreError;
+
+/// Refuses a server that would lose sessions by its settings.
+pub(super) async fn check(link: &Link, options: &RedisOptions) -> Result<(), StoreError> {
+    let mut info = ::redis::cmd("INFO");
+    info.arg("everything");
+    let info: String = ::redis::from_redis_value(link.read(info).await?).map_err(failed)?;
+    let says = |name: &str| {
+        let named = |line: &str| line.strip_prefix(name)?.strip_prefix(':').map(|value| value.trim().to_owned());
+        info.lines().find_map(named)
+    };
+    refuse_unless(says("role").is_none_or(|role| role == "master"), "this is a replica: name the primary in the URL")?;
+    let policy = says("maxmemory_policy").unwrap_or_default();
+    if policy != "noeviction" {
+        return Err(StoreError::internal(format!(
+            "maxmemory-policy is {policy:?}: it must be noeviction, or Redis drops sessions and what has ended when it is full"
+        )));
+    }
+    let appends = says("aof_enabled").is_some_and(|value| value == "1");
+    match options.persistence {
+        Persistence::AppendOnly => {
+            refuse_unless(
+                appends,
+                "appendonly is off: it must be yes, or a crash forgets what has ended since a snapshot",
+            )?;
+        }
+        Persistence::Snapshots if !appends => {
+            let saves = setting(link, "save").await?.is_none_or(|save| !save.is_empty());
+            refuse_unless(saves, "neither appendonly nor save is set: a restart would forget every session")?;
+        }
+        Persistence::Snapshots | Persistence::Nothing => {}
+    }
+    if options.min_replicas > 0 {
+        let told = setting(link, "min-replicas-to-write").await?.and_then(|number| number.parse::<u32>().ok());
+        if told.is_none_or(|number| number < options.min_replicas) {
+            return Err(StoreError::internal(format!(
+                "min-replicas-to-write is {}: it must be at least {}",
+                told.map_or_else(|| "not told".to_owned(), |number| number.to_string()),
+                options.min_replicas
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn refuse_unless(good: bool, why: &'static str) -> Result<(), StoreError> {
+    if good { Ok(()) } else { Err(StoreError::internal(why)) }
+}
+
+/// A setting, or `None` where the server does not tell: managed ones refuse `CONFIG`.
+async fn setting(link: &Link, name: &str) -> Result<Option<String>, StoreError> {
+    let mut config = ::redis::cmd("CONFIG");
+    config.arg("GET").arg(name);
+    match link.read(config).await {
+        Ok(value) => {
+            let mut told: HashMap<String, String> = ::redis::from_redis_value(value).map_err(failed)?;
+            Ok(told.remove(name))
+        }
+        Err(error) if error.is_unavailable() => Err(error),
+        Err(_) => Ok(None),
+    }
+}

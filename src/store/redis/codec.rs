@@ -1,0 +1,174 @@
+//! Records as the server keeps them: text of fixed places, which the scripts read and write too (`lua/common.lua`).
+//!
+//! | places | what |
+//! |---|---|
+//! | 1 | the version of this form |
+//! | 2–41 | token version, generation: 20 digits each |
+//! | 42–85 | token id, previous token id or blanks: 22 each |
+//! | 86–160 | password given, created, rotated, expires, expires at last: 15 digits of milliseconds each |
+//! | 161–190 | ended at, tombstone until: as many, or blanks |
+//! | 191– | why it ended, `\|`, the address, `\|`, `+` and the user agent or nothing |
+
+use std::str::FromStr;
+
+use crate::{
+    clock::Timestamp,
+    session::{EndReason, Ended, Ending, Session, SessionId, TokenId},
+    store::StoreError,
+    user::UserId,
+};
+
+/// 15 digits: as far as the year 33658. What lies beyond, or before 1970, is kept as the nearest that fits.
+const LAST_MOMENT: i64 = 999_999_999_999_999;
+
+const FORM: u8 = b'1';
+
+pub(super) fn moment(moment: Timestamp) -> String {
+    format!("{:015}", moment.as_millis().clamp(0, LAST_MOMENT))
+}
+
+pub(super) fn count(number: u64) -> String {
+    format!("{number:020}")
+}
+
+/// A live session; the scripts alone end one.
+pub(super) fn live(session: &Session) -> Vec<u8> {
+    let Session { token_version, generation, token_id, previous_token_id, .. } = session;
+    let mut text = String::with_capacity(256);
+    text.push(char::from(FORM));
+    text.extend([count(*token_version), count(*generation), token_id.encode()]);
+    text.push_str(&previous_token_id.map_or_else(|| " ".repeat(22), |id| id.encode()));
+    let moments =
+        [session.auth_time, session.created_at, session.rotated_at, session.expires_at, session.absolute_expires_at];
+    text.extend(moments.map(moment));
+    text.push_str(&" ".repeat(30));
+    text.push('|');
+    if let Some(ip) = session.ip {
+        text.push_str(&ip.to_string());
+    }
+    text.push('|');
+    if let Some(agent) = &session.user_agent {
+        text.push('+');
+        text.push_str(agent);
+    }
+    text.into_bytes()
+}
+
+pub(super) fn read(user: &UserId, id: SessionId, record: &[u8]) -> Result<Session, StoreError> {
+    parse(user, id, record).ok_or_else(|| broken("a session's record"))
+}
+
+pub(super) fn session_id(text: &[u8]) -> Result<SessionId, StoreError> {
+    let id = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+    id.ok_or_else(|| broken("a session's id"))
+}
+
+/// The least token version of a floor.
+pub(super) fn floor(record: &[u8]) -> Result<u64, StoreError> {
+    Places(record).parsed(20).ok_or_else(|| broken("a floor"))
+}
+
+/// The reason of a record that has ended.
+pub(super) fn reason(record: &[u8]) -> Result<EndReason, StoreError> {
+    let tail = record.get(190..).unwrap_or_default();
+    let reason = tail.split(|byte| *byte == b'|').next().unwrap_or_default();
+    let reason = std::str::from_utf8(reason).ok().and_then(EndReason::parse);
+    reason.ok_or_else(|| broken("the reason of an ending"))
+}
+
+/// An ending as it is remembered and as it is published.
+pub(super) fn ending(ending: &Ending) -> Vec<u8> {
+    match ending {
+        Ending::Session { id, keep_until } => format!("s{}{}", moment(*keep_until), id.encode()),
+        Ending::User { id, min_version, keep_until } => {
+            format!("u{}{}{id}", moment(*keep_until), count(*min_version))
+        }
+    }
+    .into_bytes()
+}
+
+pub(super) fn read_ending(member: &[u8]) -> Result<Ending, StoreError> {
+    let parse = || {
+        let (kind, rest) = member.split_first()?;
+        let mut places = Places(rest);
+        let keep_until = places.moment()?;
+        match kind {
+            b's' => Some(Ending::Session { id: places.rest().parse().ok()?, keep_until }),
+            b'u' => {
+                let min_version = places.parsed(20)?;
+                Some(Ending::User { id: UserId::from(places.rest()), min_version, keep_until })
+            }
+            _ => None,
+        }
+    };
+    // The end of it is the user's id, which is text.
+    std::str::from_utf8(member).ok().and_then(|_| parse()).ok_or_else(|| broken("an ending"))
+}
+
+fn broken(what: &str) -> StoreError {
+    StoreError::internal(format!("{what} in Redis is not of this crate's form"))
+}
+
+fn parse(user: &UserId, id: SessionId, record: &[u8]) -> Option<Session> {
+    let (form, rest) = record.split_first()?;
+    if *form != FORM {
+        return None;
+    }
+    let mut places = Places(rest);
+    let (token_version, generation) = (places.parsed(20)?, places.parsed(20)?);
+    let (token_id, previous): (TokenId, _) = (places.parsed(22)?, places.take(22)?);
+    let [auth_time, created_at, rotated_at, expires_at, absolute_expires_at] =
+        [places.moment()?, places.moment()?, places.moment()?, places.moment()?, places.moment()?];
+    let (ended_at, keep_until) = (places.take(15)?, places.take(15)?);
+    let mut tail = places.rest().splitn(3, '|');
+    let (why, ip, agent) = (tail.next()?, tail.next()?, tail.next()?);
+    let ended = match ended_at.trim() {
+        "" => None,
+        at => {
+            Some(Ended { at: milliseconds(at)?, reason: EndReason::parse(why)?, keep_until: milliseconds(keep_until)? })
+        }
+    };
+    Some(Session {
+        id,
+        user_id: user.clone(),
+        token_version,
+        generation,
+        token_id,
+        previous_token_id: if previous.trim().is_empty() { None } else { Some(previous.parse().ok()?) },
+        auth_time,
+        created_at,
+        rotated_at,
+        expires_at,
+        absolute_expires_at,
+        ended,
+        user_agent: agent.strip_prefix('+').map(Into::into),
+        ip: if ip.is_empty() { None } else { Some(ip.parse().ok()?) },
+    })
+}
+
+fn milliseconds(text: &str) -> Option<Timestamp> {
+    text.parse().ok().map(Timestamp::from_millis)
+}
+
+/// What is left of a record.
+struct Places<'a>(&'a [u8]);
+
+impl<'a> Places<'a> {
+    fn take(&mut self, len: usize) -> Option<&'a str> {
+        let (taken, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        std::str::from_utf8(taken).ok()
+    }
+
+    fn parsed<T: FromStr>(&mut self, len: usize) -> Option<T> {
+        self.take(len)?.parse().ok()
+    }
+
+    fn moment(&mut self) -> Option<Timestamp> {
+        self.take(15).and_then(milliseconds)
+    }
+
+    fn rest(&self) -> &'a str {
+        std::str::from_utf8(self.0).unwrap_or_default()
+    }
+}

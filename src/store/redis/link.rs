@@ -1,0 +1,188 @@
+//! One connection that mends itself, and what its errors mean.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use ::redis::{
+    Client, Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+};
+
+use super::{options::Replicas, scripts::Script};
+use crate::store::StoreError;
+
+/// The connection; every call has a timeout.
+pub(super) struct Link {
+    client: Client,
+    manager: Mutex<ConnectionManager>,
+    timeout: Duration,
+    /// How many replicas must have a write before it counts, and how long they may take.
+    replicas: Option<Replicas>,
+}
+
+impl Link {
+    /// A connection that is made by the first call.
+    pub(super) fn new(client: Client, timeout: Duration, replicas: Option<Replicas>) -> Result<Self, StoreError> {
+        let manager = Mutex::new(manager(&client, timeout).map_err(failed)?);
+        Ok(Self { client, manager, timeout, replicas })
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Reads with one command.
+    pub(super) async fn read(&self, command: Cmd) -> Result<Value, StoreError> {
+        let mut pipeline = Pipeline::with_capacity(1);
+        pipeline.add_command(command);
+        self.read_all(&pipeline).await?.pop().ok_or_else(nothing)
+    }
+
+    /// Reads with several commands in one round trip.
+    pub(super) async fn read_all(&self, commands: &Pipeline) -> Result<Vec<Value>, StoreError> {
+        let answers = self.in_time(self.send(commands)).await?;
+        answers.into_iter().map(|answer| answer.extract_error().map_err(failed)).collect()
+    }
+
+    /// Writes by a script: one round trip, and a second where the server has yet to learn the script.
+    pub(super) async fn write(
+        &self,
+        script: &Script,
+        keys: [&str; 2],
+        arguments: &[&[u8]],
+    ) -> Result<Value, StoreError> {
+        self.in_time(async {
+            match self.run(script.by_name(keys, arguments)).await {
+                Err(Refused::Server(error)) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                    self.run(script.in_full(keys, arguments)).await
+                }
+                answer => answer,
+            }
+        })
+        .await
+    }
+
+    /// Runs one script and waits for the replicas, if any must have it.
+    async fn run(&self, command: Cmd) -> Result<Value, Refused> {
+        let mut pipeline = Pipeline::with_capacity(2);
+        pipeline.add_command(command);
+        if let Some(Replicas { count, within }) = self.replicas {
+            pipeline.cmd("WAIT").arg(count).arg(within.as_millis().max(1));
+        }
+        let mut answers = self.send(&pipeline).await?.into_iter();
+        let answer = answers.next().ok_or(Refused::Nothing)?.extract_error()?;
+        if let Some(Replicas { count, .. }) = self.replicas {
+            let reached: u32 = ::redis::from_redis_value(answers.next().ok_or(Refused::Nothing)?.extract_error()?)
+                .map_err(RedisError::from)?;
+            if reached < count {
+                return Err(Refused::TooFewReplicas);
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Sends again what met a connection that had been cut: every script, asked again, answers as it did before.
+    async fn send(&self, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
+        let count = pipeline.len();
+        let first = self.manager().send_packed_commands(pipeline, 0, count).await;
+        match first {
+            Err(error) if error.is_connection_dropped() => {
+                self.manager().send_packed_commands(pipeline, 0, count).await
+            }
+            Err(error) => {
+                // The manager would keep a refusal that is no I/O error for ever.
+                if !error.is_io_error()
+                    && let Ok(fresh) = manager(&self.client, self.timeout)
+                {
+                    *self.manager.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+                }
+                Err(error)
+            }
+            answers => answers,
+        }
+    }
+
+    fn manager(&self) -> ConnectionManager {
+        self.manager.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) async fn in_time<T, E: Into<Refused>>(
+        &self,
+        call: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.timeout, call).await {
+            Ok(answer) => answer.map_err(|error| error.into().into_store_error()),
+            Err(_) => Err(StoreError::unavailable("Redis did not answer in time")),
+        }
+    }
+}
+
+/// No retries of its own: while the server is down, calls fail at once, and each tries to connect anew.
+fn manager(client: &Client, timeout: Duration) -> Result<ConnectionManager, RedisError> {
+    let config = ConnectionManagerConfig::new()
+        .set_number_of_retries(0)
+        .set_connection_timeout(Some(timeout))
+        .set_response_timeout(Some(timeout));
+    ConnectionManager::new_lazy_with_config(client.clone(), config)
+}
+
+/// Why a call failed.
+pub(super) enum Refused {
+    Server(RedisError),
+    TooFewReplicas,
+    Nothing,
+}
+
+impl From<RedisError> for Refused {
+    fn from(error: RedisError) -> Self {
+        Self::Server(error)
+    }
+}
+
+impl From<::redis::ServerError> for Refused {
+    fn from(error: ::redis::ServerError) -> Self {
+        Self::Server(error.into())
+    }
+}
+
+impl Refused {
+    fn into_store_error(self) -> StoreError {
+        match self {
+            Self::Server(error) => failed(error),
+            Self::TooFewReplicas => StoreError::unavailable("too few replicas of Redis have the write"),
+            Self::Nothing => nothing(),
+        }
+    }
+}
+
+fn nothing() -> StoreError {
+    StoreError::unavailable("Redis answered less than it was asked")
+}
+
+/// Tells an outage from a bug.
+pub(super) fn failed(error: impl Into<RedisError>) -> StoreError {
+    let error = error.into();
+    if passes_by_itself(&error) { StoreError::unavailable(error) } else { StoreError::internal(error) }
+}
+
+fn passes_by_itself(error: &RedisError) -> bool {
+    match error.kind() {
+        // After an answer that cannot be read the connection is replaced.
+        ErrorKind::Io | ErrorKind::Parse => true,
+        ErrorKind::Server(kind) => matches!(
+            kind,
+            ServerErrorKind::BusyLoading
+                | ServerErrorKind::ClusterDown
+                | ServerErrorKind::MasterDown
+                | ServerErrorKind::ReadOnly
+                | ServerErrorKind::TryAgain
+        ),
+        // Memory is full, too few replicas, disk is full, a script hangs.
+        ErrorKind::Extension => {
+            error.code().is_some_and(|code| matches!(code, "OOM" | "NOREPLICAS" | "MISCONF" | "BUSY"))
+        }
+        _ => false,
+    }
+}

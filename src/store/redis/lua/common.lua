@@ -1,0 +1,71 @@
+-- What every script begins with. KEYS: the user's hash, and the endings of the user's bucket.
+-- ARGV[1] is the present moment, ARGV[2] until when the tombstones of what this ends must stay.
+--
+-- A record is text of fixed places, as codec.rs writes it. Its numbers are digits of one length, so that comparing them as
+-- text compares the numbers: Lua's own are doubles, which would confuse large ones.
+local user, endings, now, keep = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
+local FLOOR = 'floor'
+-- How much longer the server keeps what the nodes' clocks call absent.
+local SLACK = 60000
+
+local function version(record) return record:sub(2, 21) end
+local function generation(record) return record:sub(22, 41) end
+local function token(record) return record:sub(42, 63) end
+local function previous(record) return record:sub(64, 85) end
+local function auth_time(record) return record:sub(86, 100) end
+local function created_at(record) return record:sub(101, 115) end
+local function rotated_at(record) return record:sub(116, 130) end
+local function absolute(record) return record:sub(146, 160) end
+local function ended_at(record) return record:sub(161, 175) end
+local function keep_until(record) return record:sub(176, 190) end
+local function is_ended(record) return record:byte(161) ~= 32 end
+local function is_reuse(record) return record:sub(191, 196) == 'reuse|' end
+
+local function earlier(a, b) if a < b then return a end return b end
+local function later(a, b) if a > b then return a end return b end
+
+local function expires_at(record) return earlier(record:sub(131, 145), absolute(record)) end
+local function is_live(record) return not is_ended(record) and now < expires_at(record) end
+
+local function delete_at(record)
+  if not is_ended(record) then return expires_at(record) end
+  if is_reuse(record) then return later(keep_until(record), expires_at(record)) end
+  return keep_until(record)
+end
+
+-- Lets the server forget a key, but not before `moment`. Counted from the caller's present, so that the server's clock
+-- need not agree with the nodes'.
+local function last_until(key, moment)
+  redis.call('PEXPIRE', key, math.max(moment - now + SLACK, 1))
+end
+
+local function last_at_least_until(key, moment)
+  if redis.call('PTTL', key) < moment - now + SLACK then last_until(key, moment) end
+end
+
+local function tell(member)
+  redis.call('ZADD', endings, now, member)
+end
+
+-- Ends a live record now.
+local function finish(id, record, reason)
+  record = record:sub(1, 160) .. now .. keep .. reason .. record:sub(191)
+  redis.call('HSET', user, id, record)
+  tell('s' .. keep .. id)
+end
+
+-- Forgets what is past, after something has ended: the user's records, and endings that nobody needs any more.
+local function tidy()
+  local last = now
+  local all = redis.call('HGETALL', user)
+  for i = 1, #all, 2 do
+    local past
+    if all[i] == FLOOR then past = all[i + 1]:sub(36, 50) else past = delete_at(all[i + 1]) end
+    if past <= now then redis.call('HDEL', user, all[i]) else last = later(last, past) end
+  end
+  last_until(user, last)
+  for _, member in ipairs(redis.call('ZRANGE', endings, 0, 15)) do
+    if member:sub(2, 16) <= now then redis.call('ZREM', endings, member) end
+  end
+  last_at_least_until(endings, keep)
+end

@@ -1,0 +1,7 @@
+local id, reason = ARGV[3], ARGV[4]
+
+local record = redis.call('HGET', user, id)
+if not record or not is_live(record) then return 0 end
+finish(id, record, reason)
+tidy()
+return 1

@@ -1,0 +1,37 @@
+local name, least, reason = ARGV[3], ARGV[4], ARGV[5]
+-- The session to keep ('' for none), its next token, its present moment, and when it expires then.
+local kept, next_token, kept_now, expiry = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+
+-- One more, of any length.
+local function successor(number)
+  if number == '18446744073709551615' then return number end
+  local head, nines = number:match('^(.-)(9*)$')
+  return head:sub(1, -2) .. string.char(head:byte(-1) + 1) .. ('0'):rep(#nines)
+end
+
+local function restamp(record)
+  if token(record) == next_token then return record end
+  return '1' .. later(version(record), least) .. successor(generation(record)) .. next_token .. token(record)
+    .. kept_now .. created_at(record) .. kept_now .. earlier(expiry, absolute(record)) .. record:sub(146)
+end
+
+local answer = false
+local floor = {least, now, keep}
+local all = redis.call('HGETALL', user)
+for i = 1, #all, 2 do
+  local id, record = all[i], all[i + 1]
+  if id == FLOOR then
+    redis.call('ZREM', endings, 'u' .. record:sub(36, 50) .. record:sub(1, 20) .. name)
+    floor = {later(least, record:sub(1, 20)), later(now, record:sub(21, 35)), later(keep, record:sub(36, 50))}
+  elseif id == kept and not is_ended(record) and kept_now < expires_at(record) then
+    answer = restamp(record)
+    redis.call('HSET', user, id, answer)
+  elseif version(record) < least and is_live(record) then
+    finish(id, record, reason)
+  end
+end
+redis.call('HSET', user, FLOOR, table.concat(floor))
+redis.call('ZADD', endings, floor[2], 'u' .. floor[3] .. floor[1] .. name)
+last_at_least_until(endings, floor[3])
+tidy()
+return answer

@@ -1,0 +1,114 @@
+//! Sessions in Redis, by `redis` 1 (feature `redis_1`); Valkey serves as well.
+//!
+//! ```no_run
+//! use portcullis::store::{memory::MemoryUsers, redis::RedisSessions};
+//! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+//! # let users = MemoryUsers::default();
+//! let sessions = RedisSessions::connect("redis://127.0.0.1/").await?;
+//! let auth = portcullis::Builder::from_env(users, sessions.clone()).revocation_feed(sessions.feed()).build()?;
+//! # Ok(()) }
+//! ```
+//!
+//! Users live elsewhere: any [`UserStore`](super::UserStore) goes with it.
+//!
+//! # How it is atomic
+//! A user's sessions are one hash, and what has ended lately is one sorted set for each of 64 buckets of users. The keys of
+//! a user and of their bucket have the same hash tag, `{PREFIX:BUCKET}`, so that one script may touch both, in a cluster
+//! too: there is no moment at which a session has ended and nobody is told. Every method is one script or one command, and
+//! one round trip: after a restart, or a `SCRIPT FLUSH`, each script is sent once more. A node asks all buckets at once
+//! what has ended. A login in the place of **another user's** session is the one exception: that session ends in a second
+//! step, after the login.
+//!
+//! The connection is one to one address. A cluster needs an address that stands for all of it, such as a proxy.
+//!
+//! # Expiry
+//! The store goes by the moment it is told. The server forgets a user a minute after the last of their records is needed,
+//! and a user's dead records whenever one of theirs begins or ends. Its own clock need not agree with the nodes'.
+//!
+//! # What the server must be set to
+//! [`RedisSessions::connect`] checks it, and refuses a server that would lose sessions by its settings:
+//!
+//! | setting | why |
+//! |---|---|
+//! | `maxmemory-policy noeviction` | a full server must refuse logins (503), not drop sessions or what has ended |
+//! | `appendonly yes` | see [`Persistence`] for less |
+//! | `min-replicas-to-write 1`, `min-replicas-max-lag 10` | with [`RedisOptions::min_replicas`]: a primary that is cut off from its replicas takes no writes that a failover would lose |
+//!
+//! `appendfsync everysec`, the default, loses the last second when the machine crashes (not when the process does);
+//! `always` loses nothing and costs a disk write for each login and refresh.
+//!
+//! # What a failover can still lose
+//! Replication is asynchronous: a write that was answered and not yet replicated is gone when a replica is promoted.
+//! [`RedisOptions::wait_for_replicas`] closes most of that gap, and not all of it: a replica that has not got the write can
+//! still be the one that is promoted. What is lost costs this:
+//! - a rotation: the client's new token is refused as foreign (401, with an error in the log), and they sign in again;
+//! - a login: the client signs in again;
+//! - an ending: the session's refresh token works again until it expires. Access tokens stay ended on the nodes that
+//!   have heard of it. A raised token version is in the user store and loses nothing: logout-all and password changes hold.
+//!
+//! # Connections
+//! One connection for each store, shared by all calls, which mends itself; a call that met a connection that had been cut
+//! is sent again, once. Sentinel and managed services: name the address that follows the primary. For TLS (`rediss://`)
+//! enable `tokio-rustls-comp` or `tokio-native-tls-comp` of the `redis` crate in your own `Cargo.toml`.
+
+mod check;
+mod codec;
+mod feed;
+mod keys;
+mod link;
+mod options;
+mod scripts;
+mod sessions;
+
+use std::{fmt, sync::Arc};
+
+pub use self::{
+    feed::RedisFeed,
+    options::{Persistence, RedisOptions},
+};
+use self::{keys::Keys, link::Link};
+use super::StoreError;
+
+/// Sessions in Redis; clones share the connection.
+#[derive(Clone)]
+pub struct RedisSessions {
+    link: Arc<Link>,
+    keys: Keys,
+    options: Arc<RedisOptions>,
+}
+
+impl RedisSessions {
+    /// Connects to the server of a URL, a client or [`RedisOptions`], and [checks](Self::check) its settings.
+    ///
+    /// # Errors
+    /// As of [`check`](Self::check), and [`StoreError::internal`] for a URL or a key prefix that cannot be used.
+    pub async fn connect(options: impl Into<RedisOptions>) -> Result<Self, StoreError> {
+        let options = options.into();
+        options.check()?;
+        let keys = Keys::new(&options.prefix)?;
+        let link = Link::new(options.client()?, options.timeout, options.wait)?;
+        let sessions = Self { link: Arc::new(link), keys, options: Arc::new(options) };
+        sessions.check().await?;
+        Ok(sessions)
+    }
+
+    /// Asks whether the server is set as the [module](self) says.
+    ///
+    /// # Errors
+    /// [`StoreError::unavailable`] where it cannot be reached, and [`StoreError::internal`] with the setting that must be
+    /// changed as its source.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        check::check(&self.link, &self.options).await
+    }
+
+    /// Tells other nodes at once what one of them has ended, for [`Builder::revocation_feed`](crate::Builder::revocation_feed).
+    pub fn feed(&self) -> RedisFeed {
+        RedisFeed { link: Arc::clone(&self.link), keys: self.keys.clone() }
+    }
+}
+
+impl fmt::Debug for RedisSessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisSessions").field("options", &self.options).finish_non_exhaustive()
+    }
+}

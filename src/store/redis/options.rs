@@ -1,0 +1,161 @@
+//! How to reach Redis, and what it must promise.
+
+use std::{fmt, time::Duration};
+
+use ::redis::Client;
+
+use crate::{Secret, store::StoreError};
+
+/// How to reach Redis, and what it must promise; made from a URL or from a client of yours.
+///
+/// ```
+/// use std::time::Duration;
+/// use portcullis::store::redis::{Persistence, RedisOptions};
+/// let options = RedisOptions::from("redis://:secret@127.0.0.1:6379/")
+///     .key_prefix("app")
+///     .timeout(Duration::from_secs(1))
+///     .persistence(Persistence::Snapshots)
+///     .min_replicas(1)
+///     .wait_for_replicas(1, Duration::from_millis(200));
+/// assert!(!format!("{options:?}").contains("secret"));
+/// ```
+#[derive(Clone)]
+pub struct RedisOptions {
+    address: Address,
+    pub(super) prefix: String,
+    pub(super) timeout: Duration,
+    pub(super) persistence: Persistence,
+    pub(super) min_replicas: u32,
+    pub(super) wait: Option<Replicas>,
+}
+
+#[derive(Clone)]
+enum Address {
+    Url(Secret<String>),
+    Client(Box<Client>),
+}
+
+/// How many replicas must have a write, and how long they may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Replicas {
+    pub(super) count: u32,
+    pub(super) within: Duration,
+}
+
+/// What must survive a restart of the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Persistence {
+    /// Every write: the append-only file is on. What `appendfsync` says decides what a crash of the machine loses.
+    #[default]
+    AppendOnly,
+    /// What the last snapshot has, at least. After a crash, tokens that were issued since are refused, and sessions that
+    /// ended since live again.
+    Snapshots,
+    /// Nothing: a restart signs everybody out, and forgets what had ended. For tests.
+    Nothing,
+}
+
+impl RedisOptions {
+    /// Below half of the shortest grace that is of use, because a node asks twice.
+    const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
+
+    fn new(address: Address) -> Self {
+        Self {
+            address,
+            prefix: "portcullis".to_owned(),
+            timeout: Self::DEFAULT_TIMEOUT,
+            persistence: Persistence::default(),
+            min_replicas: 0,
+            wait: None,
+        }
+    }
+
+    /// What the names of all keys begin with, `portcullis` unless told otherwise; braces are refused.
+    #[must_use]
+    pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// How long a call may take, 2 seconds unless told otherwise. Twice this must be below the refresh grace: a client that
+    /// was told 503 then comes back in time to be answered.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// What the server must keep over a restart: [`Persistence::AppendOnly`] unless told otherwise.
+    #[must_use]
+    pub fn persistence(mut self, persistence: Persistence) -> Self {
+        self.persistence = persistence;
+        self
+    }
+
+    /// Requires the server's `min-replicas-to-write` to be at least this: one that has lost its replicas then takes no
+    /// writes that a failover would lose.
+    #[must_use]
+    pub fn min_replicas(mut self, replicas: u32) -> Self {
+        self.min_replicas = replicas;
+        self
+    }
+
+    /// Lets a write count only when this many replicas have it (`WAIT`, in the same round trip); fewer within this time
+    /// are an outage, and its caller asks again. Other calls of the node wait behind it.
+    #[must_use]
+    pub fn wait_for_replicas(mut self, replicas: u32, within: Duration) -> Self {
+        self.wait = Some(Replicas { count: replicas, within });
+        self
+    }
+
+    pub(super) fn client(&self) -> Result<Client, StoreError> {
+        match &self.address {
+            // The URL may hold a password, and what the driver says of it may repeat the URL.
+            Address::Url(url) => Client::open(url.expose().as_str()).map_err(|_| {
+                StoreError::internal("the URL of Redis is not one: redis://[user:password@]host[:port][/db]")
+            }),
+            Address::Client(client) => Ok((**client).clone()),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        match self.wait {
+            Some(wait) if wait.within >= self.timeout => {
+                Err(StoreError::internal("the time to wait for replicas must be below the timeout of a call"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl From<&str> for RedisOptions {
+    fn from(url: &str) -> Self {
+        Self::new(Address::Url(url.into()))
+    }
+}
+
+impl From<String> for RedisOptions {
+    fn from(url: String) -> Self {
+        Self::new(Address::Url(url.into()))
+    }
+}
+
+/// With certificates, a socket or credentials of your own.
+impl From<Client> for RedisOptions {
+    fn from(client: Client) -> Self {
+        Self::new(Address::Client(Box::new(client)))
+    }
+}
+
+impl fmt::Debug for RedisOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisOptions")
+            .field("prefix", &self.prefix)
+            .field("timeout", &self.timeout)
+            .field("persistence", &self.persistence)
+            .field("min_replicas", &self.min_replicas)
+            .field("wait", &self.wait)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,46 @@
+//! The scripts, each named by its hash once the server has seen it.
+
+use std::sync::LazyLock;
+
+use ::redis::Cmd;
+
+/// A script in full and by name.
+pub(super) struct Script {
+    source: String,
+    name: String,
+}
+
+macro_rules! script {
+    ($name:ident, $file:literal) => {
+        pub(super) static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new(concat!(include_str!("lua/common.lua"), include_str!($file))));
+    };
+}
+
+script!(CREATE, "lua/create.lua");
+script!(ROTATE, "lua/rotate.lua");
+script!(END, "lua/end.lua");
+script!(END_ALL, "lua/end_all.lua");
+
+impl Script {
+    fn new(source: &str) -> Self {
+        let name = ::redis::Script::new(source).get_hash().to_owned();
+        Self { source: source.to_owned(), name }
+    }
+
+    /// Runs it, if the server has seen it before.
+    pub(super) fn by_name(&self, keys: [&str; 2], arguments: &[&[u8]]) -> Cmd {
+        command("EVALSHA", &self.name, keys, arguments)
+    }
+
+    /// Runs it, and has the server remember it.
+    pub(super) fn in_full(&self, keys: [&str; 2], arguments: &[&[u8]]) -> Cmd {
+        command("EVAL", &self.source, keys, arguments)
+    }
+}
+
+fn command(name: &str, script: &str, keys: [&str; 2], arguments: &[&[u8]]) -> Cmd {
+    let mut command = ::redis::cmd(name);
+    command.arg(script).arg(keys.len()).arg(&keys).arg(arguments);
+    command
+}

@@ -1,0 +1,225 @@
+//! Every call under every fault: an outage is an outage and no answer, nothing is half done, and what was asked works
+//! again without a restart.
+
+use std::time::{Duration, Instant};
+
+use portcullis::{
+    UserId,
+    session::{EndReason, Ending, RotateOutcome, SessionId},
+    store::{
+        EndAll, SessionStore, StoreError,
+        redis::{RedisOptions, RedisSessions},
+    },
+};
+
+use super::{
+    Server,
+    proxy::Proxy,
+    samples::{NOW, at, ended, id, new, rotation, session},
+};
+
+const SHORT: Duration = Duration::from_millis(400);
+
+fn ada() -> UserId {
+    UserId::from("ada")
+}
+
+/// Three sessions: one to rotate, one to end, and eve's to end with all of hers.
+async fn prepare(store: &RedisSessions) {
+    for n in 1..=2 {
+        store.create(new(session(&ada(), id(n), NOW))).await.unwrap();
+    }
+    store.create(new(session(&UserId::from("eve"), id(3), NOW))).await.unwrap();
+}
+
+/// Every call of the store, each with whether it writes.
+async fn every_call(store: &RedisSessions) -> Vec<(&'static str, bool, Result<(), StoreError>)> {
+    let eve = EndAll::new(UserId::from("eve"), 1, ended(EndReason::LogoutAll, at(1)));
+    vec![
+        ("create", true, store.create(new(session(&ada(), id(4), at(1)))).await.map(drop)),
+        ("find", false, store.find(&ada(), &id(1), at(1)).await.map(drop)),
+        ("rotate", true, store.rotate(&rotation(&ada(), id(1), at(1))).await.map(drop)),
+        ("end", true, store.end(&ada(), &id(2), ended(EndReason::Logout, at(1))).await.map(drop)),
+        ("end_all", true, store.end_all(&eve).await.map(drop)),
+        ("list", false, store.list(&ada(), at(1)).await.map(drop)),
+        ("ended_since", false, store.ended_since(NOW, at(1)).await.map(drop)),
+    ]
+}
+
+async fn assert_down(store: &RedisSessions, fault: &str) {
+    for (call, _, answer) in every_call(store).await {
+        let error = answer.err().unwrap_or_else(|| panic!("{call} was answered although {fault}"));
+        assert!(error.is_unavailable(), "{call} although {fault}: {error:?}");
+    }
+}
+
+/// Reads work, and every write is an outage.
+async fn assert_read_only(store: &RedisSessions, fault: &str) {
+    for (call, writes, answer) in every_call(store).await {
+        match answer {
+            Ok(()) => assert!(!writes, "{call} was answered although {fault}"),
+            Err(error) => assert!(writes && error.is_unavailable(), "{call} although {fault}: {error:?}"),
+        }
+    }
+}
+
+/// Nothing of the calls that failed is there.
+async fn assert_untouched(store: &RedisSessions) {
+    let ids = |mut list: Vec<portcullis::session::Session>| {
+        list.sort_by_key(|session| session.id);
+        list.iter().map(|session| (session.id, session.generation)).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(store.list(&ada(), at(2)).await.unwrap()), [(id(1), 0), (id(2), 0)]);
+    assert_eq!(ids(store.list(&UserId::from("eve"), at(2)).await.unwrap()), [(id(3), 0)]);
+    assert_eq!(store.ended_since(NOW, at(2)).await.unwrap(), []);
+}
+
+/// The same calls, now answered; each has happened once, and what has ended is told.
+async fn assert_works(store: &RedisSessions) {
+    for (call, _, answer) in every_call(store).await {
+        answer.unwrap_or_else(|error| panic!("{call} does not work again: {error:?}"));
+    }
+    let mut left: Vec<_> = store.list(&ada(), at(2)).await.unwrap();
+    left.sort_by_key(|session| session.id);
+    let left: Vec<_> = left.iter().map(|session| (session.id, session.generation)).collect();
+    assert_eq!(left, [(id(1), 1), (id(4), 0)]);
+    let mut told: Vec<SessionId> = Vec::new();
+    for ending in store.ended_since(NOW, at(2)).await.unwrap() {
+        match ending {
+            Ending::Session { id, .. } => told.push(id),
+            Ending::User { id, min_version, .. } => assert_eq!((id.as_str(), min_version), ("eve", 1)),
+            other => panic!("{other:?}"),
+        }
+    }
+    told.sort();
+    assert_eq!(told, [id(2), id(3)]);
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_an_outage_and_what_lands_late_lands_whole() {
+    let server = Server::start().await;
+    let store = RedisSessions::connect(server.options().timeout(SHORT)).await.unwrap();
+    prepare(&store).await;
+    server.signal("-STOP");
+    let asked = Instant::now();
+    assert_down(&store, "the server hangs").await;
+    assert!(asked.elapsed() >= SHORT * 7, "each call waits for its timeout");
+    server.signal("-CONT");
+    // The server may or may not have had what was sent to it: asked again, each has happened once.
+    assert_works(&store).await;
+}
+
+#[tokio::test]
+async fn a_server_that_was_killed_has_what_it_answered() {
+    let mut server = Server::start().await;
+    let store = RedisSessions::connect(server.options().timeout(SHORT)).await.unwrap();
+    prepare(&store).await;
+    server.kill();
+    assert_down(&store, "the server is gone").await;
+    server.restart().await;
+    assert_untouched(&store).await;
+    assert_works(&store).await;
+    server.kill();
+    server.restart().await;
+    assert_works(&store).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_was_cut_costs_no_call() {
+    let server = Server::start().await;
+    let proxy = Proxy::to(server.addr()).await;
+    let store = RedisSessions::connect(RedisOptions::from(proxy.url()).timeout(SHORT)).await.unwrap();
+    prepare(&store).await;
+    proxy.go_down(true);
+    assert_down(&store, "every connection is cut").await;
+    proxy.go_down(false);
+    assert_untouched(&store).await;
+    proxy.cut();
+    assert_works(&store).await;
+    server.ask::<()>(&["CLIENT", "KILL", "TYPE", "normal"]).await;
+    assert_works(&store).await;
+}
+
+#[tokio::test]
+async fn a_call_whose_answer_was_lost_has_happened_once() {
+    let server = Server::start().await;
+    let proxy = Proxy::to(server.addr()).await;
+    let store = RedisSessions::connect(RedisOptions::from(proxy.url())).await.unwrap();
+    prepare(&store).await;
+    let first = rotation(&ada(), id(1), at(1));
+    proxy.lose_next_answer();
+    let RotateOutcome::Rotated(moved) = store.rotate(&first).await.unwrap() else { panic!("it is current") };
+    assert_eq!(moved.generation, 1);
+    proxy.lose_next_answer();
+    store.create(new(session(&ada(), id(4), at(1)))).await.unwrap();
+    proxy.lose_next_answer();
+    store.end(&ada(), &id(2), ended(EndReason::Logout, at(1))).await.unwrap();
+    proxy.lose_next_answer();
+    store.end_all(&EndAll::new("eve".into(), 1, ended(EndReason::LogoutAll, at(1)))).await.unwrap();
+    assert_works(&store).await;
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_writes_is_an_outage_for_writes() {
+    let server = Server::start().await;
+    let store = RedisSessions::connect(server.options().timeout(SHORT)).await.unwrap();
+    prepare(&store).await;
+    for (name, bad, good) in [("maxmemory", "1", "0"), ("min-replicas-to-write", "1", "0")] {
+        server.ask::<()>(&["CONFIG", "SET", name, bad]).await;
+        assert_read_only(&store, name).await;
+        server.ask::<()>(&["CONFIG", "SET", name, good]).await;
+        assert_untouched(&store).await;
+    }
+    // A primary that was made a replica in a failover, of a primary that is gone.
+    server.ask::<()>(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    assert_read_only(&store, "it is a replica").await;
+    server.ask::<()>(&["REPLICAOF", "NO", "ONE"]).await;
+    assert_untouched(&store).await;
+    server.ask::<()>(&["SCRIPT", "FLUSH"]).await;
+    assert_works(&store).await;
+    server.ask::<()>(&["SCRIPT", "FLUSH"]).await;
+    assert_works(&store).await;
+}
+
+#[tokio::test]
+async fn writes_that_wait_longer_than_a_call_land_whole() {
+    let server = Server::start().await;
+    let store = RedisSessions::connect(server.options().timeout(SHORT)).await.unwrap();
+    prepare(&store).await;
+    // What is asked after a write on the same connection waits behind it.
+    server.ask::<()>(&["CLIENT", "PAUSE", "60000", "WRITE"]).await;
+    assert_down(&store, "writes are paused").await;
+    server.ask::<()>(&["CLIENT", "UNPAUSE"]).await;
+    assert_works(&store).await;
+}
+
+#[tokio::test]
+async fn a_write_counts_when_the_replicas_have_it() {
+    let server = Server::start().await;
+    let options = server.options().timeout(Duration::from_secs(5));
+    let waiting = options.clone().wait_for_replicas(1, Duration::from_millis(100));
+    let store = RedisSessions::connect(waiting.clone()).await.unwrap();
+    let answer = store.create(new(session(&ada(), id(1), NOW))).await;
+    assert!(answer.unwrap_err().is_unavailable(), "nobody else has it");
+
+    let primary = server.addr().port().to_string();
+    let replica =
+        Server::with(&["--appendonly", "yes", "--repl-diskless-sync-delay", "0", "--replicaof", "127.0.0.1", &primary])
+            .await;
+    while !replica.ask::<String>(&["INFO", "replication"]).await.contains("master_link_status:up") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let patient = RedisSessions::connect(options.wait_for_replicas(1, Duration::from_secs(4))).await.unwrap();
+    for n in 2..=9 {
+        patient.create(new(session(&ada(), id(n), NOW))).await.unwrap();
+        let key = replica.ask::<Vec<String>>(&["KEYS", "*:user:ada"]).await.remove(0);
+        assert_eq!(replica.ask::<usize>(&["HLEN", &key]).await, usize::from(n));
+    }
+    // What was promoted knows what had been answered.
+    replica.ask::<()>(&["REPLICAOF", "NO", "ONE"]).await;
+    drop(server);
+    let promoted = replica.store_like("t0").await;
+    assert_eq!(promoted.list(&ada(), NOW).await.unwrap().len(), 9);
+    let rotated = promoted.rotate(&rotation(&ada(), id(9), at(1))).await.unwrap();
+    assert!(matches!(rotated, RotateOutcome::Rotated(_)), "{rotated:?}");
+}

@@ -1,0 +1,116 @@
+//! What one node ends is heard by another at once, and by a poll where it was not heard.
+
+use std::time::{Duration, Instant};
+
+use portcullis::{
+    Auth, Check, Client, ErrorKind, Registration, User,
+    session::{Ending, SessionId},
+    store::{
+        RevocationFeed,
+        memory::MemoryUsers,
+        redis::{RedisOptions, RedisSessions},
+    },
+    user::Profile,
+};
+
+use super::{
+    Server,
+    proxy::Proxy,
+    samples::{at, builder},
+};
+
+/// Asks until it is so; the polls of these nodes are a minute apart, so that what they hear is heard by the feed.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn is_revoked(auth: &Auth<User>, access: &str) -> bool {
+    match auth.authenticate(access, Check::Stateless).await {
+        Ok(_) => false,
+        Err(error) if error.kind() == ErrorKind::TokenRevoked => true,
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ending_on_one_node_is_heard_on_another() {
+    let server = Server::start().await;
+    let (users, options) = (MemoryUsers::default(), server.options());
+    let node = async || {
+        let sessions = RedisSessions::connect(options.clone()).await.unwrap();
+        let feed = sessions.feed();
+        builder(users.clone(), sessions).revocation_poll(Duration::from_secs(60)).revocation_feed(feed).build().unwrap()
+    };
+    let (here, there) = (node().await, node().await);
+    let ada = here.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
+    let client = Client::unknown();
+    let (one, all) =
+        (here.start_session(&ada, &client).await.unwrap(), here.start_session(&ada, &client).await.unwrap());
+    let (one, all) = ((one.access_token.expose(), one.refresh_token.expose()), all.access_token.expose());
+    assert!(!is_revoked(&there, one.0).await && !is_revoked(&there, all).await);
+    // The listening task subscribes by itself once the node has begun.
+    until("both nodes listen", async || {
+        let listeners: Vec<redis::Value> = server.ask(&["PUBSUB", "NUMSUB", "t0:endings"]).await;
+        let counted = listeners.get(1) == Some(&redis::Value::Int(2));
+        // A node begins with its first request.
+        counted || is_revoked(&here, one.0).await
+    })
+    .await;
+    here.logout(Some(one.1), None).await.unwrap();
+    until("the logout is heard", async || is_revoked(&there, one.0).await).await;
+    here.end_sessions_of(&ada.id).await.unwrap();
+    until("signing out everywhere is heard", async || is_revoked(&there, all).await).await;
+}
+
+#[tokio::test]
+async fn a_subscription_that_was_cut_says_so_and_a_new_one_hears() {
+    let server = Server::start().await;
+    let proxy = Proxy::to(server.addr()).await;
+    let feed = RedisSessions::connect(RedisOptions::from(proxy.url())).await.unwrap().feed();
+    let endings = [
+        Ending::Session { id: SessionId::from_bytes([7; 16]), keep_until: at(60) },
+        Ending::User { id: "a\0d{a}\r\n🦀".into(), min_version: u64::MAX, keep_until: at(61) },
+    ];
+    let mut heard = feed.subscribe().await.unwrap();
+    for ending in &endings {
+        feed.publish(ending).await.unwrap();
+        assert_eq!(heard.next().await.unwrap(), *ending);
+    }
+    // What anybody else says there silences nobody.
+    server.ask::<usize>(&["PUBLISH", "portcullis:endings", "nonsense"]).await;
+    feed.publish(&endings[0]).await.unwrap();
+    assert_eq!(heard.next().await.unwrap(), endings[0]);
+
+    proxy.go_down(true);
+    assert!(heard.next().await.unwrap_err().is_unavailable());
+    assert!(feed.subscribe().await.err().unwrap().is_unavailable());
+    assert!(feed.publish(&endings[0]).await.unwrap_err().is_unavailable());
+    proxy.go_down(false);
+    let mut heard = feed.subscribe().await.unwrap();
+    feed.publish(&endings[1]).await.unwrap();
+    assert_eq!(heard.next().await.unwrap(), endings[1]);
+}
+
+/// Nobody listened when it was said: the next poll brings it.
+#[tokio::test]
+async fn what_was_not_heard_is_brought_by_a_poll() {
+    let server = Server::start().await;
+    let (users, options) = (MemoryUsers::default(), server.options());
+    let sessions = RedisSessions::connect(options.clone()).await.unwrap();
+    let here = builder(users.clone(), sessions.clone()).revocation_feed(sessions.feed()).build().unwrap();
+    let there = builder(users, RedisSessions::connect(options).await.unwrap())
+        .revocation_poll(Duration::from_secs(60))
+        .build()
+        .unwrap();
+    let ada = here.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
+    let tokens = here.start_session(&ada, &Client::unknown()).await.unwrap();
+    assert!(!is_revoked(&there, tokens.access_token.expose()).await);
+    here.logout(Some(tokens.refresh_token.expose()), None).await.unwrap();
+    assert!(!is_revoked(&there, tokens.access_token.expose()).await);
+    there.poll_revocations().await.unwrap();
+    assert!(is_revoked(&there, tokens.access_token.expose()).await);
+}

@@ -1,0 +1,164 @@
+//! Users in PostgreSQL and sessions in Redis: the flows work across both, and either may be down without a logout.
+
+use std::time::Duration;
+
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use portcullis::{
+    Auth, Check, Client, ErrorKind, Registration, Tokens, User,
+    clock::ManualClock,
+    store::{
+        UserStore,
+        redis::{RedisOptions, RedisSessions},
+        sql::PostgresStore,
+    },
+    user::{Login, Profile},
+};
+use sqlx::postgres::PgPoolOptions;
+use tower::ServiceExt;
+
+use super::{
+    Server,
+    proxy::Proxy,
+    samples::{NOW, builder},
+};
+use crate::postgres;
+
+const PASSWORD: &str = "open sesame 42";
+
+/// Both engines, each behind a wire that can be cut, and a node over them.
+struct World {
+    auth: Auth<User>,
+    clock: ManualClock,
+    users: PostgresStore,
+    to_users: Proxy,
+    to_sessions: Proxy,
+    _postgres: postgres::Server,
+    _redis: Server,
+}
+
+impl World {
+    async fn new() -> Self {
+        let (postgres, redis) = (postgres::Server::start().await, Server::start().await);
+        let to_users = Proxy::to(([127, 0, 0, 1], postgres.port).into()).await;
+        let to_sessions = Proxy::to(redis.addr()).await;
+        let url = format!("postgres://tests@{}/postgres", to_users.addr());
+        let pool = PgPoolOptions::new().acquire_timeout(Duration::from_secs(2)).connect(&url).await.unwrap();
+        let users = PostgresStore::new(pool);
+        users.migrate().await.unwrap();
+        let sessions = RedisSessions::connect(RedisOptions::from(to_sessions.url())).await.unwrap();
+        let clock = ManualClock::new(NOW);
+        let auth = builder(users.clone(), sessions).clock(clock.clone()).build().unwrap();
+        Self { auth, clock, users, to_users, to_sessions, _postgres: postgres, _redis: redis }
+    }
+
+    async fn login(&self, password: &str) -> Tokens {
+        let login = Login::email("ada@example.com");
+        self.auth.login(&login, password.into(), &Client::unknown()).await.unwrap().tokens
+    }
+
+    async fn refresh(&self, tokens: &Tokens) -> Result<Tokens, ErrorKind> {
+        let answer = self.auth.refresh(tokens.refresh_token.expose()).await;
+        answer.map(|signed_in| signed_in.tokens).map_err(|error| error.kind())
+    }
+
+    async fn access(&self, tokens: &Tokens) -> Option<ErrorKind> {
+        self.auth.authenticate(tokens.access_token.expose(), Check::Stateless).await.err().map(|error| error.kind())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_in_postgres_have_their_sessions_in_redis() {
+    let world = World::new().await;
+    let registration = Registration::new("ada@example.com", PASSWORD, Profile::default());
+    let ada = world.auth.register(registration).await.unwrap();
+    every_flow_works(&world).await;
+    // Of a user who is disabled the next refresh ends the session.
+    let tokens = world.login("close sesame 43").await;
+    world.users.set_disabled(&ada.id, true).await.unwrap();
+    assert_eq!(world.refresh(&tokens).await.err(), Some(ErrorKind::RefreshInvalid));
+    world.users.set_disabled(&ada.id, false).await.unwrap();
+    assert_eq!(world.refresh(&tokens).await.err(), Some(ErrorKind::RefreshInvalid));
+    each_engine_may_be_down(&world).await;
+}
+
+async fn every_flow_works(world: &World) {
+    let first = world.login(PASSWORD).await;
+    let other = world.login(PASSWORD).await;
+    let second = world.refresh(&first).await.unwrap();
+    world.clock.advance(Duration::from_secs(11));
+    assert_eq!(world.refresh(&first).await.err(), Some(ErrorKind::RefreshReused));
+    assert_eq!(world.refresh(&second).await.err(), Some(ErrorKind::RefreshReused));
+    assert_eq!(world.access(&second).await, Some(ErrorKind::TokenRevoked));
+
+    let claims = world.auth.authenticate(other.access_token.expose(), Check::User).await.unwrap().claims;
+    let third = world.login(PASSWORD).await;
+    let new = "close sesame 43";
+    let changed = world.auth.change_password(&claims, PASSWORD.into(), new.into(), &Client::unknown()).await.unwrap();
+    assert_eq!(world.access(&third).await, Some(ErrorKind::TokenRevoked));
+    assert_eq!(world.refresh(&third).await.err(), Some(ErrorKind::RefreshInvalid));
+    let kept = world.refresh(&changed.tokens).await.unwrap();
+    assert_eq!(kept.session_id, other.session_id);
+
+    let more = world.login(new).await;
+    assert_eq!(world.auth.sessions(&changed.user.id).await.unwrap().len(), 2);
+    let claims = world.auth.authenticate(more.access_token.expose(), Check::User).await.unwrap().claims;
+    world.auth.logout_all(&claims).await.unwrap();
+    for tokens in [&kept, &more] {
+        assert_eq!(world.access(tokens).await, Some(ErrorKind::TokenRevoked));
+        assert_eq!(world.refresh(tokens).await.err(), Some(ErrorKind::RefreshInvalid));
+    }
+    assert_eq!(world.auth.sessions(&changed.user.id).await.unwrap().len(), 0);
+    let user = world.users.find_by_id(&changed.user.id).await.unwrap().unwrap();
+    assert_eq!(user.token_version, 2, "a password change and a logout-all");
+}
+
+/// What clients are told while one engine is down, and that their tokens work when it is back.
+async fn each_engine_may_be_down(world: &World) {
+    let mut tokens = world.login("close sesame 43").await;
+    assert_eq!(world.access(&tokens).await, None);
+    let both =
+        [("POST", "/auth/login", "email=ada@example.com&password=close+sesame+43"), ("POST", "/auth/refresh", "")];
+    let users = [
+        ("POST", "/auth/register", "email=eve@example.com&password=open+sesame+42"),
+        ("GET", "/auth/me", ""),
+        ("PUT", "/auth/password", "current_password=close+sesame+43&new_password=other+sesame+45"),
+        ("POST", "/auth/logout-all", ""),
+    ];
+    let sessions = [("GET", "/auth/sessions", ""), ("DELETE", "/auth/sessions/AAAAAAAAAAAAAAAAAAAAAA", "")];
+    for (engine, calls) in
+        [(&world.to_users, [&both[..], &users].concat()), (&world.to_sessions, [both, sessions].concat())]
+    {
+        engine.go_down(true);
+        for call in calls {
+            assert_down(world, &tokens, call).await;
+        }
+        engine.go_down(false);
+        tokens = world.refresh(&tokens).await.unwrap();
+    }
+    // A logout that Redis misses counts on this node at once, and is brought when Redis is back.
+    world.to_sessions.go_down(true);
+    assert_down(world, &tokens, ("POST", "/auth/logout", "")).await;
+    assert_eq!(world.access(&tokens).await, Some(ErrorKind::TokenRevoked));
+    world.to_sessions.go_down(false);
+    world.auth.poll_revocations().await.unwrap();
+    assert_eq!(world.refresh(&tokens).await.err(), Some(ErrorKind::RefreshInvalid));
+}
+
+/// It is a 503 that clears no cookie and tells no cause.
+async fn assert_down(world: &World, tokens: &Tokens, (method, path, body): (&str, &str, &'static str)) {
+    let (access, refresh) = (tokens.access_token.expose(), tokens.refresh_token.expose());
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("cookie", format!("__Host-access_token={access}; __Host-refresh_token={refresh}"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Full::<bytes::Bytes>::from(body))
+        .unwrap();
+    let response = world.auth.routes().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{method} {path}");
+    assert!(!response.headers().contains_key("set-cookie"), "{method} {path}");
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let body = String::from_utf8_lossy(&body).to_lowercase();
+    assert!(body.contains("store_unavailable") && !body.contains("redis") && !body.contains("sql"), "{path}: {body}");
+}

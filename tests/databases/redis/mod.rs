@@ -1,0 +1,33 @@
+//! Redis, from the package of the system.
+
+mod costs;
+mod example;
+mod faults;
+mod feed;
+mod mixed;
+mod proxy;
+mod same;
+mod samples;
+mod server;
+mod settings;
+
+use portcullis::store::conformance;
+
+pub(crate) use self::server::Server;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_keeps_every_promise() {
+    let server = Server::start().await;
+    conformance::sessions(async || server.store().await).await.assert_kept();
+}
+
+/// A server of a cluster refuses a script whose keys are in different slots, and one that has all slots serves alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_keeps_every_promise_where_keys_have_slots() {
+    let server = Server::with(&["--appendonly", "yes", "--cluster-enabled", "yes"]).await;
+    server.ask::<()>(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).await;
+    while !server.ask::<String>(&["CLUSTER", "INFO"]).await.contains("cluster_state:ok") {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    conformance::sessions(async || server.store().await).await.assert_kept();
+}

@@ -1,0 +1,80 @@
+//! Records and rotations, and an `Auth` over stores.
+
+use std::time::Duration;
+
+use portcullis::{
+    Auth, Builder, User, UserId,
+    clock::Timestamp,
+    session::{EndReason, Ended, Rotation, Session, SessionId, TokenId},
+    store::{NewSession, SessionLimit, SessionStore, UserStore},
+};
+
+pub(super) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
+pub(super) const IDLE: Duration = Duration::from_secs(3600);
+pub(super) const TOMBSTONE: Duration = Duration::from_secs(960);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
+
+pub(super) fn id(n: u8) -> SessionId {
+    SessionId::from_bytes([n; 16])
+}
+
+pub(super) fn token(n: u8) -> TokenId {
+    TokenId::from_bytes([n; 16])
+}
+
+pub(super) fn at(secs: u64) -> Timestamp {
+    NOW.plus(Duration::from_secs(secs))
+}
+
+/// A session of generation 0 with token 100.
+pub(super) fn session(user: &UserId, id: SessionId, now: Timestamp) -> Session {
+    Session {
+        id,
+        user_id: user.clone(),
+        token_version: 0,
+        generation: 0,
+        token_id: token(100),
+        previous_token_id: None,
+        auth_time: now,
+        created_at: now,
+        rotated_at: now,
+        expires_at: now.plus(IDLE),
+        absolute_expires_at: now.plus(IDLE * 24),
+        ended: None,
+        user_agent: Some("Firefox | on a 🦀".into()),
+        ip: Some([203, 0, 113, 7].into()),
+    }
+}
+
+pub(super) fn new(session: Session) -> NewSession {
+    NewSession::new(session, SessionLimit::EndLeastRecentlyUsed(100), TOMBSTONE)
+}
+
+/// The first rotation of a [`session`].
+pub(super) fn rotation(user: &UserId, id: SessionId, now: Timestamp) -> Rotation {
+    Rotation {
+        user_id: user.clone(),
+        session_id: id,
+        generation: 0,
+        token_id: token(100),
+        token_version: 0,
+        next_token_id: token(101),
+        now,
+        grace: GRACE,
+        idle: IDLE,
+        tombstone: TOMBSTONE,
+    }
+}
+
+pub(super) fn ended(reason: EndReason, now: Timestamp) -> Ended {
+    Ended { at: now, reason, keep_until: now.plus(TOMBSTONE) }
+}
+
+pub(super) fn builder(users: impl UserStore<User = User>, sessions: impl SessionStore) -> Builder<User> {
+    Auth::builder(users, sessions)
+        .issuer("https://example.com")
+        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
+        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
+        .hash_threads(1)
+        .no_throttle()
+}
