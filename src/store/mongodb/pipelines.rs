@@ -112,7 +112,10 @@ pub(super) fn rotate(rotation: &Rotation) -> Result<Vec<Document>, StoreError> {
         "default": { "$mergeObjects": [end(ended(EndReason::Reuse)), { "ended_by": next }] },
     } };
     let ours = doc! { "$and": [{ "$eq": ["$$s.id", binary(rotation.session_id.as_bytes())] }, live(now)] };
-    Ok(vec![doc! { "$set": { "sessions": map("$sessions", doc! { "$cond": [ours, decided, "$$s"] }) } }, summary(now)])
+    Ok(vec![
+        doc! { "$set": { "sessions": map(or_none("$sessions"), doc! { "$cond": [ours, decided, "$$s"] }) } },
+        summary(now),
+    ])
 }
 
 /// Whether a session was ended for reuse by this very rotation.

@@ -103,9 +103,9 @@ impl MongoSessions {
     }
 }
 
-/// The document of a user who has this session, whatever became of it.
-fn with_session(user: &UserId, id: &SessionId) -> Document {
-    doc! { "_id": user.as_str(), "sessions.id": binary(id.as_bytes()) }
+/// The document with all of a user's sessions.
+fn of(user: &UserId) -> Document {
+    doc! { "_id": user.as_str() }
 }
 
 fn only(id: &SessionId) -> Document {
@@ -123,18 +123,14 @@ impl SessionStore for MongoSessions {
     async fn create(&self, new: NewSession) -> Result<Created, StoreError> {
         let user = new.session.user_id.clone();
         let pipeline = pipelines::create(&new)?;
-        let filter = doc! { "_id": user.as_str() };
-        let after = self.change(filter, pipeline, true, doc! { "login": 1 }).await?;
+        let after = self.change(of(&user), pipeline, true, doc! { "login": 1 }).await?;
         let login = after.as_ref().and_then(|document| document.get_document("login").ok());
         let login = login.ok_or_else(|| StoreError::internal("MongoDB did not say what a login did"))?;
         if login.get_bool("refused").map_err(StoreError::internal)? {
             return Err(StoreError::too_many_sessions());
         }
         let ids = login.get_array("ended").map_err(StoreError::internal)?;
-        let mut ended = Vec::with_capacity(ids.len());
-        for id in ids {
-            ended.push(read_id(&doc! { "id": id })?);
-        }
+        let mut ended = ids.iter().map(|id| read_id(&doc! { "id": id })).collect::<Result<Vec<_>, _>>()?;
         // Another user's session of the same browser is in another document, and ending it need not be one step with the rest.
         if let Some((owner, id)) = &new.replaces
             && *owner != user
@@ -149,14 +145,14 @@ impl SessionStore for MongoSessions {
     }
 
     async fn find(&self, user: &UserId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
-        let found = self.read(with_session(user, id), only(id)).await?;
+        let found = self.read(of(user), only(id)).await?;
         one(user, found.as_ref(), now)
     }
 
     async fn rotate(&self, rotation: &Rotation) -> Result<RotateOutcome, StoreError> {
         let (user, id) = (&rotation.user_id, &rotation.session_id);
         let pipeline = pipelines::rotate(rotation)?;
-        let after = self.change(with_session(user, id), pipeline, false, only(id)).await?;
+        let after = self.change(of(user), pipeline, false, only(id)).await?;
         if pipelines::was_ended_by(rotation, sessions(after.as_ref()).next()) {
             return Ok(RotateOutcome::Reused);
         }
@@ -181,7 +177,7 @@ impl SessionStore for MongoSessions {
         let user = &all.user_id;
         let pipeline = pipelines::end_all(all)?;
         let part = all.keep.as_ref().map_or_else(|| doc! { "_id": 1 }, |keep| only(&keep.session_id));
-        let after = self.change(doc! { "_id": user.as_str() }, pipeline, true, part).await?;
+        let after = self.change(of(user), pipeline, true, part).await?;
         let Some(keep) = &all.keep else { return Ok(None) };
         let record = one(user, after.as_ref(), keep.now)?;
         // What was restamped is left as it is when that is asked again.
@@ -189,7 +185,7 @@ impl SessionStore for MongoSessions {
     }
 
     async fn list(&self, user: &UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
-        let found = self.read(doc! { "_id": user.as_str() }, doc! { "sessions": 1, "floor": 1 }).await?;
+        let found = self.read(of(user), doc! { "sessions": 1, "floor": 1 }).await?;
         let floor = found.as_ref().map(read_floor).transpose()?.flatten();
         let min_version = floor.map_or(0, |(min_version, ..)| min_version);
         let mut live = Vec::new();
@@ -212,7 +208,7 @@ impl SessionStore for MongoSessions {
         let action = self
             .handle
             .collection()
-            .find(doc! { "ended_at": { "$gte": date(since) }, "delete_at": { "$gt": date(now) } })
+            .find(doc! { "ended_at": { "$gte": date(since) } })
             .projection(doc! { "sessions": recent, "floor": 1 })
             .batch_size(BATCH)
             .max_time(self.handle.time_limit());

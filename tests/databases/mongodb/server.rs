@@ -6,15 +6,15 @@ use std::{
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
-        Arc,
-        atomic::{AtomicU32, AtomicUsize, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use mongodb::{
     Client, Database,
-    bson::doc,
+    bson::{Bson, Document, doc},
     event::{EventHandler, command::CommandEvent},
     options::ClientOptions,
 };
@@ -119,19 +119,6 @@ impl Server {
         migrated(&self.database().await).await
     }
 
-    /// An empty database whose client counts the commands that it sends.
-    pub(super) async fn counted(&self) -> (Database, Arc<AtomicUsize>) {
-        let sent = Arc::new(AtomicUsize::new(0));
-        let mut options = ClientOptions::parse(&self.uri).await.unwrap();
-        let count = Arc::clone(&sent);
-        options.command_event_handler = Some(EventHandler::callback(move |event| {
-            if matches!(event, CommandEvent::Started(_)) {
-                count.fetch_add(1, Ordering::SeqCst);
-            }
-        }));
-        (Client::with_options(options).unwrap().database(&name()), sent)
-    }
-
     pub(super) fn uri(&self) -> &str {
         &self.uri
     }
@@ -139,6 +126,29 @@ impl Server {
 
 pub(super) async fn database_at(uri: &str) -> Database {
     Client::with_uri_str(uri).await.unwrap().database(&name())
+}
+
+/// The commands that a client has sent.
+#[derive(Clone, Default)]
+pub(super) struct Sent(Arc<Mutex<Vec<Document>>>);
+
+impl Sent {
+    pub(super) fn take(&self) -> Vec<Document> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+/// An empty database whose client tells what it sends.
+pub(super) async fn watched(uri: &str) -> (Database, Sent) {
+    let sent = Sent::default();
+    let mut options = ClientOptions::parse(uri).await.unwrap();
+    let log = sent.clone();
+    options.command_event_handler = Some(EventHandler::callback(move |event| {
+        if let CommandEvent::Started(event) = event {
+            log.0.lock().unwrap().push(event.command);
+        }
+    }));
+    (Client::with_options(options).unwrap().database(&name()), sent)
 }
 
 pub(super) async fn migrated(database: &Database) -> MongoStore {
@@ -153,7 +163,7 @@ fn name() -> String {
 }
 
 /// Has the next calls of these commands fail as told; answers whether the server can.
-pub(super) async fn fail(database: &Database, mode: mongodb::bson::Bson, data: mongodb::bson::Document) -> bool {
+pub(super) async fn fail(database: &Database, mode: Bson, data: Document) -> bool {
     let command = doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data };
     database.client().database("admin").run_command(command).await.is_ok()
 }
