@@ -23,6 +23,8 @@ mod database;
 mod delivery;
 mod keys;
 mod lifetimes;
+#[cfg(feature = "mongodb_3")]
+mod mongodb;
 mod passwords;
 mod registration;
 mod reuse;

@@ -1,6 +1,7 @@
 //! What happens to clients when the server is not there, and afterwards.
 
 use std::{
+    fs,
     process::Command,
     time::{Duration, Instant},
 };
@@ -134,12 +135,26 @@ fn signal(signal: &str, pid: u32) {
     assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
 }
 
+/// Stops the server, and returns when its last thread has.
+fn stop(pid: u32) {
+    signal("-STOP", pid);
+    let stopped = || {
+        fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten().all(|thread| {
+            let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('T'))
+        })
+    };
+    while !stopped() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_hangs_or_is_killed_logs_nobody_out() {
     let mut server = Server::start_own().await;
     let mut world = World::at(server.uri()).await;
     let pid = server.pid();
-    world.survives("the server hangs", || signal("-STOP", pid), async || signal("-CONT", pid)).await;
+    world.survives("the server hangs", || stop(pid), async || signal("-CONT", pid)).await;
     server.kill();
     world.survives("the server is gone", || {}, async || server.start_again().await).await;
 }

@@ -8,6 +8,8 @@ use tokio::{
     sync::watch,
 };
 
+use super::server::PATIENT;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     Pass,
@@ -41,7 +43,7 @@ impl Proxy {
 
     /// Through the proxy alone: a replica set names its members, which clients would go to.
     pub(super) fn uri(&self) -> String {
-        format!("mongodb://{}/?directConnection=true&serverSelectionTimeoutMS=60000", self.addr)
+        format!("mongodb://{}/?directConnection=true&{PATIENT}", self.addr)
     }
 }
 

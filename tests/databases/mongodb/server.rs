@@ -22,6 +22,9 @@ use portcullis::store::mongodb::MongoStore;
 
 use crate::scratch::Scratch;
 
+/// Waits as long as a busy machine needs, and finds out soon that a server is back.
+pub(super) const PATIENT: &str = "serverSelectionTimeoutMS=60000&connectTimeoutMS=3000&heartbeatFrequencyMS=500";
+
 /// The server, where it is ours: it ends with its value.
 pub(super) struct Server {
     uri: String,
@@ -72,7 +75,7 @@ impl Server {
         let scratch = Scratch::new();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let child = spawn(port, &scratch);
-        let uri = format!("mongodb://127.0.0.1:{port}/?serverSelectionTimeoutMS=60000");
+        let uri = format!("mongodb://127.0.0.1:{port}/?{PATIENT}");
         let mut server = Self { uri, own: Some(Own { child, port, scratch }) };
         server.ready().await;
         server
