@@ -3,14 +3,11 @@
 use futures_util::TryStreamExt;
 use mongodb::{
     IndexModel,
-    bson::{Bson, Document, doc},
+    bson::{Bson, Document, doc, oid::ObjectId},
     options::IndexOptions,
 };
 
-use super::{
-    handle::{Handle, Limit},
-    users::MongoUsers,
-};
+use super::{handle::Limit, users::MongoUsers};
 use crate::{store::StoreError, user::Login};
 
 /// How many documents are given their keys in one command.
@@ -81,23 +78,24 @@ impl MongoUsers {
         let made = self.handle.run_unique(self.handle.collection().create_index(index), Limit::Migration).await?;
         match made {
             Ok(_) => Ok(()),
-            Err(_) => Err(self.say_duplicates(&self.handle, key, what).await?),
+            Err(_) => Err(self.say_duplicates(key, what).await?),
         }
     }
 
     /// Names the users by their ids: addresses have no place in a log.
-    async fn say_duplicates(&self, handle: &Handle, key: &str, what: &str) -> Result<StoreError, StoreError> {
+    async fn say_duplicates(&self, key: &str, what: &str) -> Result<StoreError, StoreError> {
         let pipeline = [
             doc! { "$match": { key: { "$exists": true } } },
             doc! { "$group": { "_id": format!("${key}"), "ids": { "$push": "$_id" }, "users": { "$sum": 1 } } },
             doc! { "$match": { "users": { "$gt": 1 } } },
             doc! { "$limit": NAMED },
         ];
+        let handle = &self.handle;
         let action = handle.collection().aggregate(pipeline).allow_disk_use(true);
         let found: Vec<Document> = handle.migrate(async { action.await?.try_collect().await }).await?;
         let named = |group: &Document| {
             let ids = group.get_array("ids").ok()?;
-            let ids: Vec<_> = ids.iter().filter_map(Bson::as_object_id).map(|id| id.to_hex()).collect();
+            let ids: Vec<_> = ids.iter().filter_map(Bson::as_object_id).map(ObjectId::to_hex).collect();
             Some(ids.join(" and "))
         };
         let users: Vec<_> = found.iter().filter_map(named).collect();

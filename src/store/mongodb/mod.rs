@@ -1,7 +1,7 @@
 //! Users and sessions in MongoDB, by the official driver 3 (feature `mongodb_3`); for MongoDB 6.0 and newer.
 //!
 //! [`MongoStore`] is both; [`MongoUsers`] and [`MongoSessions`] are one each, for apps that keep the other elsewhere:
-//! `Auth::builder(MongoUsers::new(&database), other_sessions)`.
+//! `Auth::builder(MongoUsers::new(&database), other_sessions)`. [`MongoFeed`] lets nodes hear of endings at once.
 //!
 //! ```no_run
 //! use portcullis::store::mongodb::MongoStore;
@@ -32,7 +32,7 @@
 //!
 //! # A collection that is there already
 //! [`MongoUsers::existing`] takes over the users of an app, such as those of a Mongoose model: [`UserFields`] maps the names
-//! of its fields, an ObjectId is the user's id in hexadecimal. Only our own fields are ever written, each by itself: what we
+//! of its fields, an object id is the user's id in hexadecimal. Only our own fields are ever written, each by itself: what we
 //! do not know (`refreshToken`, say, which nobody needs any more) stays as it is. With the feature `bcrypt` users sign in
 //! with the hashes that they have; each is replaced by Argon2id at the next good login.
 //!
@@ -53,6 +53,7 @@
 //! ```
 
 mod documents;
+mod feed;
 mod fields;
 mod handle;
 mod migrate;
@@ -65,7 +66,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mongodb::Database;
 
-pub use self::{fields::UserFields, sessions::MongoSessions, users::MongoUsers};
+pub use self::{feed::MongoFeed, fields::UserFields, sessions::MongoSessions, users::MongoUsers};
 use super::{Created, EndAll, NewSession, SessionStore, StoreError, UserStore};
 use crate::{
     clock::Timestamp,

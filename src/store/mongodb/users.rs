@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use mongodb::{
     Database,
-    bson::{Bson, DateTime, Document, doc, oid::ObjectId},
+    bson::{Bson, Document, doc, oid::ObjectId},
     options::ReturnDocument,
 };
 
@@ -231,7 +231,7 @@ impl UserStore for MongoUsers {
         }
         document.insert(&fields.token_version, 0_i64);
         document.insert(fields.standing.field(), matches!(fields.standing, Standing::Enabled(_)));
-        document.insert(&fields.created_at, created(user.created_at));
+        document.insert(&fields.created_at, date(user.created_at));
         let action = self.handle.collection().insert_one(document);
         match self.handle.run_unique(action, Limit::Call).await? {
             Ok(_) => Ok(user),
@@ -258,8 +258,4 @@ impl UserStore for MongoUsers {
         let Some(id) = object_id(id) else { return Ok(None) };
         self.raise(doc! { "_id": id }, Document::new()).await
     }
-}
-
-fn created(moment: Timestamp) -> DateTime {
-    date(moment)
 }

@@ -14,11 +14,11 @@ use mongodb::{
 use portcullis::{
     Auth, Check, Client, Registration, User,
     clock::Timestamp,
-    session::{RotateOutcome, Rotation, Session, SessionId, TokenId},
+    session::{Ending, RotateOutcome, Rotation, Session, SessionId, TokenId},
     store::{
-        NewSession, SessionLimit, SessionStore, conformance,
+        NewSession, RevocationFeed, SessionLimit, SessionStore, conformance,
         memory::MemorySessions,
-        mongodb::{MongoSessions, MongoStore, MongoUsers},
+        mongodb::{MongoFeed, MongoSessions, MongoStore, MongoUsers},
     },
     user::{Login, Profile},
 };
@@ -275,6 +275,27 @@ async fn users_here_go_with_sessions_elsewhere() {
     auth.refresh(signed_in.tokens.refresh_token.expose()).await.unwrap();
     let collections = database.list_collection_names().await.unwrap();
     assert_eq!(collections, ["portcullis_users"]);
+}
+
+#[tokio::test]
+async fn endings_are_heard_as_they_were_told() {
+    let server = Server::start().await;
+    let feed = MongoFeed::new(&server.database().await);
+    feed.migrate().await.unwrap();
+    let (mut one, mut other) = (feed.subscribe().await.unwrap(), feed.subscribe().await.unwrap());
+    let endings = [
+        Ending::Session { id: SessionId::from_bytes([1; 16]), keep_until: NOW },
+        Ending::User { id: "$ne".into(), min_version: 7, keep_until: NOW },
+    ];
+    for ending in &endings {
+        feed.publish(ending).await.unwrap();
+    }
+    for ending in &endings {
+        for subscription in [&mut one, &mut other] {
+            let heard = tokio::time::timeout(Duration::from_secs(60), subscription.next()).await;
+            assert_eq!(heard.unwrap().unwrap(), *ending);
+        }
+    }
 }
 
 #[tokio::test]

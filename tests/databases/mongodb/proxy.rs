@@ -3,8 +3,11 @@
 use std::net::SocketAddr;
 
 use tokio::{
-    io::AsyncReadExt,
-    net::{TcpListener, TcpStream},
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
     sync::watch,
 };
 
@@ -48,31 +51,23 @@ impl Proxy {
 }
 
 /// Until a mode cuts it.
-async fn relay(client: TcpStream, to: SocketAddr, mode: watch::Receiver<Mode>) -> Option<()> {
-    let server = TcpStream::connect(to).await.ok()?;
-    let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
-        (client.into_split(), server.into_split());
+async fn relay(client: TcpStream, to: SocketAddr, mode: watch::Receiver<Mode>) {
+    let Ok(server) = TcpStream::connect(to).await else { return };
+    let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
     let (requests, answers) = (mode.clone(), mode);
-    let mut there = tokio::spawn(async move {
-        let mut buffer = vec![0; 65_536];
-        loop {
-            let n = from_client.read(&mut buffer).await.ok().filter(|n| *n > 0)?;
-            if *requests.borrow() == Mode::CutRequests {
-                return None::<()>;
-            }
-            tokio::io::AsyncWriteExt::write_all(&mut to_server, &buffer[..n]).await.ok()?;
+    tokio::select! {
+        _ = pump(from_client, to_server, || *requests.borrow() == Mode::CutRequests) => {}
+        _ = pump(from_server, to_client, || *answers.borrow() != Mode::Pass) => {}
+    }
+}
+
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, is_cut: impl Fn() -> bool) -> Option<()> {
+    let mut buffer = vec![0; 65_536];
+    loop {
+        let n = from.read(&mut buffer).await.ok().filter(|n| *n > 0)?;
+        if is_cut() {
+            return None;
         }
-    });
-    let mut back = tokio::spawn(async move {
-        let mut buffer = vec![0; 65_536];
-        loop {
-            let n = from_server.read(&mut buffer).await.ok().filter(|n| *n > 0)?;
-            if *answers.borrow() != Mode::Pass {
-                return None::<()>;
-            }
-            tokio::io::AsyncWriteExt::write_all(&mut to_client, &buffer[..n]).await.ok()?;
-        }
-    });
-    tokio::select! { _ = &mut there => back.abort(), _ = &mut back => there.abort() }
-    None
+        to.write_all(buffer.get(..n)?).await.ok()?;
+    }
 }
