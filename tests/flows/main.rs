@@ -25,6 +25,8 @@ mod delivery;
 mod existing_app;
 mod keys;
 mod lifetimes;
+#[cfg(feature = "mongodb_3")]
+mod mongodb;
 mod passwords;
 mod registration;
 mod reuse;
