@@ -40,13 +40,13 @@ use crate::{
     resource::ForeignClaims,
     token::Claims,
     user::AuthUser,
-    web::respond,
+    web::{format::Responder, respond},
 };
 
 impl<U: AuthUser> Auth<U> {
     /// The ready endpoints as a router to merge.
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
-        let mount = self.0.web.mount_path.as_str();
+        let mount = self.0.web.table.mount_path();
         let router = Router::new().route_service(&format!("{mount}/{{*rest}}"), self.routes());
         let router = router.route_service(&format!("{mount}/"), self.routes());
         // A router has no empty path.
@@ -54,10 +54,19 @@ impl<U: AuthUser> Auth<U> {
     }
 }
 
-/// Why an extractor refused, with the same bytes as the guard's; also what a handler may return for an [`Error`] of a flow.
+impl<U: AuthUser> Auth<U> {
+    /// What a handler returns for an [`Error`] of a flow, in the shape of this `Auth`'s other answers.
+    pub fn rejection(&self, error: impl Into<Error>) -> AuthRejection {
+        AuthRejection { error: error.into(), grpc: false, guard: Some(GuardMark::of(self)) }
+    }
+}
+
+/// Why an extractor refused, with the same bytes as the guard's; also what a handler may return for an [`Error`] of a flow:
+/// in the standard shape by `?`, in that of an `Auth` by [`Auth::rejection`].
 pub struct AuthRejection {
     error: Error,
     grpc: bool,
+    guard: Option<GuardMark>,
 }
 
 impl AuthRejection {
@@ -69,14 +78,14 @@ impl AuthRejection {
 
 impl IntoResponse for AuthRejection {
     fn into_response(self) -> Response {
-        let response = if self.grpc { respond::grpc_problem(&self.error) } else { respond::problem(&self.error) };
-        response.map(Body::new)
+        let responder = self.guard.as_ref().map_or(&Responder::STANDARD, GuardMark::responder);
+        responder.refusal(&self.error, self.grpc).map(Body::new)
     }
 }
 
 impl From<Error> for AuthRejection {
     fn from(error: Error) -> Self {
-        Self { error, grpc: false }
+        Self { error, grpc: false, guard: None }
     }
 }
 
@@ -87,7 +96,8 @@ impl fmt::Debug for AuthRejection {
 }
 
 fn refuse(parts: &Parts, error: impl Into<Error>) -> AuthRejection {
-    AuthRejection { error: error.into(), grpc: respond::is_grpc(&parts.method, &parts.headers) }
+    let guard = parts.extensions.get::<GuardMark>().cloned();
+    AuthRejection { error: error.into(), grpc: respond::is_grpc(&parts.method, &parts.headers), guard }
 }
 
 fn guard(parts: &Parts) -> Result<GuardMark, AuthRejection> {

@@ -72,5 +72,5 @@ pub use crate::{
     secret::Secret,
     token::{Claims, keys},
     user::{AuthUser, NewUser, User, UserId},
-    web::{Delivery, Never, PeerAddr, ResponseBody, SameSite},
+    web::{Delivery, Endpoint, Failure, Never, PeerAddr, ResponseBody, ResponseFormat, SameSite, Success},
 };

@@ -21,6 +21,7 @@ mod cross_site;
 #[cfg(feature = "sqlx_0_9_sqlite")]
 mod database;
 mod delivery;
+mod envelope;
 mod keys;
 mod lifetimes;
 mod passwords;

@@ -15,6 +15,7 @@ mod own_users;
 mod passwords;
 mod provider;
 mod resource;
+mod responses;
 mod round_trips;
 mod secrets;
 mod throttle;
