@@ -101,7 +101,8 @@ fn public<P: Serialize + 'static>(user: &P) -> Result<Value, Error> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Renamed<'a> {
-        _id: &'a str,
+        #[serde(rename = "_id")]
+        id: &'a str,
         email: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         username: Option<&'a str>,
@@ -115,7 +116,7 @@ fn public<P: Serialize + 'static>(user: &P) -> Result<Value, Error> {
     let value = match (user as &dyn Any).downcast_ref::<PublicUser>() {
         None => serde_json::to_value(user),
         Some(user) => serde_json::to_value(Renamed {
-            _id: &user.id,
+            id: &user.id,
             email: &user.email,
             username: user.username.as_deref(),
             full_name: user.name.as_deref(),
@@ -137,6 +138,8 @@ const fn message(endpoint: Endpoint) -> &'static str {
         Endpoint::EndSession => "Session ended successfully",
         Endpoint::ChangePassword => "Password changed successfully",
         Endpoint::Me | Endpoint::Sessions | Endpoint::Jwks => "Success",
+        #[cfg(feature = "openapi")]
+        Endpoint::OpenApi => "Success",
     }
 }
 

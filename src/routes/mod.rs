@@ -2,6 +2,8 @@
 
 mod account;
 mod answer;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod request;
 mod sessions;
 mod sign_in;
@@ -56,6 +58,7 @@ type Answer = Response<Full<Bytes>>;
 /// | `DELETE /auth/sessions/{id}` | | 204 |
 /// | `PUT /auth/password` | `current_password`, `new_password` | 200 token answer |
 /// | `GET /auth/.well-known/jwks.json` | | 200, the public keys of access tokens as a JWK set |
+/// | `GET /auth/openapi.json` (feature `openapi`) | | 200, the `OpenAPI` 3.1 document of what is mounted |
 ///
 /// Bodies are JSON or forms of at most 16 KiB. Failures are `application/problem+json` (RFC 9457) with a stable `code`:
 /// see [`ErrorKind`].
@@ -185,6 +188,8 @@ where
         Endpoint::EndSession => sessions::end(exchange).await,
         Endpoint::ChangePassword => account::change_password(exchange, body).await,
         Endpoint::Jwks => Ok(respond::jwks(exchange.auth.jwks())),
+        #[cfg(feature = "openapi")]
+        Endpoint::OpenApi => Ok(respond::openapi(exchange.auth.openapi()?)),
     }
 }
 

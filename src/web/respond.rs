@@ -122,14 +122,22 @@ pub(crate) fn json_bytes(status: StatusCode, bytes: Vec<u8>) -> Response<Full<By
 }
 
 /// How long verifiers may keep the set of public keys: a new key is published for at least this long before it signs.
-const JWKS_MAX_AGE: &str = "public, max-age=300";
+const PUBLIC_FOR_A_WHILE: &str = "public, max-age=300";
 
-/// The set of public keys (RFC 7517 §8.5.2), the one answer that anybody may cache.
+/// The set of public keys (RFC 7517 §8.5.2), which anybody may cache.
 pub(crate) fn jwks(set: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(set));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static(JWKS_MAX_AGE));
+    public(set, "application/jwk-set+json")
+}
+
+/// The description of the endpoints, which is the same for everybody too.
+#[cfg(feature = "openapi")]
+pub(crate) fn openapi(document: String) -> Response<Full<Bytes>> {
+    public(document, "application/json")
+}
+
+fn public(body: String, content_type: &'static str) -> Response<Full<Bytes>> {
+    let mut response = with_bytes(StatusCode::OK, body.into_bytes(), content_type);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(PUBLIC_FOR_A_WHILE));
     response
 }
 

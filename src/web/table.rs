@@ -27,10 +27,13 @@ pub enum Endpoint {
     ChangePassword,
     /// `GET /.well-known/jwks.json`
     Jwks,
+    /// `GET /openapi.json` (feature `openapi`)
+    #[cfg(feature = "openapi")]
+    OpenApi,
 }
 
 impl Endpoint {
-    const ALL: [Self; 10] = [
+    const ALL: &[Self] = &[
         Self::Register,
         Self::Login,
         Self::Refresh,
@@ -41,12 +44,16 @@ impl Endpoint {
         Self::EndSession,
         Self::ChangePassword,
         Self::Jwks,
+        #[cfg(feature = "openapi")]
+        Self::OpenApi,
     ];
 
     const fn method(self) -> Method {
         match self {
             Self::Register | Self::Login | Self::Refresh | Self::Logout | Self::LogoutAll => Method::POST,
             Self::Me | Self::Sessions | Self::Jwks => Method::GET,
+            #[cfg(feature = "openapi")]
+            Self::OpenApi => Method::GET,
             Self::EndSession => Method::DELETE,
             Self::ChangePassword => Method::PUT,
         }
@@ -65,6 +72,8 @@ impl Endpoint {
             Self::EndSession => "/sessions/{id}",
             Self::ChangePassword => "/password",
             Self::Jwks => "/.well-known/jwks.json",
+            #[cfg(feature = "openapi")]
+            Self::OpenApi => "/openapi.json",
         }
     }
 }
@@ -107,7 +116,7 @@ impl Table {
                 problems.push(format!("{endpoint:?} is given a path twice: drop {path:?} or the other"));
             }
         }
-        for endpoint in Endpoint::ALL.into_iter().filter(|endpoint| !changes.without.contains(endpoint)) {
+        for endpoint in Endpoint::ALL.iter().copied().filter(|endpoint| !changes.without.contains(endpoint)) {
             let own = changes.paths.iter().find(|(moved, _)| *moved == endpoint);
             let path = own.map_or(endpoint.usual_path(), |(_, path)| path);
             problems.extend(path_problem(endpoint, path));
@@ -146,6 +155,12 @@ impl Table {
         &self.mount_path
     }
 
+    /// Every path below the mount path.
+    #[cfg(feature = "openapi")]
+    pub(crate) fn resources(&self) -> &[Resource] {
+        &self.resources
+    }
+
     /// Finds the resource of a full path, and what its `{id}` is.
     pub(crate) fn find<'a>(&self, path: &'a str) -> Option<(&Resource, &'a str)> {
         let rest = path.strip_prefix(self.mount_path.as_str())?;
@@ -162,6 +177,16 @@ impl Table {
 impl Resource {
     pub(crate) fn endpoint(&self, method: &Method) -> Option<Endpoint> {
         self.methods.iter().find(|(own, _)| own == method).map(|(_, endpoint)| *endpoint)
+    }
+
+    #[cfg(feature = "openapi")]
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    #[cfg(feature = "openapi")]
+    pub(crate) fn methods(&self) -> &[(Method, Endpoint)] {
+        &self.methods
     }
 
     /// The methods that it has, as a 405 says them.

@@ -9,6 +9,8 @@ mod fixture;
 mod keys;
 mod legacy;
 mod nodes;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod outages;
 mod own_claims;
 mod own_users;
