@@ -22,6 +22,32 @@
 //!         .merge(anybody.route_layer(auth.optional()))
 //! }
 //! ```
+//!
+//! # A page on another origin
+//!
+//! CORS is `tower-http`'s. It goes around everything, because a preflight carries no credentials and a guard outside of it
+//! would refuse it; and it is told the same origins as [`trusted_origin`](crate::Builder::trusted_origin), or the endpoints
+//! refuse what CORS lets through. A page on another *site* (not merely another subdomain) gets cookies with
+//! [`SameSite::None`](crate::SameSite::None) only.
+//!
+//! ```
+//! use axum::Router;
+//! use http::{Method, header};
+//! use portcullis::{Auth, User};
+//! use tower_http::cors::CorsLayer;
+//!
+//! // Auth::builder(…).trusted_origin(PAGE).same_site(SameSite::None)
+//! const PAGE: &str = "https://app.example.com";
+//!
+//! fn app(auth: &Auth<User>, routes: Router) -> Router {
+//!     let cors = CorsLayer::new()
+//!         .allow_origin([header::HeaderValue::from_static(PAGE)])
+//!         .allow_credentials(true)
+//!         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+//!         .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION]);
+//!     routes.route_layer(auth.require()).merge(auth.router()).layer(cors)
+//! }
+//! ```
 
 use std::fmt;
 

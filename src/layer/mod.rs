@@ -13,6 +13,19 @@
 //! On the stateless path nothing is boxed and nothing is awaited; the inner service that was polled ready is the one
 //! that is called.
 
+//!
+//! # WebSockets and other upgrades
+//!
+//! A handshake is a request like any other: put the route that upgrades behind a guard, and the handler that answers 101 is
+//! reached by verified requests alone. Programs send `Authorization: Bearer`. Browsers cannot set headers on a handshake;
+//! theirs brings the access cookie, so keep tokens in cookies ([`Delivery::Cookie`](crate::Delivery::Cookie)) and let the
+//! page connect to its own origin. As no CORS protects a handshake, one that a cookie authenticates has to come from the
+//! same origin, which browsers say in `Origin`, or from a [trusted one](crate::Builder::trusted_origin).
+//! There is deliberately no token in the query string, which servers and proxies write into logs.
+//!
+//! A connection outlives the token that opened it: close it at [`Claims::expires_at`], and let the page refresh and connect
+//! again.
+
 mod future;
 mod guard;
 mod service;

@@ -229,6 +229,10 @@ fn the_service_and_its_future_are_what_servers_ask_for() {
     everything::<AuthLayer<User>>();
     everything::<crate::Routes<User>>();
     everything::<Auth<User>>();
+    fn movable<T: Send + Sync + Unpin + 'static>() {}
+    movable::<crate::ResponseBody<Full<Bytes>>>();
+    movable::<crate::ResponseBody>();
+    movable::<crate::layer::CurrentUser<User>>();
     sendable::<ResponseFuture<Strict, User, Full<Bytes>>>();
     sendable::<crate::RoutesFuture>();
 }

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must fail")]
 
 mod cache;
+mod composition;
 mod conformance;
+mod cors;
 mod endpoints;
 mod equal_work;
 mod fixture;
@@ -21,3 +23,4 @@ mod responses;
 mod round_trips;
 mod secrets;
 mod throttle;
+mod upgrades;
