@@ -12,7 +12,6 @@ use crate::{
 };
 
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent switches, each set by a method of its name")]
 pub(super) struct Settings {
     pub(super) issuer: Option<String>,
     pub(super) audience: Option<String>,

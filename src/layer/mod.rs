@@ -14,7 +14,7 @@
 //! that is called.
 
 //!
-//! # WebSockets and other upgrades
+//! # Before an upgrade, as to a WebSocket
 //!
 //! A handshake is a request like any other: put the route that upgrades behind a guard, and the handler that answers 101 is
 //! reached by verified requests alone. Programs send `Authorization: Bearer`. Browsers cannot set headers on a handshake;

@@ -225,14 +225,14 @@ async fn a_grpc_call_is_refused_in_its_own_shape() {
 fn the_service_and_its_future_are_what_servers_ask_for() {
     fn everything<T: Clone + Send + Sync + Unpin + 'static>() {}
     fn sendable<T: Send + 'static>() {}
+    fn movable<T: Send + Sync + Unpin + 'static>() {}
     everything::<AuthService<Strict, User>>();
     everything::<AuthLayer<User>>();
     everything::<crate::Routes<User>>();
     everything::<Auth<User>>();
-    fn movable<T: Send + Sync + Unpin + 'static>() {}
     movable::<crate::ResponseBody<Full<Bytes>>>();
     movable::<crate::ResponseBody>();
-    movable::<crate::layer::CurrentUser<User>>();
+    movable::<CurrentUser<User>>();
     sendable::<ResponseFuture<Strict, User, Full<Bytes>>>();
     sendable::<crate::RoutesFuture>();
 }

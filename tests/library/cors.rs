@@ -94,21 +94,21 @@ impl Page {
     }
 }
 
-fn account() -> Option<Value> {
-    Some(json!({"email": "ada@example.com", "password": crate::fixture::PASSWORD}))
+fn account() -> Value {
+    json!({"email": "ada@example.com", "password": crate::fixture::PASSWORD})
 }
 
 #[tokio::test]
 async fn a_trusted_page_on_another_origin_signs_in_and_stays_so() {
     let mut page = Page { app: app(&auth()), origin: PAGE, cookies: Vec::new() };
-    let registered = page.fetch(Method::POST, "/auth/register", account()).await.unwrap();
+    let registered = page.fetch(Method::POST, "/auth/register", Some(account())).await.unwrap();
     assert_eq!((registered.status, page.cookies.len()), (StatusCode::CREATED, 2));
     assert_eq!(page.fetch(Method::GET, "/profile", None).await.unwrap().text, "1");
     assert_eq!(page.fetch(Method::POST, "/auth/refresh", None).await.unwrap().status, StatusCode::OK);
     let change = json!({"current_password": crate::fixture::PASSWORD, "new_password": "another lantern 8"});
     assert_eq!(page.fetch(Method::PUT, "/auth/password", Some(change)).await.unwrap().status, StatusCode::OK);
     // Refusals are for the page to read as well.
-    let refused = page.fetch(Method::POST, "/auth/login", account()).await.unwrap();
+    let refused = page.fetch(Method::POST, "/auth/login", Some(account())).await.unwrap();
     assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
     assert_eq!(page.fetch(Method::POST, "/auth/logout", None).await.unwrap().status, StatusCode::NO_CONTENT);
     assert!(page.cookies.is_empty());
@@ -119,9 +119,9 @@ async fn a_trusted_page_on_another_origin_signs_in_and_stays_so() {
 async fn another_page_learns_nothing_and_changes_nothing() {
     let auth = auth();
     let mut page = Page { app: app(&auth), origin: PAGE, cookies: Vec::new() };
-    page.fetch(Method::POST, "/auth/register", account()).await.unwrap();
+    page.fetch(Method::POST, "/auth/register", Some(account())).await.unwrap();
     let mut evil = Page { app: app(&auth), origin: "https://evil.example", cookies: page.cookies.clone() };
-    assert!(evil.fetch(Method::POST, "/auth/login", account()).await.is_none(), "the preflight fails");
+    assert!(evil.fetch(Method::POST, "/auth/login", Some(account())).await.is_none(), "the preflight fails");
     assert!(evil.fetch(Method::GET, "/profile", None).await.is_none(), "the answer is kept from the page");
     // Without a body nothing is asked before, and the request arrives: it is refused by what it says of its origin.
     assert!(evil.fetch(Method::POST, "/auth/logout", None).await.is_none());

@@ -1,6 +1,6 @@
 //! A handshake is verified before the connection becomes something else, on axum and on bare hyper.
 
-use std::{convert::Infallible, net::SocketAddr};
+use std::{convert::Infallible, fmt::Write, net::SocketAddr};
 
 use axum::{Router, routing::get};
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use tower::{Layer, service_fn};
 
 use crate::fixture::{World, register, sign_in};
 
-/// Answers 101 and sends back what it gets: what a library for WebSockets does with a handshake, without its frames.
+/// Answers 101 and sends back what it gets: what a library for that does with a handshake, without its frames.
 fn switch<B>(mut request: Request<B>) -> Response<Empty<Bytes>> {
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
@@ -67,7 +67,7 @@ async fn shake_hands(addr: SocketAddr, headers: &[(&str, &str)]) -> (String, boo
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     );
     for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
+        write!(head, "{name}: {value}\r\n").unwrap();
     }
     stream.write_all((head + "\r\n").as_bytes()).await.unwrap();
     let mut answer = Vec::new();

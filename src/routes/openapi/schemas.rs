@@ -15,6 +15,7 @@ use crate::{
 
 type Described = RefOr<Schema>;
 
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each used by name")]
 pub(super) struct Schemas {
     in_envelope: bool,
     own_success: bool,
