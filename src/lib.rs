@@ -30,7 +30,7 @@
 //! | `redis_1` | no | [`store`]`::redis::RedisSessions`: sessions in Redis, and `RedisFeed`, by which nodes hear of endings at once |
 //! | `conformance` | no | [`store`]`::conformance`, the suite that proves a store of your own |
 //! | `axum` | no | extractors, [`Auth`]`::router()`, the peer address from `ConnectInfo` |
-//!
+//! | `openapi` | no | [`Auth`]`::openapi()` and `GET /auth/openapi.json`, the `OpenAPI` 3.1 document of the mounted endpoints |
 //! | `bcrypt` | no | logins with bcrypt hashes (`$2a$`, `$2b$`, `$2y$`) that an app brings along |
 //! | `scrypt`, `pbkdf2` | no | the same for scrypt, and for PBKDF2 with SHA-256 or SHA-512, in PHC form |
 //!
@@ -74,5 +74,5 @@ pub use crate::{
     secret::Secret,
     token::{Claims, keys},
     user::{AuthUser, NewUser, User, UserId},
-    web::{Delivery, Never, PeerAddr, ResponseBody, SameSite},
+    web::{Delivery, Endpoint, Failure, Never, PeerAddr, ResponseBody, ResponseFormat, SameSite, Success},
 };

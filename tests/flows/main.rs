@@ -21,6 +21,7 @@ mod cross_site;
 #[cfg(feature = "sqlx_0_9_sqlite")]
 mod database;
 mod delivery;
+mod envelope;
 #[cfg(feature = "sqlx_0_9_sqlite")]
 mod existing_app;
 mod keys;
