@@ -26,6 +26,7 @@
 //! | `rust_crypto` | no | signatures by the `RustCrypto` crates, for targets without a C compiler. Brings `rsa` (RUSTSEC-2023-0071), whose signing leaks timing, into the tree: sign with another key than RSA. Slower: 4 times at ES256, 11 times at RS256 |
 //! | `sqlx_0_9_sqlite` | no | [`store`]`::sql::SqliteStore`: users and sessions in `SQLite` |
 //! | `sqlx_0_9_postgres` | no | [`store`]`::sql::PostgresStore`: users and sessions in `PostgreSQL` |
+//! | `jwks_url` | no | [`resource`]`::JwksUrl`: a resource server that fetches its issuer's keys itself, by hyper and rustls (on aws-lc-rs, whichever backend verifies) |
 //! | `conformance` | no | [`store`]`::conformance`, the suite that proves a store of your own |
 //! | `axum` | no | extractors, [`Auth`]`::router()`, the peer address from `ConnectInfo` |
 //!

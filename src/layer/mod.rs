@@ -24,7 +24,7 @@ pub use self::{future::ResponseFuture, service::AuthService};
 use crate::{
     auth::{Auth, Authenticated, Check},
     error::{Error, ErrorKind},
-    resource::ResourceServer,
+    resource::{ForeignClaims, ResourceServer},
     token::Claims,
     user::AuthUser,
 };
@@ -189,6 +189,14 @@ fn admit<U: AuthUser, B>(request: &mut Request<B>, admitted: Option<Authenticate
     extensions.insert(claims);
     if let Some(user) = user {
         extensions.insert(CurrentUser(user));
+    }
+}
+
+/// The same for another issuer's claims.
+fn admit_foreign<B>(request: &mut Request<B>, claims: Option<ForeignClaims>) {
+    request.extensions_mut().remove::<ForeignClaims>();
+    if let Some(claims) = claims {
+        request.extensions_mut().insert(claims);
     }
 }
 

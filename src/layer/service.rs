@@ -8,7 +8,10 @@ use std::{
 use http::{HeaderMap, Method, Request, Response, header::UPGRADE};
 use tower_service::Service;
 
-use super::{AuthLayer, Gate, admit, future::ResponseFuture};
+use super::{
+    AuthLayer, Gate, admit, admit_foreign,
+    future::{Admitted, Asking, ResponseFuture},
+};
 use crate::{
     auth::{Auth, Authenticated, Check},
     error::{Error, ErrorKind},
@@ -41,6 +44,8 @@ enum Verdict<U: AuthUser> {
     Refuse(Error),
     /// The stores of this `Auth` have to be asked about this token.
     Ask(Auth<U>, String),
+    /// The issuer's keys are being fetched.
+    AskForeign(ResourceServer, String),
 }
 
 impl<U: AuthUser> AuthLayer<U> {
@@ -85,7 +90,10 @@ impl<U: AuthUser> AuthLayer<U> {
                 Err(ErrorKind::TokenMissing.into())
             };
         };
-        let claims = server.verify(token)?;
+        let Some(claims) = server.verify_now(token) else {
+            return Ok(Verdict::AskForeign(server.clone(), token.to_owned()));
+        };
+        let claims = claims?;
         self.guard.authorize(|role| claims.has_role(role))?;
         Ok(Verdict::PassForeign(Some(claims)))
     }
@@ -120,10 +128,7 @@ where
                 ResponseFuture::inner(self.inner.call(request))
             }
             Verdict::PassForeign(claims) => {
-                request.extensions_mut().remove::<ForeignClaims>();
-                if let Some(claims) = claims {
-                    request.extensions_mut().insert(claims);
-                }
+                admit_foreign(&mut request, claims);
                 #[cfg(feature = "axum")]
                 self.layer.mark(&mut request);
                 ResponseFuture::inner(self.inner.call(request))
@@ -133,13 +138,26 @@ where
             }
             Verdict::Ask(auth, token) => {
                 let check = self.layer.guard.check;
-                let answer = Box::pin(async move { auth.authenticate(&token, check).await });
-                // The inner service that was polled ready goes with the request; its clone stays here, to be polled anew.
-                let clone = self.inner.clone();
-                let ready = mem::replace(&mut self.inner, clone);
-                ResponseFuture::asking(answer, ready, request, self.layer.clone())
+                let answer = async move { auth.authenticate(&token, check).await.map(Admitted::Own) };
+                self.asking(Box::pin(answer), request)
+            }
+            Verdict::AskForeign(server, token) => {
+                let answer = async move { server.authenticate(&token).await.map(Admitted::Foreign) };
+                self.asking(Box::pin(answer), request)
             }
         }
+    }
+}
+
+impl<S: Clone, U: AuthUser> AuthService<S, U> {
+    fn asking<Req>(&mut self, answer: Asking<U>, request: Request<Req>) -> ResponseFuture<S, U, Req>
+    where
+        S: Service<Request<Req>>,
+    {
+        // The inner service that was polled ready goes with the request; its clone stays here, to be polled anew.
+        let clone = self.inner.clone();
+        let ready = mem::replace(&mut self.inner, clone);
+        ResponseFuture::asking(answer, ready, request, self.layer.clone())
     }
 }
 

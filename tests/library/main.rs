@@ -6,6 +6,8 @@ mod conformance;
 mod endpoints;
 mod equal_work;
 mod fixture;
+#[cfg(feature = "jwks_url")]
+mod jwks_url;
 mod keys;
 mod legacy;
 mod nodes;

@@ -98,12 +98,12 @@ impl Keys {
         Ok(token)
     }
 
-    /// The key whose tokens have this header, if it still counts.
     /// The length of the header segment of what is signed.
     pub(in crate::token) fn header_chars(&self) -> usize {
         self.signing_header.len()
     }
 
+    /// The key whose tokens have this header, if it still counts.
     pub(in crate::token) fn key_of(&self, header: &[u8], now: Timestamp) -> Option<&VerifyingKey> {
         self.verifying.iter().find(|key| key.header.as_bytes() == header).filter(|key| key.counts(now))
     }
