@@ -5,7 +5,8 @@
 //! | `session` | does any operation on sessions, or the guard, cost more where there are more sessions? |
 //! | `footprint` | how many bytes is an idle session, how many allocations a request? |
 //! | `layer` | what does the guard add to a service, and what would a middleware by hand on `jsonwebtoken`? |
-//! | `verify` | the same question, of the token alone |
+//! | `verify` | the token alone: against `jsonwebtoken`, against the signature alone, against a minimum by hand |
+//! | `instructions` | the same in instructions, which do not drift; needs valgrind |
 //! | `password` | how many logins are there in a second? |
 //! | `responsiveness` | do other requests stay quick while many log in? |
 //!
@@ -24,3 +25,4 @@ pub mod logins;
 pub mod peer;
 pub mod requests;
 pub mod setup;
+pub mod tokens;

@@ -45,7 +45,8 @@ struct Payload<'a> {
     iss: Cow<'a, str>,
     #[serde(borrow)]
     sub: Cow<'a, str>,
-    aud: Audience,
+    #[serde(borrow)]
+    aud: Audience<'a>,
     exp: NumericDate,
     #[serde(default, deserialize_with = "present")]
     iat: Option<NumericDate>,
