@@ -7,7 +7,8 @@
 //! | `footprint` | how many bytes is an idle session, how many allocations a request? |
 //! | `server` | what is left of that on a whole server, per request, of its processor time? |
 //! | `layer` | what does the guard add to a service, and what would a middleware by hand on `jsonwebtoken`? |
-//! | `verify` | the same question, of the token alone |
+//! | `verify` | the token alone: against `jsonwebtoken`, against the signature alone, against a minimum by hand |
+//! | `instructions` | the same in instructions, which do not drift; needs valgrind |
 //! | `password` | how many logins are there in a second? |
 //! | `responsiveness` | do other requests stay quick while many log in? |
 //! | `storm` | the same of a whole server on one core, beside servers by hand |
@@ -27,3 +28,4 @@ pub mod logins;
 pub mod peer;
 pub mod requests;
 pub mod setup;
+pub mod tokens;

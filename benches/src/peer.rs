@@ -46,15 +46,20 @@ impl Peer {
     /// A peer that takes the same tokens as [`auth`](crate::setup::auth).
     #[allow(clippy::new_without_default, reason = "it sets up the process as well")]
     pub fn new() -> Self {
+        Self::with_key(Algorithm::HS256, DecodingKey::from_secret(ACCESS_SECRET.as_bytes()))
+    }
+
+    /// A peer that takes tokens under this key.
+    pub fn with_key(algorithm: Algorithm, key: DecodingKey) -> Self {
         // With all features there are two backends, between which `jsonwebtoken` does not choose by itself. Whoever comes
         // second finds the same one.
         let _ = aws_lc::DEFAULT_PROVIDER.install_default();
-        let mut validation = Validation::new(Algorithm::HS256);
+        let mut validation = Validation::new(algorithm);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[ISSUER]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.leeway = 0;
-        Self(Arc::new((DecodingKey::from_secret(ACCESS_SECRET.as_bytes()), validation)))
+        Self(Arc::new((key, validation)))
     }
 
     /// Verifies a token.

@@ -24,7 +24,8 @@ use crate::dice::Dice;
 pub const ISSUER: &str = "https://example.com";
 /// The key of access tokens.
 pub const ACCESS_SECRET: &str = "Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe";
-const REFRESH_SECRET: &str = "Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs";
+/// The key of refresh tokens.
+pub const REFRESH_SECRET: &str = "Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs";
 
 /// What a browser calls itself: 110 bytes, as most do.
 pub const USER_AGENT: &str =

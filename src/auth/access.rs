@@ -2,6 +2,7 @@
 
 use super::Auth;
 use crate::{
+    clock::Timestamp,
     error::{Error, ErrorKind},
     session::Standing,
     token::{Claims, Expiry, TokenFault},
@@ -55,7 +56,7 @@ impl<U: AuthUser> Auth<U> {
     ///   node's life, where the check says so, and while the set of ended sessions is full.
     pub async fn authenticate(&self, access_token: &str, check: Check) -> Result<Authenticated<U>, Error> {
         let now = self.now();
-        let claims = self.verify_signature(access_token)?;
+        let claims = self.verify_signature(access_token, now)?;
         self.load_revocations().await?;
         let standing = self.standing(&claims, now);
         if standing == Standing::Ended {
@@ -80,11 +81,11 @@ impl<U: AuthUser> Auth<U> {
         if !self.0.nodes.is_loaded() {
             return None;
         }
-        let claims = match self.verify_signature(access_token) {
+        let now = self.now();
+        let claims = match self.verify_signature(access_token, now) {
             Ok(claims) => claims,
             Err(error) => return Some(Err(error)),
         };
-        let now = self.now();
         match self.standing(&claims, now) {
             Standing::Good => Some(Ok(claims)),
             Standing::Ended => Some(Err(ErrorKind::TokenRevoked.into())),
@@ -93,9 +94,9 @@ impl<U: AuthUser> Auth<U> {
     }
 
     /// First of all, so that a forged token costs no I/O.
-    fn verify_signature(&self, access_token: &str) -> Result<Claims, Error> {
+    fn verify_signature(&self, access_token: &str, now: Timestamp) -> Result<Claims, Error> {
         let keys = &self.0.issuer.access_keys;
-        self.0.verifier.access(keys, access_token, self.now(), Expiry::Checked).map_err(|fault| {
+        self.0.verifier.access(keys, access_token, now, Expiry::Checked).map_err(|fault| {
             Error::new(match fault {
                 TokenFault::Expired => ErrorKind::TokenExpired,
                 TokenFault::Invalid => ErrorKind::TokenInvalid,

@@ -13,15 +13,22 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{AuthLayer, admit, guard::Bearer};
+use super::{AuthLayer, admit, admit_foreign, guard::Bearer};
 use crate::{
     auth::Authenticated,
     error::Error,
+    resource::ForeignClaims,
     user::AuthUser,
     web::{ResponseBody, respond},
 };
 
-type Asking<U> = Pin<Box<dyn Future<Output = Result<Authenticated<U>, Error>> + Send>>;
+pub(super) type Asking<U> = Pin<Box<dyn Future<Output = Result<Admitted<U>, Error>> + Send>>;
+
+/// Who was admitted after waiting.
+pub(super) enum Admitted<U> {
+    Own(Authenticated<U>),
+    Foreign(ForeignClaims),
+}
 
 pin_project! {
     /// The answer of [`AuthService`](super::AuthService), to be awaited.
@@ -82,15 +89,21 @@ where
     U: AuthUser,
 {
     /// The next state once the store has answered.
-    fn answered(answer: Result<Authenticated<U>, Error>, waiting: Waiting<S, U, Req>) -> Self {
+    fn answered(answer: Result<Admitted<U>, Error>, waiting: Waiting<S, U, Req>) -> Self {
         let Waiting { mut service, mut request, layer } = waiting;
         let admitted = answer.and_then(|admitted| {
-            layer.guard.authorize(Bearer::Own(&admitted.claims))?;
+            layer.guard.authorize(match &admitted {
+                Admitted::Own(admitted) => Bearer::Own(&admitted.claims),
+                Admitted::Foreign(claims) => Bearer::Foreign(claims),
+            })?;
             Ok(admitted)
         });
         match admitted {
             Ok(admitted) => {
-                admit(&mut request, Some(admitted));
+                match admitted {
+                    Admitted::Own(admitted) => admit(&mut request, Some(admitted)),
+                    Admitted::Foreign(claims) => admit_foreign(&mut request, Some(claims)),
+                }
                 #[cfg(feature = "axum")]
                 layer.mark(&mut request);
                 Self::Inner { future: service.call(request) }

@@ -262,6 +262,14 @@ fn admit<U: AuthUser, B>(request: &mut Request<B>, admitted: Option<Authenticate
     }
 }
 
+/// The same for another issuer's claims.
+fn admit_foreign<B>(request: &mut Request<B>, claims: Option<ForeignClaims>) {
+    request.extensions_mut().remove::<ForeignClaims>();
+    if let Some(claims) = claims {
+        request.extensions_mut().insert(claims);
+    }
+}
+
 impl<S, U: AuthUser> tower_layer::Layer<S> for AuthLayer<U> {
     type Service = AuthService<S, U>;
 

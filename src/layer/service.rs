@@ -8,7 +8,11 @@ use std::{
 use http::{HeaderMap, Method, Request, Response, header::UPGRADE};
 use tower_service::Service;
 
-use super::{AuthLayer, Gate, admit, future::ResponseFuture, guard::Bearer};
+use super::{
+    AuthLayer, Gate, admit, admit_foreign,
+    future::{Admitted, Asking, ResponseFuture},
+    guard::Bearer,
+};
 use crate::{
     auth::{Auth, Authenticated, Check},
     error::{Error, ErrorKind},
@@ -41,6 +45,8 @@ enum Verdict<U: AuthUser> {
     Refuse(Error),
     /// The stores of this `Auth` have to be asked about this token.
     Ask(Auth<U>, String),
+    /// The issuer's keys are being fetched.
+    AskForeign(ResourceServer, String),
 }
 
 impl<U: AuthUser> AuthLayer<U> {
@@ -85,7 +91,10 @@ impl<U: AuthUser> AuthLayer<U> {
                 Err(ErrorKind::TokenMissing.into())
             };
         };
-        let claims = server.verify(token)?;
+        let Some(claims) = server.verify_now(token) else {
+            return Ok(Verdict::AskForeign(server.clone(), token.to_owned()));
+        };
+        let claims = claims?;
         self.guard.authorize(Bearer::Foreign(&claims))?;
         Ok(Verdict::PassForeign(Some(claims)))
     }
@@ -120,10 +129,7 @@ where
                 ResponseFuture::inner(self.inner.call(request))
             }
             Verdict::PassForeign(claims) => {
-                request.extensions_mut().remove::<ForeignClaims>();
-                if let Some(claims) = claims {
-                    request.extensions_mut().insert(claims);
-                }
+                admit_foreign(&mut request, claims);
                 #[cfg(feature = "axum")]
                 self.layer.mark(&mut request);
                 ResponseFuture::inner(self.inner.call(request))
@@ -134,13 +140,26 @@ where
             }
             Verdict::Ask(auth, token) => {
                 let check = self.layer.guard.check;
-                let answer = Box::pin(async move { auth.authenticate(&token, check).await });
-                // The inner service that was polled ready goes with the request; its clone stays here, to be polled anew.
-                let clone = self.inner.clone();
-                let ready = mem::replace(&mut self.inner, clone);
-                ResponseFuture::asking(answer, ready, request, self.layer.clone())
+                let answer = async move { auth.authenticate(&token, check).await.map(Admitted::Own) };
+                self.asking(Box::pin(answer), request)
+            }
+            Verdict::AskForeign(server, token) => {
+                let answer = async move { server.authenticate(&token).await.map(Admitted::Foreign) };
+                self.asking(Box::pin(answer), request)
             }
         }
+    }
+}
+
+impl<S: Clone, U: AuthUser> AuthService<S, U> {
+    fn asking<Req>(&mut self, answer: Asking<U>, request: Request<Req>) -> ResponseFuture<S, U, Req>
+    where
+        S: Service<Request<Req>>,
+    {
+        // The inner service that was polled ready goes with the request; its clone stays here, to be polled anew.
+        let clone = self.inner.clone();
+        let ready = mem::replace(&mut self.inner, clone);
+        ResponseFuture::asking(answer, ready, request, self.layer.clone())
     }
 }
 

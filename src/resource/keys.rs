@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::token::keys::{Algorithm, Key};
 
 /// More than any issuer publishes; a document beyond is no set of keys.
-const MAX_BYTES: usize = 256 * 1024;
+pub(super) const MAX_BYTES: usize = 256 * 1024;
 const MAX_KEYS: usize = 64;
 
 /// The keys of a set that we can verify with.

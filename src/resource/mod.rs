@@ -11,11 +11,32 @@
 //! 4. its claims are one object, no name twice, with the issuer, our audience, a subject, an expiry that is ahead and not
 //!    further than a day from its issue.
 //!
-//! Nothing in a token makes this crate fetch anything. To follow the issuer's rotation, fetch the set on a timer of your
-//! own and hand it to [`replace_jwks`](ResourceServer::replace_jwks).
+//! Nothing in a token says where a key comes from: `jku`, `x5u`, `jwk` and `x5c` are skipped, unread. To follow the issuer's
+//! rotation, fetch the set on a timer of your own and hand it to [`replace_jwks`](ResourceServer::replace_jwks), or name its
+//! address.
+//!
+//! # Keys from a URL
+//!
+//! With the feature `jwks_url` a server fetches the set itself, from `JwksUrl` and from nowhere else:
+//! - every five minutes, when a request comes in: that one is answered by the keys at hand and does not wait;
+//! - when a token names a key that is not in the set, at most once in ten seconds: such requests wait for the one fetch
+//!   that is under way, for five seconds at most, and are then judged by what it brought;
+//! - before the first request, which waits; [`refresh`](ResourceServer::refresh) does it at start.
+//!
+//! A fetch is one GET over https. A redirect, another status than 200, more than 256 KiB or 64 keys, a document that is no set
+//! or has no key for us are failures; a failure is logged, tried again after ten seconds, and changes nothing: the keys at hand
+//! count on, for a day at most. Without keys that count, requests are answered 503, never 401.
+//!
+//! The fetch trusts the certificate authorities of the operating system, and uses no proxy.
 
 mod claims;
+#[cfg(feature = "jwks_url")]
+mod fetch;
 mod keys;
+#[cfg(feature = "jwks_url")]
+mod remote;
+#[cfg(feature = "jwks_url")]
+mod url;
 
 use std::{
     convert::Infallible,
@@ -25,6 +46,8 @@ use std::{
 };
 
 pub use self::claims::ForeignClaims;
+#[cfg(feature = "jwks_url")]
+pub use self::url::JwksUrl;
 pub(crate) use self::{claims::Read, keys::ForeignKeys};
 use crate::{
     builder::BuildError,
@@ -54,7 +77,10 @@ pub struct ResourceServer(Arc<Inner>);
 pub(crate) struct Inner {
     profile: ForeignProfile,
     clock: Arc<dyn Clock>,
-    keys: RwLock<Arc<ForeignKeys>>,
+    /// None until the first were fetched.
+    keys: RwLock<Option<Arc<ForeignKeys>>>,
+    #[cfg(feature = "jwks_url")]
+    remote: Option<Arc<remote::Remote>>,
 }
 
 impl ResourceServer {
@@ -70,21 +96,55 @@ impl ResourceServer {
             },
             clock: Arc::new(SystemClock),
             jwks: None,
+            #[cfg(feature = "jwks_url")]
+            jwks_url: None,
         }
     }
 
-    /// Verifies an access token.
+    /// Verifies an access token, as the guard does: where its key is not known and the set comes from a URL, once it has been
+    /// fetched.
     ///
     /// # Errors
-    /// [`ErrorKind::TokenExpired`] and [`ErrorKind::TokenInvalid`].
+    /// [`ErrorKind::TokenExpired`] and [`ErrorKind::TokenInvalid`]; [`ErrorKind::StoreUnavailable`] where there are no keys
+    /// that count.
+    pub async fn authenticate(&self, access_token: &str) -> Result<ForeignClaims, Error> {
+        if let Some(verdict) = self.verify_now(access_token) {
+            return verdict;
+        }
+        #[cfg(feature = "jwks_url")]
+        if let Some(remote) = &self.0.remote {
+            remote.settled().await;
+        }
+        self.verify(access_token)
+    }
+
+    /// Verifies an access token by the keys at hand, without waiting for any.
+    ///
+    /// # Errors
+    /// As those of [`authenticate`](Self::authenticate).
     pub fn verify(&self, access_token: &str) -> Result<ForeignClaims, Error> {
-        let keys = Arc::clone(&self.0.keys.read().unwrap_or_else(PoisonError::into_inner));
-        self.0.profile.verify(&keys, access_token, self.0.clock.now()).map_err(|fault| {
-            Error::new(match fault {
-                TokenFault::Expired => ErrorKind::TokenExpired,
-                TokenFault::Invalid => ErrorKind::TokenInvalid,
-            })
-        })
+        let keys = self.0.keys().ok_or_else(no_keys)?;
+        self.0.verify(&keys, access_token)
+    }
+
+    /// The verdict, or nothing where a fetch is under way that may change it.
+    pub(crate) fn verify_now(&self, access_token: &str) -> Option<Result<ForeignClaims, Error>> {
+        #[cfg(feature = "jwks_url")]
+        if let Some(remote) = &self.0.remote {
+            return self.0.verify_unless_fetching(remote, access_token);
+        }
+        Some(self.verify(access_token))
+    }
+
+    /// Fetches the issuer's set now, or waits for the fetch that is under way: before a service says that it is ready.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StoreUnavailable`] where it could not be fetched; the log says why. The set before stays.
+    #[cfg(feature = "jwks_url")]
+    pub async fn refresh(&self) -> Result<(), Error> {
+        let Some(remote) = &self.0.remote else { return Ok(()) };
+        let good = self.0.fetch(remote, remote::Want::Now) && remote.settled().await;
+        if good { Ok(()) } else { Err(no_keys()) }
     }
 
     /// Takes the issuer's set as it is now in place of the one before.
@@ -93,7 +153,11 @@ impl ResourceServer {
     /// [`BuildError`] for a document that is no set or has no key in it that we can use; the set before stays.
     pub fn replace_jwks(&self, document: &str) -> Result<(), BuildError> {
         let keys = ForeignKeys::parse(document).map_err(BuildError::one)?;
-        *self.0.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        *self.0.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(keys));
+        #[cfg(feature = "jwks_url")]
+        if let Some(remote) = &self.0.remote {
+            remote.replaced(self.0.clock.now());
+        }
         Ok(())
     }
 
@@ -102,6 +166,48 @@ impl ResourceServer {
     pub(crate) fn inner(&self) -> Arc<Inner> {
         Arc::clone(&self.0)
     }
+}
+
+impl Inner {
+    /// The keys that count now.
+    fn keys(&self) -> Option<Arc<ForeignKeys>> {
+        #[cfg(feature = "jwks_url")]
+        if self.remote.as_ref().is_some_and(|remote| !remote.holds_good(self.clock.now())) {
+            return None;
+        }
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn verify(&self, keys: &ForeignKeys, access_token: &str) -> Result<ForeignClaims, Error> {
+        self.profile.verify(keys, access_token, self.clock.now()).map_err(|fault| {
+            Error::new(match fault {
+                TokenFault::Expired => ErrorKind::TokenExpired,
+                TokenFault::Invalid => ErrorKind::TokenInvalid,
+            })
+        })
+    }
+
+    /// A token under a key that is known never waits, and one that could not be good under any never makes us fetch.
+    #[cfg(feature = "jwks_url")]
+    fn verify_unless_fetching(
+        self: &Arc<Self>,
+        remote: &Arc<remote::Remote>,
+        access_token: &str,
+    ) -> Option<Result<ForeignClaims, Error>> {
+        let fetching = self.fetch(remote, remote::Want::IfDue);
+        let Some(keys) = self.keys() else {
+            return (!fetching).then(|| Err(no_keys()));
+        };
+        let verdict = self.verify(&keys, access_token);
+        let wanted = verdict.as_ref().is_err_and(|error| error.kind() == ErrorKind::TokenInvalid)
+            && self.profile.names_unknown_key(&keys, access_token)
+            && self.fetch(remote, remote::Want::UnknownKey);
+        (!wanted).then_some(verdict)
+    }
+}
+
+fn no_keys() -> Error {
+    Error::new(ErrorKind::StoreUnavailable).with_source("there is no JWK set that counts: its URL did not give one")
 }
 
 impl fmt::Debug for ResourceServer {
@@ -116,12 +222,22 @@ pub struct ResourceServerBuilder {
     profile: ForeignProfile,
     clock: Arc<dyn Clock>,
     jwks: Option<String>,
+    #[cfg(feature = "jwks_url")]
+    jwks_url: Option<JwksUrl>,
 }
 
 impl ResourceServerBuilder {
-    /// The issuer's JWK set, required: the document, at most 256 KiB and 64 keys.
+    /// The issuer's JWK set, required: the document, at most 256 KiB and 64 keys. Beside a URL it is what counts until the
+    /// first fetch.
     pub fn jwks(mut self, document: impl Into<String>) -> Self {
         self.jwks = Some(document.into());
+        self
+    }
+
+    /// Where the issuer's JWK set is fetched from, in place of the document.
+    #[cfg(feature = "jwks_url")]
+    pub fn jwks_url(mut self, url: impl Into<JwksUrl>) -> Self {
+        self.jwks_url = Some(url.into());
         self
     }
 
@@ -170,16 +286,35 @@ impl ResourceServerBuilder {
         );
         refuse(profile.leeway > MAX_LEEWAY, "the leeway is longer than a minute: use none");
         refuse(profile.max_lifetime.is_zero(), "the longest lifetime of a token is zero: use a day");
-        refuse(self.jwks.is_none(), "the JWK set is missing: set it with jwks(document)");
         let keys = self.jwks.as_deref().map(ForeignKeys::parse).transpose();
-        let keys = keys.map_err(|problem| problems.push(problem)).ok().flatten();
-        match keys {
-            Some(keys) if problems.is_empty() => {
-                let keys = RwLock::new(Arc::new(keys));
-                Ok(ResourceServer(Arc::new(Inner { profile: self.profile, clock: self.clock, keys })))
-            }
-            _ => Err(BuildError::new(problems)),
+        let keys = keys.map_err(|problem| problems.push(problem)).ok().flatten().map(Arc::new);
+        #[cfg(feature = "jwks_url")]
+        let remote = self.remote(keys.is_some(), &mut problems);
+        #[cfg(feature = "jwks_url")]
+        let has_source = self.jwks.is_some() || self.jwks_url.is_some();
+        #[cfg(not(feature = "jwks_url"))]
+        let has_source = self.jwks.is_some();
+        if !has_source {
+            problems.push("the JWK set is missing: set it with jwks(document)".to_owned());
         }
+        if !problems.is_empty() {
+            return Err(BuildError::new(problems));
+        }
+        Ok(ResourceServer(Arc::new(Inner {
+            profile: self.profile,
+            clock: self.clock,
+            keys: RwLock::new(keys),
+            #[cfg(feature = "jwks_url")]
+            remote,
+        })))
+    }
+
+    #[cfg(feature = "jwks_url")]
+    fn remote(&self, holds_keys: bool, problems: &mut Vec<String>) -> Option<Arc<remote::Remote>> {
+        let settings = self.jwks_url.clone()?;
+        let uri = settings.check(problems)?;
+        let held_since = holds_keys.then(|| self.clock.now());
+        remote::Remote::new(uri, settings, held_since).map_err(|problem| problems.push(problem)).ok().map(Arc::new)
     }
 }
 

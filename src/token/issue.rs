@@ -73,6 +73,9 @@ struct RefreshPayload<'a> {
 /// The most that a signature adds to a token: RSA with 4,096 bits, in base64url, and its dot.
 const MAX_SIGNATURE_CHARS: usize = 684;
 
+/// Room for our claims with a name and an issuer of usual length.
+const USUAL_PAYLOAD_BYTES: usize = 512;
+
 impl Issuer {
     /// Whether access tokens with these roles and claims are short enough to be kept; asked before a session moves, so that
     /// a token that cannot be delivered costs nobody theirs.
@@ -153,14 +156,16 @@ fn subject(user: &UserId) -> Result<&str, Error> {
 }
 
 fn sign(keys: &Keys, payload: &impl Serialize, custom: &str, exp: i64) -> Result<IssuedToken, Error> {
-    let mut payload = serde_json::to_vec(payload).map_err(internal)?;
+    // What most take, so that it need not grow.
+    let mut json = Vec::with_capacity(USUAL_PAYLOAD_BYTES + custom.len());
+    serde_json::to_writer(&mut json, payload).map_err(internal)?;
     if !custom.is_empty() {
-        payload.pop();
-        payload.push(b',');
-        payload.extend_from_slice(custom.as_bytes());
-        payload.push(b'}');
+        json.pop();
+        json.push(b',');
+        json.extend_from_slice(custom.as_bytes());
+        json.push(b'}');
     }
-    let token = keys.sign(&payload).map_err(internal)?;
+    let token = keys.sign(&json).map_err(internal)?;
     Ok(IssuedToken { token: Secret::new(token), expires_at: Timestamp::from_secs(exp) })
 }
 

@@ -8,6 +8,8 @@ mod cors;
 mod endpoints;
 mod equal_work;
 mod fixture;
+#[cfg(feature = "jwks_url")]
+mod jwks_url;
 mod keys;
 mod left_out;
 mod legacy;

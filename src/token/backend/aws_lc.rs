@@ -2,13 +2,19 @@
 
 use aws_lc_rs::{
     hmac,
+    rand::SystemRandom,
     signature::{
-        ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256,
-        RsaPublicKeyComponents,
+        ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair,
+        ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA256, RSA_PSS_SHA256,
+        RsaEncoding, RsaKeyPair, RsaPublicKeyComponents,
     },
 };
-use jsonwebtoken::crypto::{CryptoProvider, aws_lc};
+use jsonwebtoken::{
+    EncodingKey,
+    crypto::{CryptoProvider, aws_lc},
+};
 
+use super::SignError;
 use crate::token::keys::{Algorithm, PublicKey};
 
 pub(super) fn provider() -> &'static CryptoProvider {
@@ -61,6 +67,55 @@ impl PreparedKey {
         match self {
             Self::Hmac(key) => hmac::verify(key, message, signature).is_ok(),
             Self::Public(key) => key.verify_sig(message, signature).is_ok(),
+        }
+    }
+}
+
+/// A private key made ready once: reading an RSA key costs as much as signing with it.
+pub(in crate::token) enum PreparedSigner {
+    Hmac(hmac::Key),
+    Ed25519(Ed25519KeyPair),
+    P256(EcdsaKeyPair),
+    Rsa(RsaKeyPair, &'static dyn RsaEncoding),
+}
+
+impl PreparedSigner {
+    /// # Errors
+    /// What the backend says: a key that does not fit its algorithm.
+    pub(in crate::token) fn new(algorithm: Algorithm, key: &EncodingKey) -> Result<Self, SignError> {
+        let bytes = key.as_bytes();
+        let rsa = || RsaKeyPair::from_der(bytes).map_err(SignError::new);
+        Ok(match algorithm {
+            Algorithm::HS256 => Self::Hmac(hmac::Key::new(hmac::HMAC_SHA256, bytes)),
+            Algorithm::HS384 => Self::Hmac(hmac::Key::new(hmac::HMAC_SHA384, bytes)),
+            Algorithm::HS512 => Self::Hmac(hmac::Key::new(hmac::HMAC_SHA512, bytes)),
+            Algorithm::EdDSA => Self::Ed25519(Ed25519KeyPair::from_pkcs8(bytes).map_err(SignError::new)?),
+            Algorithm::ES256 => {
+                let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, bytes);
+                Self::P256(key.map_err(SignError::new)?)
+            }
+            Algorithm::RS256 => Self::Rsa(rsa()?, &RSA_PKCS1_SHA256),
+            Algorithm::PS256 => Self::Rsa(rsa()?, &RSA_PSS_SHA256),
+        })
+    }
+
+    /// Signs `message`.
+    ///
+    /// # Errors
+    /// What the backend says.
+    pub(in crate::token) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        match self {
+            Self::Hmac(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),
+            Self::Ed25519(key) => Ok(key.sign(message).as_ref().to_vec()),
+            Self::P256(key) => {
+                let signature = key.sign(&SystemRandom::new(), message).map_err(SignError::new)?;
+                Ok(signature.as_ref().to_vec())
+            }
+            Self::Rsa(key, encoding) => {
+                let mut signature = vec![0; key.public_modulus_len()];
+                key.sign(*encoding, &SystemRandom::new(), message, &mut signature).map_err(SignError::new)?;
+                Ok(signature)
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The one place that knows which cryptography is compiled in.
 //!
 //! `jsonwebtoken` picks its backend from a process-wide default and panics where it finds two or none. That default is
-//! never asked here: signing takes the factory of a named provider, verification a key that was prepared once.
+//! never asked here: signing and verification take a key that was prepared once, all else a named provider.
 
 #[cfg(feature = "aws_lc_rs")]
 mod aws_lc;
@@ -17,7 +17,7 @@ use jsonwebtoken::{
 
 #[cfg(feature = "aws_lc_rs")]
 use self::aws_lc as imp;
-pub(super) use self::imp::PreparedKey;
+pub(super) use self::imp::{PreparedKey, PreparedSigner};
 #[cfg(not(any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 use self::none as imp;
 #[cfg(all(feature = "rust_crypto", not(feature = "aws_lc_rs")))]
@@ -27,14 +27,12 @@ use super::keys::Algorithm;
 #[cfg(not(any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 compile_error!("portcullis needs a crypto backend: enable the feature `aws_lc_rs` (default) or `rust_crypto`");
 
-/// Signs `message`.
+/// Signs `message` with a key that is needed once.
 ///
 /// # Errors
 /// What the backend says: a key that does not fit its algorithm.
 pub(super) fn sign(algorithm: Algorithm, key: &EncodingKey, message: &[u8]) -> Result<Vec<u8>, SignError> {
-    let factory = imp::provider().signer_factory;
-    let signer = factory(&algorithm.into(), key).map_err(|error| SignError(error.to_string()))?;
-    signer.try_sign(message).map_err(|error| SignError(error.to_string()))
+    PreparedSigner::new(algorithm, key)?.sign(message)
 }
 
 /// A signature under any algorithm that the key's family has, for attacks.
@@ -47,6 +45,13 @@ pub(super) fn sign_as(algorithm: jsonwebtoken::Algorithm, key: &EncodingKey, mes
 #[derive(Debug, thiserror::Error)]
 #[error("signing failed: {0}")]
 pub(crate) struct SignError(String);
+
+impl SignError {
+    #[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
+    fn new(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
 
 /// The public half of a private Ed25519 key in PKCS#8.
 pub(super) fn ed25519_public(pkcs8: &[u8]) -> Option<Vec<u8>> {

@@ -1,11 +1,15 @@
 //! The `RustCrypto` crates.
 
 use hmac::{Hmac, Mac, digest::KeyInit};
-use jsonwebtoken::crypto::{CryptoProvider, rust_crypto};
+use jsonwebtoken::{
+    EncodingKey,
+    crypto::{CryptoProvider, rust_crypto},
+};
 use p256::ecdsa::signature::Verifier;
 use rsa::{BigUint, RsaPublicKey, pkcs1v15, pss};
 use sha2::{Sha256, Sha384, Sha512};
 
+use super::SignError;
 use crate::token::keys::{Algorithm, PublicKey};
 
 pub(super) fn provider() -> &'static CryptoProvider {
@@ -78,6 +82,27 @@ impl PreparedKey {
                 pss::Signature::try_from(signature).is_ok_and(|signature| key.verify(message, &signature).is_ok())
             }
         }
+    }
+}
+
+/// A private key, which is read for each signature: blinding needs the generator that `jsonwebtoken` brings along.
+pub(in crate::token) struct PreparedSigner(Algorithm, EncodingKey);
+
+impl PreparedSigner {
+    /// # Errors
+    /// What the backend says: a key that does not fit its algorithm.
+    pub(in crate::token) fn new(algorithm: Algorithm, key: &EncodingKey) -> Result<Self, SignError> {
+        (provider().signer_factory)(&algorithm.into(), key).map_err(SignError::new)?;
+        Ok(Self(algorithm, key.clone()))
+    }
+
+    /// Signs `message`.
+    ///
+    /// # Errors
+    /// What the backend says.
+    pub(in crate::token) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        let signer = (provider().signer_factory)(&self.0.into(), &self.1).map_err(SignError::new)?;
+        signer.try_sign(message).map_err(SignError::new)
     }
 }
 

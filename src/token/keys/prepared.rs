@@ -3,12 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::EncodingKey;
 
 use super::{Algorithm, Key, KeyRing};
 use crate::{
     clock::Timestamp,
-    token::backend::{self, PreparedKey, SignError},
+    token::backend::{PreparedKey, PreparedSigner, SignError},
 };
 
 /// Which of the two kinds of token a ring is for.
@@ -30,7 +29,7 @@ impl KeyKind {
 
 /// The keys of one kind of token: one signs, all verify.
 pub(crate) struct Keys {
-    signing: EncodingKey,
+    signing: PreparedSigner,
     algorithm: Algorithm,
     signing_header: String,
     verifying: Vec<VerifyingKey>,
@@ -79,7 +78,7 @@ impl Keys {
                 .map(|retired| VerifyingKey::new(kind, &retired.key, retired.at.map(|at| at.plus(longest)))),
         );
         Some(Self {
-            signing: ring.current.signing()?.clone(),
+            signing: PreparedSigner::new(ring.current.algorithm(), ring.current.signing()?).ok()?,
             algorithm: ring.current.algorithm(),
             signing_header: header(kind, &ring.current),
             verifying,
@@ -88,22 +87,23 @@ impl Keys {
 
     /// The token of these claims: header, payload and signature.
     pub(in crate::token) fn sign(&self, payload: &[u8]) -> Result<String, SignError> {
+        // With room for the longest signature but those of RSA, which take long enough anyway.
         let mut token = String::with_capacity(self.signing_header.len() + payload.len() * 4 / 3 + 96);
         token.push_str(&self.signing_header);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(payload, &mut token);
-        let signature = backend::sign(self.algorithm, &self.signing, token.as_bytes())?;
+        let signature = self.signing.sign(token.as_bytes())?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);
         Ok(token)
     }
 
-    /// The key whose tokens have this header, if it still counts.
     /// The length of the header segment of what is signed.
     pub(in crate::token) fn header_chars(&self) -> usize {
         self.signing_header.len()
     }
 
+    /// The key whose tokens have this header, if it still counts.
     pub(in crate::token) fn key_of(&self, header: &[u8], now: Timestamp) -> Option<&VerifyingKey> {
         self.verifying.iter().find(|key| key.header.as_bytes() == header).filter(|key| key.counts(now))
     }

@@ -45,7 +45,8 @@ struct Payload<'a> {
     iss: Cow<'a, str>,
     #[serde(borrow)]
     sub: Cow<'a, str>,
-    aud: Audience,
+    #[serde(borrow)]
+    aud: Audience<'a>,
     exp: NumericDate,
     #[serde(default, deserialize_with = "present")]
     iat: Option<NumericDate>,
@@ -100,14 +101,29 @@ impl ForeignProfile {
     fn signed_payload(&self, keys: &ForeignKeys, token: &str) -> Option<Vec<u8>> {
         let segments = Segments::split(token)?;
         let json = URL_SAFE_NO_PAD.decode(segments.header).ok()?;
-        let header: Header<'_> = object(&json).ok()?;
+        let (algorithm, kid) = self.named_key(&json)?;
+        let key = keys.find(algorithm, kid.as_deref())?;
+        segments.payload(|message, signature| key.prepared().verify(message, signature))
+    }
+
+    /// The algorithm and the key that a header names, if it is one that was agreed on.
+    fn named_key<'a>(&self, json: &'a [u8]) -> Option<(Algorithm, Option<Cow<'a, str>>)> {
+        let header: Header<'_> = object(json).ok()?;
         let extended = [header.crit, header.b64, header.zip, header.enc].iter().any(Option::is_some);
-        if extended || !names_are_unique(&json) || !self.takes_type(header.typ.as_deref()) {
+        if extended || !names_are_unique(json) || !self.takes_type(header.typ.as_deref()) {
             return None;
         }
         let algorithm = Algorithm::parse(&header.alg).filter(|algorithm| algorithm.is_asymmetric())?;
-        let key = keys.find(algorithm, header.kid.as_deref())?;
-        segments.payload(|message, signature| key.prepared().verify(message, signature))
+        Some((algorithm, header.kid))
+    }
+
+    /// Whether a token might be good under a key that is not in the set. One that names none tells nothing.
+    #[cfg(feature = "jwks_url")]
+    pub(crate) fn names_unknown_key(&self, keys: &ForeignKeys, token: &str) -> bool {
+        let Some(segments) = Segments::split(token) else { return false };
+        let json = URL_SAFE_NO_PAD.decode(segments.header).unwrap_or_default();
+        self.named_key(&json)
+            .is_some_and(|(algorithm, kid)| kid.is_some() && keys.find(algorithm, kid.as_deref()).is_none())
     }
 
     /// RFC 7515 §4.1.9: in any case, `application/` may be left out.

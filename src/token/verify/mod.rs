@@ -78,7 +78,8 @@ struct AccessPayload<'a> {
     iss: Cow<'a, str>,
     #[serde(borrow)]
     sub: Cow<'a, str>,
-    aud: Audience,
+    #[serde(borrow)]
+    aud: Audience<'a>,
     exp: NumericDate,
     iat: NumericDate,
     #[serde(default, deserialize_with = "present")]
@@ -260,36 +261,43 @@ impl<'de> Deserialize<'de> for NumericDate {
     }
 }
 
-/// One audience or several (RFC 7519 §4.1.3).
-enum Audience {
-    One(String),
-    Several(Vec<String>),
+/// One audience or several (RFC 7519 §4.1.3); borrowed unless it is escaped.
+enum Audience<'a> {
+    One(Cow<'a, str>),
+    Several(Vec<AudienceName<'a>>),
 }
 
-impl Audience {
+#[derive(Deserialize)]
+struct AudienceName<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Audience<'_> {
     fn contains(&self, own: &str) -> bool {
         match self {
             Self::One(audience) => audience == own,
-            Self::Several(audiences) => audiences.iter().any(|audience| audience == own),
+            Self::Several(audiences) => audiences.iter().any(|audience| audience.0 == own),
         }
     }
 }
 
-impl<'de> Deserialize<'de> for Audience {
+impl<'de: 'a, 'a> Deserialize<'de> for Audience<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct OneOrSeveral;
         impl<'de> Visitor<'de> for OneOrSeveral {
-            type Value = Audience;
+            type Value = Audience<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string or an array of strings")
             }
 
-            fn visit_str<E: de::Error>(self, audience: &str) -> Result<Audience, E> {
-                Ok(Audience::One(audience.to_owned()))
+            fn visit_borrowed_str<E: de::Error>(self, audience: &'de str) -> Result<Audience<'de>, E> {
+                Ok(Audience::One(Cow::Borrowed(audience)))
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Audience, A::Error> {
+            fn visit_str<E: de::Error>(self, audience: &str) -> Result<Audience<'de>, E> {
+                Ok(Audience::One(Cow::Owned(audience.to_owned())))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Audience<'de>, A::Error> {
                 let mut audiences = Vec::new();
                 while let Some(audience) = seq.next_element()? {
                     audiences.push(audience);
