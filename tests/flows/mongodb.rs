@@ -29,7 +29,7 @@ fn daemon() -> PathBuf {
     let on_path =
         || env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join("secantusd-py")).find(|it| it.is_file());
     env::var_os("SECANTUSD").map(PathBuf::from).or_else(on_path).expect(
-        "no MongoDB to test with: run tests/run, which brings one, or set MONGODB_URI to a server, or SECANTUSD to the \
+        "no MongoDB to test with: run tests/run, which brings one, or set SECANTUSD to the \
          secantusd-py of `pip install secantusdb`",
     )
 }

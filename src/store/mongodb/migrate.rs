@@ -65,7 +65,7 @@ impl MongoUsers {
         match answer.get_array("writeErrors").ok().and_then(|errors| errors.first()).and_then(Bson::as_document) {
             None => Ok(()),
             // An index from an earlier start is in force.
-            Some(error) if error.get_i32("code") == Ok(11_000) => {
+            Some(error) if error.get_i32("code").ok() == Some(11_000) => {
                 Err(StoreError::internal("a user without a lookup key has the e-mail address or username of another"))
             }
             Some(_) => Err(StoreError::internal("MongoDB did not take the lookup keys")),

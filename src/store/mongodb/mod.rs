@@ -1,4 +1,7 @@
-//! Users and sessions in MongoDB, by the official driver 3 (feature `mongodb_3`); for MongoDB 6.0 and newer.
+//! Users and sessions in MongoDB, by the official driver 3 (feature `mongodb_3`).
+//!
+//! Written for MongoDB 6.0 and newer (`$sortArray`). What tests it is a server that speaks the wire protocol of 8.2, unless
+//! `MONGODB_URI` names another.
 //!
 //! [`MongoStore`] is both; [`MongoUsers`] and [`MongoSessions`] are one each, for apps that keep the other elsewhere:
 //! `Auth::builder(MongoUsers::new(&database), other_sessions)`. [`MongoFeed`] lets nodes hear of endings at once.

@@ -121,8 +121,9 @@ pub(super) fn rotate(rotation: &Rotation) -> Result<Vec<Document>, StoreError> {
 /// Whether a session was ended for reuse by this very rotation.
 pub(super) fn was_ended_by(rotation: &Rotation, session: Option<&Document>) -> bool {
     session.is_some_and(|session| {
-        let by = session.get_binary_generic("ended_by").map(Vec::as_slice);
-        by == Ok(rotation.next_token_id.as_bytes()) && session.get_datetime("ended_at") == Ok(&date(rotation.now))
+        let by = session.get_binary_generic("ended_by").ok();
+        by.is_some_and(|id| id.as_slice() == rotation.next_token_id.as_bytes())
+            && session.get_datetime("ended_at").ok() == Some(&date(rotation.now))
     })
 }
 

@@ -42,7 +42,7 @@ fn daemon() -> PathBuf {
         || env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join("secantusd-py")).find(|it| it.is_file());
     env::var_os("SECANTUSD").map(PathBuf::from).or_else(on_path).unwrap_or_else(|| {
         panic!(
-            "no MongoDB to test with: run tests/run, which brings one, or set MONGODB_URI to a server, or SECANTUSD to \
+            "no MongoDB to test with: run tests/run, which brings one, or set SECANTUSD to \
              the secantusd-py of `pip install secantusdb`"
         )
     })
