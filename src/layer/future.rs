@@ -13,7 +13,7 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{AuthLayer, admit, guard::Bearer};
+use super::{AuthLayer, guard::Bearer};
 use crate::{
     auth::Authenticated,
     error::Error,
@@ -85,14 +85,12 @@ where
     fn answered(answer: Result<Authenticated<U>, Error>, waiting: Waiting<S, U, Req>) -> Self {
         let Waiting { mut service, mut request, layer } = waiting;
         let admitted = answer.and_then(|admitted| {
-            layer.guard.authorize(Bearer::Own(&admitted.claims))?;
+            layer.shared.guard.authorize(Bearer::Own(&admitted.claims))?;
             Ok(admitted)
         });
         match admitted {
             Ok(admitted) => {
-                admit(&mut request, Some(admitted));
-                #[cfg(feature = "axum")]
-                layer.mark(&mut request);
+                layer.admit(&mut request, Some(admitted));
                 Self::Inner { future: service.call(request) }
             }
             Err(error) => {

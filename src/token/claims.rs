@@ -1,6 +1,6 @@
 //! What tokens say.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{any::Any, borrow::Cow, fmt, sync::Arc};
 
 use serde::Deserialize;
 
@@ -16,7 +16,13 @@ use crate::{
 /// A handler that finds them in its request's extensions knows that the token's signature, issuer, audience and times
 /// were good and that its session had not ended when the request came in.
 #[derive(Clone, Debug)]
-pub struct Claims(Arc<AccessClaims>);
+pub struct Claims(
+    Arc<AccessClaims>,
+    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "extractors alone ask for it"))] Option<Guard>,
+);
+
+/// What admitted the request, for those who know its type; here, so that it takes no place of its own in each request.
+type Guard = Arc<dyn Any + Send + Sync>;
 
 #[derive(Debug)]
 pub(crate) struct AccessClaims {
@@ -43,7 +49,17 @@ impl fmt::Debug for Payload {
 
 impl Claims {
     pub(super) fn new(claims: AccessClaims) -> Self {
-        Self(Arc::new(claims))
+        Self(Arc::new(claims), None)
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn admitted_by(self, guard: Guard) -> Self {
+        Self(self.0, Some(guard))
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn guard(&self) -> Option<&(dyn Any + Send + Sync)> {
+        self.1.as_deref()
     }
 
     /// About how many bytes they take.
