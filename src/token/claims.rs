@@ -33,9 +33,31 @@ pub(crate) struct AccessClaims {
     pub(super) auth_time: Option<Timestamp>,
     pub(super) issued_at: Timestamp,
     pub(super) expires_at: Timestamp,
-    pub(super) token_id: Box<str>,
+    pub(super) token_id: TokenName,
     /// Kept where the app has claims of its own.
     pub(super) payload: Option<Payload>,
+}
+
+/// The `jti`; ours has 22 bytes, which need no memory of their own.
+#[derive(Debug)]
+pub(super) enum TokenName {
+    Usual([u8; 22]),
+    Other(Box<str>),
+}
+
+impl TokenName {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Usual(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
+            Self::Other(text) => text,
+        }
+    }
+}
+
+impl From<&str> for TokenName {
+    fn from(text: &str) -> Self {
+        text.as_bytes().try_into().map_or_else(|_| Self::Other(text.into()), Self::Usual)
+    }
 }
 
 /// The claims as they were signed; a number in `Debug`, because an app's claims are not for logs.
@@ -68,7 +90,7 @@ impl Claims {
         // A role of few letters takes more for its place than for its name.
         let roles: usize = roles.iter().map(|role| role.len() + 48).sum();
         let payload = payload.as_ref().map_or(0, |payload| payload.0.capacity());
-        size_of::<AccessClaims>() + subject.as_str().len() + token_id.len() + roles + payload
+        size_of::<AccessClaims>() + subject.as_str().len() + token_id.as_str().len() + roles + payload
     }
 
     /// Whose token it is (`sub`).
@@ -127,7 +149,7 @@ impl Claims {
 
     /// The token's own name (`jti`).
     pub fn token_id(&self) -> &str {
-        &self.0.token_id
+        self.0.token_id.as_str()
     }
 
     /// The app's own claims, which [`Builder::access_claims`](crate::Builder::access_claims) adds; parsed here, so that
