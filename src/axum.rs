@@ -122,13 +122,13 @@ impl fmt::Debug for AuthRejection {
 }
 
 fn refuse(parts: &Parts, error: impl Into<Error>) -> AuthRejection {
-    let guard = parts.extensions.get::<GuardMark>().cloned();
+    let guard = GuardMark::find(&parts.extensions).cloned();
     AuthRejection { error: error.into(), grpc: respond::is_grpc(&parts.method, &parts.headers), guard }
 }
 
 fn guard(parts: &Parts) -> Result<GuardMark, AuthRejection> {
     let mend = "an extractor of portcullis ran without its guard: wrap the route with `.route_layer(auth.require())`";
-    let mark = parts.extensions.get::<GuardMark>().cloned();
+    let mark = GuardMark::find(&parts.extensions).cloned();
     mark.ok_or_else(|| refuse(parts, Error::new(ErrorKind::Internal).with_source(mend)))
 }
 

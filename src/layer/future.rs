@@ -13,7 +13,7 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{AuthLayer, admit, admit_foreign, guard::Bearer};
+use super::{AuthLayer, admit_foreign, guard::Bearer};
 use crate::{
     auth::Authenticated,
     error::Error,
@@ -92,7 +92,7 @@ where
     fn answered(answer: Result<Admitted<U>, Error>, waiting: Waiting<S, U, Req>) -> Self {
         let Waiting { mut service, mut request, layer } = waiting;
         let admitted = answer.and_then(|admitted| {
-            layer.guard.authorize(match &admitted {
+            layer.shared.guard.authorize(match &admitted {
                 Admitted::Own(admitted) => Bearer::Own(&admitted.claims),
                 Admitted::Foreign(claims) => Bearer::Foreign(claims),
             })?;
@@ -101,11 +101,13 @@ where
         match admitted {
             Ok(admitted) => {
                 match admitted {
-                    Admitted::Own(admitted) => admit(&mut request, Some(admitted)),
-                    Admitted::Foreign(claims) => admit_foreign(&mut request, Some(claims)),
+                    Admitted::Own(admitted) => layer.admit(&mut request, Some(admitted)),
+                    Admitted::Foreign(claims) => {
+                        admit_foreign(&mut request, Some(claims));
+                        #[cfg(feature = "axum")]
+                        layer.leave_mark(&mut request);
+                    }
                 }
-                #[cfg(feature = "axum")]
-                layer.mark(&mut request);
                 Self::Inner { future: service.call(request) }
             }
             Err(error) => {

@@ -95,6 +95,12 @@ impl GuardMark {
         }
     }
 
+    /// That of the guard which a request has come through last.
+    pub(crate) fn find(extensions: &http::Extensions) -> Option<&Self> {
+        let of_claims = || extensions.get::<Claims>()?.guard()?.downcast_ref();
+        extensions.get::<Self>().or_else(of_claims)
+    }
+
     pub(crate) fn of<U: AuthUser>(auth: &Auth<U>) -> Self {
         let inner: Arc<dyn Guarding> = Arc::<crate::auth::Inner<U>>::clone(&auth.0);
         Self(inner)
@@ -127,12 +133,22 @@ impl GuardMark {
 /// ```
 #[must_use]
 pub struct AuthLayer<U: AuthUser> {
-    pub(crate) gate: Gate<U>,
-    pub(crate) guard: Arc<Guard>,
+    /// One handle to everything, because routers clone their services for each request.
+    shared: Arc<Shared<U>>,
+}
+
+/// What the clones of a layer share.
+#[derive(Clone)]
+struct Shared<U: AuthUser> {
+    gate: Gate<U>,
+    guard: Guard,
+    /// A [`GuardMark`], made once.
+    #[cfg(feature = "axum")]
+    mark: Arc<dyn std::any::Any + Send + Sync>,
 }
 
 /// Who verifies: the service that issues, or one that only holds another's public keys.
-pub(crate) enum Gate<U: AuthUser> {
+enum Gate<U: AuthUser> {
     Own(Auth<U>),
     Foreign(ResourceServer),
 }
@@ -149,12 +165,12 @@ impl<U: AuthUser> Clone for Gate<U> {
 impl<U: AuthUser> Auth<U> {
     /// A guard that admits requests with a good access token; stateless unless told otherwise.
     pub fn require(&self) -> AuthLayer<U> {
-        AuthLayer { gate: Gate::Own(self.clone()), guard: Arc::default() }
+        AuthLayer::new(Gate::Own(self.clone()), Guard::default())
     }
 
     /// A guard that admits requests with a good access token or none at all.
     pub fn optional(&self) -> AuthLayer<U> {
-        AuthLayer { gate: Gate::Own(self.clone()), guard: Arc::new(Guard::optional()) }
+        AuthLayer::new(Gate::Own(self.clone()), Guard::optional())
     }
 }
 
@@ -163,16 +179,28 @@ impl ResourceServer {
     /// [`ForeignClaims`] in the request's extensions. There are no users to load and no
     /// sessions to check: a guard that asks for them answers 500.
     pub fn require(&self) -> AuthLayer<Infallible> {
-        AuthLayer { gate: Gate::Foreign(self.clone()), guard: Arc::default() }
+        AuthLayer::new(Gate::Foreign(self.clone()), Guard::default())
     }
 
     /// A guard that admits requests with a good Bearer token or none at all.
     pub fn optional(&self) -> AuthLayer<Infallible> {
-        AuthLayer { gate: Gate::Foreign(self.clone()), guard: Arc::new(Guard::optional()) }
+        AuthLayer::new(Gate::Foreign(self.clone()), Guard::optional())
     }
 }
 
 impl<U: AuthUser> AuthLayer<U> {
+    fn new(gate: Gate<U>, guard: Guard) -> Self {
+        #[cfg(feature = "axum")]
+        let mark = Arc::new(GuardMark::new(&gate));
+        let shared = Shared {
+            gate,
+            guard,
+            #[cfg(feature = "axum")]
+            mark,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
     /// Loads the user as [`Check::User`] says and puts [`CurrentUser`] into the request's extensions.
     pub fn load_user(self) -> Self {
         self.check(Check::User)
@@ -184,7 +212,7 @@ impl<U: AuthUser> AuthLayer<U> {
     }
 
     fn check(mut self, check: Check) -> Self {
-        Arc::make_mut(&mut self.guard).check = check;
+        Arc::make_mut(&mut self.shared).guard.check = check;
         self
     }
 
@@ -221,7 +249,7 @@ impl<U: AuthUser> AuthLayer<U> {
     }
 
     fn demand(mut self, demand: Demand) -> Self {
-        Arc::make_mut(&mut self.guard).demand(demand);
+        Arc::make_mut(&mut self.shared).guard.demand(demand);
         self
     }
 }
@@ -236,29 +264,38 @@ impl AuthLayer<Infallible> {
 impl<U: AuthUser> AuthLayer<U> {
     /// The answer to a request that is not admitted.
     fn refuse(&self, error: &Error, grpc: bool) -> Response<Full<Bytes>> {
-        let responder = match &self.gate {
+        let responder = match &self.shared.gate {
             Gate::Own(auth) => &auth.0.web.responder,
             Gate::Foreign(_) => &Responder::STANDARD,
         };
         responder.refusal(error, grpc)
     }
 
-    /// Leaves the mark by which extractors tell that there was a guard.
-    #[cfg(feature = "axum")]
-    fn mark<B>(&self, request: &mut Request<B>) {
-        request.extensions_mut().insert(GuardMark::new(&self.gate));
+    /// Puts what the handler needs into the request, and takes out what a guard further out had put there for itself.
+    #[cfg_attr(not(feature = "axum"), expect(clippy::unused_self, reason = "the mark is for extractors"))]
+    fn admit<B>(&self, request: &mut Request<B>, admitted: Option<Authenticated<U>>) {
+        let extensions = request.extensions_mut();
+        extensions.remove::<Claims>();
+        extensions.remove::<CurrentUser<U>>();
+        let Some(Authenticated { claims, user }) = admitted else {
+            #[cfg(feature = "axum")]
+            self.leave_mark(request);
+            return;
+        };
+        #[cfg(feature = "axum")]
+        let claims = claims.admitted_by(Arc::clone(&self.shared.mark));
+        #[cfg(feature = "axum")]
+        extensions.remove::<GuardMark>();
+        extensions.insert(claims);
+        if let Some(user) = user {
+            extensions.insert(CurrentUser(user));
+        }
     }
-}
 
-/// Puts what the handler needs into the request, and takes out what a guard further out had put there for itself.
-fn admit<U: AuthUser, B>(request: &mut Request<B>, admitted: Option<Authenticated<U>>) {
-    let extensions = request.extensions_mut();
-    extensions.remove::<Claims>();
-    extensions.remove::<CurrentUser<U>>();
-    let Some(Authenticated { claims, user }) = admitted else { return };
-    extensions.insert(claims);
-    if let Some(user) = user {
-        extensions.insert(CurrentUser(user));
+    /// The mark of a request that has no claims to carry it.
+    #[cfg(feature = "axum")]
+    fn leave_mark<B>(&self, request: &mut Request<B>) {
+        request.extensions_mut().insert(GuardMark::new(&self.shared.gate));
     }
 }
 
@@ -280,13 +317,13 @@ impl<S, U: AuthUser> tower_layer::Layer<S> for AuthLayer<U> {
 
 impl<U: AuthUser> Clone for AuthLayer<U> {
     fn clone(&self) -> Self {
-        Self { gate: self.gate.clone(), guard: Arc::clone(&self.guard) }
+        Self { shared: Arc::clone(&self.shared) }
     }
 }
 
 impl<U: AuthUser> fmt::Debug for AuthLayer<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthLayer").field("guard", &self.guard).finish_non_exhaustive()
+        f.debug_struct("AuthLayer").field("guard", &self.shared.guard).finish_non_exhaustive()
     }
 }
 

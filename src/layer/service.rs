@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, Request, Response, header::UPGRADE};
 use tower_service::Service;
 
 use super::{
-    AuthLayer, Gate, admit, admit_foreign,
+    AuthLayer, Gate, admit_foreign,
     future::{Admitted, Asking, ResponseFuture},
     guard::Bearer,
 };
@@ -52,13 +52,17 @@ enum Verdict<U: AuthUser> {
 impl<U: AuthUser> AuthLayer<U> {
     fn judge<B>(&self, request: &Request<B>) -> Result<Verdict<U>, Error> {
         let headers = request.headers();
-        let auth = match &self.gate {
+        let auth = match &self.shared.gate {
             Gate::Own(auth) => auth,
             Gate::Foreign(server) => return self.judge_foreign(server, headers),
         };
         let web = &auth.0.web;
         let Some(Found { token, source }) = credentials::access_token(headers, web.cookies.access.name())? else {
-            return if self.guard.optional { Ok(Verdict::Pass(None)) } else { Err(ErrorKind::TokenMissing.into()) };
+            return if self.shared.guard.optional {
+                Ok(Verdict::Pass(None))
+            } else {
+                Err(ErrorKind::TokenMissing.into())
+            };
         };
         if source == Source::Cookie
             && may_change_something(request.method(), headers)
@@ -66,11 +70,11 @@ impl<U: AuthUser> AuthLayer<U> {
         {
             return Err(ErrorKind::CrossSite.into());
         }
-        let at_once = if self.guard.check == Check::Stateless { auth.authenticate_now(token) } else { None };
+        let at_once = if self.shared.guard.check == Check::Stateless { auth.authenticate_now(token) } else { None };
         match at_once {
             Some(claims) => {
                 let claims = claims?;
-                self.guard.authorize(Bearer::Own(&claims))?;
+                self.shared.guard.authorize(Bearer::Own(&claims))?;
                 Ok(Verdict::Pass(Some(claims)))
             }
             None => Ok(Verdict::Ask(auth.clone(), token.to_owned())),
@@ -79,13 +83,13 @@ impl<U: AuthUser> AuthLayer<U> {
 
     /// Cookies are the issuer's: another service takes Bearer tokens only.
     fn judge_foreign(&self, server: &ResourceServer, headers: &HeaderMap) -> Result<Verdict<U>, Error> {
-        if self.guard.check != Check::Stateless {
+        if self.shared.guard.check != Check::Stateless {
             let mend =
                 "a resource server has neither users nor sessions: use its guard without load_user and check_session";
             return Err(Error::new(ErrorKind::Internal).with_source(mend));
         }
         let Some(token) = credentials::bearer(headers)? else {
-            return if self.guard.optional {
+            return if self.shared.guard.optional {
                 Ok(Verdict::PassForeign(None))
             } else {
                 Err(ErrorKind::TokenMissing.into())
@@ -95,7 +99,7 @@ impl<U: AuthUser> AuthLayer<U> {
             return Ok(Verdict::AskForeign(server.clone(), token.to_owned()));
         };
         let claims = claims?;
-        self.guard.authorize(Bearer::Foreign(&claims))?;
+        self.shared.guard.authorize(Bearer::Foreign(&claims))?;
         Ok(Verdict::PassForeign(Some(claims)))
     }
 }
@@ -123,15 +127,13 @@ where
         match self.layer.judge(&request).unwrap_or_else(Verdict::Refuse) {
             Verdict::Pass(claims) => {
                 let admitted = claims.map(|claims| Authenticated::<U> { claims, user: None });
-                admit(&mut request, admitted);
-                #[cfg(feature = "axum")]
-                self.layer.mark(&mut request);
+                self.layer.admit(&mut request, admitted);
                 ResponseFuture::inner(self.inner.call(request))
             }
             Verdict::PassForeign(claims) => {
                 admit_foreign(&mut request, claims);
                 #[cfg(feature = "axum")]
-                self.layer.mark(&mut request);
+                self.layer.leave_mark(&mut request);
                 ResponseFuture::inner(self.inner.call(request))
             }
             Verdict::Refuse(error) => {
@@ -139,7 +141,7 @@ where
                 ResponseFuture::refused(self.layer.refuse(&error, grpc))
             }
             Verdict::Ask(auth, token) => {
-                let check = self.layer.guard.check;
+                let check = self.layer.shared.guard.check;
                 let answer = async move { auth.authenticate(&token, check).await.map(Admitted::Own) };
                 self.asking(Box::pin(answer), request)
             }

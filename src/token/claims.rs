@@ -1,6 +1,6 @@
 //! What tokens say.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{any::Any, borrow::Cow, fmt, sync::Arc};
 
 use serde::Deserialize;
 
@@ -16,7 +16,13 @@ use crate::{
 /// A handler that finds them in its request's extensions knows that the token's signature, issuer, audience and times
 /// were good and that its session had not ended when the request came in.
 #[derive(Clone, Debug)]
-pub struct Claims(Arc<AccessClaims>);
+pub struct Claims(
+    Arc<AccessClaims>,
+    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "extractors alone ask for it"))] Option<Guard>,
+);
+
+/// What admitted the request, for those who know its type; here, so that it takes no place of its own in each request.
+type Guard = Arc<dyn Any + Send + Sync>;
 
 #[derive(Debug)]
 pub(crate) struct AccessClaims {
@@ -27,9 +33,31 @@ pub(crate) struct AccessClaims {
     pub(super) auth_time: Option<Timestamp>,
     pub(super) issued_at: Timestamp,
     pub(super) expires_at: Timestamp,
-    pub(super) token_id: Box<str>,
+    pub(super) token_id: TokenName,
     /// Kept where the app has claims of its own.
     pub(super) payload: Option<Payload>,
+}
+
+/// The `jti`; ours has 22 bytes, which need no memory of their own.
+#[derive(Debug)]
+pub(super) enum TokenName {
+    Usual([u8; 22]),
+    Other(Box<str>),
+}
+
+impl TokenName {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Usual(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
+            Self::Other(text) => text,
+        }
+    }
+}
+
+impl From<&str> for TokenName {
+    fn from(text: &str) -> Self {
+        text.as_bytes().try_into().map_or_else(|_| Self::Other(text.into()), Self::Usual)
+    }
 }
 
 /// The claims as they were signed; a number in `Debug`, because an app's claims are not for logs.
@@ -43,7 +71,17 @@ impl fmt::Debug for Payload {
 
 impl Claims {
     pub(super) fn new(claims: AccessClaims) -> Self {
-        Self(Arc::new(claims))
+        Self(Arc::new(claims), None)
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn admitted_by(self, guard: Guard) -> Self {
+        Self(self.0, Some(guard))
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn guard(&self) -> Option<&(dyn Any + Send + Sync)> {
+        self.1.as_deref()
     }
 
     /// About how many bytes they take.
@@ -52,7 +90,7 @@ impl Claims {
         // A role of few letters takes more for its place than for its name.
         let roles: usize = roles.iter().map(|role| role.len() + 48).sum();
         let payload = payload.as_ref().map_or(0, |payload| payload.0.capacity());
-        size_of::<AccessClaims>() + subject.as_str().len() + token_id.len() + roles + payload
+        size_of::<AccessClaims>() + subject.as_str().len() + token_id.as_str().len() + roles + payload
     }
 
     /// Whose token it is (`sub`).
@@ -111,7 +149,7 @@ impl Claims {
 
     /// The token's own name (`jti`).
     pub fn token_id(&self) -> &str {
-        &self.0.token_id
+        self.0.token_id.as_str()
     }
 
     /// The app's own claims, which [`Builder::access_claims`](crate::Builder::access_claims) adds; parsed here, so that

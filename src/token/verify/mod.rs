@@ -10,7 +10,7 @@
 mod foreign;
 mod segments;
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, cell::Cell, fmt, time::Duration};
 
 use serde::{
     Deserialize, Deserializer,
@@ -129,7 +129,9 @@ impl Verifier {
         {
             return self.still_good(&known, now).inspect_err(|_| cache.remove(token));
         }
-        let (payload, key_until) = signed_payload(keys, token, now)?;
+        let mut payload = SCRATCH.take();
+        payload.clear();
+        let key_until = signed_payload(keys, token, now, &mut payload)?;
         let claims: AccessPayload<'_> = object(&payload)?;
         let audience_matches = claims.aud.contains(&self.profile.audience);
         let lifetime = claims.exp.at().since(claims.iat.at());
@@ -159,10 +161,14 @@ impl Verifier {
             auth_time: claims.auth_time.map(NumericDate::at),
             issued_at: claims.iat.at(),
             expires_at: claims.exp.at(),
-            token_id: claims.jti.into(),
+            token_id: (*claims.jti).into(),
             payload: None,
         };
-        claims.payload = self.profile.custom_claims.then_some(Payload(payload));
+        if self.profile.custom_claims {
+            claims.payload = Some(Payload(payload));
+        } else {
+            SCRATCH.set(payload);
+        }
         let claims = Claims::new(claims);
         if let Some(cache) = cache {
             cache.insert(token, Known { claims: claims.clone(), times, key_until });
@@ -187,7 +193,8 @@ impl Verifier {
         now: Timestamp,
         expiry: Expiry,
     ) -> Result<RefreshClaims, TokenFault> {
-        let (payload, _) = signed_payload(keys, token, now)?;
+        let mut payload = Vec::new();
+        signed_payload(keys, token, now, &mut payload)?;
         let claims: RefreshPayload<'_> = object(&payload)?;
         if claims.iss != self.profile.issuer || !UserId::fits(&claims.sub) {
             return Err(TokenFault::Invalid);
@@ -219,12 +226,22 @@ impl Verifier {
     }
 }
 
-/// The payload of a token that one of the keys signed, and until when that key counts.
-fn signed_payload(keys: &Keys, token: &str, now: Timestamp) -> Result<(Vec<u8>, Option<Timestamp>), TokenFault> {
+thread_local! {
+    /// Where access tokens are decoded into, one after the other; a token that is refused costs its memory.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Writes the payload of a token that one of the keys signed, and says until when that key counts.
+fn signed_payload(
+    keys: &Keys,
+    token: &str,
+    now: Timestamp,
+    payload: &mut Vec<u8>,
+) -> Result<Option<Timestamp>, TokenFault> {
     let segments = Segments::split(token).ok_or(TokenFault::Invalid)?;
     let key = keys.key_of(segments.header, now).ok_or(TokenFault::Invalid)?;
-    let payload = segments.payload(|message, signature| key.verify(message, signature)).ok_or(TokenFault::Invalid)?;
-    Ok((payload, key.until()))
+    let good = segments.payload_into(payload, |message, signature| key.verify(message, signature));
+    if good { Ok(key.until()) } else { Err(TokenFault::Invalid) }
 }
 
 /// Parses one JSON object; serde would take an array for a struct as well.

@@ -34,12 +34,17 @@ impl<'a> Segments<'a> {
 
     /// The payload, once `verify` has found the signature good over the message.
     pub(super) fn payload(&self, verify: impl FnOnce(&[u8], &[u8]) -> bool) -> Option<Vec<u8>> {
+        let mut payload = Vec::new();
+        self.payload_into(&mut payload, verify).then_some(payload)
+    }
+
+    /// Writes the payload into an empty buffer, once `verify` has found the signature good over the message.
+    pub(super) fn payload_into(&self, payload: &mut Vec<u8>, verify: impl FnOnce(&[u8], &[u8]) -> bool) -> bool {
         // The engine takes canonical base64url without padding only; a dot inside the payload is not of its alphabet.
         let mut buffer = [0; MAX_SIGNATURE_BYTES];
-        let length = URL_SAFE_NO_PAD.decode_slice(self.signature, &mut buffer).ok()?;
-        if !verify(self.message, buffer.get(..length)?) {
-            return None;
-        }
-        URL_SAFE_NO_PAD.decode(self.payload).ok()
+        let signature =
+            URL_SAFE_NO_PAD.decode_slice(self.signature, &mut buffer).ok().and_then(|end| buffer.get(..end));
+        signature.is_some_and(|signature| verify(self.message, signature))
+            && URL_SAFE_NO_PAD.decode_vec(self.payload, payload).is_ok()
     }
 }
