@@ -129,7 +129,7 @@ impl<U: AuthUser> Auth<U> {
 
 impl ResourceServer {
     /// A guard that admits requests with a good Bearer token; the handler finds
-    /// [`ForeignClaims`](crate::resource::ForeignClaims) in the request's extensions. There are no users to load and no
+    /// [`ForeignClaims`] in the request's extensions. There are no users to load and no
     /// sessions to check: a guard that asks for them answers 500.
     pub fn require(&self) -> AuthLayer<Infallible> {
         AuthLayer { gate: Gate::Foreign(self.clone()), guard: Arc::default() }
