@@ -116,11 +116,13 @@ pub struct Bare {
     header: String,
 }
 
+#[allow(clippy::large_enum_variant, reason = "there is one")]
 enum Verifies {
     Hmac(hmac::Key),
     Public(ParsedPublicKey),
 }
 
+#[allow(clippy::large_enum_variant, reason = "there is one")]
 enum Signs {
     Hmac(hmac::Key),
     Ed25519(Ed25519KeyPair),

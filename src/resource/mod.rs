@@ -21,7 +21,7 @@
 //! - every five minutes, when a request comes in: that one is answered by the keys at hand and does not wait;
 //! - when a token names a key that is not in the set, at most once in ten seconds: such requests wait for the one fetch
 //!   that is under way, for five seconds at most, and are then judged by what it brought;
-//! - before the first request, which waits; [`refresh`](ResourceServer::refresh) does it at start.
+//! - before the first request, which waits; `ResourceServer::refresh` does it at start.
 //!
 //! A fetch is one GET over https. A redirect, another status than 200, more than 256 KiB or 64 keys, a document that is no set
 //! or has no key for us are failures; a failure is logged, tried again after ten seconds, and changes nothing: the keys at hand

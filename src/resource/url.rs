@@ -140,7 +140,7 @@ fn is_this_machine(host: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn problems(jwks: JwksUrl) -> Vec<String> {
+    fn problems(jwks: &JwksUrl) -> Vec<String> {
         let mut problems = Vec::new();
         let uri = jwks.check(&mut problems);
         assert_eq!(uri.is_none(), !problems.is_empty());
@@ -157,7 +157,7 @@ mod tests {
             "http://[::1]:3000/",
             "http://LOCALHOST/",
         ] {
-            assert_eq!(problems(good.into()), Vec::<String>::new(), "{good}");
+            assert_eq!(problems(&good.into()), Vec::<String>::new(), "{good}");
         }
         for (bad, word) in [
             ("http://auth.example.com/", "https"),
@@ -172,9 +172,9 @@ mod tests {
             ("/jwks.json", "none"),
             ("", "none"),
         ] {
-            assert!(problems(bad.into()).iter().any(|problem| problem.contains(word)), "{bad}");
+            assert!(problems(&bad.into()).iter().any(|problem| problem.contains(word)), "{bad}");
         }
-        assert_eq!(problems(JwksUrl::new("http://auth.internal/").insecure_plain_http()), Vec::<String>::new());
+        assert_eq!(problems(&JwksUrl::new("http://auth.internal/").insecure_plain_http()), Vec::<String>::new());
     }
 
     #[test]
@@ -189,7 +189,7 @@ mod tests {
             (good().timeout(Duration::ZERO), "five seconds"),
             (good().timeout(DAY), "five seconds"),
         ] {
-            let said = problems(jwks);
+            let said = problems(&jwks);
             assert!(said.len() == 1 && said[0].contains(mend), "{mend}: {said:?}");
         }
     }

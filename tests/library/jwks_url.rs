@@ -115,10 +115,10 @@ impl Issuer {
     }
 
     fn token(&self, number: u8) -> String {
-        self.token_with(number, json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": format!("k{number}") }))
+        self.token_with(number, &json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": format!("k{number}") }))
     }
 
-    fn token_with(&self, number: u8, header: Value) -> String {
+    fn token_with(&self, number: u8, header: &Value) -> String {
         let exp = self.clock.now().as_secs() + 900;
         let claims = json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "exp": exp });
         let parts = [header.to_string(), claims.to_string()].map(|part| URL_SAFE_NO_PAD.encode(part));
@@ -295,7 +295,7 @@ async fn what_a_token_says_of_its_keys_whereabouts_is_not_heard() {
     server.refresh().await.unwrap();
     issuer.clock.advance(Duration::from_secs(10));
     let there = format!("http://127.0.0.1:{}/jwks?v=1", evil.port);
-    let good = |header: Value| {
+    let good = |header: &Value| {
         let mut all = json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": "k9", "jku": there, "x5u": there });
         all.as_object_mut().unwrap().extend(header.as_object().unwrap().clone());
         all.as_object_mut().unwrap().retain(|_, value| !value.is_null());
@@ -311,14 +311,14 @@ async fn what_a_token_says_of_its_keys_whereabouts_is_not_heard() {
         json!({ "kid": 1 }),
         json!({ "kid": "k1" }),
     ] {
-        let token = issuer.token_with(9, good(header));
+        let token = issuer.token_with(9, &good(&header));
         assert_eq!(verdict(&server, &token).await, Some(ErrorKind::TokenInvalid));
     }
     for token in ["", ".", "a.b.c", "é.é.é"] {
         assert_eq!(verdict(&server, token).await, Some(ErrorKind::TokenInvalid));
     }
     assert_eq!(issuer.asked(), 1);
-    assert_eq!(verdict(&server, &issuer.token_with(9, good(json!({})))).await, Some(ErrorKind::TokenInvalid));
+    assert_eq!(verdict(&server, &issuer.token_with(9, &good(&json!({})))).await, Some(ErrorKind::TokenInvalid));
     assert_eq!((issuer.asked(), evil.asked()), (2, 0));
 }
 

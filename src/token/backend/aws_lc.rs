@@ -72,6 +72,7 @@ impl PreparedKey {
 }
 
 /// A private key made ready once: reading an RSA key costs as much as signing with it.
+#[expect(clippy::large_enum_variant, reason = "there is one for each kind of token")]
 pub(in crate::token) enum PreparedSigner {
     Hmac(hmac::Key),
     Ed25519(Ed25519KeyPair),

@@ -47,7 +47,6 @@ pub(super) fn sign_as(algorithm: jsonwebtoken::Algorithm, key: &EncodingKey, mes
 pub(crate) struct SignError(String);
 
 impl SignError {
-    #[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
     fn new(error: impl std::fmt::Display) -> Self {
         Self(error.to_string())
     }

@@ -11,7 +11,9 @@
 //! ```
 //!
 //! makes a good one, `ACCESS_TOKEN_KEY_FILE=access.pem` or [`Key::from_file`] takes it. In code
-//! [`Key::generate_ed25519`] makes one. Every node needs the same.
+//! [`Key::generate_ed25519`] makes one. Every node needs the same. Where verifiers know no Ed25519, the arguments are
+//! `-algorithm EC -pkeyopt ec_paramgen_curve:P-256` or `-algorithm rsa -pkeyopt rsa_keygen_bits:3072`; a secret is drawn by
+//! `openssl rand -base64 48`.
 //!
 //! # Rotation
 //!
