@@ -8,7 +8,7 @@
 #[allow(dead_code, reason = "the tests use the rest of it")]
 #[path = "../../tests/databases/scratch.rs"]
 mod scratch;
-#[allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic, reason = "the tests use the rest of it")]
+#[allow(dead_code, clippy::duration_suboptimal_units, reason = "it is of the tests, which use the rest of it")]
 #[path = "../../tests/databases/postgres/server.rs"]
 mod server;
 
@@ -100,7 +100,7 @@ fn rotation(number: usize, generation: u64) -> Rotation {
         now: now(),
         grace: Duration::from_secs(10),
         idle: Duration::from_hours(24),
-        tombstone: Duration::from_secs(960),
+        tombstone: Duration::from_mins(16),
     }
 }
 

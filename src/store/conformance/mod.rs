@@ -24,7 +24,7 @@
 //! | a device of any text is no obstacle | kept | kept | kept |
 //! | numbers are kept to the last digit | kept | kept | kept |
 //! | a list is whole, however long | kept | kept | kept |
-//! | rotate decides as session::decide does | kept | kept | kept |
+//! | rotate decides as `session::decide` does | kept | kept | kept |
 //! | of racing rotations one advances and the others replay it | kept | kept | kept |
 //! | without a grace one racing rotation advances | kept | kept | kept |
 //! | a rotation that is asked again is answered again | kept | kept | kept |

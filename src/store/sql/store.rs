@@ -177,10 +177,10 @@ macro_rules! sql_store {
                 if key.contains('\0') {
                     return Ok(None);
                 }
-                on_connection!(self, |connection| {
-                    let row = sqlx::query(statement).bind(key).fetch_optional(connection).await.map_err(failed)?;
-                    row.as_ref().map(read_user).transpose()
-                })
+                on_connection!(self, |connection| again_if_overtaken!({
+                    let row = sqlx::query(statement).bind(key).fetch_optional(&mut *connection).await.map_err(failed);
+                    row.and_then(|row| row.as_ref().map(read_user).transpose())
+                }))
             }
 
             async fn insert_session(connection: &mut Connection, session: &Session) -> Result<(), StoreError> {
@@ -332,10 +332,10 @@ macro_rules! sql_store {
 
             async fn find_by_id(&self, id: &UserId) -> Result<Option<User>, StoreError> {
                 let Some(id) = rows::row_number(id) else { return Ok(None) };
-                on_connection!(self, |connection| {
-                    let row = sqlx::query(sql::USER_BY_ID).bind(id).fetch_optional(connection).await.map_err(failed)?;
-                    row.as_ref().map(read_user).transpose()
-                })
+                on_connection!(self, |connection| again_if_overtaken!({
+                    let row = sqlx::query(sql::USER_BY_ID).bind(id).fetch_optional(&mut *connection).await.map_err(failed);
+                    row.and_then(|row| row.as_ref().map(read_user).transpose())
+                }))
             }
 
             async fn find_by_login(&self, login: &Login) -> Result<Option<User>, StoreError> {
@@ -346,21 +346,23 @@ macro_rules! sql_store {
             }
 
             async fn create(&self, new: NewUser<Profile>) -> Result<User, StoreError> {
-                on_connection!(self, |connection| {
+                let (name, avatar_url) = (new.registration.name, new.registration.avatar_url);
+                let (name, avatar_url) = (name.map(rows::without_nul), avatar_url.map(rows::without_nul));
+                on_connection!(self, |connection| again_if_overtaken!({
                     let row = sqlx::query(sql::ADD_USER)
                         .bind(new.email.as_str())
                         .bind(new.email.key())
                         .bind(new.username.as_ref().map(|username| username.as_str()))
                         .bind(new.username.as_ref().map(|username| username.key()))
-                        .bind(new.registration.name.map(rows::without_nul))
-                        .bind(new.registration.avatar_url.map(rows::without_nul))
+                        .bind(name.as_deref())
+                        .bind(avatar_url.as_deref())
                         .bind(new.password_hash.as_str())
                         .bind(new.created_at.as_millis())
-                        .fetch_one(connection)
+                        .fetch_one(&mut *connection)
                         .await
-                        .map_err(not_added)?;
-                    read_user(&row)
-                })
+                        .map_err(not_added);
+                    row.and_then(|row| read_user(&row))
+                }))
             }
 
             async fn replace_password_hash(
@@ -448,7 +450,7 @@ macro_rules! sql_store {
             }
 
             async fn find(&self, user: &UserId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
-                on_connection!(self, |connection| Self::find_in(connection, user, id, now).await)
+                on_connection!(self, |connection| again_if_overtaken!(Self::find_in(connection, user, id, now).await))
             }
 
             async fn rotate(&self, rotation: &Rotation) -> Result<RotateOutcome, StoreError> {
@@ -503,13 +505,14 @@ macro_rules! sql_store {
             }
 
             async fn list(&self, user: &UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
-                on_connection!(self, |connection| Self::list_in(connection, user, now).await)
+                on_connection!(self, |connection| again_if_overtaken!(Self::list_in(connection, user, now).await))
             }
 
             async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
-                let query = sqlx::query(sql::ENDED_SINCE).bind(since.as_millis()).bind(now.as_millis());
-                let found: Result<_, StoreError> =
-                    on_connection!(self, |connection| query.fetch_all(connection).await.map_err(failed));
+                let found: Result<_, StoreError> = on_connection!(self, |connection| again_if_overtaken!({
+                    let query = sqlx::query(sql::ENDED_SINCE).bind(since.as_millis()).bind(now.as_millis());
+                    query.fetch_all(&mut *connection).await.map_err(failed)
+                }));
                 let read = |row: &$row| {
                     let (key, keep_until) = (bytes(row, "key")?, moment(row, "keep_until")?);
                     let min_version: Option<i64> = row.try_get("min_version").map_err(failed)?;

@@ -47,7 +47,7 @@ impl Ground {
             tasks.spawn(async move {
                 for _ in 0..20 {
                     if let Some(next) = unavailable(&name, auth.refresh(&held).await) {
-                        held = next.tokens.refresh_token.expose().clone();
+                        held.clone_from(next.tokens.refresh_token.expose());
                     }
                 }
                 held
@@ -90,9 +90,12 @@ impl Ground {
             }
             "log out" | "log out everywhere" => {
                 let everywhere = operation == "log out everywhere";
-                let end = async || match everywhere {
-                    true => self.auth.end_sessions_of(&user.id).await,
-                    false => self.auth.logout(Some(&refresh), None).await,
+                let end = async || {
+                    if everywhere {
+                        self.auth.end_sessions_of(&user.id).await
+                    } else {
+                        self.auth.logout(Some(&refresh), None).await
+                    }
                 };
                 let told = unavailable(&name, end().await);
                 fired = self.over(proxy).await;
