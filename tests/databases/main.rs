@@ -1,5 +1,5 @@
 //! The stores of real engines, each in a directory of its own that ends with its test.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
 
 mod postgres;
 mod redis;

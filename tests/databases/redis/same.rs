@@ -1,6 +1,8 @@
 //! The scripts repeat rules that Rust has once already, so they are asked beside the store in memory, which runs
 //! `session::decide` itself: thousands of random steps, and every answer is the same.
 
+#![expect(clippy::cast_possible_truncation, reason = "a dice has few sides")]
+
 use std::{collections::BTreeSet, time::Duration};
 
 use portcullis::{
