@@ -140,6 +140,23 @@ async fn a_connection_that_was_cut_costs_no_call() {
     assert_works(&store).await;
 }
 
+/// As after a firewall forgot the connection, or the other machine lost its power.
+#[tokio::test]
+async fn a_connection_whose_other_end_has_vanished_is_given_up() {
+    let server = Server::start().await;
+    let proxy = Proxy::to(server.addr()).await;
+    let store = RedisSessions::connect(RedisOptions::from(proxy.url()).timeout(SHORT)).await.unwrap();
+    prepare(&store).await;
+    proxy.fall_silent();
+    let mut failed = 0;
+    while let Err(error) = store.find(&ada(), &id(1), at(1)).await {
+        assert!(error.is_unavailable());
+        failed += 1;
+        assert!(failed <= 8, "the connection is still asked");
+    }
+    assert_works(&store).await;
+}
+
 #[tokio::test]
 async fn a_call_whose_answer_was_lost_has_happened_once() {
     let server = Server::start().await;
