@@ -3,18 +3,20 @@
 //! | benchmark | what is asked |
 //! |---|---|
 //! | `session` | does any operation on sessions, or the guard, cost more where there are more sessions? |
+//! | `stores` | does a login or a refresh cost more where a database has more users? |
 //! | `footprint` | how many bytes is an idle session, how many allocations a request? |
 //! | `layer` | what does the guard add to a service, and what would a middleware by hand on `jsonwebtoken`? |
 //! | `verify` | the same question, of the token alone |
 //! | `password` | how many logins are there in a second? |
 //! | `responsiveness` | do other requests stay quick while many log in? |
+//! | `storm` | the same of a whole server on one core, beside servers by hand |
 //!
 //! ```sh
 //! cargo bench -p portcullis-benches --bench session
 //! cargo bench -p portcullis-benches --bench session -- refresh
 //! ```
 //!
-//! Each finishes within 90 seconds on two cores. Criterion measures each case by itself and compares it with the run
+//! Each finishes within 90 seconds on two cores, `stores` within some minutes. Criterion measures each case by itself and compares it with the run
 //! before; the tables are taken afterwards, all cases of a table in turns, so that what disturbs the machine disturbs
 //! them alike: read ratios there. See [`cases`].
 

@@ -1,27 +1,31 @@
 //! The routes of every axum example, over whatever store it has.
 
+#[path = "page/mod.rs"]
+mod page;
+
 use axum::{
     Json, Router,
     extract::{Path, State},
     http::StatusCode,
     routing::{get, post},
 };
-use portcullis::{Auth, AuthUser, Claims, CurrentUser, User, UserId, axum::AuthRejection, user::PublicUser};
+use portcullis::{Auth, AuthUser, Claims, CurrentUser, UserId, axum::AuthRejection};
 use serde_json::{Value, json};
 
 use crate::support::Administer;
 
 #[derive(Clone)]
-struct App<S> {
-    auth: Auth<User>,
+struct App<U: AuthUser, S> {
+    auth: Auth<U>,
     store: S,
 }
 
-/// Routes behind their guards, and the ready endpoints beside them.
-pub(crate) fn router<S: Administer>(auth: Auth<User>, store: S) -> Router {
+/// Routes behind their guards, the ready endpoints beside them, and the page.
+pub(crate) fn router<U: AuthUser, S: Administer>(auth: Auth<U>, store: S) -> Router {
     let signed_in = Router::new().route("/profile", get(profile)).route("/notes", post(add_note));
-    let with_user = Router::new().route("/account", get(account));
-    let admins = Router::new().route("/admin", get(admin)).route("/admin/users/{id}/disable", post(disable_user::<S>));
+    let with_user = Router::new().route("/account", get(account::<U>));
+    let admins =
+        Router::new().route("/admin", get(admin)).route("/admin/users/{id}/disable", post(disable_user::<U, S>));
     let anybody = Router::new().route("/greeting", get(greeting));
 
     Router::new()
@@ -30,6 +34,7 @@ pub(crate) fn router<S: Administer>(auth: Auth<User>, store: S) -> Router {
         .merge(with_user.route_layer(auth.require().load_user()))
         .merge(admins.route_layer(auth.require().role("admin")))
         .merge(anybody.route_layer(auth.optional()))
+        .merge(page::router())
         .merge(auth.router())
         .with_state(App { auth, store })
 }
@@ -39,7 +44,7 @@ async fn profile(claims: Claims) -> Json<Value> {
     Json(json!({ "sub": claims.subject().as_str(), "sid": claims.session_id(), "roles": roles }))
 }
 
-async fn account(CurrentUser(user): CurrentUser<User>) -> Json<PublicUser> {
+async fn account<U: AuthUser>(CurrentUser(user): CurrentUser<U>) -> Json<U::Public> {
     Json(user.public())
 }
 
@@ -55,8 +60,8 @@ async fn admin() -> Json<Value> {
     Json(json!({ "admin": true }))
 }
 
-async fn disable_user<S: Administer>(
-    State(app): State<App<S>>,
+async fn disable_user<U: AuthUser, S: Administer>(
+    State(app): State<App<U, S>>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, AuthRejection> {
     let id = UserId::from(id);

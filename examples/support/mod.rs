@@ -4,9 +4,8 @@ use std::{env, error::Error, net::SocketAddr};
 
 use async_trait::async_trait;
 use portcullis::{
-    Auth, ErrorKind, Registration, User, UserId,
+    Auth, AuthUser, ErrorKind, Registration, UserId,
     store::{StoreError, memory::MemoryStore},
-    user::Profile,
 };
 use tokio::net::TcpListener;
 
@@ -39,10 +38,13 @@ impl Administer for MemoryStore {
 }
 
 /// Creates the admin of `ADMIN_EMAIL` and `ADMIN_PASSWORD`, unless they exist.
-pub(crate) async fn seed_admin(auth: &Auth<User>, store: &impl Administer) -> Result<(), BoxError> {
+pub(crate) async fn seed_admin<U>(auth: &Auth<U>, store: &impl Administer) -> Result<(), BoxError>
+where
+    U: AuthUser<Registration: Default>,
+{
     let (Ok(email), Ok(password)) = (env::var("ADMIN_EMAIL"), env::var("ADMIN_PASSWORD")) else { return Ok(()) };
-    match auth.register(Registration::new(email, password, Profile::default())).await {
-        Ok(admin) => Ok(store.make_admin(&admin.id).await?),
+    match auth.register(Registration::new(email, password, U::Registration::default())).await {
+        Ok(admin) => Ok(store.make_admin(&admin.id()).await?),
         Err(error) if error.kind() == ErrorKind::EmailTaken => Ok(()),
         Err(error) => Err(format!("ADMIN_EMAIL and ADMIN_PASSWORD make no user: {error} {:?}", error.fields()).into()),
     }

@@ -1,7 +1,14 @@
 //! The stores of real engines, each in a directory of its own that ends with its test.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
 
+mod existing_app;
+mod faults;
+mod left_out;
+#[path = "../../examples/existing_app/members.rs"]
+mod members;
 mod postgres;
 mod redis;
 mod scratch;
 mod sqlite;
+#[path = "../../examples/existing_app/store.rs"]
+mod store;

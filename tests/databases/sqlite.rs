@@ -1,14 +1,29 @@
 //! SQLite.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use portcullis::{
     Client, Registration,
     store::{UserStore, conformance, sql::SqliteStore},
     user::{Login, Profile},
 };
+use sqlx::{
+    Connection, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
+};
 
-use crate::scratch::Scratch;
+use crate::{
+    faults::{Behind, Fault, Ground, Outage},
+    scratch::Scratch,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_keeps_every_promise() {
@@ -55,4 +70,125 @@ async fn a_restart_of_the_process_forgets_nothing() {
     assert!(auth.refresh(next.tokens.refresh_token.expose()).await.is_err());
     assert!(store.remove_user(&ada.id).await.unwrap());
     assert!(!store.remove_user(&ada.id).await.unwrap());
+}
+
+fn query_only(flag: &AtomicBool) -> &'static str {
+    if flag.load(Ordering::SeqCst) { "PRAGMA query_only = ON" } else { "PRAGMA query_only = OFF" }
+}
+
+/// A store that waits a short time for another's write, because the tests wait with it, and whose connections can be told
+/// to write no more.
+async fn impatient(path: &Path) -> (ReadOnly, SqliteStore) {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .busy_timeout(Duration::from_millis(300));
+    let read_only = Arc::new(AtomicBool::new(false));
+    let (flag, new) = (Arc::clone(&read_only), Arc::clone(&read_only));
+    let pool = SqlitePoolOptions::new()
+        .max_connections(4)
+        .before_acquire(move |connection, _| {
+            let statement = query_only(&flag);
+            Box::pin(async move { sqlx::query(statement).execute(connection).await.map(|_| true) })
+        })
+        .after_connect(move |connection, _| {
+            let statement = query_only(&new);
+            Box::pin(async move { sqlx::query(statement).execute(connection).await.map(drop) })
+        })
+        .connect_with(options)
+        .await
+        .unwrap();
+    let store = SqliteStore::new(pool);
+    store.migrate().await.unwrap();
+    (ReadOnly(read_only), store)
+}
+
+/// Another process writes, and does not come to an end.
+struct Locked(SqliteConnection);
+
+#[async_trait]
+impl Fault for Locked {
+    fn name(&self) -> String {
+        "locked by another writer".to_owned()
+    }
+
+    fn outage(&self) -> Outage {
+        Outage::Writes
+    }
+
+    async fn begin(&mut self) {
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut self.0).await.unwrap();
+    }
+
+    async fn end(&mut self) {
+        sqlx::query("ROLLBACK").execute(&mut self.0).await.unwrap();
+    }
+}
+
+/// Nothing can be written, as when the system has mounted the disk anew after an error.
+struct ReadOnly(Arc<AtomicBool>);
+
+#[async_trait]
+impl Fault for ReadOnly {
+    fn name(&self) -> String {
+        "read-only".to_owned()
+    }
+
+    fn outage(&self) -> Outage {
+        Outage::Writes
+    }
+
+    async fn begin(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    async fn end(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_of_sqlite_is_a_503_and_leaves_nothing_half_done() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("app.db");
+    let (read_only, store) = impatient(&path).await;
+    let ground = Ground::new("SQLite", Arc::new(store.clone()), Arc::new(store), Behind::BOTH).await;
+    let other = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+    ground.endure(Locked(other)).await;
+    ground.endure(read_only).await;
+    ground.report();
+}
+
+#[tokio::test]
+async fn a_full_disk_is_an_outage_and_takes_nothing_that_was_written() {
+    let scratch = Scratch::new();
+    let options = SqliteConnectOptions::new().filename(scratch.path().join("app.db")).create_if_missing(true);
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+    let store = SqliteStore::new(pool.clone());
+    store.migrate().await.unwrap();
+    let auth = portcullis::Auth::builder(store.clone(), store.clone())
+        .issuer("https://example.com")
+        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
+        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
+        .session_limit(portcullis::store::SessionLimit::EndLeastRecentlyUsed(100_000))
+        .build()
+        .unwrap();
+    let ada = auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
+    let first = auth.start_session(&ada, &Client::unknown()).await.unwrap();
+    // It has as many pages as there will ever be.
+    sqlx::query("PRAGMA max_page_count = 1").execute(&pool).await.unwrap();
+    let mut sessions = 1;
+    let full = loop {
+        match auth.start_session(&ada, &Client::unknown()).await {
+            Ok(_) => sessions += 1,
+            Err(error) => break error,
+        }
+        assert!(sessions < 10_000, "it never gets full");
+    };
+    assert_eq!(full.kind(), portcullis::ErrorKind::StoreUnavailable);
+    assert_eq!(auth.sessions(&ada.id).await.unwrap().len(), sessions);
+    sqlx::query("PRAGMA max_page_count = 1000000").execute(&pool).await.unwrap();
+    assert!(auth.refresh(first.refresh_token.expose()).await.is_ok());
+    auth.start_session(&ada, &Client::unknown()).await.unwrap();
 }

@@ -1,11 +1,14 @@
 //! A database file of its own for each server, and what outlives the server.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::{env, fs, process};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::{env, fs, process, thread};
+
+use sqlx::Connection;
 
 use crate::forge::Genuine;
-use crate::server::{AXUM_SQLITE, Launch};
+use crate::server::{AXUM_SQLITE, Launch, Server, poll_until};
 
 /// A file in a directory that is removed with this value.
 pub(crate) struct Database(PathBuf);
@@ -19,9 +22,31 @@ impl Database {
         Self(directory)
     }
 
+    fn file(&self) -> String {
+        self.0.join("app.db").to_str().expect("its path is UTF-8").to_owned()
+    }
+
     pub(crate) fn launch(&self) -> Launch {
-        let file = self.0.join("app.db");
-        Launch::new(AXUM_SQLITE).env("DATABASE_URL", file.to_str().expect("its path is UTF-8"))
+        self.launch_example(AXUM_SQLITE)
+    }
+
+    pub(crate) fn launch_example(&self, example: &'static str) -> Launch {
+        Launch::new(example).env("DATABASE_URL", self.file())
+    }
+
+    /// The text that a statement answers, made in a file that need not be there yet.
+    pub(crate) fn ask(&self, statement: &'static str) -> Option<String> {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+        runtime.block_on(async {
+            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.file()).create_if_missing(true);
+            let mut connection = sqlx::SqliteConnection::connect_with(&options).await.expect("the file opens");
+            sqlx::query_scalar(statement).fetch_optional(&mut connection).await.expect("the statement is good")
+        })
+    }
+
+    /// What SQLite says of the file.
+    fn integrity(&self) -> String {
+        self.ask("PRAGMA integrity_check").expect("it says something")
     }
 }
 
@@ -46,4 +71,58 @@ fn a_restart_keeps_users_and_sessions_and_what_had_ended() {
     let next = answer.set_cookie("refresh_token").value;
     assert_eq!(Genuine::refresh(&next).number("gen"), 1);
     server.sign_in("lovelace");
+}
+
+/// Refreshes again and again, until the server is gone, and counts; the slot has the newest token that was received.
+fn refresh_until_killed(server: &Server, slot: &Mutex<String>, refreshed: &AtomicU32, stop: &AtomicBool) {
+    while !stop.load(Ordering::SeqCst) {
+        let token = slot.lock().expect("nobody panics").clone();
+        let wire = format!(
+            "POST /auth/refresh HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: 0\r\n\
+             Cookie: refresh_token={token}\r\n\r\n",
+            server.host()
+        );
+        let Ok(answer) = server.raw(wire.as_bytes()) else { return };
+        let token = answer.expect(200).set_cookie("refresh_token").value;
+        *slot.lock().expect("nobody panics") = token;
+        refreshed.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_node_killed_in_a_storm_of_refreshes_loses_no_session_and_doubles_none() {
+    const USERS: usize = 8;
+    let database = Database::new();
+    // As long as it may be, so that a slow machine is not taken for a thief.
+    let launch = || database.launch().env("REFRESH_TOKEN_GRACE", "60s");
+    let mut server = launch().start();
+    let names: Vec<_> = (0..USERS).map(|number| format!("lovelace{number}")).collect();
+    let held: Vec<_> = names.iter().map(|name| Mutex::new(server.sign_up(name).refresh())).collect();
+    for _ in 0..3 {
+        let (refreshed, stop) = (AtomicU32::new(0), AtomicBool::new(false));
+        thread::scope(|scope| {
+            for slot in &held {
+                scope.spawn(|| refresh_until_killed(&server, slot, &refreshed, &stop));
+            }
+            poll_until("the storm is there", || (refreshed.load(Ordering::SeqCst) >= 100).then_some(()));
+            server.kill();
+            stop.store(true, Ordering::SeqCst);
+        });
+        assert_eq!(database.integrity(), "ok");
+        server = launch().start();
+        for slot in &held {
+            let mut held = slot.lock().expect("nobody panics");
+            let before = Genuine::refresh(&held);
+            let answer = server.refresh_with(&held).expect(200);
+            let next = answer.set_cookie("refresh_token").value;
+            let after = Genuine::refresh(&next);
+            assert_eq!(after.claim("sid"), before.claim("sid"));
+            let advanced = after.number("gen") - before.number("gen");
+            assert!((1..=2).contains(&advanced), "the chain advanced by {advanced}");
+            let access = answer.set_cookie("access_token").value;
+            let sessions = server.get("/auth/sessions").cookie("access_token", &access).send().expect(200).json();
+            assert_eq!(sessions["sessions"].as_array().map(Vec::len), Some(1), "{sessions}");
+            *held = next;
+        }
+    }
 }

@@ -21,6 +21,8 @@ mod cross_site;
 #[cfg(feature = "sqlx_0_9_sqlite")]
 mod database;
 mod delivery;
+#[cfg(feature = "sqlx_0_9_sqlite")]
+mod existing_app;
 mod keys;
 mod lifetimes;
 mod passwords;

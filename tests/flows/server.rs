@@ -18,6 +18,8 @@ pub(crate) const AXUM_MEMORY: &str = "axum_memory";
 pub(crate) const HYPER_BARE: &str = "hyper_bare";
 #[cfg(feature = "sqlx_0_9_sqlite")]
 pub(crate) const AXUM_SQLITE: &str = "axum_sqlite";
+#[cfg(feature = "sqlx_0_9_sqlite")]
+pub(crate) const EXISTING_APP: &str = "existing_app";
 
 pub(crate) const ACCESS_SECRET: &str = "p7Vt3kQ9xLr2Zc8Wm5Yb1Nd6Hf4Js0Ga-flows-access";
 pub(crate) const REFRESH_SECRET: &str = "T4uEo8Ri2Pa6Sx0Dv9Gy7Kh5Bm3Cn1Lw-flows-refresh";
@@ -278,6 +280,13 @@ impl Server {
     /// What the child has written so far.
     pub(crate) fn log(&self) -> String {
         self.log.text()
+    }
+
+    /// Kills the child while others still talk to it.
+    #[cfg(feature = "sqlx_0_9_sqlite")]
+    pub(crate) fn kill(&self) {
+        let killed = Command::new("kill").args(["-KILL", &self.child.id().to_string()]).status();
+        assert!(killed.is_ok_and(|status| status.success()), "the child can be killed");
     }
 
     /// Ends the child and returns everything that it wrote.

@@ -38,6 +38,22 @@ enum Fault {
     EndsEveryVersion,
     KeepsNothing,
     DropsTheAddress,
+    CountsInDoubles,
+    ListsAHundred,
+    RefusesOddDevices,
+    FoldsUsers,
+}
+
+/// As a script does that knows no integers.
+fn in_doubles(number: u64) -> u64 {
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the fault"
+    )]
+    let rounded = number as f64 as u64;
+    rounded
 }
 
 struct Wrong {
@@ -65,6 +81,15 @@ impl SessionStore for Wrong {
         }
         if self.is(Fault::DropsTheAddress) {
             new.session.ip = None;
+        }
+        if self.is(Fault::CountsInDoubles) {
+            new.session.generation = in_doubles(new.session.generation);
+        }
+        if self.is(Fault::RefusesOddDevices) && new.session.user_agent.as_deref().is_some_and(|it| it.contains('\0')) {
+            return Err(StoreError::internal("invalid byte sequence"));
+        }
+        if self.is(Fault::FoldsUsers) {
+            new.session.user_id = new.session.user_id.as_str().to_lowercase().trim_matches('*').into();
         }
         if self.is(Fault::IgnoresTheLimit) {
             new.limit = portcullis::store::SessionLimit::EndLeastRecentlyUsed(usize::MAX);
@@ -127,7 +152,11 @@ impl SessionStore for Wrong {
     }
 
     async fn list(&self, user: &UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
-        self.memory.list(user, now).await
+        let mut listed = self.memory.list(user, now).await?;
+        if self.is(Fault::ListsAHundred) {
+            listed.truncate(100);
+        }
+        Ok(listed)
     }
 
     async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
@@ -158,6 +187,10 @@ async fn a_session_store_is_told_which_promise_it_breaks() {
         (Fault::ForgetsFloors, "endings are told since a moment, until nobody needs them"),
         (Fault::EndsEveryVersion, "ending all ends the lower versions and nobody else's"),
         (Fault::KeepsNothing, "ending all keeps one session and moves it on"),
+        (Fault::CountsInDoubles, "numbers are kept to the last digit"),
+        (Fault::ListsAHundred, "a list is whole, however long"),
+        (Fault::RefusesOddDevices, "a device of any text is no obstacle"),
+        (Fault::FoldsUsers, "user ids of any text name one user each"),
     ] {
         let report = conformance::sessions(|| async { Wrong::new(fault) }).await;
         let broken: Vec<_> = report.broken().iter().map(|broken| broken.promise).collect();
@@ -180,6 +213,8 @@ enum UserFault {
     ForgetsToBump,
     FailsOnOddIds,
     SaysInternal,
+    SharesNames,
+    ObeysOperators,
 }
 
 #[async_trait]
@@ -201,7 +236,10 @@ impl UserStore for WrongUsers {
         self.memory.find_by_login(login).await
     }
 
-    async fn create(&self, user: NewUser<Profile>) -> Result<User, StoreError> {
+    async fn create(&self, mut user: NewUser<Profile>) -> Result<User, StoreError> {
+        if self.fault == UserFault::SharesNames {
+            user.username = None;
+        }
         let created = self.memory.create(user).await;
         if let Ok(user) = &created {
             self.created.lock().unwrap().push(user.clone());
@@ -214,6 +252,9 @@ impl UserStore for WrongUsers {
 
     async fn replace_password_hash(&self, id: &UserId, old: &str, new: &PasswordHash) -> Result<bool, StoreError> {
         if self.fault == UserFault::RenewsBlindly {
+            return Ok(true);
+        }
+        if self.fault == UserFault::ObeysOperators && old.contains("$ne") {
             return Ok(true);
         }
         self.memory.replace_password_hash(id, old, new).await
@@ -237,16 +278,74 @@ impl UserStore for WrongUsers {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_user_store_is_told_which_promise_it_breaks() {
     for (fault, promise) in [
-        (UserFault::ComparesCase, "a user is found in any case of letters"),
+        (UserFault::ComparesCase, "an e-mail address names one user, in any case of letters"),
         (UserFault::RenewsBlindly, "a hash is renewed only in the place of the one that was read"),
         (UserFault::SetsBlindly, "of racing password changes one succeeds"),
         (UserFault::ForgetsToBump, "the token version rises by one for each call"),
         (UserFault::FailsOnOddIds, "a text that names nobody finds nobody"),
-        (UserFault::SaysInternal, "an e-mail address and a username are one user's"),
+        (UserFault::SaysInternal, "of racing registrations of one address one succeeds"),
+        (UserFault::SharesNames, "of racing registrations of one username one succeeds"),
+        (UserFault::ObeysOperators, "a text that names nobody finds nobody"),
     ] {
         let wrong = || async move { WrongUsers { memory: MemoryUsers::default(), fault, created: Arc::default() } };
         let report = conformance::users(wrong, Profile::default).await;
         let broken: Vec<_> = report.broken().iter().map(|broken| broken.promise).collect();
         assert!(broken.contains(&promise), "{fault:?} broke only {broken:?}");
+    }
+}
+
+/// A table whose users have no names.
+struct Nameless(WrongUsers);
+
+#[async_trait]
+impl UserStore for Nameless {
+    type User = User;
+
+    async fn find_by_id(&self, id: &UserId) -> Result<Option<User>, StoreError> {
+        self.0.find_by_id(id).await
+    }
+
+    async fn find_by_login(&self, login: &Login) -> Result<Option<User>, StoreError> {
+        match login {
+            Login::Email(_) => self.0.find_by_login(login).await,
+            _ => Ok(None),
+        }
+    }
+
+    async fn create(&self, user: NewUser<Profile>) -> Result<User, StoreError> {
+        self.0.create(user).await
+    }
+
+    async fn replace_password_hash(&self, id: &UserId, old: &str, new: &PasswordHash) -> Result<bool, StoreError> {
+        self.0.replace_password_hash(id, old, new).await
+    }
+
+    async fn set_password(&self, id: &UserId, old: &str, new: &PasswordHash) -> Result<Option<u64>, StoreError> {
+        self.0.set_password(id, old, new).await
+    }
+
+    async fn bump_token_version(&self, id: &UserId) -> Result<Option<u64>, StoreError> {
+        self.0.bump_token_version(id).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_without_usernames_has_a_suite_of_its_own() {
+    let fault = UserFault::SharesNames;
+    let nameless = || async { Nameless(WrongUsers { memory: MemoryUsers::default(), fault, created: Arc::default() }) };
+    conformance::users_by_email(nameless, Profile::default).await.assert_kept();
+    assert!(!conformance::users(nameless, Profile::default).await.broken().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_table_of_promises_is_the_suite() {
+    let sessions = conformance::sessions(|| async { MemorySessions::default() }).await;
+    let users = conformance::users(|| async { MemoryUsers::default() }, Profile::default).await;
+    let page = include_str!("../../src/store/conformance/mod.rs");
+    let table: Vec<&str> = page.lines().filter(|line| line.starts_with("//! | ") && line.contains(" kept ")).collect();
+    let promises: Vec<&str> = sessions.kept().iter().chain(users.kept()).copied().collect();
+    assert_eq!(table.len(), promises.len(), "{table:#?}\n{promises:#?}");
+    for (line, promise) in table.iter().zip(promises) {
+        assert!(line.starts_with(&format!("//! | {promise} |")), "{line}\n{promise}");
     }
 }

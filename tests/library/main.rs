@@ -7,6 +7,7 @@ mod endpoints;
 mod equal_work;
 mod fixture;
 mod keys;
+mod left_out;
 mod legacy;
 mod nodes;
 mod outages;

@@ -5,10 +5,9 @@ use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 
 use super::{
-    Report, ensure, expect, said,
+    Report, ensure, expect, extremes, said,
     samples::{
-        ABSOLUTE, GRACE, HOSTILE, IDLE, NOW, RACERS, TOMBSTONE, ada, at, end_all, ended, id, keep, new, rotation,
-        session, token,
+        ABSOLUTE, GRACE, IDLE, NOW, RACERS, TOMBSTONE, ada, at, end_all, ended, id, keep, new, rotation, session, token,
     },
 };
 use crate::{
@@ -28,7 +27,10 @@ where
     let fresh = async || Arc::new(factory().await);
     report.check("a session is found as it was written", found_as_written(fresh().await)).await;
     report.check("a session is found by its own user only", found_by_its_user(fresh().await)).await;
-    report.check("user ids of any text name one user each", hostile_users(fresh().await)).await;
+    report.check("user ids of any text name one user each", extremes::hostile_users(fresh().await)).await;
+    report.check("a device of any text is no obstacle", extremes::odd_devices(fresh().await)).await;
+    report.check("numbers are kept to the last digit", extremes::large_numbers(fresh().await)).await;
+    report.check("a list is whole, however long", extremes::long_list(fresh().await)).await;
     report.check("rotate decides as session::decide does", rotates_as_decided(fresh().await)).await;
     report.check("of racing rotations one advances and the others replay it", racing(fresh().await, GRACE)).await;
     report.check("without a grace one racing rotation advances", racing(fresh().await, Duration::ZERO)).await;
@@ -48,19 +50,24 @@ where
     report
 }
 
-async fn add(store: &impl SessionStore, session: Session) -> Result<(), String> {
+pub(super) async fn add(store: &impl SessionStore, session: Session) -> Result<(), String> {
     store.create(new(session)).await.map(drop).map_err(said)
 }
 
-async fn find(store: &impl SessionStore, user: &UserId, n: u8, secs: u64) -> Result<Option<Session>, String> {
+pub(super) async fn find(
+    store: &impl SessionStore,
+    user: &UserId,
+    n: u8,
+    secs: u64,
+) -> Result<Option<Session>, String> {
     store.find(user, &id(n), at(secs)).await.map_err(said)
 }
 
-async fn rotate(store: &impl SessionStore, rotation: &Rotation) -> Result<RotateOutcome, String> {
+pub(super) async fn rotate(store: &impl SessionStore, rotation: &Rotation) -> Result<RotateOutcome, String> {
     store.rotate(rotation).await.map_err(said)
 }
 
-async fn live(store: &impl SessionStore, user: &UserId, secs: u64) -> Result<Vec<SessionId>, String> {
+pub(super) async fn live(store: &impl SessionStore, user: &UserId, secs: u64) -> Result<Vec<SessionId>, String> {
     let mut ids: Vec<_> = store.list(user, at(secs)).await.map_err(said)?.iter().map(|session| session.id).collect();
     ids.sort();
     Ok(ids)
@@ -91,21 +98,6 @@ async fn found_by_its_user(store: Arc<impl SessionStore>) -> Result<(), String> 
     let end = store.end(&eve, &id(1), ended(EndReason::Logout, NOW)).await.map_err(said)?;
     expect("another user's ending", end, false)?;
     expect("the owner's list", live(&*store, &ada(), 0).await?, vec![id(1)])
-}
-
-async fn hostile_users(store: Arc<impl SessionStore>) -> Result<(), String> {
-    let long = "x".repeat(UserId::MAX_BYTES);
-    let users: Vec<UserId> =
-        HOSTILE.iter().copied().chain([long.as_str(), "9007199254740993"]).map(UserId::from).collect();
-    for (user, n) in users.iter().zip(1..) {
-        add(&*store, session(user, n, NOW)).await?;
-    }
-    for (user, n) in users.iter().zip(1..) {
-        expect(&format!("the list of {user:?}"), live(&*store, user, 0).await?, vec![id(n)])?;
-        let rotated = rotate(&*store, &rotation(user, n, at(1))).await?;
-        ensure(matches!(rotated, RotateOutcome::Rotated(_)), format!("{user:?} cannot rotate: {rotated:?}"))?;
-    }
-    Ok(())
 }
 
 /// Every row of the table of `decide`, asked of the store and of the rule side by side.

@@ -14,8 +14,24 @@ use crate::{
 };
 
 /// Checks every promise of a [`UserStore`]; `factory` makes an empty store for each, `fields` the app's own
-/// registration fields. A store without usernames breaks the promises that name them.
+/// registration fields. For a store without usernames there is [`users_by_email`].
 pub async fn users<S, F, M, R>(factory: F, fields: R) -> Report
+where
+    S: UserStore,
+    F: Fn() -> M,
+    M: Future<Output = S>,
+    R: Fn() -> <S::User as AuthUser>::Registration,
+{
+    let mut report = users_by_email(&factory, &fields).await;
+    let fresh = async || Fresh { store: Arc::new(factory().await), fields: &fields };
+    report.check("a username names one user, in any case of letters", fresh().await.named()).await;
+    report.check("of racing registrations of one username one succeeds", fresh().await.racing(Field::Username)).await;
+    report.check("a refused registration leaves nothing behind", fresh().await.leaves_nothing()).await;
+    report
+}
+
+/// Checks the promises of a [`UserStore`] that has no usernames, and leaves those of its registrations aside.
+pub async fn users_by_email<S, F, M, R>(factory: F, fields: R) -> Report
 where
     S: UserStore,
     F: Fn() -> M,
@@ -24,17 +40,22 @@ where
 {
     let mut report = Report::default();
     let fresh = async || Fresh { store: Arc::new(factory().await), fields: &fields };
-    report.check("a user is found by id, e-mail address and username", fresh().await.found()).await;
-    report.check("a user is found in any case of letters", fresh().await.found_in_any_case()).await;
+    report.check("a user is found by id and e-mail address", fresh().await.found()).await;
+    report.check("an e-mail address names one user, in any case of letters", fresh().await.addressed()).await;
     report.check("a text that names nobody finds nobody", fresh().await.unknown()).await;
-    report.check("an e-mail address and a username are one user's", fresh().await.unique()).await;
-    report.check("a refused registration leaves nothing behind", fresh().await.leaves_nothing()).await;
-    report.check("of racing registrations one succeeds", fresh().await.racing_registrations()).await;
+    report.check("of racing registrations of one address one succeeds", fresh().await.racing(Field::Email)).await;
     report.check("a hash is renewed only in the place of the one that was read", fresh().await.renews()).await;
     report.check("a password is set by comparing, and raises the version", fresh().await.sets_password()).await;
     report.check("of racing password changes one succeeds", fresh().await.racing_passwords()).await;
     report.check("the token version rises by one for each call", fresh().await.bumps()).await;
     report
+}
+
+/// What racing registrations have in common.
+#[derive(Clone, Copy, PartialEq)]
+enum Field {
+    Email,
+    Username,
 }
 
 struct Fresh<'a, S, R> {
@@ -87,19 +108,37 @@ where
         expect("the stored hash", self.again(&ada.id()).await?.password_hash(), Some(hash("first").as_str()))?;
         ensure(!self.again(&ada.id()).await?.is_disabled(), "a new user is disabled")?;
         expect("the user of the address", self.by_login(&Login::email("ada@example.com")).await?, Some(ada.id()))?;
-        expect("the user of the name", self.by_login(&Login::username("eve")).await?, Some(eve.id()))
+        expect("the other user", self.by_login(&Login::email("eve@example.com")).await?, Some(eve.id()))
     }
 
-    async fn found_in_any_case(self) -> Result<(), String> {
+    async fn addressed(self) -> Result<(), String> {
         let ada = self.ada().await?;
         expect("by address", self.by_login(&Login::email(" ADA@EXAMPLE.COM ")).await?, Some(ada.id()))?;
-        expect("by name", self.by_login(&Login::username("aDA")).await?, Some(ada.id()))
+        expect("the address as a name", self.by_login(&Login::Username("ada@example.com".into())).await?, None)?;
+        let refused = self.create("ADA@example.COM", "other").await?.err().and_then(|error| error.duplicate_field());
+        expect("the refusal of the address", refused, Some(UniqueField::Email))
+    }
+
+    async fn named(self) -> Result<(), String> {
+        let ada = self.ada().await?;
+        expect("by name", self.by_login(&Login::username("aDA")).await?, Some(ada.id()))?;
+        expect("the name as an address", self.by_login(&Login::Email("ada".into())).await?, None)?;
+        let refused = self.create("other@example.com", "ADA").await?.err().and_then(|error| error.duplicate_field());
+        expect("the refusal of the name", refused, Some(UniqueField::Username))?;
+        // Users without one are as many as there are.
+        for email in ["one@example.com", "two@example.com"] {
+            let new = NewUser::new(Email::parse(email).map_err(said)?, None, hash("first"), (self.fields)(), NOW);
+            self.store.create(new).await.map_err(|error| format!("{email} without a username: {error:?}"))?;
+        }
+        Ok(())
     }
 
     async fn unknown(self) -> Result<(), String> {
-        self.ada().await?;
+        let ada = self.ada().await?;
         let long = "x".repeat(UserId::MAX_BYTES);
-        for text in HOSTILE.iter().copied().chain(["", "-1", "0", long.as_str()]) {
+        // Numbers that no row can have are among them.
+        let numbers = ["", "-1", "0", "1e3", "0x1", "9223372036854775808", "99999999999999999999999999999999999999"];
+        for text in HOSTILE.iter().copied().chain(numbers).chain([long.as_str()]) {
             let found = self.store.find_by_id(&UserId::from(text)).await;
             let found = found.map_err(|error| format!("the id {text:?} is an error: {error:?}"))?;
             ensure(found.is_none(), format!("the id {text:?} finds somebody"))?;
@@ -108,19 +147,18 @@ where
             }
             let id = UserId::from(text);
             expect("a raised version", self.store.bump_token_version(&id).await.map_err(said)?, None)?;
+            let (first, second) = (hash("first"), hash("second"));
+            let renewed = self.store.replace_password_hash(&id, first.as_str(), &second).await.map_err(said)?;
+            expect(&format!("a hash renewed for {text:?}"), renewed, false)?;
+            let set = self.store.set_password(&id, first.as_str(), &second).await.map_err(said)?;
+            expect(&format!("a password set for {text:?}"), set, None)?;
+            // And a hash that is none is compared, not obeyed.
+            let renewed = self.store.replace_password_hash(&ada.id(), text, &second).await.map_err(said)?;
+            expect(&format!("a hash renewed in the place of {text:?}"), renewed, false)?;
+            let set = self.store.set_password(&ada.id(), text, &second).await.map_err(said)?;
+            expect(&format!("a password set in the place of {text:?}"), set, None)?;
         }
-        expect("the name as an address", self.by_login(&Login::Email("ada".into())).await?, None)
-    }
-
-    async fn unique(self) -> Result<(), String> {
-        self.ada().await?;
-        for (email, username, field) in
-            [("ADA@example.COM", "other", UniqueField::Email), ("other@example.com", "ADA", UniqueField::Username)]
-        {
-            let refused = self.create(email, username).await?.err().and_then(|error| error.duplicate_field());
-            expect(&format!("the refusal of {email} {username}"), refused, Some(field))?;
-        }
-        Ok(())
+        expect("the user's hash", self.again(&ada.id()).await?.password_hash(), Some(hash("first").as_str()))
     }
 
     async fn leaves_nothing(self) -> Result<(), String> {
@@ -132,24 +170,34 @@ where
         ensure(later.is_ok(), "the address of a refused registration is taken")
     }
 
-    async fn racing_registrations(self) -> Result<(), String> {
+    async fn racing(self, field: Field) -> Result<(), String> {
         let mut tasks = JoinSet::new();
         for n in 0..RACERS {
-            // The same address in different spellings, and the same name.
-            let email = if n % 2 == 0 { "Race@example.com" } else { "race@Example.com" };
-            let new = self.registration(email, "racer", hash(&n.to_string()))?;
+            // The same in different spellings, and the other one's own.
+            let (email, username) = match field {
+                Field::Email if n % 2 == 0 => ("Race@example.com".to_owned(), format!("racer{n}")),
+                Field::Email => ("race@Example.com".to_owned(), format!("racer{n}")),
+                Field::Username if n % 2 == 0 => (format!("race{n}@example.com"), "Racer".to_owned()),
+                Field::Username => (format!("race{n}@example.com"), "raceR".to_owned()),
+            };
+            let new = self.registration(&email, &username, hash(&n.to_string()))?;
             let store = Arc::clone(&self.store);
             tasks.spawn(async move { store.create(new).await.map(|user| user.id()) });
         }
+        let of = if field == Field::Email { UniqueField::Email } else { UniqueField::Username };
         let mut winners = Vec::new();
         while let Some(created) = tasks.join_next().await {
             match created.map_err(said)? {
                 Ok(id) => winners.push(id),
-                Err(error) => ensure(error.duplicate_field().is_some(), format!("a loser was told {error:?}"))?,
+                Err(error) => expect("what a loser was told", error.duplicate_field(), Some(of))?,
             }
         }
         expect("the number of winners", winners.len(), 1)?;
-        expect("the user of the address", self.by_login(&Login::email("race@example.com")).await?, winners.pop())
+        let login = match field {
+            Field::Email => Login::email("race@example.com"),
+            Field::Username => Login::username("racer"),
+        };
+        expect("whom it names", self.by_login(&login).await?, winners.pop())
     }
 
     async fn renews(self) -> Result<(), String> {

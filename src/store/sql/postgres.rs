@@ -2,9 +2,15 @@
 
 use std::sync::{Arc, atomic::AtomicU32};
 
-use sqlx::{PgConnection as Connection, PgPool, Postgres, Transaction, postgres::PgRow};
+use sqlx::{
+    AssertSqlSafe, PgConnection as Connection, PgPool, Postgres, Transaction,
+    postgres::{PgConnectOptions, PgPoolOptions, PgRow},
+};
 
-use super::store::{again_if_overtaken, sql_store};
+use super::{
+    feed::PostgresFeed,
+    store::{again_if_overtaken, sql_store},
+};
 
 sql_store!(PostgresStore, PgRow);
 
@@ -13,9 +19,7 @@ sql_store!(PostgresStore, PgRow);
 /// ```no_run
 /// use portcullis::{Auth, store::sql::PostgresStore};
 /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
-/// let pool = sqlx::PgPool::connect("postgres://localhost/app").await?;
-/// let store = PostgresStore::new(pool);
-/// store.migrate().await?;
+/// let store = PostgresStore::connect("postgres://localhost/app").await?;
 /// let auth = portcullis::Builder::from_env(store.clone(), store).build()?;
 /// # Ok(()) }
 /// ```
@@ -23,6 +27,7 @@ sql_store!(PostgresStore, PgRow);
 pub struct PostgresStore {
     pool: PgPool,
     logins: Arc<AtomicU32>,
+    timeout: Duration,
 }
 
 /// The versions of the tables, the newest last; a released one is never changed.
@@ -44,13 +49,48 @@ const MIGRATIONS: [&[&str]; 1] = [&[
     "CREATE INDEX portcullis_floors_raised_at ON portcullis_floors (raised_at)",
 ]];
 
+/// How long an operation may take: two of them are less than the refresh grace.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
 /// Names our advisory locks among an app's own.
 const LOCK_CLASS: i32 = 0x0070_6f72;
 
+/// A connection that was used within this time is taken to be good: the test of it is a round trip of its own.
+const FRESH: Duration = Duration::from_secs(1);
+
 impl PostgresStore {
-    /// Uses a pool of yours; see the [module](super) for its timeouts. Call [`migrate`](Self::migrate).
+    /// Connects with a pool that suits this store (at most 16 connections, tested before they are used only when they have
+    /// rested), and brings the tables up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::unavailable`] where the server cannot be reached, [`StoreError::internal`] where the address is none.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        let options: PgConnectOptions = url.parse().map_err(failed)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(16)
+            .acquire_timeout(TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, seen| {
+                Box::pin(async move {
+                    if seen.idle_for > FRESH {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            });
+        let store = Self::new(pool.connect_with(options).await.map_err(failed)?);
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Uses a pool of yours, one with an acquire timeout of a few seconds. Call [`migrate`](Self::migrate).
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, logins: Arc::default() }
+        Self { pool, logins: Arc::default(), timeout: TIMEOUT }
+    }
+
+    /// Tells the nodes of this database at once what one of them ends: `builder.revocation_feed(store.feed())`.
+    pub fn feed(&self) -> PostgresFeed {
+        PostgresFeed::new(self.pool.clone(), self.timeout)
     }
 
     /// Brings the tables up to date; several nodes may do it at once.
@@ -58,7 +98,9 @@ impl PostgresStore {
     /// # Errors
     /// As of [`SessionStore`].
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let mut transaction = self.lock(&UserId::from("")).await?;
+        // Outside of the timeout: a change to a large table takes what it takes.
+        let mut connection = self.pool.acquire().await.map_err(failed)?;
+        let mut transaction = Self::lock(&mut connection, &UserId::from("")).await?;
         let run = async |transaction: &mut Transaction<'_, Postgres>, statement: &'static str| {
             sqlx::query(statement).execute(&mut **transaction).await.map_err(failed)
         };
@@ -77,17 +119,22 @@ impl PostgresStore {
 
     /// Begins a transaction that is alone with the user's sessions. READ COMMITTED whatever the database's default is: what
     /// was committed before the lock was given must be seen.
-    async fn lock(&self, user: &UserId) -> Result<Transaction<'static, Postgres>, StoreError> {
-        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
-        let mut transaction = self.pool.begin_with(begin).await.map_err(failed)?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1, hashtext(encode($2, 'hex')))")
-            .bind(LOCK_CLASS)
-            .bind(user.as_str().as_bytes())
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed)?;
+    async fn lock<'c>(connection: &'c mut Connection, user: &UserId) -> Result<Transaction<'c, Postgres>, StoreError> {
+        // Both in one round trip. A digest of the user's id is all that comes from outside.
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock({LOCK_CLASS}, {})",
+            lock_number(user)
+        );
+        let transaction = connection.begin_with(AssertSqlSafe(begin)).await.map_err(failed)?;
         Ok(transaction)
     }
+}
+
+/// A number for the user, the same on every node and in every release: FNV-1a. Two users of one number wait for each other.
+fn lock_number(user: &UserId) -> i32 {
+    let hash =
+        user.as_str().bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    hash.cast_signed()
 }
 
 /// Under REPEATABLE READ or SERIALIZABLE a statement that waited for another is told so instead of seeing its result.

@@ -1,6 +1,6 @@
 //! SQLite: the embedded, durable store for one machine.
 
-use std::{path::Path, sync::Arc, sync::atomic::AtomicU32, time::Duration};
+use std::{path::Path, sync::Arc, sync::atomic::AtomicU32};
 
 use sqlx::{
     Sqlite, SqliteConnection as Connection, SqlitePool, Transaction,
@@ -24,10 +24,14 @@ sql_store!(SqliteStore, SqliteRow);
 pub struct SqliteStore {
     pool: SqlitePool,
     logins: Arc<AtomicU32>,
+    timeout: Duration,
 }
 
 /// How long a statement waits for another's write: below the refresh grace.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long an operation may take: longer than the wait for another's write, and two of them less than the refresh grace.
+const TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The versions of the tables, the newest last; a released one is never changed.
 const MIGRATIONS: [&[&str]; 1] = [&[
@@ -48,8 +52,10 @@ const MIGRATIONS: [&[&str]; 1] = [&[
 ]];
 
 impl SqliteStore {
-    /// Opens a file, made if it is not there, with the settings that suit this store (write-ahead log, normal
+    /// Opens a file, made if it is not there, with the settings that suit this store (write-ahead log, full
     /// synchronisation, 3 seconds to wait for another's write), and brings its tables up to date.
+    ///
+    /// Full, because after a power failure a session that had ended must not live again, nor a token be ahead of its record.
     ///
     /// # Errors
     /// [`StoreError::unavailable`] where the file cannot be opened, [`StoreError::internal`] where it is no database of ours.
@@ -58,7 +64,7 @@ impl SqliteStore {
             .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
+            .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT);
         let pool = SqlitePoolOptions::new().max_connections(8).acquire_timeout(BUSY_TIMEOUT).connect_with(options);
         let store = Self::new(pool.await.map_err(failed)?);
@@ -68,7 +74,7 @@ impl SqliteStore {
 
     /// Uses a pool of yours; see [`open`](Self::open) for the settings it should have. Call [`migrate`](Self::migrate).
     pub fn new(pool: SqlitePool) -> Self {
-        Self { pool, logins: Arc::default() }
+        Self { pool, logins: Arc::default(), timeout: TIMEOUT }
     }
 
     /// Brings the tables up to date; several nodes may do it at once.
@@ -76,7 +82,8 @@ impl SqliteStore {
     /// # Errors
     /// As of [`SessionStore`].
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let mut transaction = self.write().await?;
+        let mut connection = self.pool.acquire().await.map_err(failed)?;
+        let mut transaction = Self::write(&mut connection).await?;
         let run = async |transaction: &mut Transaction<'_, Sqlite>, statement: &'static str| {
             sqlx::query(statement).execute(&mut **transaction).await.map_err(failed)
         };
@@ -94,12 +101,12 @@ impl SqliteStore {
     }
 
     /// SQLite has one writer: whoever begins like this is it, and need not fail half-way because another was faster.
-    async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)
+    async fn write(connection: &mut Connection) -> Result<Transaction<'_, Sqlite>, StoreError> {
+        connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)
     }
 
-    async fn lock(&self, _: &UserId) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        self.write().await
+    async fn lock<'c>(connection: &'c mut Connection, _: &UserId) -> Result<Transaction<'c, Sqlite>, StoreError> {
+        Self::write(connection).await
     }
 }
 

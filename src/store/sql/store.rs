@@ -3,17 +3,20 @@
 /// Implements both traits for `$store`, which has a `pool`, a `logins` counter, and `lock(user) -> transaction`.
 macro_rules! sql_store {
     ($store:ident, $row:ty) => {
-        use std::net::IpAddr;
+        use std::{net::IpAddr, time::Duration};
 
         use async_trait::async_trait;
-        use sqlx::Row;
+        use sqlx::{Connection as _, Row};
 
         use $crate::{
             clock::Timestamp,
             session::{Ended, EndReason, Ending, RotateOutcome, Rotation, Session, SessionId, decide},
             store::{
                 Created, EndAll, NewSession, SessionLimit, SessionStore, StoreError, UniqueField, UserStore,
-                sql::{LOGINS_BETWEEN_SWEEPS, MAX_ATTEMPTS, failed, rows, signed, statements as sql},
+                sql::{
+                    LOGINS_BETWEEN_SWEEPS, MAX_ATTEMPTS, connection::on_connection, failed, rows, signed,
+                    statements as sql,
+                },
             },
             user::{Login, NewUser, PasswordHash, Profile, User, UserId},
         };
@@ -99,6 +102,15 @@ macro_rules! sql_store {
         }
 
         impl $store {
+            /// How long an operation may take, the wait for a connection included, before it is unavailable.
+            ///
+            /// Twice this must be less than the refresh grace: an operation whose answer was lost is asked again.
+            #[must_use]
+            pub fn with_timeout(mut self, timeout: Duration) -> Self {
+                self.timeout = timeout;
+                self
+            }
+
             /// Disables or enables a user; `false` where there is none. Their sessions end with
             /// [`Auth::end_sessions_of`](crate::Auth::end_sessions_of).
             ///
@@ -106,8 +118,10 @@ macro_rules! sql_store {
             /// As of [`UserStore`].
             pub async fn set_disabled(&self, id: &UserId, disabled: bool) -> Result<bool, StoreError> {
                 let Some(id) = rows::row_number(id) else { return Ok(false) };
-                let done = sqlx::query(sql::SET_DISABLED).bind(id).bind(disabled).execute(&self.pool).await;
-                Ok(done.map_err(failed)?.rows_affected() > 0)
+                on_connection!(self, |connection| {
+                    let done = sqlx::query(sql::SET_DISABLED).bind(id).bind(disabled).execute(connection).await;
+                    Ok(done.map_err(failed)?.rows_affected() > 0)
+                })
             }
 
             /// Gives a user these roles; `false` where there is none. Access tokens carry them from the next refresh on.
@@ -117,8 +131,10 @@ macro_rules! sql_store {
             pub async fn set_roles(&self, id: &UserId, roles: &[String]) -> Result<bool, StoreError> {
                 let Some(id) = rows::row_number(id) else { return Ok(false) };
                 let roles = serde_json::to_string(roles).map_err(StoreError::internal)?;
-                let done = sqlx::query(sql::SET_ROLES).bind(id).bind(roles).execute(&self.pool).await;
-                Ok(done.map_err(failed)?.rows_affected() > 0)
+                on_connection!(self, |connection| {
+                    let done = sqlx::query(sql::SET_ROLES).bind(id).bind(roles).execute(connection).await;
+                    Ok(done.map_err(failed)?.rows_affected() > 0)
+                })
             }
 
             /// Removes a user; `false` where there is none.
@@ -127,8 +143,10 @@ macro_rules! sql_store {
             /// As of [`UserStore`].
             pub async fn remove_user(&self, id: &UserId) -> Result<bool, StoreError> {
                 let Some(id) = rows::row_number(id) else { return Ok(false) };
-                let done = sqlx::query(sql::REMOVE_USER).bind(id).execute(&self.pool).await;
-                Ok(done.map_err(failed)?.rows_affected() > 0)
+                on_connection!(self, |connection| {
+                    let done = sqlx::query(sql::REMOVE_USER).bind(id).execute(connection).await;
+                    Ok(done.map_err(failed)?.rows_affected() > 0)
+                })
             }
 
             /// Deletes what has expired by `now`. It also happens by itself, as users log in.
@@ -136,10 +154,12 @@ macro_rules! sql_store {
             /// # Errors
             /// As of [`SessionStore`].
             pub async fn sweep(&self, now: Timestamp) -> Result<(), StoreError> {
-                for statement in [sql::SWEEP, sql::SWEEP_FLOORS] {
-                    sqlx::query(statement).bind(now.as_millis()).execute(&self.pool).await.map_err(failed)?;
-                }
-                Ok(())
+                on_connection!(self, |connection| {
+                    for statement in [sql::SWEEP, sql::SWEEP_FLOORS] {
+                        sqlx::query(statement).bind(now.as_millis()).execute(&mut *connection).await.map_err(failed)?;
+                    }
+                    Ok(())
+                })
             }
 
             async fn sweep_at_times(&self, now: Timestamp) {
@@ -157,8 +177,10 @@ macro_rules! sql_store {
                 if key.contains('\0') {
                     return Ok(None);
                 }
-                let row = sqlx::query(statement).bind(key).fetch_optional(&self.pool).await.map_err(failed)?;
-                row.as_ref().map(read_user).transpose()
+                on_connection!(self, |connection| {
+                    let row = sqlx::query(statement).bind(key).fetch_optional(connection).await.map_err(failed)?;
+                    row.as_ref().map(read_user).transpose()
+                })
             }
 
             async fn insert_session(connection: &mut Connection, session: &Session) -> Result<(), StoreError> {
@@ -175,7 +197,7 @@ macro_rules! sql_store {
                     .bind(session.rotated_at.as_millis())
                     .bind(session.expires_at.as_millis())
                     .bind(session.absolute_expires_at.as_millis())
-                    .bind(session.user_agent.as_deref().map(|text| text.replace('\0', " ")))
+                    .bind(session.user_agent.as_deref().map(|text| rows::without_nul(text.to_owned())))
                     .bind(session.ip.map(|ip| ip.to_string()))
                     .bind(session.delete_at().as_millis())
                     .bind(session.ended.map(|ended| ended.at.as_millis()))
@@ -224,6 +246,20 @@ macro_rules! sql_store {
                 Ok(())
             }
 
+            async fn find_in(
+                connection: &mut Connection,
+                user: &UserId,
+                id: &SessionId,
+                now: Timestamp,
+            ) -> Result<Option<Session>, StoreError> {
+                let query = sqlx::query(sql::FIND)
+                    .bind(user.as_str().as_bytes())
+                    .bind(&id.as_bytes()[..])
+                    .bind(now.as_millis());
+                let row = query.fetch_optional(connection).await.map_err(failed)?;
+                row.as_ref().map(read_session).transpose()
+            }
+
             async fn list_in(
                 connection: &mut Connection,
                 user: &UserId,
@@ -235,7 +271,7 @@ macro_rules! sql_store {
             }
 
             /// The one statement of a rotation in its usual course.
-            async fn advance(&self, rotation: &Rotation) -> Result<Option<Session>, StoreError> {
+            async fn advance(connection: &mut Connection, rotation: &Rotation) -> Result<Option<Session>, StoreError> {
                 let row = sqlx::query(sql::ROTATE)
                     .bind(rotation.user_id.as_str().as_bytes())
                     .bind(&rotation.session_id.as_bytes()[..])
@@ -245,14 +281,33 @@ macro_rules! sql_store {
                     .bind(signed(rotation.token_version)?)
                     .bind(i64::try_from(rotation.generation).unwrap_or(i64::MAX))
                     .bind(&rotation.token_id.as_bytes()[..])
-                    .fetch_optional(&self.pool)
+                    .fetch_optional(connection)
                     .await
                     .map_err(failed)?;
                 row.as_ref().map(read_session).transpose()
             }
 
+            /// A rotation, or `None` where the record was changed while it was decided.
+            async fn decided(
+                connection: &mut Connection,
+                rotation: &Rotation,
+            ) -> Result<Option<RotateOutcome>, StoreError> {
+                if let Some(session) = Self::advance(connection, rotation).await? {
+                    return Ok(Some(RotateOutcome::Rotated(session)));
+                }
+                let read = Self::find_in(connection, &rotation.user_id, &rotation.session_id, rotation.now).await?;
+                let decision = decide(read.as_ref(), rotation);
+                let (Some(read), Some(write)) = (read, decision.write) else { return Ok(Some(decision.outcome)) };
+                // A record that may now move on was changed since the statement above: it is asked again.
+                Ok(Self::end_as_read(connection, &read, &write).await?.then_some(decision.outcome))
+            }
+
             /// Writes an end, if the record is still as it was read.
-            async fn end_as_read(&self, read: &Session, ended: &Session) -> Result<bool, StoreError> {
+            async fn end_as_read(
+                connection: &mut Connection,
+                read: &Session,
+                ended: &Session,
+            ) -> Result<bool, StoreError> {
                 let Some(end) = ended.ended else { return Ok(false) };
                 let done = sqlx::query(sql::END_AS_READ)
                     .bind(read.user_id.as_str().as_bytes())
@@ -264,7 +319,7 @@ macro_rules! sql_store {
                     .bind(signed(read.token_version)?)
                     .bind(signed(read.generation)?)
                     .bind(&read.token_id.as_bytes()[..])
-                    .execute(&self.pool)
+                    .execute(connection)
                     .await
                     .map_err(failed)?;
                 Ok(done.rows_affected() > 0)
@@ -277,8 +332,10 @@ macro_rules! sql_store {
 
             async fn find_by_id(&self, id: &UserId) -> Result<Option<User>, StoreError> {
                 let Some(id) = rows::row_number(id) else { return Ok(None) };
-                let row = sqlx::query(sql::USER_BY_ID).bind(id).fetch_optional(&self.pool).await.map_err(failed)?;
-                row.as_ref().map(read_user).transpose()
+                on_connection!(self, |connection| {
+                    let row = sqlx::query(sql::USER_BY_ID).bind(id).fetch_optional(connection).await.map_err(failed)?;
+                    row.as_ref().map(read_user).transpose()
+                })
             }
 
             async fn find_by_login(&self, login: &Login) -> Result<Option<User>, StoreError> {
@@ -289,19 +346,21 @@ macro_rules! sql_store {
             }
 
             async fn create(&self, new: NewUser<Profile>) -> Result<User, StoreError> {
-                let row = sqlx::query(sql::ADD_USER)
-                    .bind(new.email.as_str())
-                    .bind(new.email.key())
-                    .bind(new.username.as_ref().map(|username| username.as_str()))
-                    .bind(new.username.as_ref().map(|username| username.key()))
-                    .bind(new.registration.name)
-                    .bind(new.registration.avatar_url)
-                    .bind(new.password_hash.as_str())
-                    .bind(new.created_at.as_millis())
-                    .fetch_one(&self.pool)
-                    .await
-                    .map_err(not_added)?;
-                read_user(&row)
+                on_connection!(self, |connection| {
+                    let row = sqlx::query(sql::ADD_USER)
+                        .bind(new.email.as_str())
+                        .bind(new.email.key())
+                        .bind(new.username.as_ref().map(|username| username.as_str()))
+                        .bind(new.username.as_ref().map(|username| username.key()))
+                        .bind(new.registration.name.map(rows::without_nul))
+                        .bind(new.registration.avatar_url.map(rows::without_nul))
+                        .bind(new.password_hash.as_str())
+                        .bind(new.created_at.as_millis())
+                        .fetch_one(connection)
+                        .await
+                        .map_err(not_added)?;
+                    read_user(&row)
+                })
             }
 
             async fn replace_password_hash(
@@ -310,11 +369,11 @@ macro_rules! sql_store {
                 expected: &str,
                 new: &PasswordHash,
             ) -> Result<bool, StoreError> {
-                let Some(id) = rows::row_number(id) else { return Ok(false) };
-                again_if_overtaken!({
+                let Some(id) = rows::row_number(id).filter(|_| !expected.contains('\0')) else { return Ok(false) };
+                on_connection!(self, |connection| again_if_overtaken!({
                     let query = sqlx::query(sql::REPLACE_HASH).bind(id).bind(expected).bind(new.as_str());
-                    query.execute(&self.pool).await.map_err(failed).map(|done| done.rows_affected() > 0)
-                })
+                    query.execute(&mut *connection).await.map_err(failed).map(|done| done.rows_affected() > 0)
+                }))
             }
 
             async fn set_password(
@@ -323,16 +382,18 @@ macro_rules! sql_store {
                 expected: &str,
                 new: &PasswordHash,
             ) -> Result<Option<u64>, StoreError> {
-                let Some(id) = rows::row_number(id) else { return Ok(None) };
-                again_if_overtaken!({
+                let Some(id) = rows::row_number(id).filter(|_| !expected.contains('\0')) else { return Ok(None) };
+                on_connection!(self, |connection| again_if_overtaken!({
                     let query = sqlx::query(sql::SET_PASSWORD).bind(id).bind(expected).bind(new.as_str());
-                    version(query.fetch_optional(&self.pool).await)
-                })
+                    version(query.fetch_optional(&mut *connection).await)
+                }))
             }
 
             async fn bump_token_version(&self, id: &UserId) -> Result<Option<u64>, StoreError> {
                 let Some(id) = rows::row_number(id) else { return Ok(None) };
-                again_if_overtaken!(version(sqlx::query(sql::BUMP_VERSION).bind(id).fetch_optional(&self.pool).await))
+                on_connection!(self, |connection| again_if_overtaken!(version(
+                    sqlx::query(sql::BUMP_VERSION).bind(id).fetch_optional(&mut *connection).await
+                )))
             }
         }
 
@@ -342,122 +403,113 @@ macro_rules! sql_store {
                 let NewSession { mut session, replaces, limit, tombstone, .. } = new;
                 let now = session.created_at;
                 let end = |reason| Ended { at: now, reason, keep_until: now.plus(tombstone) };
-                let mut gone = Vec::new();
-                let mut transaction = self.lock(&session.user_id).await?;
-                let user = session.user_id.as_str().as_bytes();
-                let floor: Option<i64> = sqlx::query_scalar(sql::FLOOR)
-                    .bind(user)
-                    .bind(now.as_millis())
-                    .fetch_optional(&mut *transaction)
-                    .await
-                    .map_err(failed)?;
-                if floor.is_some_and(|floor| signed(session.token_version).is_ok_and(|version| version < floor)) {
-                    session.end(end(EndReason::TokenVersion));
-                } else {
-                    Self::end_versions(&mut transaction, &session.user_id, session.token_version, end(EndReason::TokenVersion))
-                        .await?;
-                }
-                // Where the limit refuses, the transaction is dropped, and this ends nothing.
-                if let Some((owner, id)) = &replaces
-                    && Self::end_in(&mut transaction, owner, id, end(EndReason::SignedInAgain)).await?
-                {
-                    gone.push(*id);
-                }
-                if session.ended.is_none() {
-                    let live = Self::list_in(&mut transaction, &session.user_id, now).await?;
-                    let excess = match limit {
-                        SessionLimit::Refuse(limit) if live.len() >= limit => {
-                            return Err(StoreError::too_many_sessions());
-                        }
-                        SessionLimit::Refuse(_) => 0,
-                        SessionLimit::EndLeastRecentlyUsed(limit) => (live.len() + 1).saturating_sub(limit.max(1)),
-                    };
-                    for old in live.iter().take(excess) {
-                        Self::end_in(&mut transaction, &old.user_id, &old.id, end(EndReason::Limit)).await?;
-                        gone.push(old.id);
+                let created = on_connection!(self, |connection| {
+                    let mut gone = Vec::new();
+                    let mut transaction = Self::lock(connection, &session.user_id).await?;
+                    let user = session.user_id.as_str().as_bytes();
+                    let floor: Option<i64> = sqlx::query_scalar(sql::FLOOR)
+                        .bind(user)
+                        .bind(now.as_millis())
+                        .fetch_optional(&mut *transaction)
+                        .await
+                        .map_err(failed)?;
+                    if floor.is_some_and(|floor| signed(session.token_version).is_ok_and(|version| version < floor)) {
+                        session.end(end(EndReason::TokenVersion));
+                    } else {
+                        Self::end_versions(&mut transaction, &session.user_id, session.token_version, end(EndReason::TokenVersion))
+                            .await?;
                     }
-                }
-                Self::insert_session(&mut transaction, &session).await?;
-                transaction.commit().await.map_err(failed)?;
+                    // Where the limit refuses, the transaction is dropped, and this ends nothing.
+                    if let Some((owner, id)) = &replaces
+                        && Self::end_in(&mut transaction, owner, id, end(EndReason::SignedInAgain)).await?
+                    {
+                        gone.push(*id);
+                    }
+                    if session.ended.is_none() {
+                        let live = Self::list_in(&mut transaction, &session.user_id, now).await?;
+                        let excess = match limit {
+                            SessionLimit::Refuse(limit) if live.len() >= limit => {
+                                return Err(StoreError::too_many_sessions());
+                            }
+                            SessionLimit::Refuse(_) => 0,
+                            SessionLimit::EndLeastRecentlyUsed(limit) => (live.len() + 1).saturating_sub(limit.max(1)),
+                        };
+                        for old in live.iter().take(excess) {
+                            Self::end_in(&mut transaction, &old.user_id, &old.id, end(EndReason::Limit)).await?;
+                            gone.push(old.id);
+                        }
+                    }
+                    Self::insert_session(&mut transaction, &session).await?;
+                    transaction.commit().await.map_err(failed)?;
+                    Ok(Created::new(gone))
+                })?;
                 self.sweep_at_times(now).await;
-                Ok(Created::new(gone))
+                Ok(created)
             }
 
             async fn find(&self, user: &UserId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
-                let query = sqlx::query(sql::FIND)
-                    .bind(user.as_str().as_bytes())
-                    .bind(&id.as_bytes()[..])
-                    .bind(now.as_millis());
-                let row = query.fetch_optional(&self.pool).await.map_err(failed)?;
-                row.as_ref().map(read_session).transpose()
+                on_connection!(self, |connection| Self::find_in(connection, user, id, now).await)
             }
 
             async fn rotate(&self, rotation: &Rotation) -> Result<RotateOutcome, StoreError> {
-                for _ in 0..MAX_ATTEMPTS {
-                    match self.advance(rotation).await {
-                        Ok(Some(session)) => return Ok(RotateOutcome::Rotated(session)),
-                        Ok(None) => {}
-                        Err(error) if lost_a_race(&error) => continue,
-                        Err(error) => return Err(error),
+                on_connection!(self, |connection| {
+                    for _ in 0..MAX_ATTEMPTS {
+                        match Self::decided(connection, rotation).await {
+                            Ok(Some(outcome)) => return Ok(outcome),
+                            Ok(None) => {}
+                            Err(error) if lost_a_race(&error) => {}
+                            Err(error) => return Err(error),
+                        }
                     }
-                    let read = self.find(&rotation.user_id, &rotation.session_id, rotation.now).await?;
-                    let decision = decide(read.as_ref(), rotation);
-                    let (Some(read), Some(write)) = (read, decision.write) else { return Ok(decision.outcome) };
-                    // A record that may now move on was changed since the statement above: it is asked again.
-                    match self.end_as_read(&read, &write).await {
-                        Ok(true) => return Ok(decision.outcome),
-                        Ok(false) => {}
-                        Err(error) if lost_a_race(&error) => {}
-                        Err(error) => return Err(error),
-                    }
-                }
-                Err(StoreError::unavailable("the session was changed by others again and again"))
+                    Err(StoreError::unavailable("the session was changed by others again and again"))
+                })
             }
 
             async fn end(&self, user: &UserId, id: &SessionId, ended: Ended) -> Result<bool, StoreError> {
-                let mut connection = self.pool.acquire().await.map_err(failed)?;
-                again_if_overtaken!(Self::end_in(&mut connection, user, id, ended).await)
+                on_connection!(self, |connection| again_if_overtaken!(Self::end_in(connection, user, id, ended).await))
             }
 
             async fn end_all(&self, all: &EndAll) -> Result<Option<Session>, StoreError> {
                 let EndAll { user_id, min_version, keep, ended, .. } = all;
                 let (user, version) = (user_id.as_str().as_bytes(), signed(*min_version)?);
-                let mut transaction = self.lock(user_id).await?;
-                sqlx::query(sql::RAISE_FLOOR)
-                    .bind(user)
-                    .bind(version)
-                    .bind(ended.at.as_millis())
-                    .bind(ended.keep_until.as_millis())
-                    .execute(&mut *transaction)
-                    .await
-                    .map_err(failed)?;
-                let mut kept = None;
-                if let Some(keep) = keep {
-                    let row = sqlx::query(sql::RESTAMP)
+                on_connection!(self, |connection| {
+                    let mut transaction = Self::lock(connection, user_id).await?;
+                    sqlx::query(sql::RAISE_FLOOR)
                         .bind(user)
-                        .bind(&keep.session_id.as_bytes()[..])
-                        .bind(keep.now.as_millis())
-                        .bind(&keep.next_token_id.as_bytes()[..])
-                        .bind(keep.now.plus(keep.idle).as_millis())
                         .bind(version)
-                        .fetch_optional(&mut *transaction)
+                        .bind(ended.at.as_millis())
+                        .bind(ended.keep_until.as_millis())
+                        .execute(&mut *transaction)
                         .await
                         .map_err(failed)?;
-                    kept = row.as_ref().map(read_session).transpose()?;
-                }
-                Self::end_versions(&mut transaction, user_id, *min_version, *ended).await?;
-                transaction.commit().await.map_err(failed)?;
-                Ok(kept)
+                    let mut kept = None;
+                    if let Some(keep) = keep {
+                        let row = sqlx::query(sql::RESTAMP)
+                            .bind(user)
+                            .bind(&keep.session_id.as_bytes()[..])
+                            .bind(keep.now.as_millis())
+                            .bind(&keep.next_token_id.as_bytes()[..])
+                            .bind(keep.now.plus(keep.idle).as_millis())
+                            .bind(version)
+                            .fetch_optional(&mut *transaction)
+                            .await
+                            .map_err(failed)?;
+                        kept = row.as_ref().map(read_session).transpose()?;
+                    }
+                    Self::end_versions(&mut transaction, user_id, *min_version, *ended).await?;
+                    transaction.commit().await.map_err(failed)?;
+                    Ok(kept)
+                })
             }
 
             async fn list(&self, user: &UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
-                let mut connection = self.pool.acquire().await.map_err(failed)?;
-                Self::list_in(&mut connection, user, now).await
+                on_connection!(self, |connection| Self::list_in(connection, user, now).await)
             }
 
             async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
                 let query = sqlx::query(sql::ENDED_SINCE).bind(since.as_millis()).bind(now.as_millis());
-                let found = query.fetch_all(&self.pool).await.map_err(failed)?;
+                let found: Result<_, StoreError> =
+                    on_connection!(self, |connection| query.fetch_all(connection).await.map_err(failed));
                 let read = |row: &$row| {
                     let (key, keep_until) = (bytes(row, "key")?, moment(row, "keep_until")?);
                     let min_version: Option<i64> = row.try_get("min_version").map_err(failed)?;
@@ -468,7 +520,7 @@ macro_rules! sql_store {
                         }
                     })
                 };
-                found.iter().map(read).collect()
+                found?.iter().map(read).collect()
             }
         }
     };

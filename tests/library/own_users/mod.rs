@@ -5,7 +5,7 @@ mod account;
 use async_trait::async_trait;
 use portcullis::{
     Auth, Check, Client, ErrorKind, NewUser, Registration, UserId,
-    store::{StoreError, UserStore, memory::MemorySessions},
+    store::{StoreError, UserStore, conformance, memory::MemorySessions},
     user::{Login, PasswordHash},
 };
 
@@ -47,6 +47,12 @@ async fn an_existing_table_goes_through_the_whole_flow() {
     assert_eq!(stale.kind(), ErrorKind::TokenRevoked);
     let refused = auth.login(&login, "open sesame 42".into(), &client).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::InvalidCredentials);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_store_of_the_readme_keeps_every_promise() {
+    let sign_up = || SignUp { company: "Acme".into() };
+    conformance::users_by_email(|| async { Accounts::default() }, sign_up).await.assert_kept();
 }
 
 #[tokio::test]

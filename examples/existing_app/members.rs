@@ -1,0 +1,146 @@
+//! The app as it was: its members and their table; and the two columns that it gets.
+
+use std::time::Duration;
+
+use portcullis::{
+    AuthUser, UserId,
+    store::{StoreError, sql::store_error},
+    user::Email,
+};
+use serde::{Deserialize, Serialize};
+use sqlx::{
+    Row, Sqlite, SqlitePool,
+    query::Query,
+    sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteRow},
+};
+
+#[derive(Clone)]
+pub(crate) struct Member {
+    member_id: i64,
+    mail: String,
+    pw: String,
+    full_name: String,
+    is_staff: bool,
+    banned: bool,
+    token_version: u64,
+}
+
+/// What somebody who joins says beside their address and password.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Joining {
+    pub(crate) full_name: String,
+}
+
+/// What clients see of a member.
+#[derive(Serialize)]
+pub(crate) struct Card {
+    member_id: i64,
+    mail: String,
+    full_name: String,
+}
+
+impl AuthUser for Member {
+    type Registration = Joining;
+    type Public = Card;
+
+    fn id(&self) -> UserId {
+        self.member_id.into()
+    }
+
+    fn password_hash(&self) -> Option<&str> {
+        Some(&self.pw)
+    }
+
+    fn token_version(&self) -> u64 {
+        self.token_version
+    }
+
+    fn is_disabled(&self) -> bool {
+        self.banned
+    }
+
+    fn roles(&self) -> Vec<&str> {
+        if self.is_staff { vec!["admin"] } else { Vec::new() }
+    }
+
+    fn public(&self) -> Card {
+        Card { member_id: self.member_id, mail: self.mail.clone(), full_name: self.full_name.clone() }
+    }
+
+    fn names(&self) -> Vec<&str> {
+        vec![&self.mail, &self.full_name]
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Members(SqlitePool);
+
+pub(crate) type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
+
+impl Members {
+    /// Opens the app's database and makes what it needs.
+    pub(crate) async fn open(path: &str) -> Result<Self, sqlx::Error> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .busy_timeout(Duration::from_secs(3));
+        let pool = SqlitePool::connect_with(options).await?;
+        // As it has been for years.
+        let table = "CREATE TABLE IF NOT EXISTS members (member_id INTEGER PRIMARY KEY AUTOINCREMENT, \
+                     mail TEXT NOT NULL, pw TEXT NOT NULL, full_name TEXT NOT NULL DEFAULT '', \
+                     is_staff INTEGER NOT NULL DEFAULT 0, banned INTEGER NOT NULL DEFAULT 0)";
+        sqlx::query(table).execute(&pool).await?;
+        adopt(&pool).await?;
+        Ok(Self(pool))
+    }
+
+    pub(crate) fn pool(&self) -> &SqlitePool {
+        &self.0
+    }
+
+    pub(crate) async fn one(&self, statement: Statement<'_>) -> Result<Option<Member>, StoreError> {
+        let row = statement.fetch_optional(&self.0).await.map_err(store_error)?;
+        row.as_ref().map(member).transpose().map_err(store_error)
+    }
+}
+
+fn member(row: &SqliteRow) -> Result<Member, sqlx::Error> {
+    Ok(Member {
+        member_id: row.try_get("member_id")?,
+        mail: row.try_get("mail")?,
+        pw: row.try_get("pw")?,
+        full_name: row.try_get("full_name")?,
+        is_staff: row.try_get("is_staff")?,
+        banned: row.try_get("banned")?,
+        token_version: row.try_get::<i64, _>("token_version")?.unsigned_abs(),
+    })
+}
+
+/// What the table lacked: the version that ends tokens, and the address in the form that names one member only. A database's
+/// own `lower()` knows other letters than Rust does, so the keys are made here.
+async fn adopt(pool: &SqlitePool) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    let columns = sqlx::query("SELECT name FROM pragma_table_info('members') WHERE name = 'mail_key'");
+    if columns.fetch_optional(&mut *transaction).await?.is_some() {
+        return Ok(());
+    }
+    for statement in [
+        "ALTER TABLE members ADD COLUMN token_version INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE members ADD COLUMN mail_key TEXT",
+    ] {
+        sqlx::query(statement).execute(&mut *transaction).await?;
+    }
+    for row in sqlx::query("SELECT member_id, mail FROM members").fetch_all(&mut *transaction).await? {
+        let (id, mail): (i64, String) = (row.try_get("member_id")?, row.try_get("mail")?);
+        // One whose address is none keeps the account, and cannot sign in by it.
+        let key = Email::parse(&mail).ok().map(|email| email.key().to_owned());
+        let update = sqlx::query("UPDATE members SET mail_key = $2 WHERE member_id = $1").bind(id).bind(key);
+        update.execute(&mut *transaction).await?;
+    }
+    // Fails where two members have one address: whose it is, nobody can say but the app's owner.
+    let index = "CREATE UNIQUE INDEX members_mail_key ON members (mail_key)";
+    sqlx::query(index).execute(&mut *transaction).await?;
+    transaction.commit().await
+}

@@ -1,0 +1,34 @@
+//! The page of the examples: plain HTML, one stylesheet, a small script. No framework, nothing inline.
+
+use axum::{
+    Router,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+
+/// Scripts, styles and requests of this origin alone, and nobody may frame it.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+     img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// `GET /` and what it loads.
+pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    let file = |kind: &'static str, text: &'static str| get(move || async move { answer(kind, text) });
+    Router::new()
+        .route("/", file("text/html; charset=utf-8", include_str!("index.html")))
+        .route("/page/style.css", file("text/css; charset=utf-8", include_str!("style.css")))
+        .route("/page/page.js", file("text/javascript; charset=utf-8", include_str!("page.js")))
+        .route("/page/session.js", file("text/javascript; charset=utf-8", include_str!("session.js")))
+}
+
+fn answer(kind: &'static str, text: &'static str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        // The page of yesterday's build would meet today's script.
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), text).into_response()
+}

@@ -1,0 +1,98 @@
+//! What sessions must bear: long lists, large numbers, texts that mean something to somebody.
+
+use std::sync::Arc;
+
+use super::{
+    ensure, expect, said,
+    samples::{HOSTILE, NOW, TOMBSTONE, ada, at, end_all, ended, id, new, rotation, session, token},
+    sessions::{add, find, live, rotate},
+};
+use crate::{
+    session::{EndReason, Ending, RotateOutcome, Rotation, Session, SessionId},
+    store::{SessionLimit, SessionStore},
+    user::UserId,
+};
+
+/// The first number that a double does not hold.
+const LARGE: u64 = (1 << 53) + 1;
+
+/// More than an engine gives at once, where it gives a list in parts.
+const MANY: u8 = 150;
+
+pub(super) async fn hostile_users(store: Arc<impl SessionStore>) -> Result<(), String> {
+    let long = "x".repeat(UserId::MAX_BYTES);
+    let users: Vec<UserId> =
+        HOSTILE.iter().copied().chain([long.as_str(), "9007199254740993"]).map(UserId::from).collect();
+    for (user, n) in users.iter().zip(1..) {
+        add(&*store, session(user, n, NOW)).await?;
+        add(&*store, session(user, n + 100, NOW)).await?;
+    }
+    for (user, n) in users.iter().zip(1..) {
+        expect(&format!("the list of {user:?}"), live(&*store, user, 0).await?, vec![id(n), id(n + 100)])?;
+        let rotated = rotate(&*store, &rotation(user, n, at(1))).await?;
+        ensure(matches!(rotated, RotateOutcome::Rotated(_)), format!("{user:?} cannot rotate: {rotated:?}"))?;
+        let stamp = ended(EndReason::Logout, at(1));
+        let end = store.end(user, &id(n + 100), stamp).await.map_err(said)?;
+        expect(&format!("an ending of {user:?}"), end, true)?;
+        let record = find(&*store, user, n + 100, 1).await?;
+        expect(&format!("the end of {user:?}"), record.and_then(|session| session.ended), Some(stamp))?;
+    }
+    for (user, n) in users.iter().zip(1..) {
+        expect(&format!("what is left to {user:?}"), live(&*store, user, 1).await?, vec![id(n)])?;
+        store.end_all(&end_all(user, 1, at(2))).await.map_err(said)?;
+        expect(&format!("what is left to {user:?} after all"), live(&*store, user, 2).await?, vec![])?;
+        let told = store.ended_since(at(2), at(2)).await.map_err(said)?;
+        let floor = Ending::User { id: user.clone(), min_version: 1, keep_until: at(2).plus(TOMBSTONE) };
+        ensure(told.contains(&floor), format!("the floor of {user:?} is not told: {told:?}"))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn odd_devices(store: Arc<impl SessionStore>) -> Result<(), String> {
+    for (text, n) in HOSTILE.iter().copied().chain([""]).zip(1..) {
+        add(&*store, Session { user_agent: Some(text.into()), ..session(&ada(), n, NOW) })
+            .await
+            .map_err(|error| format!("a device named {text:?}: {error}"))?;
+        let found = find(&*store, &ada(), n, 0).await?.ok_or(format!("the session of {text:?} is not there"))?;
+        // An engine that cannot hold a text may write another one, but not lose the record.
+        let kept = found.user_agent.as_deref() == Some(text);
+        ensure(kept || text.contains('\0') || text.is_empty(), format!("{text:?} is {:?}", found.user_agent))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn large_numbers(store: Arc<impl SessionStore>) -> Result<(), String> {
+    let record = Session { token_version: LARGE, generation: LARGE, ..session(&ada(), 1, NOW) };
+    add(&*store, record.clone()).await?;
+    expect("the record", find(&*store, &ada(), 1, 0).await?, Some(record))?;
+    let presented = Rotation { token_version: LARGE, generation: LARGE, ..rotation(&ada(), 1, at(1)) };
+    let beside = Rotation { generation: LARGE + 1, token_id: token(9), ..presented.clone() };
+    expect("a generation beside it", rotate(&*store, &beside).await?, RotateOutcome::Foreign)?;
+    match rotate(&*store, &presented).await? {
+        RotateOutcome::Rotated(session) => expect("the next generation", session.generation, LARGE + 1)?,
+        other => return Err(format!("the rotation is {other:?}")),
+    }
+    store.end_all(&end_all(&ada(), LARGE, at(2))).await.map_err(said)?;
+    expect("what a floor of its own version leaves", live(&*store, &ada(), 2).await?, vec![id(1)])?;
+    let floor = Ending::User { id: ada(), min_version: LARGE, keep_until: at(2).plus(TOMBSTONE) };
+    expect("the floor", store.ended_since(at(2), at(2)).await.map_err(said)?, vec![floor])?;
+    store.end_all(&end_all(&ada(), LARGE + 1, at(3))).await.map_err(said)?;
+    expect("what the next version leaves", live(&*store, &ada(), 3).await?, vec![])
+}
+
+pub(super) async fn long_list(store: Arc<impl SessionStore>) -> Result<(), String> {
+    let all: Vec<SessionId> = (1..=MANY).map(id).collect();
+    for n in 1..=MANY {
+        let mut login = new(session(&ada(), n, at(n.into())));
+        login.limit = SessionLimit::EndLeastRecentlyUsed(1000);
+        store.create(login).await.map_err(said)?;
+    }
+    expect("the list", live(&*store, &ada(), 200).await?, all.clone())?;
+    store.end_all(&end_all(&ada(), 1, at(200))).await.map_err(said)?;
+    expect("the list after all ended", live(&*store, &ada(), 201).await?, vec![])?;
+    for n in [1, MANY / 2, MANY] {
+        let record = find(&*store, &ada(), n, 201).await?.and_then(|session| session.ended);
+        expect("an end among many", record.map(|ended| ended.reason), Some(EndReason::LogoutAll))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,205 @@
+//! A loopback proxy between a store and its server: it passes, hangs up, says nothing more, or cuts one flight.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::{AbortHandle, JoinSet},
+};
+
+/// What becomes of the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Everything passes.
+    Pass,
+    /// Whoever is connected is hung up on, and so is whoever connects.
+    Refuse,
+    /// A black hole: connections stay open and nothing passes. Those that fell into it stay silent for ever, as behind a
+    /// router that forgot them.
+    Hang,
+    /// The flight of this number, counted from now, is cut with its connection, before the server has it or after the
+    /// server has answered it. Everything else passes.
+    CutAt { flight: usize, delivered: bool },
+}
+
+#[derive(Clone, Copy)]
+struct State {
+    mode: Mode,
+    /// How often everybody was hung up on, and how often everybody fell silent.
+    cuts: u32,
+    holes: u32,
+}
+
+struct Shared {
+    upstream: SocketAddr,
+    state: watch::Sender<State>,
+    flights: AtomicUsize,
+    questions: AtomicUsize,
+    fired: AtomicBool,
+    last_byte: Mutex<Instant>,
+}
+
+/// A proxy on a port of its own; it ends with its value.
+pub(crate) struct Proxy {
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+    task: AbortHandle,
+}
+
+#[allow(dead_code, reason = "each engine needs its own part of it")]
+impl Proxy {
+    /// Stands in front of a server of this machine.
+    pub(crate) async fn start(upstream_port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            upstream: ([127, 0, 0, 1], upstream_port).into(),
+            state: watch::Sender::new(State { mode: Mode::Pass, cuts: 0, holes: 0 }),
+            flights: AtomicUsize::new(0),
+            questions: AtomicUsize::new(0),
+            fired: AtomicBool::new(false),
+            last_byte: Mutex::new(Instant::now()),
+        });
+        let task = tokio::spawn(accept(listener, Arc::clone(&shared))).abort_handle();
+        Self { addr, shared, task }
+    }
+
+    /// Where the store is to connect.
+    pub(crate) fn port(&self) -> u16 {
+        self.addr.port()
+    }
+
+    pub(crate) fn set(&self, mode: Mode) {
+        self.shared.fired.store(false, Ordering::SeqCst);
+        self.shared.flights.store(0, Ordering::SeqCst);
+        self.shared.state.send_modify(|state| {
+            state.cuts += u32::from(mode == Mode::Refuse);
+            state.holes += u32::from(mode == Mode::Hang);
+            state.mode = mode;
+        });
+    }
+
+    /// Cuts every connection now; new ones pass.
+    pub(crate) fn cut(&self) {
+        self.shared.state.send_modify(|state| state.cuts += 1);
+    }
+
+    /// Whether the flight of [`Mode::CutAt`] was met.
+    pub(crate) fn fired(&self) -> bool {
+        self.shared.fired.load(Ordering::SeqCst)
+    }
+
+    /// How many round trips there were since this was asked: flights of the client, but for those of five bytes, by which a
+    /// pool of PostgreSQL (`Sync`) tests a connection when it is given back, with nobody waiting.
+    pub(crate) fn take_round_trips(&self) -> usize {
+        self.shared.questions.swap(0, Ordering::SeqCst)
+    }
+
+    /// Waits until nobody has said anything for a moment: pools test connections after they were given back.
+    pub(crate) async fn quiet(&self) {
+        while self.shared.last_byte.lock().unwrap().elapsed() < Duration::from_millis(25) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    // They end with this task.
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        if let Ok((client, _)) = listener.accept().await {
+            connections.spawn(serve(client, Arc::clone(&shared)));
+        }
+    }
+}
+
+async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
+    let mut state = shared.state.subscribe();
+    let began = *state.borrow_and_update();
+    match began.mode {
+        Mode::Refuse => return,
+        Mode::Hang => return silent(client).await,
+        Mode::Pass | Mode::CutAt { .. } => {}
+    }
+    let Ok(mut server) = TcpStream::connect(shared.upstream).await else { return };
+    client.set_nodelay(true).unwrap();
+    server.set_nodelay(true).unwrap();
+    let (mut up, mut down) = (vec![0; 16 * 1024], vec![0; 16 * 1024]);
+    // Whether the client spoke last: then more of it belongs to the same flight.
+    let mut asking = false;
+    loop {
+        tokio::select! {
+            biased;
+            changed = state.changed() => {
+                let now = *state.borrow_and_update();
+                if now.holes != began.holes {
+                    return silent(client).await;
+                }
+                if changed.is_err() || now.cuts != began.cuts {
+                    return;
+                }
+            }
+            read = server.read(&mut down) => {
+                let Ok(length @ 1..) = read else { return };
+                asking = false;
+                *shared.last_byte.lock().unwrap() = Instant::now();
+                if client.write_all(&down[..length]).await.is_err() {
+                    return;
+                }
+            }
+            read = client.read(&mut up) => {
+                let Ok(length @ 1..) = read else { return };
+                *shared.last_byte.lock().unwrap() = Instant::now();
+                let new = !asking;
+                if new && length > 5 {
+                    shared.questions.fetch_add(1, Ordering::SeqCst);
+                }
+                let cut = if new { is_cut(&shared, shared.flights.fetch_add(1, Ordering::SeqCst)) } else { None };
+                asking = true;
+                if cut == Some(false) {
+                    return;
+                }
+                if server.write_all(&up[..length]).await.is_err() {
+                    return;
+                }
+                if cut == Some(true) {
+                    // The answer shows that the work is done, and nobody hears it.
+                    let _ = server.read(&mut down).await;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Whether the flight is the one to cut, and then whether the server gets it.
+fn is_cut(shared: &Shared, number: usize) -> Option<bool> {
+    match shared.state.borrow().mode {
+        Mode::CutAt { flight, delivered } if flight == number && !shared.fired.swap(true, Ordering::SeqCst) => {
+            Some(delivered)
+        }
+        _ => None,
+    }
+}
+
+/// Takes what comes and says nothing.
+async fn silent(mut client: TcpStream) {
+    let mut nothing = vec![0; 1024];
+    while matches!(client.read(&mut nothing).await, Ok(1..)) {}
+}

@@ -1,0 +1,117 @@
+//! Endings that other nodes hear of at once.
+
+use std::time::Duration;
+
+use portcullis::{
+    Auth, Check, Client, ErrorKind, Registration, Tokens, User, store::sql::PostgresStore, user::Profile,
+};
+use sqlx::PgPool;
+
+use super::Server;
+use crate::faults::{Mode, PASSWORD, Proxy};
+use crate::left_out::can_run;
+
+/// A node of its own pool that polls so seldom that within this test only the feed can tell it anything.
+fn node(store: &PostgresStore) -> Auth<User> {
+    Auth::builder(store.clone(), store.clone())
+        .revocation_feed(store.feed())
+        .revocation_poll(Duration::from_secs(60))
+        .issuer("https://example.com")
+        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
+        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
+        .build()
+        .unwrap()
+}
+
+/// Who listens now: whose last statement was that, or the question that a listener asks after a silence.
+const LISTENERS: &str = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
+                         AND (query LIKE 'LISTEN %portcullis_endings%' OR query = 'SELECT 1')";
+
+/// Waits until both nodes listen on connections that are not the old ones.
+async fn wait_for_listeners(admin: &PgPool, old: &[i32]) -> Vec<i32> {
+    for _ in 0..600 {
+        let found: Vec<i32> = sqlx::query_scalar(LISTENERS).fetch_all(admin).await.unwrap();
+        if found.len() == 2 && found.iter().all(|pid| !old.contains(pid)) {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("there are never two new listeners");
+}
+
+async fn is_revoked(auth: &Auth<User>, tokens: &Tokens) -> bool {
+    let seen = auth.authenticate(tokens.access_token.expose(), Check::Stateless).await;
+    seen.err().is_some_and(|error| error.kind() == ErrorKind::TokenRevoked)
+}
+
+/// Well before a poll could have brought it.
+async fn becomes_revoked(auth: &Auth<User>, tokens: &Tokens, when: &str) {
+    for _ in 0..400 {
+        if is_revoked(auth, tokens).await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the other node never hears of an ending {when}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ending_is_heard_at_once_also_after_the_connection_of_the_listener_is_gone() {
+    if !can_run("PostgreSQL", Server::is_installed()) {
+        return;
+    }
+    let server = Server::start().await;
+    let name = server.database().await;
+    let admin = PgPool::connect(&server.url(&name)).await.unwrap();
+    let proxy = Proxy::start(server.port).await;
+    let here = PostgresStore::new(PgPool::connect(&server.url(&name)).await.unwrap());
+    let there = PgPool::connect(&server.url_through(proxy.port(), &name)).await.unwrap();
+    let there = PostgresStore::new(there).with_timeout(Duration::from_millis(500));
+    here.migrate().await.unwrap();
+    let (here, there) = (node(&here), node(&there));
+    let ada = here.register(Registration::new("ada@example.com", PASSWORD, Profile::default())).await.unwrap();
+    let mut tokens = Vec::new();
+    for _ in 0..5 {
+        tokens.push(here.start_session(&ada, &Client::unknown()).await.unwrap());
+        let token = tokens.last().unwrap();
+        assert!(!is_revoked(&here, token).await && !is_revoked(&there, token).await);
+    }
+    let listeners = wait_for_listeners(&admin, &[]).await;
+    let end = async |number: usize| {
+        here.logout(Some(tokens[number].refresh_token.expose()), None).await.unwrap();
+    };
+
+    end(0).await;
+    becomes_revoked(&there, &tokens[0], "while it listens").await;
+
+    for pid in &listeners {
+        sqlx::query("SELECT pg_terminate_backend($1)").bind(pid).execute(&admin).await.unwrap();
+    }
+    wait_for_listeners(&admin, &listeners).await;
+    end(1).await;
+    becomes_revoked(&there, &tokens[1], "after its backend was terminated").await;
+
+    proxy.cut();
+    end(2).await;
+    there.poll_revocations().await.unwrap();
+    assert!(is_revoked(&there, &tokens[2]).await, "a poll brings what was missed");
+
+    // Nothing tells the listener that its connection leads nowhere, but that its question is not answered.
+    proxy.set(Mode::Hang);
+    proxy.set(Mode::Pass);
+    tokio::time::timeout(Duration::from_secs(30), async {
+        loop {
+            let extra = here.start_session(&ada, &Client::unknown()).await.unwrap();
+            here.logout(Some(extra.refresh_token.expose()), None).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            if is_revoked(&there, &extra).await {
+                break;
+            }
+        }
+    })
+    .await
+    .unwrap();
+
+    here.end_sessions_of(&ada.id).await.unwrap();
+    becomes_revoked(&there, &tokens[4], "of all sessions").await;
+}

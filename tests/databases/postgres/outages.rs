@@ -1,0 +1,96 @@
+//! PostgreSQL goes away in every way that it can.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use portcullis::store::sql::PostgresStore;
+use sqlx::PgPool;
+
+use super::Server;
+use crate::faults::{Behind, Fault, Ground, Network, Proxy};
+use crate::left_out::can_run;
+
+/// The process is killed, and started anew over what it had written.
+struct Killed<'a>(&'a Server);
+
+#[async_trait]
+impl Fault for Killed<'_> {
+    fn name(&self) -> String {
+        "server killed (SIGKILL)".to_owned()
+    }
+
+    async fn begin(&mut self) {
+        self.0.kill();
+    }
+
+    async fn end(&mut self) {
+        self.0.launch();
+    }
+}
+
+/// Every process of the server stands still, with its sockets open.
+struct Stopped<'a>(&'a Server);
+
+#[async_trait]
+impl Fault for Stopped<'_> {
+    fn name(&self) -> String {
+        "server stands still (SIGSTOP)".to_owned()
+    }
+
+    async fn begin(&mut self) {
+        self.0.signal("-STOP");
+    }
+
+    async fn end(&mut self) {
+        self.0.signal("-CONT");
+        // What had reached it is done now, though nobody waits for it any more.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// The timeout of the store: short, because the tests wait for it.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+async fn store(url: &str) -> PostgresStore {
+    PostgresStore::connect(url).await.unwrap().with_timeout(TIMEOUT)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_of_postgres_is_a_503_and_leaves_nothing_half_done() {
+    if !can_run("PostgreSQL", Server::is_installed()) {
+        return;
+    }
+    let server = Server::start().await;
+    let proxy = Proxy::start(server.port).await;
+    let store = store(&server.url_through(proxy.port(), &server.database().await)).await;
+    let ground = Ground::new("PostgreSQL", Arc::new(store.clone()), Arc::new(store), Behind::BOTH).await;
+    for fault in Network::all(&proxy) {
+        ground.endure(fault).await;
+    }
+    ground.endure(Killed(&server)).await;
+    ground.endure(Stopped(&server)).await;
+    ground.cut_at_every_flight(&proxy).await;
+    ground.report();
+}
+
+/// A restart of a pooler, an operator's `pg_terminate_backend`: the connections are gone and new ones are to be had.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_are_ended_cost_no_session() {
+    if !can_run("PostgreSQL", Server::is_installed()) {
+        return;
+    }
+    let server = Server::start().await;
+    let proxy = Proxy::start(server.port).await;
+    let database = server.database().await;
+    let store = store(&server.url_through(proxy.port(), &database)).await;
+    let ground = Ground::new("PostgreSQL", Arc::new(store.clone()), Arc::new(store), Behind::BOTH).await;
+    let admin = PgPool::connect(&server.url("postgres")).await.unwrap();
+    let terminate = async || {
+        let all = sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1");
+        all.bind(&database).execute(&admin).await.unwrap();
+    };
+    for _ in 0..5 {
+        ground.goes_on_after("connections cut", async || proxy.cut()).await;
+        ground.goes_on_after("backends terminated", terminate).await;
+    }
+}

@@ -1,0 +1,159 @@
+//! A server of the packages of the system, in a directory and on a port of its own.
+
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::{fs::chown, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use portcullis::store::sql::PostgresStore;
+use sqlx::{AssertSqlSafe, PgPool, postgres::PgPoolOptions};
+
+use crate::scratch::Scratch;
+
+/// A server that ends with its value.
+pub(crate) struct Server {
+    child: Mutex<Option<Child>>,
+    pub(crate) port: u16,
+    databases: AtomicU32,
+    scratch: Scratch,
+}
+
+/// PostgreSQL does not run as root: then it runs as the user that its package made.
+fn unprivileged() -> Option<(u32, u32)> {
+    let id = |flag| {
+        let output = Command::new("id").args([flag, "postgres"]).output().ok()?;
+        String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+    };
+    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.starts_with(b"0\n"));
+    if root { Some((id("-u")?, id("-g")?)) } else { None }
+}
+
+fn binary(name: &str) -> Option<PathBuf> {
+    let mut versions: Vec<_> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|version| version.path().join("bin").join(name))
+        .filter(|path| path.exists())
+        .collect();
+    versions.sort();
+    versions.pop()
+}
+
+fn command(name: &str, user: Option<(u32, u32)>) -> Command {
+    let mut command = Command::new(binary(name).unwrap());
+    if let Some((uid, gid)) = user {
+        command.uid(uid).gid(gid);
+    }
+    command.current_dir("/").stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+impl Server {
+    /// Whether the server's package is installed.
+    pub(crate) fn is_installed() -> bool {
+        binary("initdb").is_some()
+    }
+
+    pub(crate) async fn start() -> Self {
+        let scratch = Scratch::new();
+        let user = unprivileged();
+        if let Some((uid, gid)) = user {
+            chown(scratch.path(), Some(uid), Some(gid)).unwrap();
+        }
+        let data: &Path = &scratch.path().join("data");
+        let made = command("initdb", user).arg("-D").arg(data).args(["-U", "tests", "-A", "trust", "-N"]).status();
+        assert!(made.unwrap().success(), "initdb failed");
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = Self { child: Mutex::default(), port, databases: AtomicU32::new(0), scratch };
+        server.launch();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while PgPool::connect(&server.url("postgres")).await.is_err() {
+            assert!(Instant::now() < deadline, "PostgreSQL does not start");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        server
+    }
+
+    /// Starts the process over the data that there is, on the same port.
+    pub(crate) fn launch(&self) {
+        let child = command("postgres", unprivileged())
+            .arg("-D")
+            .arg(self.scratch.path().join("data"))
+            .args(["-p", &self.port.to_string(), "-h", "127.0.0.1", "-k", "", "-F", "-c", "max_connections=200"])
+            .spawn()
+            .unwrap();
+        *self.child.lock().unwrap() = Some(child);
+    }
+
+    /// Ends it without a word: it recovers from its log when it starts anew.
+    pub(crate) fn kill(&self) {
+        if self.child.lock().unwrap().is_none() {
+            return;
+        }
+        // With its children: the server does not start anew while one of them has its memory.
+        self.signal("-KILL");
+        if let Some(mut child) = self.child.lock().unwrap().take() {
+            let _ = child.wait();
+        }
+    }
+
+    /// Sends a signal to the server and everything that it started.
+    pub(crate) fn signal(&self, signal: &str) {
+        let postmaster = self.child.lock().unwrap().as_ref().unwrap().id().to_string();
+        let children = Command::new("pgrep").args(["-P", &postmaster]).output().unwrap();
+        let children = String::from_utf8(children.stdout).unwrap();
+        let processes = std::iter::once(postmaster.as_str()).chain(children.split_whitespace());
+        // A child may have ended meanwhile.
+        let _ = Command::new("kill").arg(signal).args(processes).stderr(Stdio::null()).status().unwrap();
+    }
+
+    pub(crate) fn url(&self, database: &str) -> String {
+        self.url_through(self.port, database)
+    }
+
+    /// The database as it is reached through a proxy.
+    #[allow(clippy::unused_self, reason = "it is the server's")]
+    pub(crate) fn url_through(&self, port: u16, database: &str) -> String {
+        format!("postgres://tests@127.0.0.1:{port}/{database}")
+    }
+
+    /// The name of an empty database.
+    pub(crate) async fn database(&self) -> String {
+        let name = format!("t{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let admin = PgPool::connect(&self.url("postgres")).await.unwrap();
+        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&admin).await.unwrap();
+        admin.close().await;
+        name
+    }
+
+    /// An empty database whose transactions have this isolation unless told otherwise.
+    pub(crate) async fn pool(&self, isolation: &str) -> PgPool {
+        let name = self.database().await;
+        let admin = PgPool::connect(&self.url("postgres")).await.unwrap();
+        let set = format!("ALTER DATABASE {name} SET default_transaction_isolation = '{isolation}'");
+        sqlx::query(AssertSqlSafe(set)).execute(&admin).await.unwrap();
+        admin.close().await;
+        PgPoolOptions::new().max_connections(16).connect(&self.url(&name)).await.unwrap()
+    }
+
+    pub(crate) async fn store(&self, isolation: &str) -> PostgresStore {
+        let store = PostgresStore::new(self.pool(isolation).await);
+        store.migrate().await.unwrap();
+        store
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
