@@ -22,6 +22,32 @@
 //!         .merge(anybody.route_layer(auth.optional()))
 //! }
 //! ```
+//!
+//! # A page on another origin
+//!
+//! CORS is `tower-http`'s. It goes around everything, because a preflight carries no credentials and a guard outside of it
+//! would refuse it; and it is told the same origins as [`trusted_origin`](crate::Builder::trusted_origin), or the endpoints
+//! refuse what CORS lets through. A page on another *site* (not merely another subdomain) gets cookies with
+//! [`SameSite::None`](crate::SameSite::None) only.
+//!
+//! ```
+//! use axum::Router;
+//! use http::{Method, header};
+//! use portcullis::{Auth, User};
+//! use tower_http::cors::CorsLayer;
+//!
+//! // Auth::builder(…).trusted_origin(PAGE).same_site(SameSite::None)
+//! const PAGE: &str = "https://app.example.com";
+//!
+//! fn app(auth: &Auth<User>, routes: Router) -> Router {
+//!     let cors = CorsLayer::new()
+//!         .allow_origin([header::HeaderValue::from_static(PAGE)])
+//!         .allow_credentials(true)
+//!         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+//!         .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION]);
+//!     routes.route_layer(auth.require()).merge(auth.router()).layer(cors)
+//! }
+//! ```
 
 use std::fmt;
 
@@ -40,13 +66,13 @@ use crate::{
     resource::ForeignClaims,
     token::Claims,
     user::AuthUser,
-    web::respond,
+    web::{format::Responder, respond},
 };
 
 impl<U: AuthUser> Auth<U> {
     /// The ready endpoints as a router to merge.
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
-        let mount = self.0.web.mount_path.as_str();
+        let mount = self.0.web.table.mount_path();
         let router = Router::new().route_service(&format!("{mount}/{{*rest}}"), self.routes());
         let router = router.route_service(&format!("{mount}/"), self.routes());
         // A router has no empty path.
@@ -54,10 +80,19 @@ impl<U: AuthUser> Auth<U> {
     }
 }
 
-/// Why an extractor refused, with the same bytes as the guard's; also what a handler may return for an [`Error`] of a flow.
+impl<U: AuthUser> Auth<U> {
+    /// What a handler returns for an [`Error`] of a flow, in the shape of this `Auth`'s other answers.
+    pub fn rejection(&self, error: impl Into<Error>) -> AuthRejection {
+        AuthRejection { error: error.into(), grpc: false, guard: Some(GuardMark::of(self)) }
+    }
+}
+
+/// Why an extractor refused, with the same bytes as the guard's; also what a handler may return for an [`Error`] of a flow:
+/// in the standard shape by `?`, in that of an `Auth` by [`Auth::rejection`].
 pub struct AuthRejection {
     error: Error,
     grpc: bool,
+    guard: Option<GuardMark>,
 }
 
 impl AuthRejection {
@@ -69,14 +104,14 @@ impl AuthRejection {
 
 impl IntoResponse for AuthRejection {
     fn into_response(self) -> Response {
-        let response = if self.grpc { respond::grpc_problem(&self.error) } else { respond::problem(&self.error) };
-        response.map(Body::new)
+        let responder = self.guard.as_ref().map_or(&Responder::STANDARD, GuardMark::responder);
+        responder.refusal(&self.error, self.grpc).map(Body::new)
     }
 }
 
 impl From<Error> for AuthRejection {
     fn from(error: Error) -> Self {
-        Self { error, grpc: false }
+        Self { error, grpc: false, guard: None }
     }
 }
 
@@ -87,7 +122,8 @@ impl fmt::Debug for AuthRejection {
 }
 
 fn refuse(parts: &Parts, error: impl Into<Error>) -> AuthRejection {
-    AuthRejection { error: error.into(), grpc: respond::is_grpc(&parts.method, &parts.headers) }
+    let guard = parts.extensions.get::<GuardMark>().cloned();
+    AuthRejection { error: error.into(), grpc: respond::is_grpc(&parts.method, &parts.headers), guard }
 }
 
 fn guard(parts: &Parts) -> Result<GuardMark, AuthRejection> {

@@ -5,6 +5,8 @@
 
 use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
+use serde::Serialize;
+
 type Source = Box<dyn StdError + Send + Sync + 'static>;
 
 /// What kind of failure an [`Error`] is; each has a stable code that clients branch on.
@@ -37,6 +39,10 @@ pub enum ErrorKind {
     RefreshReused,
     /// A good access token whose user lacks the role.
     InsufficientRole,
+    /// A good access token without the scope (RFC 6750 §3.1).
+    InsufficientScope,
+    /// A good access token whose claims the app's own condition refuses.
+    Forbidden,
     /// The current password given for a change is wrong.
     WrongPassword,
     /// A request from another site where cookies are read or set.
@@ -93,6 +99,8 @@ impl ErrorKind {
             Self::RefreshExpired => ("refresh_expired", "The refresh token has expired"),
             Self::RefreshReused => ("refresh_reused", "The refresh token was used before"),
             Self::InsufficientRole => ("insufficient_role", "The user lacks the role"),
+            Self::InsufficientScope => ("insufficient_scope", "The access token lacks the scope"),
+            Self::Forbidden => ("forbidden", "The user may not do this"),
             Self::WrongPassword => ("wrong_password", "The current password is wrong"),
             Self::CrossSite => ("cross_site", "Cross-site requests are not allowed"),
             Self::NotFound => ("not_found", "There is nothing here"),
@@ -118,7 +126,7 @@ impl fmt::Display for ErrorKind {
 }
 
 /// What is wrong with one field of a body.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FieldError {
     /// The field's name in the body.
@@ -151,6 +159,7 @@ struct Inner {
     fields: Vec<FieldError>,
     retry_after: Option<Duration>,
     overtaken: bool,
+    scope: Option<Box<str>>,
     source: Option<Source>,
 }
 
@@ -159,7 +168,15 @@ impl Error {
     pub fn new(kind: ErrorKind) -> Self {
         let retry_after =
             matches!(kind, ErrorKind::StoreUnavailable | ErrorKind::Overloaded).then_some(Duration::from_secs(1));
-        Self(Box::new(Inner { kind, detail: None, fields: Vec::new(), retry_after, overtaken: false, source: None }))
+        Self(Box::new(Inner {
+            kind,
+            detail: None,
+            fields: Vec::new(),
+            retry_after,
+            overtaken: false,
+            scope: None,
+            source: None,
+        }))
     }
 
     /// Makes a [`ErrorKind::ValidationFailed`] of these fields.
@@ -199,6 +216,17 @@ impl Error {
     /// Whether another request of the same client may have been given new tokens, which must not be taken away again.
     pub(crate) fn is_overtaken(&self) -> bool {
         self.0.overtaken
+    }
+
+    /// Says which scopes would do, for the challenge.
+    pub(crate) fn with_scope(mut self, scope: impl Into<Box<str>>) -> Self {
+        self.0.scope = Some(scope.into());
+        self
+    }
+
+    /// The scopes that would do, separated by spaces.
+    pub(crate) fn scope(&self) -> Option<&str> {
+        self.0.scope.as_deref()
     }
 
     /// The kind, to branch on.

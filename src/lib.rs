@@ -26,10 +26,11 @@
 //! | `rust_crypto` | no | signatures by the `RustCrypto` crates, for targets without a C compiler. Brings `rsa` (RUSTSEC-2023-0071), whose signing leaks timing, into the tree: sign with another key than RSA. Slower: 4 times at ES256, 11 times at RS256 |
 //! | `sqlx_0_9_sqlite` | no | [`store`]`::sql::SqliteStore`: users and sessions in `SQLite` |
 //! | `sqlx_0_9_postgres` | no | [`store`]`::sql::PostgresStore`: users and sessions in `PostgreSQL` |
+//! | `mongodb_3` | no | [`store`]`::mongodb::MongoStore`: users and sessions in `MongoDB`, and users collections of Mongoose apps |
 //! | `redis_1` | no | [`store`]`::redis::RedisSessions`: sessions in Redis, and `RedisFeed`, by which nodes hear of endings at once |
 //! | `conformance` | no | [`store`]`::conformance`, the suite that proves a store of your own |
 //! | `axum` | no | extractors, [`Auth`]`::router()`, the peer address from `ConnectInfo` |
-//!
+//! | `openapi` | no | [`Auth`]`::openapi()` and `GET /auth/openapi.json`, the `OpenAPI` 3.1 document of the mounted endpoints |
 //! | `bcrypt` | no | logins with bcrypt hashes (`$2a$`, `$2b$`, `$2y$`) that an app brings along |
 //! | `scrypt`, `pbkdf2` | no | the same for scrypt, and for PBKDF2 with SHA-256 or SHA-512, in PHC form |
 //!
@@ -73,5 +74,5 @@ pub use crate::{
     secret::Secret,
     token::{Claims, keys},
     user::{AuthUser, NewUser, User, UserId},
-    web::{Delivery, Never, PeerAddr, ResponseBody, SameSite},
+    web::{Delivery, Endpoint, Failure, Never, PeerAddr, ResponseBody, ResponseFormat, SameSite, Success},
 };

@@ -25,6 +25,9 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// What a session in memory may cost, its index included.
 const PROMISED_BYTES: f64 = 500.0;
 
+/// What the guard may allocate for a request.
+const PROMISED_ALLOCATIONS: usize = 3;
+
 fn main() {
     // The hash maps have just grown at the first size and are nearly full at the second: the worst case and the best.
     let sizes = if is_trial() { [100, 85] } else { [1_000_000, 850_000] };
@@ -89,27 +92,34 @@ fn allocations_per_request() {
         show("Auth::authenticate", || drop(at_once(auth.authenticate(token, Check::Stateless))));
         let bearer = || request(token, Carrier::Bearer);
         let cookie = || request(token, Carrier::Cookie);
-        show_service("the service alone", inner(), bearer);
+        let alone = show_service("the service alone", inner(), bearer);
         show_service("the service behind the peer", peer.layer(inner()), bearer);
-        show_service("the service behind the guard", auth.require().layer(inner()), bearer);
-        show_service("the service behind the guard, cookie", auth.require().layer(inner()), cookie);
+        for (what, make) in
+            [("the service behind the guard", &bearer as &dyn Fn() -> _), ("the same, by cookie", &cookie)]
+        {
+            let guarded = show_service(what, auth.require().layer(inner()), make);
+            let own = guarded - alone;
+            let verdict = if own <= PROMISED_ALLOCATIONS { "within" } else { "OVER" };
+            println!("  {:<38} {own:>3} of the guard's own, {verdict} {PROMISED_ALLOCATIONS}", "");
+        }
         println!();
     }
 }
 
-fn show(what: &str, mut work: impl FnMut()) {
+fn show(what: &str, mut work: impl FnMut()) -> usize {
     // What is made once for the whole process is no part of a request.
     work();
     let counted = Region::new(ALLOCATOR);
     work();
     let Stats { allocations, reallocations, bytes_allocated, .. } = counted.change();
     println!("  {what:<38} {allocations:>3} allocations, {reallocations:>2} reallocations, {bytes_allocated:>5} bytes");
+    allocations
 }
 
-fn show_service<S, B>(what: &str, mut service: S, make: impl Fn() -> Request<Body>)
+fn show_service<S, B>(what: &str, mut service: S, make: impl Fn() -> Request<Body>) -> usize
 where
     S: Service<Request<Body>, Response = http::Response<B>, Error = std::convert::Infallible>,
 {
     let mut requests = vec![make(), make()];
-    show(what, || assert!(requests.pop().is_some_and(|request| send(&mut service, request))));
+    show(what, || assert!(requests.pop().is_some_and(|request| send(&mut service, request))))
 }

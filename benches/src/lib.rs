@@ -5,6 +5,7 @@
 //! | `session` | does any operation on sessions, or the guard, cost more where there are more sessions? |
 //! | `stores` | does a login or a refresh cost more where a database has more users? |
 //! | `footprint` | how many bytes is an idle session, how many allocations a request? |
+//! | `server` | what is left of that on a whole server, per request, of its processor time? |
 //! | `layer` | what does the guard add to a service, and what would a middleware by hand on `jsonwebtoken`? |
 //! | `verify` | the same question, of the token alone |
 //! | `password` | how many logins are there in a second? |

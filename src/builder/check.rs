@@ -17,10 +17,11 @@ use crate::{
         keys::{Algorithm, secret_problem},
     },
     web::{
-        Delivery, WebSettings,
-        cookies::MAX_COOKIE_BYTES,
+        Delivery, Endpoint, ResponseFormat, WebSettings,
+        cookies::{CookieSettings, MAX_COOKIE_BYTES},
         csrf::{CrossSite, Origin},
         delivery::Deliveries,
+        table::Table,
     },
 };
 
@@ -216,28 +217,43 @@ fn half_the_cores() -> usize {
 }
 
 fn web_settings(settings: &Settings, problems: &mut Vec<String>) -> Option<WebSettings> {
-    let mount_path = mount_path(&settings.mount_path, problems);
-    let cookies = settings.cookies.build().map_err(|found| problems.extend(found)).ok();
+    let (table, found) = endpoints(settings);
+    problems.extend(found);
+    let responder = settings.responder.clone();
+    let in_envelope = responder.format == ResponseFormat::Envelope;
+    if in_envelope && responder.success.is_some() {
+        problems.push("success_body and the envelope both say what a success looks like: drop one of them".to_owned());
+    }
+    let cookies = cookies(settings, in_envelope).build().map_err(|found| problems.extend(found)).ok();
     let deliveries = deliveries(&settings.deliveries, problems);
     let trusted = origins(&settings.trusted_origins, problems);
     Some(WebSettings {
-        mount_path,
+        table,
+        responder,
         cookies: cookies?,
         deliveries: deliveries?,
         cross_site: CrossSite { trusted, strict: settings.strict_cross_site, insecure: settings.cookies.insecure },
         trusted_proxy_hops: settings.trusted_proxy_hops,
-        login_on_register: settings.login_on_register,
+        login_on_register: settings.login_on_register.unwrap_or(!in_envelope),
     })
 }
 
-/// A path such as `/auth`, without a slash at its end; the root is the empty path.
-fn mount_path(path: &str, problems: &mut Vec<String>) -> String {
-    let trimmed = path.strip_suffix('/').unwrap_or(path);
-    let segment = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
-    if !(trimmed.is_empty() || trimmed.starts_with('/')) || trimmed.contains("//") || !trimmed.bytes().all(segment) {
-        problems.push(format!("the mount path {path:?} is not a plain path: use one such as \"/auth\""));
+fn endpoints(settings: &Settings) -> (Table, Vec<String>) {
+    let mut changes = settings.endpoints.clone();
+    if settings.responder.format == ResponseFormat::Envelope {
+        changes.aliases.push((Endpoint::Refresh, "/refresh-token"));
     }
-    trimmed.to_owned()
+    Table::new(&settings.mount_path, &changes)
+}
+
+/// The cookies under their names.
+fn cookies(settings: &Settings, in_envelope: bool) -> CookieSettings {
+    let mut cookies = settings.cookies.clone();
+    let camel = || in_envelope.then(|| ("accessToken".to_owned(), "refreshToken".to_owned()));
+    if let Some((access, refresh)) = settings.cookie_names.clone().or_else(camel) {
+        (cookies.access_name, cookies.refresh_name) = (access, refresh);
+    }
+    cookies
 }
 
 fn deliveries(allowed: &[Delivery], problems: &mut Vec<String>) -> Option<Deliveries> {

@@ -11,7 +11,7 @@ use crate::{
     store::{SessionStore, UserStore},
     token::keys::{Key, KeyRing},
     user::AuthUser,
-    web::Delivery,
+    web::{Delivery, ResponseFormat},
 };
 
 impl<U: AuthUser> Builder<U> {
@@ -30,6 +30,7 @@ impl<U: AuthUser> Builder<U> {
     /// | `REFRESH_TOKEN_GRACE` | `10s` | `0s` turns it off |
     /// | `REVOCATION_POLL` | `5s` | how often a node asks what others have ended |
     /// | `TOKEN_DELIVERY` | `cookie` | a list of `cookie`, `split`, `body`, `both`; the first is the default |
+    /// | `RESPONSE_FORMAT` | `standard` | `envelope` for a front end of that shape: see [`ResponseFormat`] |
     /// | `INSECURE_COOKIES` | unset | `1` for plain HTTP |
     /// | `TRUSTED_ORIGINS` | none | separated by `,` |
     /// | `TRUSTED_PROXY_HOPS` | `0` | proxies of your own |
@@ -170,8 +171,12 @@ fn read(settings: &mut Settings, prefix: &str, variables: Variables<'_>) {
     settings.throttle = reader.parsed("THROTTLE", on_or_off, parse_switch).unwrap_or(true);
     settings.hash_threads = reader.parsed("HASH_THREADS", number, |text| text.parse().ok());
     read_key_files(settings, &mut reader);
-    let format = "only standard is supported yet; use it, or leave it unset";
-    reader.parsed("RESPONSE_FORMAT", format, |text| (text == "standard").then_some(()));
+    let format = reader.parsed("RESPONSE_FORMAT", "use standard or envelope", |text| match text {
+        "standard" => Some(ResponseFormat::Standard),
+        "envelope" => Some(ResponseFormat::Envelope),
+        _ => None,
+    });
+    settings.responder.format = format.unwrap_or_default();
     settings.problems = reader.problems;
 }
 
@@ -244,6 +249,7 @@ mod tests {
             ("PASSWORD_PEPPER", "pepper"),
             ("PASSWORD_RETIRED_PEPPERS", "older,oldest"),
             ("THROTTLE", "off"),
+            ("RESPONSE_FORMAT", "envelope"),
             ("HASH_THREADS", "3"),
             ("ACCESS_TOKEN_RETIRED_SECRETS", "one,two"),
             ("TOKEN_AUDIENCE", ""),
@@ -255,6 +261,7 @@ mod tests {
         assert!(settings.pepper.is_some());
         assert_eq!(settings.retired_peppers.len(), 2);
         assert!(!settings.throttle);
+        assert_eq!(settings.responder.format, ResponseFormat::Envelope);
         assert_eq!(settings.hash_threads, Some(3));
         assert_eq!(settings.retired_access_secrets.len(), 2);
         assert_eq!(settings.audience, None);
@@ -297,6 +304,7 @@ mod tests {
             ("INSECURE_COOKIES", "maybe"),
             ("TRUSTED_PROXY_HOPS", "-1"),
             ("THROTTLE", "gently"),
+            ("RESPONSE_FORMAT", "xml"),
         ]);
         for name in [
             "APP_ACCESS_TOKEN_EXPIRY",
@@ -304,9 +312,10 @@ mod tests {
             "APP_INSECURE_COOKIES",
             "APP_TRUSTED_PROXY_HOPS",
             "APP_THROTTLE",
+            "APP_RESPONSE_FORMAT",
         ] {
             assert!(settings.problems.iter().any(|p| p.starts_with(name) && p.contains("use")), "{name}");
         }
-        assert_eq!(settings.problems.len(), 5);
+        assert_eq!(settings.problems.len(), 6);
     }
 }

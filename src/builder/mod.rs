@@ -1,5 +1,6 @@
 //! [`Builder`]: every setting, its default, and one `build()` that checks them together.
 
+mod answers;
 mod check;
 mod env;
 mod error;
@@ -300,9 +301,9 @@ impl<U: AuthUser> Builder<U> {
         self
     }
 
-    /// Whether a registration signs the user in: yes unless set.
+    /// Whether a registration signs the user in: yes unless set, but not in [`ResponseFormat::Envelope`](crate::ResponseFormat::Envelope).
     pub fn login_on_register(mut self, yes: bool) -> Self {
-        self.settings.login_on_register = yes;
+        self.settings.login_on_register = Some(yes);
         self
     }
 
@@ -312,11 +313,11 @@ impl<U: AuthUser> Builder<U> {
         self
     }
 
-    /// The cookies' names: `access_token` and `refresh_token` unless set. They get the prefix `__Host-` (or `__Secure-`
+    /// The cookies' names: `access_token` and `refresh_token` unless set (`accessToken` and `refreshToken` in
+    /// [`ResponseFormat::Envelope`](crate::ResponseFormat::Envelope)). They get the prefix `__Host-` (or `__Secure-`
     /// with a domain or another path), unless cookies are insecure or the name begins with `__` already.
     pub fn cookie_names(mut self, access: impl Into<String>, refresh: impl Into<String>) -> Self {
-        self.settings.cookies.access_name = access.into();
-        self.settings.cookies.refresh_name = refresh.into();
+        self.settings.cookie_names = Some((access.into(), refresh.into()));
         self
     }
 

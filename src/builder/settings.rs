@@ -8,11 +8,10 @@ use crate::{
     secret::Secret,
     store::SessionLimit,
     token::keys::{Key, KeyRing},
-    web::{Delivery, cookies::CookieSettings},
+    web::{Delivery, cookies::CookieSettings, format::Responder, table::Changes},
 };
 
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent switches, each set by a method of its name")]
 pub(super) struct Settings {
     pub(super) issuer: Option<String>,
     pub(super) audience: Option<String>,
@@ -44,7 +43,10 @@ pub(super) struct Settings {
     pub(super) throttle: bool,
     pub(super) mount_path: String,
     pub(super) deliveries: Vec<Delivery>,
-    pub(super) login_on_register: bool,
+    pub(super) login_on_register: Option<bool>,
+    pub(super) endpoints: Changes,
+    pub(super) responder: Responder,
+    pub(super) cookie_names: Option<(String, String)>,
     pub(super) cookies: CookieSettings,
     pub(super) trusted_origins: Vec<String>,
     pub(super) strict_cross_site: bool,
@@ -91,7 +93,10 @@ impl Default for Settings {
             throttle: true,
             mount_path: "/auth".to_owned(),
             deliveries: vec![Delivery::Cookie],
-            login_on_register: true,
+            login_on_register: None,
+            endpoints: Changes::default(),
+            responder: Responder::default(),
+            cookie_names: None,
             cookies: CookieSettings::default(),
             trusted_origins: Vec::new(),
             strict_cross_site: false,

@@ -5,6 +5,7 @@ use crate::{
     store::memory::MemoryStore,
     token::keys::{Algorithm, Key},
     user::User,
+    web::{Endpoint, ResponseFormat},
 };
 
 const ACCESS: &str = "Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe";
@@ -69,6 +70,12 @@ fn each_setting_that_cannot_be_is_refused_with_its_mend() {
         (good().hash_deadline(Duration::ZERO), "hash_deadline"),
         (good().mount_path("auth"), "mount path"),
         (good().mount_path("/a/{b}"), "mount path"),
+        (good().endpoint_path(Endpoint::Login, "login"), "plain path"),
+        (good().endpoint_path(Endpoint::EndSession, "/sessions"), "plain path"),
+        (good().endpoint_path(Endpoint::Logout, "/login"), "both have the path"),
+        (good().endpoint_path(Endpoint::Login, "/a").endpoint_path(Endpoint::Login, "/a"), "twice"),
+        (good().endpoint_path(Endpoint::Login, "/a").without_endpoint(Endpoint::Login), "switched off"),
+        (good().response_format(ResponseFormat::Envelope).success_body(|success| success), "drop one"),
         (good().token_delivery([]), "TOKEN_DELIVERY"),
         (good().trusted_origin("https://app.example.com/path"), "TRUSTED_ORIGINS"),
         (good().trusted_origin("*"), "TRUSTED_ORIGINS"),

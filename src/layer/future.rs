@@ -7,11 +7,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body_util::Full;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{AuthLayer, admit};
+use super::{AuthLayer, admit, guard::Bearer};
 use crate::{
     auth::Authenticated,
     error::Error,
@@ -44,7 +46,7 @@ pin_project! {
         U: AuthUser,
     {
         Inner { #[pin] future: S::Future },
-        Refused { response: Option<Response<http_body_util::Full<bytes::Bytes>>> },
+        Refused { response: Option<Response<Full<Bytes>>> },
         Asking { answer: Asking<U>, rest: Option<Box<Waiting<S, U, Req>>> },
     }
 }
@@ -65,8 +67,8 @@ where
         Self { state: State::Inner { future } }
     }
 
-    pub(super) fn refused(error: &Error, grpc: bool) -> Self {
-        Self { state: State::refused(error, grpc) }
+    pub(super) fn refused(response: Response<Full<Bytes>>) -> Self {
+        Self { state: State::Refused { response: Some(response) } }
     }
 
     pub(super) fn asking(answer: Asking<U>, service: S, request: Request<Req>, layer: AuthLayer<U>) -> Self {
@@ -79,16 +81,11 @@ where
     S: Service<Request<Req>>,
     U: AuthUser,
 {
-    fn refused(error: &Error, grpc: bool) -> Self {
-        let response = if grpc { respond::grpc_problem(error) } else { respond::problem(error) };
-        Self::Refused { response: Some(response) }
-    }
-
     /// The next state once the store has answered.
     fn answered(answer: Result<Authenticated<U>, Error>, waiting: Waiting<S, U, Req>) -> Self {
         let Waiting { mut service, mut request, layer } = waiting;
         let admitted = answer.and_then(|admitted| {
-            layer.guard.authorize(|role| admitted.claims.has_role(role))?;
+            layer.guard.authorize(Bearer::Own(&admitted.claims))?;
             Ok(admitted)
         });
         match admitted {
@@ -98,7 +95,10 @@ where
                 layer.mark(&mut request);
                 Self::Inner { future: service.call(request) }
             }
-            Err(error) => Self::refused(&error, respond::is_grpc(request.method(), request.headers())),
+            Err(error) => {
+                let grpc = respond::is_grpc(request.method(), request.headers());
+                Self::Refused { response: Some(layer.refuse(&error, grpc)) }
+            }
         }
     }
 }

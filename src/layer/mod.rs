@@ -5,7 +5,7 @@
 //!    [`optional`](Auth::optional) and neither is);
 //! 2. where a cookie authenticates an unsafe method or a WebSocket upgrade, it comes from the same site;
 //! 3. the token is well signed, in time, and nothing that it belongs to has ended;
-//! 4. the roles that the guard asks for are in it.
+//! 4. the roles and scopes that the guard asks for are in it, and the app's own conditions hold.
 //!
 //! The handler finds [`Claims`] in the request's extensions, and [`CurrentUser`] where the guard loads the
 //! user. A bad token is refused on optional routes too: a client that sends one believes to be signed in.
@@ -13,20 +13,38 @@
 //! On the stateless path nothing is boxed and nothing is awaited; the inner service that was polled ready is the one
 //! that is called.
 
+//!
+//! # Before an upgrade, as to a WebSocket
+//!
+//! A handshake is a request like any other: put the route that upgrades behind a guard, and the handler that answers 101 is
+//! reached by verified requests alone. Programs send `Authorization: Bearer`. Browsers cannot set headers on a handshake;
+//! theirs brings the access cookie, so keep tokens in cookies ([`Delivery::Cookie`](crate::Delivery::Cookie)) and let the
+//! page connect to its own origin. As no CORS protects a handshake, one that a cookie authenticates has to come from the
+//! same origin, which browsers say in `Origin`, or from a [trusted one](crate::Builder::trusted_origin).
+//! There is deliberately no token in the query string, which servers and proxies write into logs.
+//!
+//! A connection outlives the token that opened it: close it at [`Claims::expires_at`], and let the page refresh and connect
+//! again.
+
 mod future;
+mod guard;
 mod service;
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
-use http::Request;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
 
+use self::guard::{Demand, Guard};
 pub use self::{future::ResponseFuture, service::AuthService};
 use crate::{
     auth::{Auth, Authenticated, Check},
-    error::{Error, ErrorKind},
-    resource::ResourceServer,
+    error::Error,
+    resource::{ForeignClaims, ResourceServer},
     token::Claims,
     user::AuthUser,
+    web::format::Responder,
 };
 
 /// The user who makes the request, loaded from the store by the guard.
@@ -40,28 +58,57 @@ impl<U: AuthUser> fmt::Debug for CurrentUser<U> {
     }
 }
 
-/// The mark that a guard leaves on a request: extractors tell by it that there was one, and load the user with its stores.
+/// The mark that a guard leaves on a request: extractors tell by it that there was one, load the user with its stores, and
+/// refuse with its answers.
 ///
 /// Not generic, so that [`Claims`] need not name the user's type.
 #[cfg(feature = "axum")]
 #[derive(Clone)]
-pub(crate) struct GuardMark(Arc<dyn std::any::Any + Send + Sync>);
+pub(crate) struct GuardMark(Arc<dyn Guarding>);
+
+/// What is behind a guard.
+#[cfg(feature = "axum")]
+trait Guarding: std::any::Any + Send + Sync {
+    fn responder(&self) -> &Responder;
+}
+
+#[cfg(feature = "axum")]
+impl<U: AuthUser> Guarding for crate::auth::Inner<U> {
+    fn responder(&self) -> &Responder {
+        &self.web.responder
+    }
+}
+
+#[cfg(feature = "axum")]
+impl Guarding for crate::resource::Inner {
+    fn responder(&self) -> &Responder {
+        &Responder::STANDARD
+    }
+}
 
 #[cfg(feature = "axum")]
 impl GuardMark {
     fn new<U: AuthUser>(gate: &Gate<U>) -> Self {
         match gate {
-            Gate::Own(auth) => {
-                let inner: Arc<dyn std::any::Any + Send + Sync> = Arc::<crate::auth::Inner<U>>::clone(&auth.0);
-                Self(inner)
-            }
+            Gate::Own(auth) => Self::of(auth),
             Gate::Foreign(server) => Self(server.inner()),
         }
     }
 
+    pub(crate) fn of<U: AuthUser>(auth: &Auth<U>) -> Self {
+        let inner: Arc<dyn Guarding> = Arc::<crate::auth::Inner<U>>::clone(&auth.0);
+        Self(inner)
+    }
+
     /// The guard's `Auth`, if it is for users of this type.
     pub(crate) fn auth<U: AuthUser>(&self) -> Option<Auth<U>> {
-        Arc::clone(&self.0).downcast::<crate::auth::Inner<U>>().ok().map(Auth)
+        let inner: Arc<dyn std::any::Any + Send + Sync> = Arc::<dyn Guarding>::clone(&self.0);
+        inner.downcast::<crate::auth::Inner<U>>().ok().map(Auth)
+    }
+
+    /// What the guard answers with.
+    pub(crate) fn responder(&self) -> &Responder {
+        self.0.responder()
     }
 }
 
@@ -72,6 +119,8 @@ impl GuardMark {
 /// # fn layers(auth: Auth<portcullis::User>) {
 /// let signed_in = auth.require();
 /// let admins = auth.require().role("admin");
+/// let writers = auth.require().any_role(["editor", "author"]).scope("articles:write");
+/// let just_signed_in = auth.require().check_claims(|claims| claims.auth_time() == Some(claims.issued_at()));
 /// let fresh_user = auth.require().load_user();
 /// let anybody = auth.optional();
 /// # }
@@ -97,24 +146,6 @@ impl<U: AuthUser> Clone for Gate<U> {
     }
 }
 
-/// What a guard asks for.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Guard {
-    pub(crate) optional: bool,
-    pub(crate) check: Check,
-    /// One of each group must be there.
-    roles: Vec<Vec<String>>,
-}
-
-impl Guard {
-    /// # Errors
-    /// [`ErrorKind::InsufficientRole`] where a role is missing.
-    pub(crate) fn authorize(&self, has_role: impl Fn(&str) -> bool) -> Result<(), Error> {
-        let has_one_of = |group: &Vec<String>| group.iter().any(|role| has_role(role));
-        if self.roles.iter().all(has_one_of) { Ok(()) } else { Err(ErrorKind::InsufficientRole.into()) }
-    }
-}
-
 impl<U: AuthUser> Auth<U> {
     /// A guard that admits requests with a good access token; stateless unless told otherwise.
     pub fn require(&self) -> AuthLayer<U> {
@@ -123,13 +154,13 @@ impl<U: AuthUser> Auth<U> {
 
     /// A guard that admits requests with a good access token or none at all.
     pub fn optional(&self) -> AuthLayer<U> {
-        AuthLayer { gate: Gate::Own(self.clone()), guard: Arc::new(Guard { optional: true, ..Guard::default() }) }
+        AuthLayer { gate: Gate::Own(self.clone()), guard: Arc::new(Guard::optional()) }
     }
 }
 
 impl ResourceServer {
     /// A guard that admits requests with a good Bearer token; the handler finds
-    /// [`ForeignClaims`](crate::resource::ForeignClaims) in the request's extensions. There are no users to load and no
+    /// [`ForeignClaims`] in the request's extensions. There are no users to load and no
     /// sessions to check: a guard that asks for them answers 500.
     pub fn require(&self) -> AuthLayer<Infallible> {
         AuthLayer { gate: Gate::Foreign(self.clone()), guard: Arc::default() }
@@ -137,7 +168,7 @@ impl ResourceServer {
 
     /// A guard that admits requests with a good Bearer token or none at all.
     pub fn optional(&self) -> AuthLayer<Infallible> {
-        AuthLayer { gate: Gate::Foreign(self.clone()), guard: Arc::new(Guard { optional: true, ..Guard::default() }) }
+        AuthLayer { gate: Gate::Foreign(self.clone()), guard: Arc::new(Guard::optional()) }
     }
 }
 
@@ -158,21 +189,60 @@ impl<U: AuthUser> AuthLayer<U> {
     }
 
     /// Asks for a role, compared exactly; told twice, it asks for both. A request without a token is refused then, on
-    /// optional guards too.
+    /// optional guards too, as by every demand below.
     pub fn role(self, role: impl Into<String>) -> Self {
         self.any_role([role])
     }
 
-    /// Asks for one of these roles.
-    pub fn any_role(mut self, roles: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        let guard = Arc::make_mut(&mut self.guard);
-        guard.roles.push(roles.into_iter().map(Into::into).collect());
-        guard.optional = false;
+    /// Asks for one of these roles; who has none of them is answered 403 `insufficient_role`.
+    pub fn any_role(self, roles: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.demand(Demand::Role(roles.into_iter().map(Into::into).collect()))
+    }
+
+    /// Asks for a scope, compared exactly; told twice, it asks for both. A token without it is answered 403
+    /// `insufficient_scope`, with the challenge of RFC 6750 §3.1.
+    ///
+    /// Tokens of our own have the scopes that the app's [`access_claims`](crate::Builder::access_claims) write: see
+    /// [`Claims::has_scope`].
+    pub fn scope(self, scope: impl Into<String>) -> Self {
+        self.any_scope([scope])
+    }
+
+    /// Asks for one of these scopes.
+    pub fn any_scope(self, scopes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.demand(Demand::Scope(scopes.into_iter().map(Into::into).collect()))
+    }
+
+    /// Asks for what the app makes of the claims; where it says no, the answer is 403 `forbidden`.
+    ///
+    /// It runs on every request and must not block: what needs a store is asked in the handler.
+    pub fn check_claims(self, allow: impl Fn(&Claims) -> bool + Send + Sync + 'static) -> Self {
+        self.demand(Demand::Claims(Arc::new(allow)))
+    }
+
+    fn demand(mut self, demand: Demand) -> Self {
+        Arc::make_mut(&mut self.guard).demand(demand);
         self
     }
 }
 
+impl AuthLayer<Infallible> {
+    /// [`check_claims`](Self::check_claims) for the guard of a [`ResourceServer`].
+    pub fn check_foreign_claims(self, allow: impl Fn(&ForeignClaims) -> bool + Send + Sync + 'static) -> Self {
+        self.demand(Demand::ForeignClaims(Arc::new(allow)))
+    }
+}
+
 impl<U: AuthUser> AuthLayer<U> {
+    /// The answer to a request that is not admitted.
+    fn refuse(&self, error: &Error, grpc: bool) -> Response<Full<Bytes>> {
+        let responder = match &self.gate {
+            Gate::Own(auth) => &auth.0.web.responder,
+            Gate::Foreign(_) => &Responder::STANDARD,
+        };
+        responder.refusal(error, grpc)
+    }
+
     /// Leaves the mark by which extractors tell that there was a guard.
     #[cfg(feature = "axum")]
     fn mark<B>(&self, request: &mut Request<B>) {

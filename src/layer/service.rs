@@ -8,7 +8,7 @@ use std::{
 use http::{HeaderMap, Method, Request, Response, header::UPGRADE};
 use tower_service::Service;
 
-use super::{AuthLayer, Gate, admit, future::ResponseFuture};
+use super::{AuthLayer, Gate, admit, future::ResponseFuture, guard::Bearer};
 use crate::{
     auth::{Auth, Authenticated, Check},
     error::{Error, ErrorKind},
@@ -64,7 +64,7 @@ impl<U: AuthUser> AuthLayer<U> {
         match at_once {
             Some(claims) => {
                 let claims = claims?;
-                self.guard.authorize(|role| claims.has_role(role))?;
+                self.guard.authorize(Bearer::Own(&claims))?;
                 Ok(Verdict::Pass(Some(claims)))
             }
             None => Ok(Verdict::Ask(auth.clone(), token.to_owned())),
@@ -86,7 +86,7 @@ impl<U: AuthUser> AuthLayer<U> {
             };
         };
         let claims = server.verify(token)?;
-        self.guard.authorize(|role| claims.has_role(role))?;
+        self.guard.authorize(Bearer::Foreign(&claims))?;
         Ok(Verdict::PassForeign(Some(claims)))
     }
 }
@@ -129,7 +129,8 @@ where
                 ResponseFuture::inner(self.inner.call(request))
             }
             Verdict::Refuse(error) => {
-                ResponseFuture::refused(&error, respond::is_grpc(request.method(), request.headers()))
+                let grpc = respond::is_grpc(request.method(), request.headers());
+                ResponseFuture::refused(self.layer.refuse(&error, grpc))
             }
             Verdict::Ask(auth, token) => {
                 let check = self.layer.guard.check;

@@ -136,6 +136,57 @@ async fn roles_are_asked_for_one_of_each_group() {
 }
 
 #[tokio::test]
+async fn scopes_and_conditions_are_asked_of_the_claims() {
+    let store = MemoryStore::new();
+    let auth = Auth::builder(store.clone(), store.clone())
+        .issuer("https://example.com")
+        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
+        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
+        .access_claims(|_: &User| serde_json::json!({ "scope": "notes:read notes:write", "plan": "free" }))
+        .build()
+        .unwrap();
+    let user = auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
+    let tokens = auth.start_session(&user, &Client::unknown()).await.unwrap();
+    let request = || get().header("authorization", format!("Bearer {}", tokens.access_token.expose()));
+    let (ok, scope, other) = (None, Some("insufficient_scope"), Some("forbidden"));
+    for (layer, code) in [
+        (auth.require().scope("notes:read"), ok),
+        (auth.require().scope("notes:read").scope("notes:write"), ok),
+        (auth.require().any_scope(["admin", "notes:read"]), ok),
+        (auth.require().scope("notes"), scope),
+        (auth.require().scope("Notes:read"), scope),
+        (auth.require().scope("notes:read notes:write"), scope),
+        (auth.require().scope(""), scope),
+        (auth.require().any_scope(Vec::<String>::new()), scope),
+        (auth.require().check_session().scope("admin"), scope),
+        (auth.require().check_claims(|claims| claims.roles().len() == 0), ok),
+        (auth.require().check_claims(|claims| claims.has_role("admin")), other),
+        (auth.require().load_user().check_claims(|_| false), other),
+        (auth.require().scope("admin").role("admin"), scope),
+    ] {
+        let said = format!("{layer:?}");
+        let (status, body) = answer(layer, request()).await;
+        match code {
+            None => assert_eq!(status, StatusCode::OK, "{said}"),
+            Some(code) => assert!(status == StatusCode::FORBIDDEN && body.contains(code), "{said}: {body}"),
+        }
+    }
+    for layer in [auth.optional().scope("notes:read"), auth.optional().check_claims(|_| true)] {
+        assert_eq!(answer(layer, get()).await.0, StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test]
+async fn a_token_without_scopes_has_none() {
+    let Fixture { auth, token, .. } = fixture().await;
+    let request = get().header("authorization", format!("Bearer {token}")).body(()).unwrap();
+    let response = auth.require().scope("read").layer(Strict::default()).oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::FORBIDDEN);
+    let challenge = response.headers()[header::WWW_AUTHENTICATE].to_str().unwrap();
+    assert!(challenge.starts_with("Bearer error=\"insufficient_scope\"") && challenge.ends_with("scope=\"read\""));
+}
+
+#[tokio::test]
 async fn a_disabled_user_passes_no_guard_that_loads_them() {
     let Fixture { auth, store, user, token } = fixture().await;
     store.users().set_disabled(&user.id, true);
@@ -174,10 +225,14 @@ async fn a_grpc_call_is_refused_in_its_own_shape() {
 fn the_service_and_its_future_are_what_servers_ask_for() {
     fn everything<T: Clone + Send + Sync + Unpin + 'static>() {}
     fn sendable<T: Send + 'static>() {}
+    fn movable<T: Send + Sync + Unpin + 'static>() {}
     everything::<AuthService<Strict, User>>();
     everything::<AuthLayer<User>>();
     everything::<crate::Routes<User>>();
     everything::<Auth<User>>();
+    movable::<crate::ResponseBody<Full<Bytes>>>();
+    movable::<crate::ResponseBody>();
+    movable::<CurrentUser<User>>();
     sendable::<ResponseFuture<Strict, User, Full<Bytes>>>();
     sendable::<crate::RoutesFuture>();
 }

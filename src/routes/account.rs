@@ -4,21 +4,18 @@ use http::StatusCode;
 use http_body::Body;
 use tower::BoxError;
 
-use super::{
-    Answer,
-    request::{Exchange, UserAnswer},
-};
+use super::{Answer, answer::Content, request::Exchange};
 use crate::{
     auth::Check,
     error::{Error, ErrorKind, FieldError},
     user::AuthUser,
-    web::{body::Fields, credentials::CookieValue, respond},
+    web::credentials::CookieValue,
 };
 
 pub(super) async fn me<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answer, Error> {
     let (authenticated, _) = exchange.authenticate(Check::User).await?;
     let user = authenticated.user.ok_or(ErrorKind::Internal)?;
-    respond::json(StatusCode::OK, &UserAnswer { user: user.public() })
+    exchange.answer(StatusCode::OK, Content::User { user: user.public() })
 }
 
 pub(super) async fn change_password<U, B>(exchange: &Exchange<'_, U>, body: B) -> Result<Answer, Error>
@@ -28,7 +25,7 @@ where
     B::Error: Into<BoxError>,
 {
     let (authenticated, source) = exchange.authenticate(Check::Stateless).await?;
-    let mut fields = Fields::read(&exchange.parts.headers, body).await?;
+    let mut fields = exchange.fields(body).await?;
     let current = fields.take("current_password")?.filter(|password| !password.is_empty());
     let new = fields.take("new_password")?.filter(|password| !password.is_empty());
     let missing = |name| FieldError::new(name, "required", "A password is required.");

@@ -1,10 +1,12 @@
 //! The ready endpoints as one tower [`Service`]: [`Auth::routes`].
 
 mod account;
+mod answer;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod request;
 mod sessions;
 mod sign_in;
-mod table;
 
 use std::{
     convert::Infallible,
@@ -24,13 +26,13 @@ use http_body_util::Full;
 use tower::BoxError;
 use tower_service::Service;
 
-use self::{request::Exchange, table::Endpoint};
+use self::request::Exchange;
 use crate::{
     auth::Auth,
     error::{Error, ErrorKind},
     user::AuthUser,
     web::{
-        ResponseBody,
+        Endpoint, ResponseBody,
         credentials::{self, CookieValue},
         respond,
     },
@@ -56,9 +58,16 @@ type Answer = Response<Full<Bytes>>;
 /// | `DELETE /auth/sessions/{id}` | | 204 |
 /// | `PUT /auth/password` | `current_password`, `new_password` | 200 token answer |
 /// | `GET /auth/.well-known/jwks.json` | | 200, the public keys of access tokens as a JWK set |
+/// | `GET /auth/openapi.json` (feature `openapi`) | | 200, the `OpenAPI` 3.1 document of what is mounted |
 ///
 /// Bodies are JSON or forms of at most 16 KiB. Failures are `application/problem+json` (RFC 9457) with a stable `code`:
 /// see [`ErrorKind`].
+///
+/// An app has them elsewhere ([`endpoint_path`](crate::Builder::endpoint_path)), fewer of them
+/// ([`without_endpoint`](crate::Builder::without_endpoint)), or with other bodies
+/// ([`response_format`](crate::Builder::response_format), [`success_body`](crate::Builder::success_body),
+/// [`failure_body`](crate::Builder::failure_body)). The members of a registration beside `email`, `password` and
+/// `username` are the app's own [`AuthUser::Registration`], which [`AuthUser::check_registration`] checks.
 pub struct Routes<U: AuthUser>(Auth<U>);
 
 impl<U: AuthUser> Auth<U> {
@@ -71,7 +80,7 @@ impl<U: AuthUser> Auth<U> {
 impl<U: AuthUser> Routes<U> {
     /// Whether a path is below the mount path, for servers that route by hand.
     pub fn matches(&self, path: &str) -> bool {
-        let rest = path.strip_prefix(self.0.0.web.mount_path.as_str());
+        let rest = path.strip_prefix(self.0.0.web.table.mount_path());
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
@@ -135,8 +144,9 @@ where
     B::Error: Into<BoxError>,
 {
     let (parts, body) = request.into_parts();
-    let Some((resource, id)) = table::find(&auth.0.web.mount_path, parts.uri.path()) else {
-        return respond::problem(&ErrorKind::NotFound.into());
+    let responder = &auth.0.web.responder;
+    let Some((resource, id)) = auth.0.web.table.find(parts.uri.path()) else {
+        return responder.problem(&ErrorKind::NotFound.into());
     };
     let head = parts.method == Method::HEAD;
     let method = if head { &Method::GET } else { &parts.method };
@@ -144,20 +154,20 @@ where
         let mut answer = if parts.method == Method::OPTIONS {
             respond::empty(StatusCode::NO_CONTENT)
         } else {
-            respond::problem(&ErrorKind::MethodNotAllowed.into())
+            responder.problem(&ErrorKind::MethodNotAllowed.into())
         };
-        answer.headers_mut().insert(ALLOW, HeaderValue::from_static(resource.allow));
+        answer.headers_mut().insert(ALLOW, resource.allow().clone());
         return answer;
     };
-    let exchange = Exchange { auth: &auth, parts: &parts, id };
-    let answer = match handle(&exchange, endpoint, body).await {
+    let exchange = Exchange { auth: &auth, parts: &parts, endpoint, id };
+    let answer = match handle(&exchange, body).await {
         Ok(answer) => answer,
         Err(error) => failure(&auth, endpoint, &error),
     };
     if head { without_body(answer) } else { answer }
 }
 
-async fn handle<U, B>(exchange: &Exchange<'_, U>, endpoint: Endpoint, body: B) -> Result<Answer, Error>
+async fn handle<U, B>(exchange: &Exchange<'_, U>, body: B) -> Result<Answer, Error>
 where
     U: AuthUser,
     B: Body + Send + 'static,
@@ -165,9 +175,9 @@ where
     B::Error: Into<BoxError>,
 {
     if exchange.parts.method != Method::GET && exchange.parts.method != Method::HEAD {
-        refuse_cross_site(exchange, endpoint)?;
+        refuse_cross_site(exchange)?;
     }
-    match endpoint {
+    match exchange.endpoint {
         Endpoint::Register => sign_in::register(exchange, body).await,
         Endpoint::Login => sign_in::login(exchange, body).await,
         Endpoint::Refresh => sign_in::refresh(exchange, body).await,
@@ -176,18 +186,20 @@ where
         Endpoint::Me => account::me(exchange).await,
         Endpoint::Sessions => sessions::list(exchange).await,
         Endpoint::EndSession => sessions::end(exchange).await,
-        Endpoint::Password => account::change_password(exchange, body).await,
+        Endpoint::ChangePassword => account::change_password(exchange, body).await,
         Endpoint::Jwks => Ok(respond::jwks(exchange.auth.jwks())),
+        #[cfg(feature = "openapi")]
+        Endpoint::OpenApi => Ok(respond::openapi(exchange.auth.openapi()?)),
     }
 }
 
 /// Every unsafe endpoint sets or clears cookies or may be authenticated by one. `Authorization: Bearer` exempts where it is
 /// the credential, because no page of another site can make a browser send it unasked; not where a cookie is.
-fn refuse_cross_site<U: AuthUser>(exchange: &Exchange<'_, U>, endpoint: Endpoint) -> Result<(), Error> {
+fn refuse_cross_site<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<(), Error> {
     let Exchange { auth, parts, .. } = exchange;
     let by_bearer = credentials::has_bearer(&parts.headers)?
-        && match endpoint {
-            Endpoint::LogoutAll | Endpoint::EndSession | Endpoint::Password => true,
+        && match exchange.endpoint {
+            Endpoint::LogoutAll | Endpoint::EndSession | Endpoint::ChangePassword => true,
             Endpoint::Logout => exchange.refresh_cookie() == CookieValue::Absent,
             _ => false,
         };
@@ -200,7 +212,7 @@ fn refuse_cross_site<U: AuthUser>(exchange: &Exchange<'_, U>, endpoint: Endpoint
 
 /// A failed refresh clears the cookies where they can never work again; an outage clears nothing.
 fn failure<U: AuthUser>(auth: &Auth<U>, endpoint: Endpoint, error: &Error) -> Answer {
-    let mut answer = respond::problem(error);
+    let mut answer = auth.0.web.responder.problem(error);
     let hopeless =
         matches!(error.kind(), ErrorKind::RefreshInvalid | ErrorKind::RefreshExpired | ErrorKind::RefreshReused)
             && !error.is_overtaken();

@@ -5,19 +5,24 @@ use http::{
     header::{SET_COOKIE, USER_AGENT},
     request::Parts,
 };
-use serde::Serialize;
+use http_body::Body;
+use tower::BoxError;
 
-use super::Answer;
+use super::{
+    Answer,
+    answer::{Content, TokenAnswer, rename_fields},
+};
 use crate::{
     auth::{Auth, Authenticated, Check, Client, SignedIn},
     error::{Error, ErrorKind},
     secret::Secret,
     user::AuthUser,
     web::{
+        Endpoint, ResponseFormat,
         address::{self, client_address},
+        body::Fields,
         credentials::{self, CookieValue, Found, Source},
         delivery::Places,
-        respond,
     },
 };
 
@@ -25,6 +30,7 @@ use crate::{
 pub(super) struct Exchange<'a, U: AuthUser> {
     pub(super) auth: &'a Auth<U>,
     pub(super) parts: &'a Parts,
+    pub(super) endpoint: Endpoint,
     /// The path's `{id}`.
     pub(super) id: &'a str,
 }
@@ -70,6 +76,41 @@ impl<U: AuthUser> Exchange<'_, U> {
         }
     }
 
+    /// Whether requests and answers are those of [`ResponseFormat::Envelope`].
+    pub(super) fn in_envelope(&self) -> bool {
+        self.auth.0.web.responder.format == ResponseFormat::Envelope
+    }
+
+    /// Reads the body.
+    pub(super) async fn fields<B>(&self, body: B) -> Result<Fields, Error>
+    where
+        B: Body,
+        B::Error: Into<BoxError>,
+    {
+        Ok(self.renamed(Fields::read(&self.parts.headers, body).await?))
+    }
+
+    /// Reads a body that may be left out.
+    pub(super) async fn optional_fields<B>(&self, body: B) -> Result<Fields, Error>
+    where
+        B: Body,
+        B::Error: Into<BoxError>,
+    {
+        Ok(self.renamed(Fields::read_optional(&self.parts.headers, body).await?))
+    }
+
+    fn renamed(&self, mut fields: Fields) -> Fields {
+        if self.in_envelope() {
+            rename_fields::<U::Registration>(&mut fields);
+        }
+        fields
+    }
+
+    /// The answer in the shape that the app chose.
+    pub(super) fn answer(&self, status: StatusCode, content: Content<'_, U::Public>) -> Result<Answer, Error> {
+        content.answer(&self.auth.0.web.responder, self.endpoint, status)
+    }
+
     /// The token answer: the user, and the tokens where they belong.
     pub(super) fn token_answer(
         &self,
@@ -80,16 +121,14 @@ impl<U: AuthUser> Exchange<'_, U> {
         let tokens = &signed_in.tokens;
         let issued = tokens.issued_at.as_secs();
         let expires_in = tokens.access_expires_at.as_secs().saturating_sub(issued);
-        let mut answer = respond::json(
-            status,
-            &TokenAnswer {
-                user: signed_in.user.public(),
-                token_type: "Bearer",
-                expires_in,
-                access_token: places.access_body.then(|| tokens.access_token.expose().as_str()),
-                refresh_token: places.refresh_body.then(|| tokens.refresh_token.expose().as_str()),
-            },
-        )?;
+        let content = Content::Tokens(TokenAnswer {
+            user: signed_in.user.public(),
+            token_type: "Bearer",
+            expires_in,
+            access_token: places.access_body.then(|| tokens.access_token.expose().as_str()),
+            refresh_token: places.refresh_body.then(|| tokens.refresh_token.expose().as_str()),
+        });
+        let mut answer = self.answer(status, content)?;
         let cookies = &self.auth.0.web.cookies;
         if places.access_cookie {
             answer.headers_mut().append(SET_COOKIE, cookies.access.set(tokens.access_token.expose(), expires_in)?);
@@ -100,21 +139,4 @@ impl<U: AuthUser> Exchange<'_, U> {
         }
         Ok(answer)
     }
-}
-
-#[derive(Serialize)]
-struct TokenAnswer<'a, P> {
-    user: P,
-    token_type: &'static str,
-    expires_in: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    access_token: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refresh_token: Option<&'a str>,
-}
-
-/// An answer that is a user.
-#[derive(Serialize)]
-pub(super) struct UserAnswer<P> {
-    pub(super) user: P,
 }

@@ -7,14 +7,13 @@ use http_body::Body;
 use serde::Serialize;
 use tower::BoxError;
 
-use super::{Answer, clear_cookies, request::Exchange};
+use super::{Answer, answer::Content, clear_cookies, request::Exchange};
 use crate::{
     auth::Check,
     clock::Timestamp,
     error::{Error, ErrorKind},
     session::SessionId,
     user::AuthUser,
-    web::{body::Fields, respond},
 };
 
 pub(super) async fn logout<U, B>(exchange: &Exchange<'_, U>, body: B) -> Result<Answer, Error>
@@ -23,7 +22,7 @@ where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    let from_body = Fields::read_optional(&exchange.parts.headers, body).await?.take("refresh_token")?;
+    let from_body = exchange.optional_fields(body).await?.take("refresh_token")?;
     let cookies = exchange.refresh_cookies();
     let refresh_tokens: Vec<&str> = from_body.as_deref().into_iter().chain(cookies).collect();
     // Whatever is wrong with an access token, signing out is still what its sender wants.
@@ -58,7 +57,7 @@ pub(super) async fn list<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answ
             current: session.id == claims.session_id(),
         })
         .collect();
-    respond::json(StatusCode::OK, &SessionsAnswer { sessions })
+    exchange.answer(StatusCode::OK, Content::Sessions { sessions })
 }
 
 pub(super) async fn end<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answer, Error> {
@@ -66,22 +65,22 @@ pub(super) async fn end<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answe
     let claims = &authenticated.claims;
     let id = exchange.id.parse::<SessionId>().map_err(|_| ErrorKind::SessionNotFound)?;
     exchange.auth.end_session(claims.subject(), id).await?;
-    if id == claims.session_id() { cleared(exchange) } else { Ok(respond::empty(StatusCode::NO_CONTENT)) }
+    if id == claims.session_id() {
+        cleared(exchange)
+    } else {
+        exchange.answer(StatusCode::NO_CONTENT, Content::Nothing)
+    }
 }
 
 fn cleared<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answer, Error> {
-    let mut answer = respond::empty(StatusCode::NO_CONTENT);
+    let mut answer = exchange.answer(StatusCode::NO_CONTENT, Content::Nothing)?;
     clear_cookies(exchange.auth, answer.headers_mut())?;
     Ok(answer)
 }
 
+/// What a user sees of a session.
 #[derive(Serialize)]
-struct SessionsAnswer {
-    sessions: Vec<SessionView>,
-}
-
-#[derive(Serialize)]
-struct SessionView {
+pub(super) struct SessionView {
     id: SessionId,
     created_at: Timestamp,
     last_used_at: Timestamp,

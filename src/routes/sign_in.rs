@@ -4,15 +4,12 @@ use http::StatusCode;
 use http_body::Body;
 use tower::BoxError;
 
-use super::{
-    Answer,
-    request::{Exchange, UserAnswer},
-};
+use super::{Answer, answer::Content, request::Exchange};
 use crate::{
     auth::{Registration, SignedIn},
     error::{Error, ErrorKind, FieldError},
     user::{AuthUser, Login},
-    web::{body::Fields, credentials::CookieValue, delivery::Places, respond},
+    web::{body::Fields, credentials::CookieValue, delivery::Places},
 };
 
 pub(super) async fn register<U, B>(exchange: &Exchange<'_, U>, body: B) -> Result<Answer, Error>
@@ -21,7 +18,7 @@ where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    let mut fields = Fields::read(&exchange.parts.headers, body).await?;
+    let mut fields = exchange.fields(body).await?;
     let places = places(exchange, &mut fields)?;
     let presented = fields.take("refresh_token")?;
     let email = fields.take("email")?.unwrap_or_default();
@@ -45,7 +42,7 @@ where
             }
         }
     }
-    respond::json(StatusCode::CREATED, &UserAnswer { user: user.public() })
+    exchange.answer(StatusCode::CREATED, Content::User { user: user.public() })
 }
 
 pub(super) async fn login<U, B>(exchange: &Exchange<'_, U>, body: B) -> Result<Answer, Error>
@@ -54,13 +51,19 @@ where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    let mut fields = Fields::read(&exchange.parts.headers, body).await?;
+    let mut fields = exchange.fields(body).await?;
     let places = places(exchange, &mut fields)?;
     let presented = fields.take("refresh_token")?;
     let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
     let login = given(fields.take("login")?).map(|text| Login::either(&text));
-    let email = given(fields.take("email")?).map(|text| Login::email(&text));
-    let username = given(fields.take("username")?).map(|text| Login::username(&text));
+    let (mut email, mut username) = (given(fields.take("email")?), given(fields.take("username")?));
+    if exchange.in_envelope() && email.is_some() && username.is_some() {
+        // One input for either, sent as both: that system looks for whichever there is.
+        let is_address = email.as_ref().is_some_and(|text| text.contains('@'));
+        *(if is_address { &mut username } else { &mut email }) = None;
+    }
+    let email = email.map(|text| Login::email(&text));
+    let username = username.map(|text| Login::username(&text));
     let password = fields.take("password")?.filter(|password| !password.is_empty());
     let mut errors = Vec::new();
     let several = [&login, &email, &username].into_iter().flatten().count() > 1;
@@ -87,7 +90,7 @@ where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    let mut fields = Fields::read_optional(&exchange.parts.headers, body).await?;
+    let mut fields = exchange.optional_fields(body).await?;
     let deliveries = &exchange.auth.0.web.deliveries;
     // As everywhere, an empty text is a field that was left alone.
     let from_body = fields.take("refresh_token")?.filter(|token| !token.trim().is_empty());

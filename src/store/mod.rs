@@ -8,6 +8,8 @@ pub mod conformance;
 mod error;
 mod feed;
 pub mod memory;
+#[cfg(feature = "mongodb_3")]
+pub mod mongodb;
 #[cfg(feature = "redis_1")]
 pub mod redis;
 #[cfg(any(feature = "sqlx_0_9_sqlite", feature = "sqlx_0_9_postgres"))]

@@ -1,6 +1,6 @@
 //! What tokens say.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde::Deserialize;
 
@@ -78,6 +78,20 @@ impl Claims {
     /// Whether the user had this role; compared exactly.
     pub fn has_role(&self, role: &str) -> bool {
         self.roles().any(|own| own == role)
+    }
+
+    /// Whether the token has this scope (`scope`, RFC 8693 §4.2); compared exactly.
+    ///
+    /// This crate issues none of its own: they are what the app's [`access_claims`](crate::Builder::access_claims) write as
+    /// `scope`, one text with spaces between them.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        #[derive(Deserialize)]
+        struct Scopes<'a> {
+            #[serde(borrow)]
+            scope: Cow<'a, str>,
+        }
+        let payload = self.0.payload.as_ref().and_then(|payload| serde_json::from_slice::<Scopes<'_>>(&payload.0).ok());
+        payload.is_some_and(|payload| payload.scope.split(' ').any(|own| own == scope && !own.is_empty()))
     }
 
     /// When the user last gave a password (`auth_time`), in whole seconds.

@@ -88,6 +88,14 @@ impl Fields {
         Ok(Self(members))
     }
 
+    /// Takes a member for another one that is not there.
+    pub(crate) fn rename(&mut self, from: &str, to: &str) {
+        if self.0.contains_key(from) && !self.0.contains_key(to) {
+            let member = self.0.remove(from);
+            self.0.extend(member.map(|member| (to.to_owned(), member)));
+        }
+    }
+
     /// Takes a text member; absent and `null` are the same.
     ///
     /// # Errors

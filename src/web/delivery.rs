@@ -28,6 +28,16 @@ impl Delivery {
         }
     }
 
+    #[cfg(feature = "openapi")]
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Cookie => "cookie",
+            Self::Split => "split",
+            Self::Body => "body",
+            Self::Both => "both",
+        }
+    }
+
     /// Which of the two tokens go where.
     const fn places(self) -> Places {
         match self {
@@ -69,6 +79,12 @@ impl Deliveries {
 
     pub(crate) fn allows(&self, delivery: Delivery) -> bool {
         self.default == delivery || self.others.contains(&delivery)
+    }
+
+    /// What a login may ask for.
+    #[cfg(feature = "openapi")]
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.default).chain(self.others.iter().copied()).map(Delivery::name)
     }
 
     /// Whether some clients keep the access token in a cookie.

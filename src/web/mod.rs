@@ -6,20 +6,25 @@ pub(crate) mod cookies;
 pub(crate) mod credentials;
 pub(crate) mod csrf;
 pub(crate) mod delivery;
+pub(crate) mod format;
 pub(crate) mod respond;
 mod response_body;
+pub(crate) mod table;
 
 pub use self::{
     address::PeerAddr,
     cookies::SameSite,
     delivery::Delivery,
+    format::{Failure, ResponseFormat, Success},
     response_body::{Never, ResponseBody},
+    table::Endpoint,
 };
 
 /// How the HTTP face is set up; checked as a whole by the builder.
 #[derive(Debug)]
 pub(crate) struct WebSettings {
-    pub(crate) mount_path: String,
+    pub(crate) table: table::Table,
+    pub(crate) responder: format::Responder,
     pub(crate) cookies: cookies::Cookies,
     pub(crate) deliveries: delivery::Deliveries,
     pub(crate) cross_site: csrf::CrossSite,

@@ -1,4 +1,4 @@
-//! Answers: the only place that maps an [`ErrorKind`] to a status, and problems to JSON (RFC 9457).
+//! Answers: the only place that maps an [`ErrorKind`] to a status, and what every answer carries beside its body.
 
 use bytes::Bytes;
 use http::{
@@ -8,7 +8,7 @@ use http::{
 use http_body_util::Full;
 use serde::Serialize;
 
-use crate::error::{Error, ErrorKind, FieldError};
+use crate::error::{Error, ErrorKind};
 
 /// The status of each kind of error.
 pub(crate) const fn status(kind: ErrorKind) -> StatusCode {
@@ -23,7 +23,11 @@ pub(crate) const fn status(kind: ErrorKind) -> StatusCode {
         | ErrorKind::RefreshInvalid
         | ErrorKind::RefreshExpired
         | ErrorKind::RefreshReused => StatusCode::UNAUTHORIZED,
-        ErrorKind::InsufficientRole | ErrorKind::WrongPassword | ErrorKind::CrossSite => StatusCode::FORBIDDEN,
+        ErrorKind::InsufficientRole
+        | ErrorKind::InsufficientScope
+        | ErrorKind::Forbidden
+        | ErrorKind::WrongPassword
+        | ErrorKind::CrossSite => StatusCode::FORBIDDEN,
         ErrorKind::NotFound | ErrorKind::SessionNotFound => StatusCode::NOT_FOUND,
         ErrorKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorKind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -35,55 +39,20 @@ pub(crate) const fn status(kind: ErrorKind) -> StatusCode {
     }
 }
 
-#[derive(Serialize)]
-struct Problem<'a> {
-    r#type: &'static str,
-    title: &'a str,
-    status: u16,
-    code: &'static str,
-    detail: &'a str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<ProblemField<'a>>,
-}
-
-#[derive(Serialize)]
-struct ProblemField<'a> {
-    field: &'a str,
-    code: &'a str,
-    message: &'a str,
-}
-
-impl<'a> From<&'a FieldError> for ProblemField<'a> {
-    fn from(error: &'a FieldError) -> Self {
-        Self { field: &error.field, code: &error.code, message: &error.message }
-    }
-}
-
-/// The answer to a failure; what the client may not know goes to the log.
-pub(crate) fn problem(error: &Error) -> Response<Full<Bytes>> {
+/// The answer to a failure with this body; what the client may not know goes to the log.
+pub(super) fn failure(error: &Error, content_type: &'static str, body: Vec<u8>) -> Response<Full<Bytes>> {
     let kind = error.kind();
     let status = status(kind);
     log(error, status);
-    let problem = Problem {
-        r#type: "about:blank",
-        // Of `about:blank` the title is the status' own (RFC 9457 §4.2.1); what there is to say is the detail.
-        title: status.canonical_reason().unwrap_or_default(),
-        status: status.as_u16(),
-        code: kind.code(),
-        detail: error.detail().filter(|_| kind != ErrorKind::Internal).unwrap_or(kind.message()),
-        errors: error.fields().iter().map(Into::into).collect(),
-    };
-    // Texts and a number: this cannot fail, and an empty body would still have the right status.
-    let bytes = serde_json::to_vec(&problem).unwrap_or_default();
-    let mut response = with_bytes(status, bytes, "application/problem+json");
+    let mut response = with_bytes(status, body, content_type);
     let headers = response.headers_mut();
     if let Some(after) = error.retry_after() {
         // Rounded up: whoever comes back a fraction early is refused again.
         let seconds = after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0));
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
-    if status == StatusCode::UNAUTHORIZED || kind == ErrorKind::InvalidRequest {
-        headers.insert(WWW_AUTHENTICATE, challenge(kind));
+    if status == StatusCode::UNAUTHORIZED || matches!(kind, ErrorKind::InvalidRequest | ErrorKind::InsufficientScope) {
+        headers.insert(WWW_AUTHENTICATE, challenge(error));
     }
     no_store(headers);
     response
@@ -109,16 +78,31 @@ fn causes(error: &Error) -> String {
     chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// What a 401 must say (RFC 9110 §11.6.1): bare where no token was sent, the fault where one was (RFC 6750 §3.1).
-fn challenge(kind: ErrorKind) -> HeaderValue {
-    HeaderValue::from_static(match kind {
+/// What a 401 must say (RFC 9110 §11.6.1): bare where no token was sent, the fault where one was (RFC 6750 §3.1); and what
+/// a 403 says about scopes.
+fn challenge(error: &Error) -> HeaderValue {
+    HeaderValue::from_static(match error.kind() {
         ErrorKind::TokenExpired => "Bearer error=\"invalid_token\", error_description=\"The access token has expired\"",
         ErrorKind::TokenInvalid => {
             "Bearer error=\"invalid_token\", error_description=\"The access token is not valid\""
         }
         ErrorKind::TokenRevoked => "Bearer error=\"invalid_token\", error_description=\"The session has ended\"",
+        ErrorKind::InsufficientScope => {
+            let bare = "Bearer error=\"insufficient_scope\", error_description=\"The access token lacks the scope\"";
+            let with_scope =
+                error.scope().filter(|scope| is_scope(scope)).map(|scope| format!("{bare}, scope=\"{scope}\""));
+            let with_scope = with_scope.and_then(|challenge| HeaderValue::try_from(challenge).ok());
+            return with_scope.unwrap_or(HeaderValue::from_static(bare));
+        }
         _ => "Bearer",
     })
+}
+
+/// Scope tokens of RFC 6749 §3.3 with a space between each two: nothing that would end the quoted text.
+fn is_scope(scope: &str) -> bool {
+    let is_token =
+        |token: &str| !token.is_empty() && token.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+    scope.split(' ').all(is_token)
 }
 
 /// A JSON answer that nobody may cache.
@@ -127,20 +111,33 @@ fn challenge(kind: ErrorKind) -> HeaderValue {
 /// [`ErrorKind::Internal`] where it cannot be written: an app's own `Public` type may fail, and half a user is no answer.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Result<Response<Full<Bytes>>, Error> {
     let bytes = serde_json::to_vec(body).map_err(|error| Error::new(ErrorKind::Internal).with_source(error))?;
+    Ok(json_bytes(status, bytes))
+}
+
+/// A JSON answer that is written already.
+pub(crate) fn json_bytes(status: StatusCode, bytes: Vec<u8>) -> Response<Full<Bytes>> {
     let mut response = with_bytes(status, bytes, "application/json");
     no_store(response.headers_mut());
-    Ok(response)
+    response
 }
 
 /// How long verifiers may keep the set of public keys: a new key is published for at least this long before it signs.
-const JWKS_MAX_AGE: &str = "public, max-age=300";
+const PUBLIC_FOR_A_WHILE: &str = "public, max-age=300";
 
-/// The set of public keys (RFC 7517 §8.5.2), the one answer that anybody may cache.
+/// The set of public keys (RFC 7517 §8.5.2), which anybody may cache.
 pub(crate) fn jwks(set: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(set));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static(JWKS_MAX_AGE));
+    public(set, "application/jwk-set+json")
+}
+
+/// The description of the endpoints, which is the same for everybody too.
+#[cfg(feature = "openapi")]
+pub(crate) fn openapi(document: String) -> Response<Full<Bytes>> {
+    public(document, "application/json")
+}
+
+fn public(body: String, content_type: &'static str) -> Response<Full<Bytes>> {
+    let mut response = with_bytes(StatusCode::OK, body.into_bytes(), content_type);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(PUBLIC_FOR_A_WHILE));
     response
 }
 
@@ -199,29 +196,10 @@ pub(crate) fn grpc_problem(error: &Error) -> Response<Full<Bytes>> {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::BodyExt;
+    use super::{super::format::Responder, *};
 
-    use super::*;
-
-    async fn body(response: Response<Full<Bytes>>) -> String {
-        let bytes = response.into_body().collect().await.unwrap().to_bytes();
-        String::from_utf8(bytes.to_vec()).unwrap()
-    }
-
-    #[tokio::test]
-    async fn the_cause_of_a_fault_is_not_answered() {
-        let error = Error::new(ErrorKind::Internal).with_detail("secret path").with_source("secret cause");
-        let text = body(problem(&error)).await;
-        assert!(!text.contains("secret"), "{text}");
-    }
-
-    #[tokio::test]
-    async fn fields_are_listed_in_the_problem() {
-        let error = Error::validation(vec![FieldError::new("email", "required", "An e-mail address is required.")]);
-        assert_eq!(
-            body(problem(&error)).await,
-            r#"{"type":"about:blank","title":"Bad Request","status":400,"code":"validation_failed","detail":"Some fields are not valid","errors":[{"field":"email","code":"required","message":"An e-mail address is required."}]}"#
-        );
+    fn problem(error: &Error) -> Response<Full<Bytes>> {
+        Responder::STANDARD.problem(error)
     }
 
     #[test]
@@ -242,6 +220,21 @@ mod tests {
             (StatusCode::TOO_MANY_REQUESTS, &HeaderValue::from(2))
         );
         assert_eq!(grpc_problem(&error).headers()["grpc-status"], "8");
+    }
+
+    #[test]
+    fn a_lacking_scope_is_named_where_it_is_one() {
+        let challenge = |scope: &str| {
+            let response = problem(&Error::new(ErrorKind::InsufficientScope).with_scope(scope));
+            assert_eq!(response.status(), StatusCode::FORBIDDEN);
+            response.headers()[WWW_AUTHENTICATE].to_str().unwrap().to_owned()
+        };
+        let bare = "Bearer error=\"insufficient_scope\", error_description=\"The access token lacks the scope\"";
+        assert_eq!(challenge("read write"), format!("{bare}, scope=\"read write\""));
+        for none in ["", "a\"b", "a\\b", "a\r\nb", "a  b", "\u{e4}"] {
+            assert_eq!(challenge(none), bare, "{none:?}");
+        }
+        assert!(!problem(&ErrorKind::InsufficientRole.into()).headers().contains_key(WWW_AUTHENTICATE));
     }
 
     #[test]

@@ -21,10 +21,13 @@ mod cross_site;
 #[cfg(feature = "sqlx_0_9_sqlite")]
 mod database;
 mod delivery;
+mod envelope;
 #[cfg(feature = "sqlx_0_9_sqlite")]
 mod existing_app;
 mod keys;
 mod lifetimes;
+#[cfg(feature = "mongodb_3")]
+mod mongodb;
 mod passwords;
 mod registration;
 mod reuse;

@@ -20,6 +20,8 @@ pub(crate) const HYPER_BARE: &str = "hyper_bare";
 pub(crate) const AXUM_SQLITE: &str = "axum_sqlite";
 #[cfg(feature = "sqlx_0_9_sqlite")]
 pub(crate) const EXISTING_APP: &str = "existing_app";
+#[cfg(feature = "mongodb_3")]
+pub(crate) const AXUM_MONGODB: &str = "axum_mongodb";
 
 pub(crate) const ACCESS_SECRET: &str = "p7Vt3kQ9xLr2Zc8Wm5Yb1Nd6Hf4Js0Ga-flows-access";
 pub(crate) const REFRESH_SECRET: &str = "T4uEo8Ri2Pa6Sx0Dv9Gy7Kh5Bm3Cn1Lw-flows-refresh";
@@ -35,6 +37,7 @@ pub(crate) const ADMIN_PASSWORD: &str = "portable lantern for the gate";
 const START_DEADLINE: Duration = Duration::from_secs(45);
 
 /// How to start a binary. Its environment is this and nothing of the caller's, but for the path.
+#[derive(Clone)]
 pub(crate) struct Launch {
     example: &'static str,
     environment: Vec<(&'static str, String)>,

@@ -21,6 +21,15 @@ macro_rules! on_every_server {
                 super::$test(&database.launch().start());
             })*
         }
+        // One MongoDB for all, with a database for each: a server takes its time to start.
+        #[cfg(feature = "mongodb_3")]
+        mod axum_mongodb {
+            #[test]
+            fn the_whole_flow() {
+                let mongo = crate::mongodb::Mongo::start();
+                $(super::$test(&mongo.launch().start());)*
+            }
+        }
     };
 }
 

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must fail")]
 
 mod cache;
+mod composition;
 mod conformance;
+mod cors;
 mod endpoints;
 mod equal_work;
 mod fixture;
@@ -10,12 +12,16 @@ mod keys;
 mod left_out;
 mod legacy;
 mod nodes;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod outages;
 mod own_claims;
 mod own_users;
 mod passwords;
 mod provider;
 mod resource;
+mod responses;
 mod round_trips;
 mod secrets;
 mod throttle;
+mod upgrades;

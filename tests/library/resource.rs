@@ -237,7 +237,7 @@ async fn the_same_guard_takes_bearer_tokens_only() {
         let who = request.extensions().get::<ForeignClaims>().map(|claims| claims.subject().to_owned());
         Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(who.unwrap_or_default())))
     });
-    let token = issuer.token(&none(), &json!({ "roles": ["staff"] }));
+    let token = issuer.token(&none(), &json!({ "roles": ["staff"], "scope": "read write" }));
     let call = async |layer: portcullis::AuthLayer<Infallible>, name: header::HeaderName, value: String| {
         let request = Request::get("/").header(name, value).body(Full::<Bytes>::default()).unwrap();
         layer.layer(handler).oneshot(request).await.unwrap().status()
@@ -246,6 +246,14 @@ async fn the_same_guard_takes_bearer_tokens_only() {
     assert_eq!(call(server.require(), header::AUTHORIZATION, bearer()).await, StatusCode::OK);
     assert_eq!(call(server.require().role("staff"), header::AUTHORIZATION, bearer()).await, StatusCode::OK);
     assert_eq!(call(server.require().role("admin"), header::AUTHORIZATION, bearer()).await, StatusCode::FORBIDDEN);
+    assert_eq!(call(server.require().scope("write"), header::AUTHORIZATION, bearer()).await, StatusCode::OK);
+    assert_eq!(call(server.require().scope("admin"), header::AUTHORIZATION, bearer()).await, StatusCode::FORBIDDEN);
+    let subject =
+        |subject: &'static str| server.require().check_foreign_claims(move |claims| claims.subject() == subject);
+    assert_eq!(call(subject("ada"), header::AUTHORIZATION, bearer()).await, StatusCode::OK);
+    assert_eq!(call(subject("eve"), header::AUTHORIZATION, bearer()).await, StatusCode::FORBIDDEN);
+    let misused = call(server.require().check_claims(|_| true), header::AUTHORIZATION, bearer()).await;
+    assert_eq!(misused, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(call(server.require(), header::COOKIE, format!("access_token={token}")).await, StatusCode::UNAUTHORIZED);
     assert_eq!(call(server.optional(), header::ACCEPT, "*/*".into()).await, StatusCode::OK);
     assert_eq!(

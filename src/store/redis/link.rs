@@ -125,19 +125,15 @@ impl Link {
         &self,
         call: impl Future<Output = Result<T, E>>,
     ) -> Result<T, StoreError> {
-        match tokio::time::timeout(self.timeout, call).await {
-            Ok(answer) => {
-                self.silence.store(0, Ordering::Relaxed);
-                answer.map_err(|error| error.into().into_store_error())
-            }
-            Err(_) => {
-                if self.silence.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_SILENCE {
-                    self.silence.store(0, Ordering::Relaxed);
-                    self.connect_anew();
-                }
-                Err(StoreError::unavailable("Redis did not answer in time"))
-            }
+        if let Ok(answer) = tokio::time::timeout(self.timeout, call).await {
+            self.silence.store(0, Ordering::Relaxed);
+            return answer.map_err(|error| error.into().into_store_error());
         }
+        if self.silence.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= MAX_SILENCE {
+            self.silence.store(0, Ordering::Relaxed);
+            self.connect_anew();
+        }
+        Err(StoreError::unavailable("Redis did not answer in time"))
     }
 }
 

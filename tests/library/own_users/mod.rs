@@ -9,7 +9,7 @@ use portcullis::{
     user::{Login, PasswordHash},
 };
 
-use self::account::{Account, Accounts, SignUp};
+pub(crate) use self::account::{Account, Accounts, SignUp};
 
 include!("store.rs");
 

@@ -1,0 +1,62 @@
+//! The same service with users and sessions in MongoDB.
+//!
+//! ```sh
+//! MONGODB_URI=mongodb://127.0.0.1:27017/app cargo run --example axum_mongodb --features mongodb_3
+//! ```
+
+#[path = "../support/axum_app.rs"]
+mod axum_app;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::{env, error::Error, net::SocketAddr, time::Duration};
+
+use async_trait::async_trait;
+use mongodb::{Client, options::ClientOptions};
+use portcullis::{
+    Builder, UserId,
+    store::{StoreError, mongodb::MongoStore},
+};
+use support::{Administer, BoxError};
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    support::init_log();
+    let store = connect().await?;
+    let auth = Builder::from_env_or_ephemeral(store.clone(), store.clone())?.build()?;
+    support::seed_admin(&auth, &store).await?;
+
+    let listener = support::listen().await?;
+    let app = axum_app::router(auth, store).into_make_service_with_connect_info::<SocketAddr>();
+    Ok(axum::serve(listener, app).await?)
+}
+
+/// The database that the URI names, else `portcullis`.
+async fn connect() -> Result<MongoStore, BoxError> {
+    let uri = env::var("MONGODB_URI").unwrap_or_else(|_| "mongodb://127.0.0.1:27017/portcullis".to_owned());
+    let mut options =
+        ClientOptions::parse(&uri).await.map_err(|error| format!("MONGODB_URI cannot be read: {error}"))?;
+    // Below the store's own patience, so that what a request is told says why.
+    options.server_selection_timeout.get_or_insert(Duration::from_secs(2));
+    options.connect_timeout.get_or_insert(Duration::from_secs(2));
+    options.app_name.get_or_insert("axum_mongodb".to_owned());
+    let database = Client::with_options(options)?;
+    let database = database.default_database().unwrap_or_else(|| database.database("portcullis"));
+    let store = MongoStore::new(&database);
+    store.migrate().await.map_err(|error| {
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        format!("MongoDB at MONGODB_URI cannot be used (is it running?): {error}: {cause}")
+    })?;
+    Ok(store)
+}
+
+#[async_trait]
+impl Administer for MongoStore {
+    async fn make_admin(&self, id: &UserId) -> Result<(), StoreError> {
+        self.users().set_roles(id, &["admin".to_owned()]).await.map(drop)
+    }
+
+    async fn disable(&self, id: &UserId) -> Result<bool, StoreError> {
+        self.users().set_disabled(id, true).await
+    }
+}

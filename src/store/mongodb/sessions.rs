@@ -1,0 +1,233 @@
+//! Sessions: one document for each user.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::TryStreamExt;
+use mongodb::{
+    Database, IndexModel,
+    bson::{Document, doc},
+    options::{IndexOptions, ReturnDocument},
+};
+
+use super::{
+    documents::{binary, date, read_ended, read_floor, read_id, read_session, sessions},
+    handle::{Handle, Limit},
+    pipelines,
+};
+use crate::{
+    clock::Timestamp,
+    session::{EndReason, Ended, Ending, RotateOutcome, Rotation, Session, SessionId, decide},
+    store::{Created, EndAll, NewSession, SessionStore, StoreError},
+    user::UserId,
+};
+
+/// The collection, unless an app names another.
+const COLLECTION: &str = "portcullis_sessions";
+
+/// How much longer than necessary a document stays: the engine goes by its own clock.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
+
+/// How many users' endings come in one answer.
+const BATCH: u32 = 10_000;
+
+/// How often an upsert is tried anew that met another of the same user.
+const MAX_ATTEMPTS: usize = 4;
+
+/// Sessions in a MongoDB collection, to be put beside whatever users an app has; clones share the client.
+#[derive(Clone, Debug)]
+pub struct MongoSessions {
+    handle: Handle,
+    database: Database,
+}
+
+impl MongoSessions {
+    /// Sessions in the collection `portcullis_sessions`. Call [`migrate`](Self::migrate).
+    pub fn new(database: &Database) -> Self {
+        Self { handle: Handle::new(database, COLLECTION), database: database.clone() }
+    }
+
+    /// How long a call may take: 3 seconds unless told otherwise. Keep it below the refresh grace.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { handle: self.handle.with_timeout(&self.database, timeout), database: self.database }
+    }
+
+    /// Makes the indexes; every node may do it at every start.
+    ///
+    /// # Errors
+    /// [`StoreError::unavailable`] where the server cannot be reached, else [`StoreError::internal`].
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let expiry = IndexOptions::builder().name("portcullis_delete_at".to_owned()).expire_after(CLOCK_TOLERANCE);
+        let endings = IndexOptions::builder().name("portcullis_ended_at".to_owned()).sparse(true);
+        let indexes = [
+            IndexModel::builder().keys(doc! { "delete_at": 1 }).options(expiry.build()).build(),
+            IndexModel::builder().keys(doc! { "ended_at": 1 }).options(endings.build()).build(),
+        ];
+        self.handle.migrate(self.handle.collection().create_indexes(indexes)).await.map(drop)
+    }
+
+    /// Changes one user's document in one step, and answers a part of it as that step left it.
+    ///
+    /// From after and not from before, because only that is told by every server in the same step as the write.
+    async fn change(
+        &self,
+        filter: Document,
+        pipeline: Vec<Document>,
+        upsert: bool,
+        part: Document,
+    ) -> Result<Option<Document>, StoreError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let action = self
+                .handle
+                .collection()
+                .find_one_and_update(filter.clone(), pipeline.clone())
+                .upsert(upsert)
+                .projection(part.clone())
+                .return_document(ReturnDocument::After)
+                .max_time(self.handle.time_limit());
+            // Of two that add a user's first document a server may tell one that it was late, or nothing; the pipelines
+            // change nothing where they have been applied already.
+            match self.handle.run_unique(action, Limit::Call).await? {
+                Ok(None) if upsert => {}
+                Ok(document) => return Ok(document),
+                Err(_) => {}
+            }
+        }
+        Err(StoreError::unavailable("the user's document was added by others again and again"))
+    }
+
+    async fn read(&self, filter: Document, part: Document) -> Result<Option<Document>, StoreError> {
+        let action = self.handle.collection().find_one(filter).projection(part).max_time(self.handle.time_limit());
+        self.handle.run(action).await
+    }
+}
+
+/// The document with all of a user's sessions.
+fn of(user: &UserId) -> Document {
+    doc! { "_id": user.as_str() }
+}
+
+fn only(id: &SessionId) -> Document {
+    doc! { "sessions": { "$elemMatch": { "id": binary(id.as_bytes()) } } }
+}
+
+/// The one session in a document, unless it counts as absent.
+fn one(user: &UserId, document: Option<&Document>, now: Timestamp) -> Result<Option<Session>, StoreError> {
+    let session = sessions(document).next().map(|session| read_session(user, session)).transpose()?;
+    Ok(session.filter(|session| now < session.delete_at()))
+}
+
+#[async_trait]
+impl SessionStore for MongoSessions {
+    async fn create(&self, new: NewSession) -> Result<Created, StoreError> {
+        let user = new.session.user_id.clone();
+        let pipeline = pipelines::create(&new)?;
+        let after = self.change(of(&user), pipeline, true, doc! { "login": 1 }).await?;
+        let login = after.as_ref().and_then(|document| document.get_document("login").ok());
+        let login = login.ok_or_else(|| StoreError::internal("MongoDB did not say what a login did"))?;
+        if login.get_bool("refused").map_err(StoreError::internal)? {
+            return Err(StoreError::too_many_sessions());
+        }
+        let ids = login.get_array("ended").map_err(StoreError::internal)?;
+        let mut ended = ids.iter().map(|id| read_id(&doc! { "id": id })).collect::<Result<Vec<_>, _>>()?;
+        // Another user's session of the same browser is in another document, and ending it need not be one step with the rest.
+        if let Some((owner, id)) = &new.replaces
+            && *owner != user
+        {
+            let now = new.session.created_at;
+            let end = Ended { at: now, reason: EndReason::SignedInAgain, keep_until: now.plus(new.tombstone) };
+            if self.end(owner, id, end).await? {
+                ended.push(*id);
+            }
+        }
+        Ok(Created::new(ended))
+    }
+
+    async fn find(&self, user: &UserId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
+        let found = self.read(of(user), only(id)).await?;
+        one(user, found.as_ref(), now)
+    }
+
+    async fn rotate(&self, rotation: &Rotation) -> Result<RotateOutcome, StoreError> {
+        let (user, id) = (&rotation.user_id, &rotation.session_id);
+        let pipeline = pipelines::rotate(rotation)?;
+        let after = self.change(of(user), pipeline, false, only(id)).await?;
+        if pipelines::was_ended_by(rotation, sessions(after.as_ref()).next()) {
+            return Ok(RotateOutcome::Reused);
+        }
+        // Of a record that has just moved on, been ended by its version, or been left alone, the rule says what it said of
+        // the record before.
+        Ok(decide(one(user, after.as_ref(), rotation.now)?.as_ref(), rotation).outcome)
+    }
+
+    async fn end(&self, user: &UserId, id: &SessionId, ended: Ended) -> Result<bool, StoreError> {
+        let live = doc! {
+            "id": binary(id.as_bytes()),
+            "ended_at": null,
+            "expires_at": { "$gt": date(ended.at) },
+            "absolute_expires_at": { "$gt": date(ended.at) },
+        };
+        let filter = doc! { "_id": user.as_str(), "sessions": { "$elemMatch": live } };
+        let action = self.handle.collection().update_one(filter, pipelines::end_one(id, ended));
+        Ok(self.handle.run(action).await?.matched_count > 0)
+    }
+
+    async fn end_all(&self, all: &EndAll) -> Result<Option<Session>, StoreError> {
+        let user = &all.user_id;
+        let pipeline = pipelines::end_all(all)?;
+        let part = all.keep.as_ref().map_or_else(|| doc! { "_id": 1 }, |keep| only(&keep.session_id));
+        let after = self.change(of(user), pipeline, true, part).await?;
+        let Some(keep) = &all.keep else { return Ok(None) };
+        let record = one(user, after.as_ref(), keep.now)?;
+        // What was restamped is left as it is when that is asked again.
+        Ok(record.and_then(|record| keep.restamp(&record, all.min_version)))
+    }
+
+    async fn list(&self, user: &UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+        let found = self.read(of(user), doc! { "sessions": 1, "floor": 1 }).await?;
+        let floor = found.as_ref().map(read_floor).transpose()?.flatten();
+        let min_version = floor.map_or(0, |(min_version, ..)| min_version);
+        let mut live = Vec::new();
+        for session in sessions(found.as_ref()) {
+            live.push(read_session(user, session)?);
+        }
+        live.retain(|session| session.is_live(now) && session.token_version >= min_version);
+        Ok(live)
+    }
+
+    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
+        let recent = doc! { "$filter": {
+            "input": "$sessions",
+            "as": "s",
+            "cond": { "$and": [
+                { "$gte": ["$$s.ended_at", date(since)] },
+                { "$gt": ["$$s.keep_until", date(now)] },
+            ] },
+        } };
+        let action = self
+            .handle
+            .collection()
+            .find(doc! { "ended_at": { "$gte": date(since) } })
+            .projection(doc! { "sessions": recent, "floor": 1 })
+            .batch_size(BATCH)
+            .max_time(self.handle.time_limit());
+        let found: Vec<Document> = self.handle.run(async { action.await?.try_collect().await }).await?;
+        let mut endings = Vec::new();
+        for document in &found {
+            for session in sessions(Some(document)) {
+                if let Some(Ended { keep_until, .. }) = read_ended(session)? {
+                    endings.push(Ending::Session { id: read_id(session)?, keep_until });
+                }
+            }
+            if let Some((min_version, at, keep_until)) = read_floor(document)?
+                && at >= since
+                && now < keep_until
+            {
+                let id = UserId::from(document.get_str("_id").map_err(StoreError::internal)?);
+                endings.push(Ending::User { id, min_version, keep_until });
+            }
+        }
+        Ok(endings)
+    }
+}

@@ -1,0 +1,261 @@
+//! Users: a collection of our own, or one that an app has.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use mongodb::{
+    Database,
+    bson::{Bson, Document, doc, oid::ObjectId},
+    options::ReturnDocument,
+};
+
+use super::{
+    documents::{count, date},
+    fields::{Roles, Standing, UserFields},
+    handle::{Handle, Limit, Taken},
+};
+use crate::{
+    clock::Timestamp,
+    store::{StoreError, UniqueField, UserStore},
+    user::{Login, NewUser, PasswordHash, Profile, User, UserId},
+};
+
+/// The collection, unless an app has one.
+const COLLECTION: &str = "portcullis_users";
+
+/// Users in a MongoDB collection, to be put beside whatever sessions an app has; clones share the client.
+#[derive(Clone, Debug)]
+pub struct MongoUsers {
+    pub(super) handle: Handle,
+    pub(super) fields: Arc<UserFields>,
+    pub(super) database: Database,
+}
+
+impl MongoUsers {
+    /// Users in the collection `portcullis_users`. Call [`migrate`](Self::migrate).
+    pub fn new(database: &Database) -> Self {
+        let handle = Handle::new(database, COLLECTION);
+        Self { handle, fields: Arc::new(UserFields::own()), database: database.clone() }
+    }
+
+    /// Users in a collection that an app has already, such as the `users` of a Mongoose model. Call
+    /// [`migrate`](Self::migrate), and see the [module](super) for what it adds.
+    ///
+    /// # Errors
+    /// [`StoreError::internal`] where a field's name is a path, empty, or stands for two things.
+    pub fn existing(database: &Database, collection: &str, fields: UserFields) -> Result<Self, StoreError> {
+        fields.check()?;
+        let handle = Handle::new(database, collection);
+        Ok(Self { handle, fields: Arc::new(fields), database: database.clone() })
+    }
+
+    /// How long a call may take: 3 seconds unless told otherwise. Keep it below the refresh grace.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { handle: self.handle.with_timeout(&self.database, timeout), ..self }
+    }
+
+    /// Disables or enables a user; `false` where there is none. Their sessions end with
+    /// [`Auth::end_sessions_of`](crate::Auth::end_sessions_of).
+    ///
+    /// # Errors
+    /// As of [`UserStore`].
+    pub async fn set_disabled(&self, id: &UserId, disabled: bool) -> Result<bool, StoreError> {
+        let value = match &self.fields.standing {
+            Standing::Disabled(_) => disabled,
+            Standing::Enabled(_) => !disabled,
+        };
+        self.set(id, doc! { self.fields.standing.field(): value }).await
+    }
+
+    /// Gives a user these roles; `false` where there is none. Access tokens carry them from the next refresh on.
+    ///
+    /// # Errors
+    /// [`StoreError::internal`] for several roles where the collection has a field for one; else as of [`UserStore`].
+    pub async fn set_roles(&self, id: &UserId, roles: &[String]) -> Result<bool, StoreError> {
+        let value = match (&self.fields.roles, roles) {
+            (Roles::Many(_), roles) => Bson::from(roles.to_vec()),
+            (Roles::One(_), []) => Bson::Null,
+            (Roles::One(_), [role]) => Bson::from(role.as_str()),
+            (Roles::One(field), _) => {
+                return Err(StoreError::internal(format!("the field `{field}` has room for one role")));
+            }
+        };
+        self.set(id, doc! { self.fields.roles.field(): value }).await
+    }
+
+    /// Removes a user; `false` where there is none.
+    ///
+    /// # Errors
+    /// As of [`UserStore`].
+    pub async fn remove_user(&self, id: &UserId) -> Result<bool, StoreError> {
+        let Some(id) = object_id(id) else { return Ok(false) };
+        let done = self.handle.run(self.handle.collection().delete_one(doc! { "_id": id })).await?;
+        Ok(done.deleted_count > 0)
+    }
+
+    async fn set(&self, id: &UserId, fields: Document) -> Result<bool, StoreError> {
+        let Some(id) = object_id(id) else { return Ok(false) };
+        let action = self.handle.collection().update_one(doc! { "_id": id }, doc! { "$set": fields });
+        Ok(self.handle.run(action).await?.matched_count > 0)
+    }
+
+    async fn find(&self, filter: Document) -> Result<Option<User>, StoreError> {
+        let part: Document = self.fields.all().into_iter().map(|field| (field.to_owned(), Bson::Int32(1))).collect();
+        let action = self.handle.collection().find_one(filter).projection(part).max_time(self.handle.time_limit());
+        self.handle.run(action).await?.as_ref().map(|document| self.read(document)).transpose()
+    }
+
+    /// Raises the version in the same write as these fields. In a pipeline, because a version may be missing or `null`.
+    async fn raise(&self, filter: Document, mut fields: Document) -> Result<Option<u64>, StoreError> {
+        let version = self.fields.token_version.as_str();
+        let before = doc! { "$ifNull": [format!("${version}"), 0_i64] };
+        fields.insert(version, doc! { "$add": [before, 1_i64] });
+        let action = self
+            .handle
+            .collection()
+            .find_one_and_update(filter, vec![doc! { "$set": fields }])
+            .projection(doc! { version: 1 })
+            .return_document(ReturnDocument::After)
+            .max_time(self.handle.time_limit());
+        self.handle.run(action).await?.map(|document| count(document.get(version))).transpose()
+    }
+
+    fn read(&self, document: &Document) -> Result<User, StoreError> {
+        let fields = &self.fields;
+        let id = document.get_object_id("_id").map_err(|_| StoreError::internal("a user's `_id` is no ObjectId"))?;
+        let version = document.get(&fields.token_version).filter(|version| **version != Bson::Null);
+        let created_at = match document.get(&fields.created_at) {
+            Some(Bson::DateTime(moment)) => *moment,
+            _ => id.timestamp(),
+        };
+        Ok(User {
+            id: UserId::from(id.to_hex()),
+            email: text(document, &fields.email)?.unwrap_or_default(),
+            username: text(document, &fields.username)?,
+            name: text(document, &fields.name)?,
+            avatar_url: text(document, &fields.avatar_url)?,
+            roles: roles(document.get(fields.roles.field()))
+                .ok_or_else(|| unreadable(fields.roles.field(), "neither text nor an array of texts"))?,
+            password_hash: text(document, &fields.password_hash)?,
+            token_version: version.map_or(Ok(0), |version| count(Some(version)))?,
+            disabled: self.is_disabled(document)?,
+            created_at: Timestamp::from_millis(created_at.timestamp_millis()),
+        })
+    }
+
+    /// A field of another type than a truth is an error: a ban must not be overlooked.
+    fn is_disabled(&self, document: &Document) -> Result<bool, StoreError> {
+        let standing = &self.fields.standing;
+        match (standing, document.get(standing.field())) {
+            (_, None | Some(Bson::Null)) => Ok(false),
+            (Standing::Disabled(_), Some(Bson::Boolean(disabled))) => Ok(*disabled),
+            (Standing::Enabled(_), Some(Bson::Boolean(enabled))) => Ok(!enabled),
+            (standing, Some(_)) => Err(unreadable(standing.field(), "neither true nor false")),
+        }
+    }
+
+    fn duplicate(&self, Taken { field }: &Taken) -> StoreError {
+        if *field == self.fields.email_key || *field == self.fields.email {
+            StoreError::duplicate(UniqueField::Email)
+        } else if *field == self.fields.username_key || *field == self.fields.username {
+            StoreError::duplicate(UniqueField::Username)
+        } else {
+            StoreError::internal(format!("a unique index over `{field}` refused a user"))
+        }
+    }
+}
+
+fn unreadable(field: &str, why: &str) -> StoreError {
+    StoreError::internal(format!("the field `{field}` of a user is {why}"))
+}
+
+/// The document's id, where it is written as this store writes it.
+fn object_id(id: &UserId) -> Option<ObjectId> {
+    ObjectId::parse_str(id.as_str()).ok().filter(|object| object.to_hex() == id.as_str())
+}
+
+fn text(document: &Document, field: &str) -> Result<Option<String>, StoreError> {
+    match document.get(field) {
+        None | Some(Bson::Null) => Ok(None),
+        Some(Bson::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(unreadable(field, "no text")),
+    }
+}
+
+fn roles(value: Option<&Bson>) -> Option<Vec<String>> {
+    match value {
+        None | Some(Bson::Null) => Some(Vec::new()),
+        Some(Bson::String(role)) => Some(vec![role.clone()]),
+        Some(Bson::Array(roles)) => roles.iter().map(|role| role.as_str().map(str::to_owned)).collect(),
+        Some(_) => None,
+    }
+}
+
+#[async_trait]
+impl UserStore for MongoUsers {
+    type User = User;
+
+    async fn find_by_id(&self, id: &UserId) -> Result<Option<User>, StoreError> {
+        let Some(id) = object_id(id) else { return Ok(None) };
+        self.find(doc! { "_id": id }).await
+    }
+
+    async fn find_by_login(&self, login: &Login) -> Result<Option<User>, StoreError> {
+        let field = match login {
+            Login::Email(_) => &self.fields.email_key,
+            Login::Username(_) => &self.fields.username_key,
+        };
+        self.find(doc! { field: login.key() }).await
+    }
+
+    async fn create(&self, new: NewUser<Profile>) -> Result<User, StoreError> {
+        let fields = &self.fields;
+        let email_key = new.email.key().to_owned();
+        let username_key = new.username.as_ref().map(|username| username.key().to_owned());
+        let id = ObjectId::new();
+        let user = User::from_new(UserId::from(id.to_hex()), new);
+        let mut document = doc! { "_id": id, &fields.email: &user.email, &fields.email_key: email_key };
+        let texts = [
+            (&fields.username, &user.username),
+            (&fields.username_key, &username_key),
+            (&fields.name, &user.name),
+            (&fields.avatar_url, &user.avatar_url),
+            (&fields.password_hash, &user.password_hash),
+        ];
+        // A field that is not there stays out of a sparse index; `null` would not.
+        document
+            .extend(texts.into_iter().filter_map(|(field, text)| Some((field.clone(), Bson::from(text.as_deref()?)))));
+        if let Roles::Many(field) = &fields.roles {
+            document.insert(field, Bson::Array(Vec::new()));
+        }
+        document.insert(&fields.token_version, 0_i64);
+        document.insert(fields.standing.field(), matches!(fields.standing, Standing::Enabled(_)));
+        document.insert(&fields.created_at, date(user.created_at));
+        let action = self.handle.collection().insert_one(document);
+        match self.handle.run_unique(action, Limit::Call).await? {
+            Ok(_) => Ok(user),
+            Err(taken) => Err(self.duplicate(&taken)),
+        }
+    }
+
+    async fn replace_password_hash(&self, id: &UserId, expected: &str, new: &PasswordHash) -> Result<bool, StoreError> {
+        let Some(id) = object_id(id) else { return Ok(false) };
+        let field = self.fields.password_hash.as_str();
+        let update = doc! { "$set": { field: new.as_str() } };
+        let action = self.handle.collection().update_one(doc! { "_id": id, field: expected }, update);
+        Ok(self.handle.run(action).await?.matched_count > 0)
+    }
+
+    async fn set_password(&self, id: &UserId, expected: &str, new: &PasswordHash) -> Result<Option<u64>, StoreError> {
+        let Some(id) = object_id(id) else { return Ok(None) };
+        let field = self.fields.password_hash.as_str();
+        // Under `$literal`: every hash begins with a dollar, which in a pipeline begins a path.
+        self.raise(doc! { "_id": id, field: expected }, doc! { field: { "$literal": new.as_str() } }).await
+    }
+
+    async fn bump_token_version(&self, id: &UserId) -> Result<Option<u64>, StoreError> {
+        let Some(id) = object_id(id) else { return Ok(None) };
+        self.raise(doc! { "_id": id }, Document::new()).await
+    }
+}

@@ -1,0 +1,208 @@
+//! A users collection as Mongoose apps have it, taken over as it is.
+
+use std::{error::Error, time::Duration};
+
+use mongodb::{
+    Collection, Database,
+    bson::{Bson, DateTime, Document, doc, oid::ObjectId},
+    options::IndexOptions,
+};
+use portcullis::{
+    Check, Client, Registration, UserId,
+    store::{
+        UniqueField, UserStore, conformance,
+        mongodb::{MongoSessions, MongoUsers, UserFields},
+    },
+    user::{Email, Login, NewUser, PasswordHash, Profile},
+};
+
+use super::{auth, server::Server};
+
+/// As `bcrypt.hash("correct horse battery staple", 10)` of Node.js makes it.
+#[cfg(feature = "bcrypt")]
+const PASSWORD: &str = "correct horse battery staple";
+
+fn existing(database: &Database, fields: UserFields) -> MongoUsers {
+    MongoUsers::existing(database, "users", fields).unwrap().with_timeout(Duration::from_secs(30))
+}
+
+fn hash() -> String {
+    #[cfg(feature = "bcrypt")]
+    let hash = bcrypt::hash_with_salt(PASSWORD, 10, [7; 16]).unwrap().format_for_version(bcrypt::Version::TwoB);
+    #[cfg(not(feature = "bcrypt"))]
+    let hash = "$2b$10$".to_owned();
+    hash
+}
+
+/// What `User.create` leaves of the tutorials' schema, with what this app has besides.
+fn document(username: &str, email: &str) -> Document {
+    doc! {
+        "_id": ObjectId::new(),
+        "username": username,
+        "fullName": "Ada Lovelace",
+        "email": email,
+        "password": hash(),
+        "refreshToken": "eyJhbGciOiJIUzI1NiJ9.e30.canary",
+        "cart": [{ "sku": "A-1", "count": 2 }, { "$odd": "kept" }],
+        "nested": { "deep": { "null": null, "long": 9_007_199_254_740_993_i64 } },
+        "createdAt": DateTime::from_millis(1_700_000_000_000),
+        "updatedAt": DateTime::from_millis(1_700_000_000_000),
+        "__v": 0,
+    }
+}
+
+async fn read(collection: &Collection<Document>, id: ObjectId) -> Document {
+    collection.find_one(doc! { "_id": id }).await.unwrap().unwrap()
+}
+
+#[cfg(feature = "bcrypt")]
+#[tokio::test]
+async fn the_users_of_a_mongoose_app_sign_in_and_their_hashes_are_renewed() {
+    let server = Server::start().await;
+    let database = server.database().await;
+    let collection: Collection<Document> = database.collection("users");
+    let seeded = document("Ada", "Ada@Example.com");
+    let id = seeded.get_object_id("_id").unwrap();
+    collection.insert_many([seeded.clone(), document("eve", "eve@example.com")]).await.unwrap();
+    let users = existing(&database, UserFields::mongoose());
+    let sessions = MongoSessions::new(&database).with_timeout(Duration::from_secs(30));
+    for _ in 0..2 {
+        users.migrate().await.unwrap();
+    }
+    sessions.migrate().await.unwrap();
+    let auth = auth(users.clone(), sessions);
+
+    let client = Client::unknown();
+    let login = async |text: &str| auth.login(&Login::either(text), PASSWORD.into(), &client).await;
+    assert!(auth.login(&Login::either("ada"), "another password".into(), &client).await.is_err());
+    let first = login("ADA@example.COM").await.unwrap();
+    assert_eq!(first.user.id, UserId::from(id.to_hex()));
+    assert_eq!((first.user.email.as_str(), first.user.name.as_deref()), ("Ada@Example.com", Some("Ada Lovelace")));
+    assert_eq!(first.user.created_at.as_millis(), 1_700_000_000_000);
+
+    let mut renewed = read(&collection, id).await;
+    assert!(renewed.get_str("password").unwrap().starts_with("$argon2id$"));
+    assert_eq!(renewed.remove("emailKey"), Some(Bson::from("ada@example.com")));
+    assert_eq!(renewed.remove("usernameKey"), Some(Bson::from("ada")));
+    renewed.insert("password", seeded.get_str("password").unwrap());
+    assert_eq!(renewed, seeded, "nothing else was touched");
+
+    let second = login("Ada").await.unwrap();
+    let refreshed = auth.refresh(second.tokens.refresh_token.expose()).await.unwrap();
+    assert_eq!(refreshed.user.token_version, 0);
+    auth.end_sessions_of(&first.user.id).await.unwrap();
+    for tokens in [&first.tokens, &refreshed.tokens] {
+        assert!(auth.refresh(tokens.refresh_token.expose()).await.is_err());
+    }
+    let third = login("ada").await.unwrap();
+    assert_eq!(third.user.token_version, 1);
+    let claims = auth.authenticate(third.tokens.access_token.expose(), Check::Session).await.unwrap().claims;
+    auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &client).await.unwrap();
+    assert_eq!(users.find_by_id(&first.user.id).await.unwrap().unwrap().token_version, 2);
+    let left = read(&collection, id).await;
+    for field in ["refreshToken", "cart", "nested", "updatedAt", "__v", "fullName"] {
+        assert_eq!(left.get(field), seeded.get(field), "{field}");
+    }
+    let newcomer = auth.register(Registration::new("New@example.com", PASSWORD, Profile::default())).await.unwrap();
+    let newcomer = read(&collection, ObjectId::parse_str(newcomer.id.as_str()).unwrap()).await;
+    assert_eq!(
+        (newcomer.get_str("email"), newcomer.get_str("emailKey")),
+        (Ok("New@example.com"), Ok("new@example.com"))
+    );
+    assert!(!newcomer.contains_key("role") && !newcomer.contains_key("username"));
+}
+
+#[tokio::test]
+async fn a_collection_that_was_taken_over_keeps_every_promise() {
+    let server = Server::start().await;
+    let fresh = async || {
+        let database = server.database().await;
+        // The app's own index is what refuses an address in the same spelling.
+        let unique = IndexOptions::builder().unique(true).build();
+        let index = mongodb::IndexModel::builder().keys(doc! { "email": 1 }).options(unique).build();
+        database.collection::<Document>("users").create_index(index).await.unwrap();
+        let users = existing(&database, UserFields::mongoose());
+        users.migrate().await.unwrap();
+        users
+    };
+    conformance::users(&fresh, Profile::default).await.assert_kept();
+    let users = fresh().await;
+    let new = || {
+        let email = Email::parse("ada@example.com").unwrap();
+        let now = portcullis::clock::Timestamp::from_secs(1_700_000_000);
+        NewUser::new(email, None, PasswordHash::new("$argon2id$"), Profile::default(), now)
+    };
+    users.create(new()).await.unwrap();
+    assert_eq!(users.create(new()).await.unwrap_err().duplicate_field(), Some(UniqueField::Email));
+}
+
+#[tokio::test]
+async fn users_who_differ_by_case_alone_are_named_before_anything_is_unique() {
+    let server = Server::start().await;
+    let database = server.database().await;
+    let collection: Collection<Document> = database.collection("users");
+    let twins = [document("ada", "Twin@example.com"), document("eve", "twin@Example.com")];
+    let ids = twins.each_ref().map(|twin| twin.get_object_id("_id").unwrap());
+    collection.insert_many(twins).await.unwrap();
+    let users = existing(&database, UserFields::mongoose());
+    let refused = users.migrate().await.unwrap_err();
+    let cause = refused.source().unwrap().to_string();
+    for id in ids {
+        assert!(cause.contains(&id.to_hex()), "{cause}");
+    }
+    assert!(cause.contains("e-mail address") && !cause.contains("twin@"), "{cause}");
+    let rename = doc! { "$set": { "email": "other@example.com" }, "$unset": { "emailKey": "" } };
+    collection.update_one(doc! { "_id": ids[1] }, rename).await.unwrap();
+    users.migrate().await.unwrap();
+    let found = users.find_by_login(&Login::email("OTHER@example.com")).await.unwrap().unwrap();
+    assert_eq!(found.id.as_str(), ids[1].to_hex());
+}
+
+#[tokio::test]
+async fn fields_are_read_as_apps_write_them() {
+    let server = Server::start().await;
+    let database = server.database().await;
+    let collection: Collection<Document> = database.collection("users");
+    let fields = UserFields::mongoose().name("displayName").enabled("isActive");
+    let users = existing(&database, fields);
+    let seed = async |fields: Document| {
+        let id = ObjectId::new();
+        let mut document = doc! { "_id": id, "email": format!("{}@example.com", id.to_hex()) };
+        document.extend(fields);
+        collection.insert_one(document).await.unwrap();
+        UserId::from(id.to_hex())
+    };
+    let bare = seed(doc! {}).await;
+    let full = seed(doc! { "role": "admin", "tokenVersion": 3.0, "isActive": false, "displayName": "Ada" }).await;
+    let many = seed(doc! { "role": ["a", "b"], "tokenVersion": 4, "isActive": true, "password": null }).await;
+    let nulls = seed(doc! { "role": null, "tokenVersion": null, "isActive": null, "username": null }).await;
+    let find = async |id: &UserId| users.find_by_id(id).await.unwrap().unwrap();
+
+    let user = find(&bare).await;
+    assert_eq!((user.token_version, user.roles.len(), user.disabled), (0, 0, false));
+    assert!(user.created_at.as_secs() > 1_700_000_000, "the id tells when");
+    let user = find(&full).await;
+    assert_eq!((user.token_version, user.roles, user.disabled), (3, vec!["admin".to_owned()], true));
+    assert_eq!(user.name.as_deref(), Some("Ada"));
+    let user = find(&many).await;
+    assert_eq!((user.token_version, user.roles.len(), user.disabled), (4, 2, false));
+    assert_eq!(find(&nulls).await.token_version, 0);
+
+    for (id, version) in [(&bare, 1), (&full, 4), (&many, 5), (&nulls, 1)] {
+        assert_eq!(users.bump_token_version(id).await.unwrap(), Some(version));
+    }
+    assert!(users.set_roles(&bare, &["admin".into()]).await.unwrap());
+    assert_eq!(find(&bare).await.roles, ["admin"]);
+    assert!(users.set_roles(&bare, &["a".into(), "b".into()]).await.is_err(), "there is room for one");
+    assert!(users.set_disabled(&bare, true).await.unwrap());
+    assert!(find(&bare).await.disabled);
+    for strange in [doc! { "isActive": "no" }, doc! { "password": 7 }, doc! { "tokenVersion": -1 }, doc! { "role": 7 }]
+    {
+        let id = seed(strange.clone()).await;
+        let error = users.find_by_id(&id).await.unwrap_err();
+        assert!(!error.is_unavailable(), "{strange}");
+    }
+    for bad in ["a.b", "$a", "", "_id", "email"] {
+        assert!(MongoUsers::existing(&database, "users", UserFields::mongoose().name(bad)).is_err(), "{bad:?}");
+    }
+}

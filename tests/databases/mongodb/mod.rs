@@ -1,0 +1,307 @@
+//! MongoDB.
+
+mod adoption;
+mod faults;
+mod proxy;
+mod server;
+
+use std::{sync::Arc, time::Duration};
+
+use mongodb::{
+    Database,
+    bson::{Document, doc},
+};
+use portcullis::{
+    Auth, Check, Client, Registration, User,
+    clock::Timestamp,
+    session::{Ending, RotateOutcome, Rotation, Session, SessionId, TokenId},
+    store::{
+        NewSession, RevocationFeed, SessionLimit, SessionStore, conformance,
+        memory::MemorySessions,
+        mongodb::{MongoFeed, MongoSessions, MongoStore, MongoUsers},
+    },
+    user::{Login, Profile},
+};
+use tokio::task::JoinSet;
+
+use self::server::{Server, database_at, migrated, watched};
+
+const PASSWORD: &str = "open sesame 42";
+
+fn auth(users: MongoUsers, sessions: impl SessionStore) -> Auth<User> {
+    Auth::builder(users, sessions)
+        .issuer("https://example.com")
+        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
+        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
+        .build()
+        .unwrap()
+}
+
+fn auth_over(store: &MongoStore) -> Auth<User> {
+    auth(store.users().clone(), store.sessions().clone())
+}
+
+async fn ada(auth: &Auth<User>) -> User {
+    auth.register(Registration::new("Ada@example.com", PASSWORD, Profile::default())).await.unwrap()
+}
+
+/// Generation 0 of a session of `user`, which lives an hour.
+fn session(user: &str, n: u8, now: Timestamp) -> Session {
+    Session {
+        id: SessionId::from_bytes([n; 16]),
+        user_id: user.into(),
+        token_version: 0,
+        generation: 0,
+        token_id: TokenId::from_bytes([100; 16]),
+        previous_token_id: None,
+        auth_time: now,
+        created_at: now,
+        rotated_at: now,
+        expires_at: now.plus(Duration::from_secs(3600)),
+        absolute_expires_at: now.plus(Duration::from_secs(3600)),
+        ended: None,
+        user_agent: Some("$sessions".into()),
+        ip: None,
+    }
+}
+
+fn rotation(user: &str, n: u8, next: u8, now: Timestamp) -> Rotation {
+    Rotation {
+        user_id: user.into(),
+        session_id: SessionId::from_bytes([n; 16]),
+        generation: 0,
+        token_id: TokenId::from_bytes([100; 16]),
+        token_version: 0,
+        next_token_id: TokenId::from_bytes([next; 16]),
+        now,
+        grace: Duration::from_secs(10),
+        idle: Duration::from_secs(600),
+        tombstone: Duration::from_secs(900),
+    }
+}
+
+const NOW: Timestamp = Timestamp::from_secs(2_000_000_000);
+const TEN: SessionLimit = SessionLimit::EndLeastRecentlyUsed(10);
+
+fn new(session: Session) -> NewSession {
+    NewSession::new(session, TEN, Duration::from_secs(900))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mongodb_keeps_every_promise() {
+    let server = Server::start().await;
+    let fresh = async || server.store().await;
+    conformance::sessions(&fresh).await.assert_kept();
+    conformance::users(&fresh, Profile::default).await.assert_kept();
+    nodes_may_migrate_at_once(server.database().await).await;
+    a_token_that_two_nodes_are_given_at_once_moves_the_session_on_once(&server).await;
+    a_document_of_hostile_texts_comes_back_as_it_was(server.store().await).await;
+}
+
+async fn nodes_may_migrate_at_once(database: Database) {
+    let mut tasks = JoinSet::new();
+    for _ in 0..8 {
+        let store = MongoStore::new(&database).with_timeout(Duration::from_secs(30));
+        tasks.spawn(async move { store.migrate().await });
+    }
+    while let Some(migrated) = tasks.join_next().await {
+        migrated.unwrap().unwrap();
+    }
+    let mut indexes = database.collection::<Document>("portcullis_users").list_index_names().await.unwrap();
+    indexes.extend(database.collection::<Document>("portcullis_sessions").list_index_names().await.unwrap());
+    indexes.retain(|name| name != "_id_");
+    indexes.sort();
+    let expected = ["delete_at", "email_key", "ended_at", "username_key"].map(|name| format!("portcullis_{name}"));
+    assert_eq!(indexes, expected);
+}
+
+async fn a_token_that_two_nodes_are_given_at_once_moves_the_session_on_once(server: &Server) {
+    let database = server.database().await;
+    let here = migrated(&database).await;
+    let there = MongoStore::new(&database_at(server.uri()).await.client().database(database.name()));
+    let there = there.with_timeout(Duration::from_secs(30));
+    SessionStore::create(&here, new(session("ada", 1, NOW))).await.unwrap();
+    let mut tasks = JoinSet::new();
+    for n in 0..40 {
+        let store = if n % 2 == 0 { here.clone() } else { there.clone() };
+        tasks.spawn(async move { store.rotate(&rotation("ada", 1, n, NOW)).await });
+    }
+    let mut advanced = 0;
+    while let Some(outcome) = tasks.join_next().await {
+        match outcome.unwrap().unwrap() {
+            RotateOutcome::Rotated(_) => advanced += 1,
+            RotateOutcome::Replayed(session) => assert_eq!(session.generation, 1),
+            other => panic!("a tab was told {other:?}"),
+        }
+    }
+    assert_eq!(advanced, 1);
+}
+
+async fn a_document_of_hostile_texts_comes_back_as_it_was(store: MongoStore) {
+    for (n, agent) in (1..).zip(["$sessions", "$$ROOT", "{\"$ne\": null}", "$$REMOVE"]) {
+        let written = Session { user_agent: Some(agent.into()), ..session(agent, n, NOW) };
+        SessionStore::create(&store, new(written.clone())).await.unwrap();
+        assert_eq!(store.find(&agent.into(), &written.id, NOW).await.unwrap(), Some(written));
+    }
+}
+
+#[tokio::test]
+async fn each_operation_is_one_command_that_an_index_answers() {
+    let server = Server::start().await;
+    let (database, sent) = watched(server.uri()).await;
+    let store = migrated(&database).await;
+    let auth = auth_over(&store);
+    let login = Login::either("ada@example.com");
+    let client = Client::unknown();
+    let mut table = Vec::new();
+    let mut commands = Vec::new();
+    sent.take();
+    let mut cost = |operation: &'static str| {
+        let sent = sent.take();
+        table.push((operation, sent.len()));
+        commands.extend(sent);
+    };
+
+    let ada = ada(&auth).await;
+    auth.start_session(&ada, &client).await.unwrap();
+    cost("register, signed in");
+    let first = auth.login(&login, PASSWORD.into(), &client).await.unwrap();
+    cost("login");
+    let access = first.tokens.access_token.expose().clone();
+    auth.authenticate(&access, Check::Stateless).await.unwrap();
+    cost("first protected request of a node");
+    let claims = auth.authenticate(&access, Check::Stateless).await.unwrap().claims;
+    cost("protected request, stateless");
+    auth.authenticate(&access, Check::Session).await.unwrap();
+    cost("protected request, session checked");
+    auth.authenticate(&access, Check::User).await.unwrap();
+    cost("protected request, user loaded");
+    auth.refresh(first.tokens.refresh_token.expose()).await.unwrap();
+    cost("refresh");
+    auth.refresh(first.tokens.refresh_token.expose()).await.unwrap();
+    cost("refresh, replayed");
+    auth.sessions(&ada.id).await.unwrap();
+    cost("list sessions");
+    let changed = auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &client).await.unwrap();
+    cost("password change");
+    auth.poll_revocations().await.unwrap();
+    cost("poll");
+    auth.logout(Some(changed.tokens.refresh_token.expose()), None).await.unwrap();
+    cost("logout");
+    auth.end_sessions_of(&ada.id).await.unwrap();
+    cost("logout everywhere");
+
+    assert_eq!(
+        table,
+        [
+            ("register, signed in", 2),
+            ("login", 2),
+            ("first protected request of a node", 1),
+            ("protected request, stateless", 0),
+            ("protected request, session checked", 1),
+            ("protected request, user loaded", 1),
+            ("refresh", 2),
+            ("refresh, replayed", 2),
+            ("list sessions", 1),
+            ("password change", 3),
+            ("poll", 1),
+            ("logout", 1),
+            ("logout everywhere", 2),
+        ]
+    );
+    // An update by a filter of several parts is planned by its `_id` as well, which not every server explains.
+    commands.retain(|command| !command.contains_key("insert") && !command.contains_key("update"));
+    for command in commands {
+        let plan = explain(&database, &command).await;
+        let indexed = ["IXSCAN", "IDHACK", "EXPRESS"].iter().any(|stage| plan.contains(stage));
+        assert!(indexed && !plan.contains("COLLSCAN"), "{command}\nis planned as\n{plan}");
+    }
+}
+
+/// The plan of a command as it was sent.
+async fn explain(database: &Database, command: &Document) -> String {
+    let mut bare = command.clone();
+    for field in
+        ["lsid", "txnNumber", "$db", "$clusterTime", "writeConcern", "readConcern", "maxTimeMS", "$readPreference"]
+    {
+        bare.remove(field);
+    }
+    let explain = doc! { "explain": bare, "verbosity": "queryPlanner" };
+    database.run_command(explain).await.unwrap().get_document("queryPlanner").unwrap().to_string()
+}
+
+#[tokio::test]
+async fn a_uri_cannot_weaken_what_is_read_and_written() {
+    let server = Server::start().await;
+    let weak = "readPreference=secondaryPreferred&readConcernLevel=local&w=1&journal=false";
+    let join = if server.uri().contains('?') { '&' } else { '?' };
+    let (database, sent) = watched(&format!("{}{join}{weak}", server.uri())).await;
+    let store = migrated(&database).await;
+    sent.take();
+    let auth = auth_over(&store);
+    let ada = ada(&auth).await;
+    let signed_in = auth.login(&Login::either("ada@example.com"), PASSWORD.into(), &Client::unknown()).await.unwrap();
+    auth.refresh(signed_in.tokens.refresh_token.expose()).await.unwrap();
+    auth.sessions(&ada.id).await.unwrap();
+    auth.poll_revocations().await.unwrap();
+    auth.logout(Some(signed_in.tokens.refresh_token.expose()), None).await.unwrap();
+    auth.end_sessions_of(&ada.id).await.unwrap();
+    store.users().set_disabled(&ada.id, true).await.unwrap();
+    store.users().remove_user(&ada.id).await.unwrap();
+    let commands = sent.take();
+    assert!(commands.len() > 8);
+    for command in commands {
+        let preference = command.get_document("$readPreference").and_then(|mode| mode.get_str("mode"));
+        assert!(matches!(preference, Err(_) | Ok("primary")), "{command}");
+        if command.contains_key("find") {
+            assert_eq!(command.get_document("readConcern").unwrap().get_str("level"), Ok("majority"), "{command}");
+        } else {
+            let concern = command.get_document("writeConcern").unwrap();
+            assert_eq!((concern.get_str("w"), concern.get_bool("j")), (Ok("majority"), Ok(true)), "{command}");
+            assert!(concern.contains_key("wtimeout"), "{command}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn users_here_go_with_sessions_elsewhere() {
+    let server = Server::start().await;
+    let database = server.database().await;
+    let users = MongoUsers::new(&database).with_timeout(Duration::from_secs(30));
+    users.migrate().await.unwrap();
+    let auth = auth(users, MemorySessions::default());
+    ada(&auth).await;
+    let signed_in = auth.login(&Login::either("ADA@example.com"), PASSWORD.into(), &Client::unknown()).await.unwrap();
+    auth.refresh(signed_in.tokens.refresh_token.expose()).await.unwrap();
+    let collections = database.list_collection_names().await.unwrap();
+    assert_eq!(collections, ["portcullis_users"]);
+}
+
+#[tokio::test]
+async fn endings_are_heard_as_they_were_told() {
+    let server = Server::start().await;
+    let feed = MongoFeed::new(&server.database().await);
+    feed.migrate().await.unwrap();
+    let (mut one, mut other) = (feed.subscribe().await.unwrap(), feed.subscribe().await.unwrap());
+    let endings = [
+        Ending::Session { id: SessionId::from_bytes([1; 16]), keep_until: NOW },
+        Ending::User { id: "$ne".into(), min_version: 7, keep_until: NOW },
+    ];
+    for ending in &endings {
+        feed.publish(ending).await.unwrap();
+    }
+    for ending in &endings {
+        for subscription in [&mut one, &mut other] {
+            let heard = tokio::time::timeout(Duration::from_secs(60), subscription.next()).await;
+            assert_eq!(heard.unwrap().unwrap(), *ending);
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_secret_is_printed_of_a_store() {
+    let uri = "mongodb://operator:canary-password@127.0.0.1:1/?authMechanism=SCRAM-SHA-256";
+    let database = database_at(uri).await;
+    let printed = format!("{:?} {:?}", MongoStore::new(&database), Arc::new(MongoSessions::new(&database)));
+    assert!(!printed.contains("canary"), "{printed}");
+}
