@@ -86,7 +86,11 @@ fn session_id(number: usize) -> SessionId {
 
 fn token_id(number: usize, generation: u64) -> TokenId {
     let first = *session_id(number).as_bytes();
-    TokenId::from_bytes(if generation == 0 { first } else { (u128::from(generation) << 64 | number as u128).to_be_bytes() })
+    TokenId::from_bytes(if generation == 0 {
+        first
+    } else {
+        (u128::from(generation) << 64 | number as u128).to_be_bytes()
+    })
 }
 
 fn rotation(number: usize, generation: u64) -> Rotation {

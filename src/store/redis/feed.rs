@@ -66,7 +66,7 @@ impl Subscription for Listener {
                     Ok(ending) => return Ok(ending),
                     // Whoever sent it cannot silence the rest.
                     Err(error) => {
-                        tracing::warn!(target: "portcullis", ?error, "a message of the feed is not one of ours")
+                        tracing::warn!(target: "portcullis", ?error, "a message of the feed is not one of ours");
                     }
                 },
                 Ok(None) => return Err(StoreError::unavailable("the subscription to Redis ended")),

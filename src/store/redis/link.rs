@@ -1,7 +1,10 @@
 //! One connection that mends itself, and what its errors mean.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -20,13 +23,19 @@ pub(super) struct Link {
     timeout: Duration,
     /// How many replicas must have a write before it counts, and how long they may take.
     replicas: Option<Replicas>,
+    /// How many calls in a row were not answered in time.
+    silence: AtomicU32,
 }
+
+/// After so many calls without an answer the connection is given up: one whose other end has vanished, without a word to
+/// this one, is silent for as long as the operating system goes on trying.
+const MAX_SILENCE: u32 = 8;
 
 impl Link {
     /// A connection that is made by the first call.
     pub(super) fn new(client: Client, timeout: Duration, replicas: Option<Replicas>) -> Result<Self, StoreError> {
         let manager = Mutex::new(manager(&client, timeout).map_err(failed)?);
-        Ok(Self { client, manager, timeout, replicas })
+        Ok(Self { client, manager, timeout, replicas, silence: AtomicU32::new(0) })
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -93,10 +102,8 @@ impl Link {
             }
             Err(error) => {
                 // The manager would keep a refusal that is no I/O error for ever.
-                if !error.is_io_error()
-                    && let Ok(fresh) = manager(&self.client, self.timeout)
-                {
-                    *self.manager.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+                if !error.is_io_error() {
+                    self.connect_anew();
                 }
                 Err(error)
             }
@@ -108,23 +115,35 @@ impl Link {
         self.manager.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    fn connect_anew(&self) {
+        if let Ok(fresh) = manager(&self.client, self.timeout) {
+            *self.manager.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+        }
+    }
+
     pub(super) async fn in_time<T, E: Into<Refused>>(
         &self,
         call: impl Future<Output = Result<T, E>>,
     ) -> Result<T, StoreError> {
-        match tokio::time::timeout(self.timeout, call).await {
-            Ok(answer) => answer.map_err(|error| error.into().into_store_error()),
-            Err(_) => Err(StoreError::unavailable("Redis did not answer in time")),
+        if let Ok(answer) = tokio::time::timeout(self.timeout, call).await {
+            self.silence.store(0, Ordering::Relaxed);
+            return answer.map_err(|error| error.into().into_store_error());
         }
+        if self.silence.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= MAX_SILENCE {
+            self.silence.store(0, Ordering::Relaxed);
+            self.connect_anew();
+        }
+        Err(StoreError::unavailable("Redis did not answer in time"))
     }
 }
 
-/// No retries of its own: while the server is down, calls fail at once, and each tries to connect anew.
+/// No retries of its own: while the server is down, calls fail at once, and each tries to connect anew. No response
+/// timeout either: each call has its own.
 fn manager(client: &Client, timeout: Duration) -> Result<ConnectionManager, RedisError> {
     let config = ConnectionManagerConfig::new()
         .set_number_of_retries(0)
         .set_connection_timeout(Some(timeout))
-        .set_response_timeout(Some(timeout));
+        .set_response_timeout(None);
     ConnectionManager::new_lazy_with_config(client.clone(), config)
 }
 

@@ -46,6 +46,19 @@
 //! - an ending: the session's refresh token works again until it expires. Access tokens stay ended on the nodes that
 //!   have heard of it. A raised token version is in the user store and loses nothing: logout-all and password changes hold.
 //!
+//! # What clients see of an outage
+//! | fault | what clients see |
+//! |---|---|
+//! | server stopped, hanging, or out of reach; writes paused | 503 for all that needs the store, after the timeout at most; stateless guards go on |
+//! | connection cut, answer lost, scripts flushed | the answer |
+//! | connection whose other end has vanished | 503, and after eight calls the answer, by a new connection |
+//! | memory full, too few replicas, primary turned replica | 503 for all that writes; reads go on |
+//! | replicas that do not confirm in time (`WAIT`) | 503; the same token works when asked again |
+//! | server killed | 503, then everything that was answered is there; with `appendonly yes` |
+//! | node killed in a storm of refreshes | every session goes on, each once |
+//!
+//! A call that timed out may still happen, and then as a whole: asked again, it answers as it would have.
+//!
 //! # Connections
 //! One connection for each store, shared by all calls, which mends itself; a call that met a connection that had been cut
 //! is sent again, once. Sentinel and managed services: name the address that follows the primary. For TLS (`rediss://`)

@@ -84,7 +84,7 @@ impl Server {
     }
 
     /// Starts the process over the data that there is, on the same port.
-    pub(super) fn launch(&self) {
+    pub(crate) fn launch(&self) {
         let child = command("postgres", unprivileged())
             .arg("-D")
             .arg(self.scratch.path().join("data"))
@@ -95,7 +95,7 @@ impl Server {
     }
 
     /// Ends it without a word: it recovers from its log when it starts anew.
-    pub(super) fn kill(&self) {
+    pub(crate) fn kill(&self) {
         if self.child.lock().unwrap().is_none() {
             return;
         }
@@ -107,7 +107,7 @@ impl Server {
     }
 
     /// Sends a signal to the server and everything that it started.
-    pub(super) fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let postmaster = self.child.lock().unwrap().as_ref().unwrap().id().to_string();
         let children = Command::new("pgrep").args(["-P", &postmaster]).output().unwrap();
         let children = String::from_utf8(children.stdout).unwrap();
@@ -122,12 +122,12 @@ impl Server {
 
     /// The database as it is reached through a proxy.
     #[allow(clippy::unused_self, reason = "it is the server's")]
-    pub(super) fn url_through(&self, port: u16, database: &str) -> String {
+    pub(crate) fn url_through(&self, port: u16, database: &str) -> String {
         format!("postgres://tests@127.0.0.1:{port}/{database}")
     }
 
     /// The name of an empty database.
-    pub(super) async fn database(&self) -> String {
+    pub(crate) async fn database(&self) -> String {
         let name = format!("t{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let admin = PgPool::connect(&self.url("postgres")).await.unwrap();
         sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&admin).await.unwrap();
@@ -136,7 +136,7 @@ impl Server {
     }
 
     /// An empty database whose transactions have this isolation unless told otherwise.
-    pub(super) async fn pool(&self, isolation: &str) -> PgPool {
+    pub(crate) async fn pool(&self, isolation: &str) -> PgPool {
         let name = self.database().await;
         let admin = PgPool::connect(&self.url("postgres")).await.unwrap();
         let set = format!("ALTER DATABASE {name} SET default_transaction_isolation = '{isolation}'");
@@ -145,7 +145,7 @@ impl Server {
         PgPoolOptions::new().max_connections(16).connect(&self.url(&name)).await.unwrap()
     }
 
-    pub(super) async fn store(&self, isolation: &str) -> PostgresStore {
+    pub(crate) async fn store(&self, isolation: &str) -> PostgresStore {
         let store = PostgresStore::new(self.pool(isolation).await);
         store.migrate().await.unwrap();
         store

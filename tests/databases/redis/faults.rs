@@ -97,6 +97,9 @@ async fn assert_works(store: &RedisSessions) {
 
 #[tokio::test]
 async fn a_server_that_hangs_is_an_outage_and_what_lands_late_lands_whole() {
+    if !Server::can_run() {
+        return;
+    }
     let server = Server::start().await;
     let store = RedisSessions::connect(server.options().timeout(SHORT)).await.unwrap();
     prepare(&store).await;
@@ -111,6 +114,9 @@ async fn a_server_that_hangs_is_an_outage_and_what_lands_late_lands_whole() {
 
 #[tokio::test]
 async fn a_server_that_was_killed_has_what_it_answered() {
+    if !Server::can_run() {
+        return;
+    }
     let mut server = Server::start().await;
     let store = RedisSessions::connect(server.options().timeout(SHORT)).await.unwrap();
     prepare(&store).await;
@@ -126,6 +132,9 @@ async fn a_server_that_was_killed_has_what_it_answered() {
 
 #[tokio::test]
 async fn a_connection_that_was_cut_costs_no_call() {
+    if !Server::can_run() {
+        return;
+    }
     let server = Server::start().await;
     let proxy = Proxy::to(server.addr()).await;
     let store = RedisSessions::connect(RedisOptions::from(proxy.url()).timeout(SHORT)).await.unwrap();
@@ -140,8 +149,31 @@ async fn a_connection_that_was_cut_costs_no_call() {
     assert_works(&store).await;
 }
 
+/// As after a firewall forgot the connection, or the other machine lost its power.
+#[tokio::test]
+async fn a_connection_whose_other_end_has_vanished_is_given_up() {
+    if !Server::can_run() {
+        return;
+    }
+    let server = Server::start().await;
+    let proxy = Proxy::to(server.addr()).await;
+    let store = RedisSessions::connect(RedisOptions::from(proxy.url()).timeout(SHORT)).await.unwrap();
+    prepare(&store).await;
+    proxy.fall_silent();
+    let mut failed = 0;
+    while let Err(error) = store.find(&ada(), &id(1), at(1)).await {
+        assert!(error.is_unavailable());
+        failed += 1;
+        assert!(failed <= 8, "the connection is still asked");
+    }
+    assert_works(&store).await;
+}
+
 #[tokio::test]
 async fn a_call_whose_answer_was_lost_has_happened_once() {
+    if !Server::can_run() {
+        return;
+    }
     let server = Server::start().await;
     let proxy = Proxy::to(server.addr()).await;
     let store = RedisSessions::connect(RedisOptions::from(proxy.url())).await.unwrap();
@@ -161,6 +193,9 @@ async fn a_call_whose_answer_was_lost_has_happened_once() {
 
 #[tokio::test]
 async fn a_server_that_takes_no_writes_is_an_outage_for_writes() {
+    if !Server::can_run() {
+        return;
+    }
     let server = Server::start().await;
     let store = RedisSessions::connect(server.options().timeout(SHORT)).await.unwrap();
     prepare(&store).await;
@@ -183,6 +218,9 @@ async fn a_server_that_takes_no_writes_is_an_outage_for_writes() {
 
 #[tokio::test]
 async fn writes_that_wait_longer_than_a_call_land_whole() {
+    if !Server::can_run() {
+        return;
+    }
     let server = Server::start().await;
     let store = RedisSessions::connect(server.options().timeout(SHORT)).await.unwrap();
     prepare(&store).await;
@@ -195,6 +233,9 @@ async fn writes_that_wait_longer_than_a_call_land_whole() {
 
 #[tokio::test]
 async fn a_write_counts_when_the_replicas_have_it() {
+    if !Server::can_run() {
+        return;
+    }
     let server = Server::start().await;
     let options = server.options().timeout(Duration::from_secs(5));
     let waiting = options.clone().wait_for_replicas(1, Duration::from_millis(100));

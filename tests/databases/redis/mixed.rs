@@ -22,7 +22,7 @@ use super::{
     proxy::Proxy,
     samples::{NOW, builder},
 };
-use crate::postgres;
+use crate::{left_out::can_run, postgres};
 
 const PASSWORD: &str = "open sesame 42";
 
@@ -69,6 +69,9 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_in_postgres_have_their_sessions_in_redis() {
+    if !Server::can_run() || !can_run("PostgreSQL", postgres::Server::is_installed()) {
+        return;
+    }
     let world = World::new().await;
     let registration = Registration::new("ada@example.com", PASSWORD, Profile::default());
     let ada = world.auth.register(registration).await.unwrap();

@@ -17,6 +17,9 @@ pub(crate) use self::server::Server;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_keeps_every_promise() {
+    if !Server::can_run() {
+        return;
+    }
     let server = Server::start().await;
     conformance::sessions(async || server.store().await).await.assert_kept();
 }
@@ -24,6 +27,9 @@ async fn redis_keeps_every_promise() {
 /// A server of a cluster refuses a script whose keys are in different slots, and one that has all slots serves alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_keeps_every_promise_where_keys_have_slots() {
+    if !Server::can_run() {
+        return;
+    }
     let server = Server::with(&["--appendonly", "yes", "--cluster-enabled", "yes"]).await;
     server.ask::<()>(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).await;
     while !server.ask::<String>(&["CLUSTER", "INFO"]).await.contains("cluster_state:ok") {

@@ -29,7 +29,15 @@ struct Wire {
     losing: AtomicBool,
     /// Whether new connections are refused.
     down: AtomicBool,
-    cuts: watch::Sender<()>,
+    fates: watch::Sender<Fate>,
+}
+
+/// What happens to the connections that there are.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Fate {
+    #[default]
+    Cut,
+    Silent,
 }
 
 impl Proxy {
@@ -41,7 +49,7 @@ impl Proxy {
             trips: AtomicUsize::default(),
             losing: AtomicBool::default(),
             down: AtomicBool::default(),
-            cuts: watch::Sender::default(),
+            fates: watch::Sender::default(),
         });
         let accepting = Arc::clone(&wire);
         let task = tokio::spawn(async move {
@@ -70,7 +78,12 @@ impl Proxy {
 
     /// Cuts every connection; new ones are made.
     pub(super) fn cut(&self) {
-        self.wire.cuts.send_replace(());
+        self.wire.fates.send_replace(Fate::Cut);
+    }
+
+    /// Carries nothing more on the connections that there are, as if the other end had vanished; new ones are good.
+    pub(super) fn fall_silent(&self) {
+        self.wire.fates.send_replace(Fate::Silent);
     }
 
     /// Lets the next question through, and cuts the connection in the place of an answer.
@@ -95,7 +108,7 @@ impl Drop for Proxy {
 impl Wire {
     async fn carry(&self, mut client: TcpStream) {
         let Ok(mut server) = TcpStream::connect(self.server).await else { return };
-        let mut cuts = self.cuts.subscribe();
+        let mut fates = self.fates.subscribe();
         let (mut asked, mut question, mut answer) = (false, vec![0; 65_536], vec![0; 65_536]);
         loop {
             tokio::select! {
@@ -111,7 +124,12 @@ impl Wire {
                     if self.losing.swap(false, Ordering::SeqCst) { return }
                     if client.write_all(&answer[..len]).await.is_err() { return }
                 }
-                _ = cuts.changed() => return,
+                _ = fates.changed() => {
+                    while *fates.borrow_and_update() == Fate::Silent {
+                        if fates.changed().await.is_err() { return }
+                    }
+                    return;
+                }
             }
         }
     }

@@ -17,6 +17,9 @@ async fn refusal(options: RedisOptions) -> Option<String> {
 
 #[tokio::test]
 async fn a_server_that_would_lose_sessions_is_refused() {
+    if !Server::can_run() {
+        return;
+    }
     let server = Server::start().await;
     assert_eq!(refusal(server.options()).await, None);
     for policy in ["allkeys-lru", "volatile-ttl"] {
@@ -52,6 +55,9 @@ async fn a_server_that_would_lose_sessions_is_refused() {
 /// Managed servers do not tell their settings by `CONFIG`; what `INFO` says is enough for the usual ones.
 #[tokio::test]
 async fn a_server_that_hides_its_settings_is_asked_what_it_tells() {
+    if !Server::can_run() {
+        return;
+    }
     let server = Server::with(&["--appendonly", "yes", "--rename-command", "CONFIG", ""]).await;
     assert_eq!(refusal(server.options()).await, None);
     let why = refusal(server.options().min_replicas(1)).await.unwrap();
@@ -60,6 +66,9 @@ async fn a_server_that_hides_its_settings_is_asked_what_it_tells() {
 
 #[tokio::test]
 async fn what_cannot_be_used_is_refused_and_tells_no_password() {
+    if !Server::can_run() {
+        return;
+    }
     let server = Server::with(&["--appendonly", "yes", "--requirepass", "canary-password"]).await;
     let url = |password: &str| server.url().replace("redis://", &format!("redis://:{password}@"));
     let sessions = RedisSessions::connect(url("canary-password")).await.unwrap();

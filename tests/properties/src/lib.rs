@@ -15,6 +15,8 @@ pub mod interleave;
 pub mod memory;
 pub mod model;
 pub mod properties;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod run;
 pub mod schedule;
 pub mod sequential;

@@ -3,6 +3,8 @@
 mod flaws;
 mod memory;
 mod reach;
+#[cfg(feature = "redis")]
+mod redis;
 mod regressions;
 #[cfg(feature = "sqlite")]
 mod sqlite;
