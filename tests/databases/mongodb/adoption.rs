@@ -18,20 +18,15 @@ use portcullis::{
 
 use super::{auth, server::Server};
 
-/// As `bcrypt.hash("correct horse battery staple", 10)` of Node.js makes it.
-#[cfg(feature = "bcrypt")]
 const PASSWORD: &str = "correct horse battery staple";
 
 fn existing(database: &Database, fields: UserFields) -> MongoUsers {
     MongoUsers::existing(database, "users", fields).unwrap().with_timeout(Duration::from_secs(30))
 }
 
+/// As `bcrypt.hash(password, 10)` of Node.js makes it.
 fn hash() -> String {
-    #[cfg(feature = "bcrypt")]
-    let hash = bcrypt::hash_with_salt(PASSWORD, 10, [7; 16]).unwrap().format_for_version(bcrypt::Version::TwoB);
-    #[cfg(not(feature = "bcrypt"))]
-    let hash = "$2b$10$".to_owned();
-    hash
+    bcrypt::hash_with_salt(PASSWORD, 10, [7; 16]).unwrap().format_for_version(bcrypt::Version::TwoB)
 }
 
 /// What `User.create` leaves of the tutorials' schema, with what this app has besides.
@@ -55,7 +50,6 @@ async fn read(collection: &Collection<Document>, id: ObjectId) -> Document {
     collection.find_one(doc! { "_id": id }).await.unwrap().unwrap()
 }
 
-#[cfg(feature = "bcrypt")]
 #[tokio::test]
 async fn the_users_of_a_mongoose_app_sign_in_and_their_hashes_are_renewed() {
     let server = Server::start().await;

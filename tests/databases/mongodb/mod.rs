@@ -1,5 +1,6 @@
 //! MongoDB.
 
+#[cfg(feature = "bcrypt")]
 mod adoption;
 mod faults;
 mod proxy;
