@@ -6,6 +6,7 @@ mod faults;
 mod left_out;
 #[path = "../../examples/existing_app/members.rs"]
 mod members;
+mod mixed;
 mod mongodb;
 mod postgres;
 mod redis;

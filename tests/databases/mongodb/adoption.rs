@@ -52,6 +52,9 @@ async fn read(collection: &Collection<Document>, id: ObjectId) -> Document {
 
 #[tokio::test]
 async fn the_users_of_a_mongoose_app_sign_in_and_their_hashes_are_renewed() {
+    if !Server::can_run() {
+        return;
+    }
     let server = Server::start().await;
     let database = server.database().await;
     let collection: Collection<Document> = database.collection("users");
@@ -108,6 +111,9 @@ async fn the_users_of_a_mongoose_app_sign_in_and_their_hashes_are_renewed() {
 
 #[tokio::test]
 async fn a_collection_that_was_taken_over_keeps_every_promise() {
+    if !Server::can_run() {
+        return;
+    }
     let server = Server::start().await;
     let fresh = async || {
         let database = server.database().await;
@@ -132,6 +138,9 @@ async fn a_collection_that_was_taken_over_keeps_every_promise() {
 
 #[tokio::test]
 async fn users_who_differ_by_case_alone_are_named_before_anything_is_unique() {
+    if !Server::can_run() {
+        return;
+    }
     let server = Server::start().await;
     let database = server.database().await;
     let collection: Collection<Document> = database.collection("users");
@@ -154,6 +163,9 @@ async fn users_who_differ_by_case_alone_are_named_before_anything_is_unique() {
 
 #[tokio::test]
 async fn fields_are_read_as_apps_write_them() {
+    if !Server::can_run() {
+        return;
+    }
     let server = Server::start().await;
     let database = server.database().await;
     let collection: Collection<Document> = database.collection("users");

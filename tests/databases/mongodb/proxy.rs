@@ -11,7 +11,7 @@ use tokio::{
     sync::watch,
 };
 
-use super::server::PATIENT;
+use super::server::uri_at;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
@@ -44,9 +44,8 @@ impl Proxy {
         self.mode.send_replace(mode);
     }
 
-    /// Through the proxy alone: a replica set names its members, which clients would go to.
     pub(super) fn uri(&self) -> String {
-        format!("mongodb://{}/?directConnection=true&{PATIENT}", self.addr)
+        uri_at(self.addr)
     }
 }
 

@@ -20,13 +20,13 @@ use mongodb::{
 };
 use portcullis::store::mongodb::MongoStore;
 
-use crate::scratch::Scratch;
+use crate::{left_out::can_run, scratch::Scratch};
 
 /// Waits as long as a busy machine needs, and finds out soon that a server is back.
-pub(super) const PATIENT: &str = "serverSelectionTimeoutMS=60000&connectTimeoutMS=3000&heartbeatFrequencyMS=500";
+pub(crate) const PATIENT: &str = "serverSelectionTimeoutMS=60000&connectTimeoutMS=3000&heartbeatFrequencyMS=500";
 
 /// The server, where it is ours: it ends with its value.
-pub(super) struct Server {
+pub(crate) struct Server {
     uri: String,
     own: Option<Own>,
 }
@@ -37,19 +37,15 @@ struct Own {
     scratch: Scratch,
 }
 
-fn daemon() -> PathBuf {
+/// What `pip install secantusdb` brings: there is no package of MongoDB itself.
+fn daemon() -> Option<PathBuf> {
     let on_path =
         || env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join("secantusd-py")).find(|it| it.is_file());
-    env::var_os("SECANTUSD").map(PathBuf::from).or_else(on_path).unwrap_or_else(|| {
-        panic!(
-            "no MongoDB to test with: run tests/run, which brings one, or set SECANTUSD to \
-             the secantusd-py of `pip install secantusdb`"
-        )
-    })
+    env::var_os("SECANTUSD").map(PathBuf::from).or_else(on_path)
 }
 
 fn spawn(port: u16, scratch: &Scratch) -> Child {
-    Command::new(daemon())
+    Command::new(daemon().unwrap())
         .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--enable-test-commands", "--log-level", "ERROR"])
         .arg("--storage-path")
         .arg(scratch.path().join("data"))
@@ -62,8 +58,13 @@ fn spawn(port: u16, scratch: &Scratch) -> Child {
 }
 
 impl Server {
+    /// Whether there is one to test with, even one that may be killed.
+    pub(crate) fn can_run() -> bool {
+        can_run("MongoDB (or secantusd-py, which speaks its protocol)", daemon().is_some())
+    }
+
     /// The server of `MONGODB_URI`, else one of our own.
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         match env::var("MONGODB_URI") {
             Ok(uri) => Self { uri, own: None },
             Err(_) => Self::start_own().await,
@@ -71,7 +72,7 @@ impl Server {
     }
 
     /// A server that the test may kill.
-    pub(super) async fn start_own() -> Self {
+    pub(crate) async fn start_own() -> Self {
         let scratch = Scratch::new();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let child = spawn(port, &scratch);
@@ -91,58 +92,63 @@ impl Server {
         }
     }
 
-    pub(super) fn addr(&self) -> SocketAddr {
+    pub(crate) fn addr(&self) -> SocketAddr {
         ([127, 0, 0, 1], self.own.as_ref().unwrap().port).into()
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.own.as_ref().unwrap().child.id()
     }
 
     /// As a power cut would.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let own = self.own.as_mut().unwrap();
         own.child.kill().unwrap();
         own.child.wait().unwrap();
     }
 
     /// On the same port, over the same data.
-    pub(super) async fn start_again(&mut self) {
+    pub(crate) async fn start_again(&mut self) {
         let own = self.own.as_mut().unwrap();
         own.child = spawn(own.port, &own.scratch);
         self.ready().await;
     }
 
     /// An empty database.
-    pub(super) async fn database(&self) -> Database {
+    pub(crate) async fn database(&self) -> Database {
         database_at(&self.uri).await
     }
 
-    pub(super) async fn store(&self) -> MongoStore {
+    pub(crate) async fn store(&self) -> MongoStore {
         migrated(&self.database().await).await
     }
 
-    pub(super) fn uri(&self) -> &str {
+    pub(crate) fn uri(&self) -> &str {
         &self.uri
     }
 }
 
-pub(super) async fn database_at(uri: &str) -> Database {
+/// Where it is reached at this address alone: a replica set names its members, which clients would go to.
+pub(crate) fn uri_at(addr: SocketAddr) -> String {
+    format!("mongodb://{addr}/?directConnection=true&{PATIENT}")
+}
+
+pub(crate) async fn database_at(uri: &str) -> Database {
     Client::with_uri_str(uri).await.unwrap().database(&name())
 }
 
 /// The commands that a client has sent.
 #[derive(Clone, Default)]
-pub(super) struct Sent(Arc<Mutex<Vec<Document>>>);
+pub(crate) struct Sent(Arc<Mutex<Vec<Document>>>);
 
 impl Sent {
-    pub(super) fn take(&self) -> Vec<Document> {
+    pub(crate) fn take(&self) -> Vec<Document> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }
 
 /// An empty database whose client tells what it sends.
-pub(super) async fn watched(uri: &str) -> (Database, Sent) {
+pub(crate) async fn watched(uri: &str) -> (Database, Sent) {
     let sent = Sent::default();
     let mut options = ClientOptions::parse(uri).await.unwrap();
     let log = sent.clone();
@@ -154,7 +160,7 @@ pub(super) async fn watched(uri: &str) -> (Database, Sent) {
     (Client::with_options(options).unwrap().database(&name()), sent)
 }
 
-pub(super) async fn migrated(database: &Database) -> MongoStore {
+pub(crate) async fn migrated(database: &Database) -> MongoStore {
     let store = MongoStore::new(database).with_timeout(Duration::from_secs(30));
     store.migrate().await.unwrap();
     store
@@ -166,7 +172,7 @@ fn name() -> String {
 }
 
 /// Has the next calls of these commands fail as told; answers whether the server can.
-pub(super) async fn fail(database: &Database, mode: Bson, data: Document) -> bool {
+pub(crate) async fn fail(database: &Database, mode: Bson, data: Document) -> bool {
     let command = doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data };
     database.client().database("admin").run_command(command).await.is_ok()
 }

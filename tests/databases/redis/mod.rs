@@ -4,10 +4,9 @@ mod costs;
 mod example;
 mod faults;
 mod feed;
-mod mixed;
-mod proxy;
+pub(crate) mod proxy;
 mod same;
-mod samples;
+pub(crate) mod samples;
 mod server;
 mod settings;
 

@@ -15,7 +15,7 @@ use tokio::{
     task::AbortHandle,
 };
 
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     addr: SocketAddr,
     wire: Arc<Wire>,
     task: AbortHandle,
@@ -41,7 +41,7 @@ enum Fate {
 }
 
 impl Proxy {
-    pub(super) async fn to(server: SocketAddr) -> Self {
+    pub(crate) async fn to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let wire = Arc::new(Wire {
@@ -63,36 +63,36 @@ impl Proxy {
         Self { addr, wire, task: task.abort_handle() }
     }
 
-    pub(super) fn addr(&self) -> SocketAddr {
+    pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://{}/", self.addr)
     }
 
     /// How many round trips there were since the last time this was asked.
-    pub(super) fn take_trips(&self) -> usize {
+    pub(crate) fn take_trips(&self) -> usize {
         self.wire.trips.swap(0, Ordering::SeqCst)
     }
 
     /// Cuts every connection; new ones are made.
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.wire.fates.send_replace(Fate::Cut);
     }
 
     /// Carries nothing more on the connections that there are, as if the other end had vanished; new ones are good.
-    pub(super) fn fall_silent(&self) {
+    pub(crate) fn fall_silent(&self) {
         self.wire.fates.send_replace(Fate::Silent);
     }
 
     /// Lets the next question through, and cuts the connection in the place of an answer.
-    pub(super) fn lose_next_answer(&self) {
+    pub(crate) fn lose_next_answer(&self) {
         self.wire.losing.store(true, Ordering::SeqCst);
     }
 
     /// Cuts every connection, and any new one at once.
-    pub(super) fn go_down(&self, down: bool) {
+    pub(crate) fn go_down(&self, down: bool) {
         self.wire.down.store(down, Ordering::SeqCst);
         self.cut();
     }

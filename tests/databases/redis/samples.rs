@@ -9,25 +9,25 @@ use portcullis::{
     store::{NewSession, SessionLimit, SessionStore, UserStore},
 };
 
-pub(super) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
-pub(super) const IDLE: Duration = Duration::from_secs(3600);
-pub(super) const TOMBSTONE: Duration = Duration::from_secs(960);
-pub(super) const GRACE: Duration = Duration::from_secs(10);
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
+pub(crate) const IDLE: Duration = Duration::from_secs(3600);
+pub(crate) const TOMBSTONE: Duration = Duration::from_secs(960);
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
-pub(super) fn id(n: u8) -> SessionId {
+pub(crate) fn id(n: u8) -> SessionId {
     SessionId::from_bytes([n; 16])
 }
 
-pub(super) fn token(n: u8) -> TokenId {
+pub(crate) fn token(n: u8) -> TokenId {
     TokenId::from_bytes([n; 16])
 }
 
-pub(super) fn at(secs: u64) -> Timestamp {
+pub(crate) fn at(secs: u64) -> Timestamp {
     NOW.plus(Duration::from_secs(secs))
 }
 
 /// A session of generation 0 with token 100.
-pub(super) fn session(user: &UserId, id: SessionId, now: Timestamp) -> Session {
+pub(crate) fn session(user: &UserId, id: SessionId, now: Timestamp) -> Session {
     Session {
         id,
         user_id: user.clone(),
@@ -46,12 +46,12 @@ pub(super) fn session(user: &UserId, id: SessionId, now: Timestamp) -> Session {
     }
 }
 
-pub(super) fn new(session: Session) -> NewSession {
+pub(crate) fn new(session: Session) -> NewSession {
     NewSession::new(session, SessionLimit::EndLeastRecentlyUsed(100), TOMBSTONE)
 }
 
 /// The first rotation of a [`session`].
-pub(super) fn rotation(user: &UserId, id: SessionId, now: Timestamp) -> Rotation {
+pub(crate) fn rotation(user: &UserId, id: SessionId, now: Timestamp) -> Rotation {
     Rotation {
         user_id: user.clone(),
         session_id: id,
@@ -66,11 +66,11 @@ pub(super) fn rotation(user: &UserId, id: SessionId, now: Timestamp) -> Rotation
     }
 }
 
-pub(super) fn ended(reason: EndReason, now: Timestamp) -> Ended {
+pub(crate) fn ended(reason: EndReason, now: Timestamp) -> Ended {
     Ended { at: now, reason, keep_until: now.plus(TOMBSTONE) }
 }
 
-pub(super) fn builder(users: impl UserStore<User = User>, sessions: impl SessionStore) -> Builder<User> {
+pub(crate) fn builder(users: impl UserStore<User = User>, sessions: impl SessionStore) -> Builder<User> {
     Auth::builder(users, sessions)
         .issuer("https://example.com")
         .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")

@@ -1,6 +1,6 @@
-//! Users in PostgreSQL and sessions in Redis: the flows work across both, and either may be down without a logout.
+//! Users in PostgreSQL or MongoDB and sessions in Redis: the flows work across both, and either may be down without a logout.
 
-use std::time::Duration;
+use std::{any::Any, sync::Arc, time::Duration};
 
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -8,7 +8,8 @@ use portcullis::{
     Auth, Check, Client, ErrorKind, Registration, Tokens, User,
     clock::ManualClock,
     store::{
-        UserStore,
+        StoreError, UserStore,
+        mongodb::MongoUsers,
         redis::{RedisOptions, RedisSessions},
         sql::PostgresStore,
     },
@@ -17,12 +18,15 @@ use portcullis::{
 use sqlx::postgres::PgPoolOptions;
 use tower::ServiceExt;
 
-use super::{
-    Server,
-    proxy::Proxy,
-    samples::{NOW, builder},
+use crate::{
+    left_out::can_run,
+    mongodb, postgres,
+    redis::{
+        self,
+        proxy::Proxy,
+        samples::{NOW, builder},
+    },
 };
-use crate::{left_out::can_run, postgres};
 
 const PASSWORD: &str = "open sesame 42";
 
@@ -30,26 +34,59 @@ const PASSWORD: &str = "open sesame 42";
 struct World {
     auth: Auth<User>,
     clock: ManualClock,
-    users: PostgresStore,
+    users: Users,
     to_users: Proxy,
     to_sessions: Proxy,
-    _postgres: postgres::Server,
-    _redis: Server,
+    _engines: (Box<dyn Any + Send + Sync>, redis::Server),
+}
+
+/// Where the users are.
+enum Users {
+    Postgres(PostgresStore),
+    Mongo(MongoUsers),
+}
+
+impl Users {
+    fn store(&self) -> Arc<dyn UserStore<User = User>> {
+        match self {
+            Self::Postgres(store) => Arc::new(store.clone()),
+            Self::Mongo(users) => Arc::new(users.clone()),
+        }
+    }
+
+    async fn set_disabled(&self, user: &User, disabled: bool) -> Result<bool, StoreError> {
+        match self {
+            Self::Postgres(store) => store.set_disabled(&user.id, disabled).await,
+            Self::Mongo(users) => users.set_disabled(&user.id, disabled).await,
+        }
+    }
 }
 
 impl World {
-    async fn new() -> Self {
-        let (postgres, redis) = (postgres::Server::start().await, Server::start().await);
-        let to_users = Proxy::to(([127, 0, 0, 1], postgres.port).into()).await;
-        let to_sessions = Proxy::to(redis.addr()).await;
-        let url = format!("postgres://tests@{}/postgres", to_users.addr());
+    async fn postgres() -> Self {
+        let server = postgres::Server::start().await;
+        let proxy = Proxy::to(([127, 0, 0, 1], server.port).into()).await;
+        let url = format!("postgres://tests@{}/postgres", proxy.addr());
         let pool = PgPoolOptions::new().acquire_timeout(Duration::from_secs(2)).connect(&url).await.unwrap();
         let users = PostgresStore::new(pool);
         users.migrate().await.unwrap();
+        Self::over(Users::Postgres(users), proxy, Box::new(server)).await
+    }
+
+    async fn mongo() -> Self {
+        let server = mongodb::server::Server::start_own().await;
+        let proxy = Proxy::to(server.addr()).await;
+        let users = mongodb::users_at(proxy.addr()).await;
+        Self::over(Users::Mongo(users), proxy, Box::new(server)).await
+    }
+
+    async fn over(users: Users, to_users: Proxy, engine: Box<dyn Any + Send + Sync>) -> Self {
+        let redis = redis::Server::start().await;
+        let to_sessions = Proxy::to(redis.addr()).await;
         let sessions = RedisSessions::connect(RedisOptions::from(to_sessions.url())).await.unwrap();
         let clock = ManualClock::new(NOW);
-        let auth = builder(users.clone(), sessions).clock(clock.clone()).build().unwrap();
-        Self { auth, clock, users, to_users, to_sessions, _postgres: postgres, _redis: redis }
+        let auth = builder(users.store(), sessions).clock(clock.clone()).build().unwrap();
+        Self { auth, clock, users, to_users, to_sessions, _engines: (engine, redis) }
     }
 
     async fn login(&self, password: &str) -> Tokens {
@@ -69,18 +106,27 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_in_postgres_have_their_sessions_in_redis() {
-    if !Server::can_run() || !can_run("PostgreSQL", postgres::Server::is_installed()) {
-        return;
+    if redis::Server::can_run() && can_run("PostgreSQL", postgres::Server::is_installed()) {
+        both_work_together(World::postgres().await).await;
     }
-    let world = World::new().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_in_mongodb_have_their_sessions_in_redis() {
+    if redis::Server::can_run() && mongodb::server::Server::can_run() {
+        both_work_together(World::mongo().await).await;
+    }
+}
+
+async fn both_work_together(world: World) {
     let registration = Registration::new("ada@example.com", PASSWORD, Profile::default());
     let ada = world.auth.register(registration).await.unwrap();
     every_flow_works(&world).await;
     // Of a user who is disabled the next refresh ends the session.
     let tokens = world.login("close sesame 43").await;
-    world.users.set_disabled(&ada.id, true).await.unwrap();
+    world.users.set_disabled(&ada, true).await.unwrap();
     assert_eq!(world.refresh(&tokens).await.err(), Some(ErrorKind::RefreshInvalid));
-    world.users.set_disabled(&ada.id, false).await.unwrap();
+    world.users.set_disabled(&ada, false).await.unwrap();
     assert_eq!(world.refresh(&tokens).await.err(), Some(ErrorKind::RefreshInvalid));
     each_engine_may_be_down(&world).await;
 }
@@ -112,7 +158,7 @@ async fn every_flow_works(world: &World) {
         assert_eq!(world.refresh(tokens).await.err(), Some(ErrorKind::RefreshInvalid));
     }
     assert_eq!(world.auth.sessions(&changed.user.id).await.unwrap().len(), 0);
-    let user = world.users.find_by_id(&changed.user.id).await.unwrap().unwrap();
+    let user = world.users.store().find_by_id(&changed.user.id).await.unwrap().unwrap();
     assert_eq!(user.token_version, 2, "a password change and a logout-all");
 }
 
@@ -163,5 +209,11 @@ async fn assert_down(world: &World, tokens: &Tokens, (method, path, body): (&str
     assert!(!response.headers().contains_key("set-cookie"), "{method} {path}");
     let body = response.into_body().collect().await.unwrap().to_bytes();
     let body = String::from_utf8_lossy(&body).to_lowercase();
-    assert!(body.contains("store_unavailable") && !body.contains("redis") && !body.contains("sql"), "{path}: {body}");
+    assert!(
+        body.contains("store_unavailable")
+            && !body.contains("redis")
+            && !body.contains("sql")
+            && !body.contains("mongo"),
+        "{path}: {body}"
+    );
 }
