@@ -101,8 +101,9 @@ impl Members {
     }
 
     pub(crate) async fn one(&self, statement: Statement<'_>) -> Result<Option<Member>, StoreError> {
-        let row = statement.fetch_optional(&self.0).await.map_err(store_error)?;
-        row.as_ref().map(member).transpose().map_err(store_error)
+        // Not `fetch_optional`, which has seen the row before SQLite has committed it.
+        let rows = statement.fetch_all(&self.0).await.map_err(store_error)?;
+        rows.first().map(member).transpose().map_err(store_error)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
         cookies::{CookieSettings, MAX_COOKIE_BYTES},
         csrf::{CrossSite, Origin},
         delivery::Deliveries,
-        table::Table,
+        table::{Resource, Table},
     },
 };
 
@@ -225,6 +225,7 @@ fn web_settings(settings: &Settings, problems: &mut Vec<String>) -> Option<WebSe
         problems.push("success_body and the envelope both say what a success looks like: drop one of them".to_owned());
     }
     let cookies = cookies(settings, in_envelope).build().map_err(|found| problems.extend(found)).ok();
+    problems.extend(unreached_by_cookie(&table, &settings.cookies.refresh_path));
     let deliveries = deliveries(&settings.deliveries, problems);
     let trusted = origins(&settings.trusted_origins, problems);
     Some(WebSettings {
@@ -236,6 +237,26 @@ fn web_settings(settings: &Settings, problems: &mut Vec<String>) -> Option<WebSe
         trusted_proxy_hops: settings.trusted_proxy_hops,
         login_on_register: settings.login_on_register.unwrap_or(!in_envelope),
     })
+}
+
+/// Where the refresh cookie would not be sent though it is needed (RFC 6265 §5.1.4): a refresh would find none, and a logout
+/// would end nothing.
+fn unreached_by_cookie(table: &Table, cookie_path: &str) -> Option<String> {
+    if cookie_path == "/" {
+        return None;
+    }
+    let full = |resource: &Resource| format!("{}{}", table.mount_path(), resource.path());
+    let reaches = |path: &str| {
+        let rest = path.strip_prefix(cookie_path);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || cookie_path.ends_with('/'))
+    };
+    let needs_it = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Refresh | Endpoint::Logout);
+    let needing = table.resources().iter().filter(|it| it.methods().iter().any(|(_, endpoint)| needs_it(endpoint)));
+    let missed = needing.map(full).find(|path| !reaches(path))?;
+    Some(format!(
+        "the refresh cookie's path {cookie_path:?} does not reach {missed:?}: use the mount path, {:?}",
+        table.mount_path()
+    ))
 }
 
 fn endpoints(settings: &Settings) -> (Table, Vec<String>) {

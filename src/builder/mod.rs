@@ -333,7 +333,8 @@ impl<U: AuthUser> Builder<U> {
         self
     }
 
-    /// The refresh cookie's `Path`: `/` unless set, which `__Host-` requires.
+    /// The refresh cookie's `Path`: `/` unless set, which `__Host-` requires. It has to reach the endpoints that refresh and
+    /// log out: `/auth` does, where they are mounted there.
     pub fn refresh_cookie_path(mut self, path: impl Into<String>) -> Self {
         self.settings.cookies.refresh_path = path.into();
         self

@@ -92,10 +92,14 @@ where
     fn answered(answer: Result<Admitted<U>, Error>, waiting: Waiting<S, U, Req>) -> Self {
         let Waiting { mut service, mut request, layer } = waiting;
         let admitted = answer.and_then(|admitted| {
-            layer.shared.guard.authorize(match &admitted {
-                Admitted::Own(admitted) => Bearer::Own(&admitted.claims),
-                Admitted::Foreign(claims) => Bearer::Foreign(claims),
-            })?;
+            let guard = &layer.shared.guard;
+            match &admitted {
+                Admitted::Own(Authenticated { claims, user: Some(user) }) => {
+                    guard.authorize(Bearer::Loaded(claims, &user.roles()))
+                }
+                Admitted::Own(Authenticated { claims, user: None }) => guard.authorize(Bearer::Own(claims)),
+                Admitted::Foreign(claims) => guard.authorize(Bearer::Foreign(claims)),
+            }?;
             Ok(admitted)
         });
         match admitted {

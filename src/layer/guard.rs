@@ -32,6 +32,8 @@ pub(super) enum Demand {
 #[derive(Clone, Copy)]
 pub(super) enum Bearer<'a> {
     Own(&'a Claims),
+    /// With the roles that the user has by now.
+    Loaded(&'a Claims, &'a [&'a str]),
     Foreign(&'a ForeignClaims),
 }
 
@@ -67,7 +69,9 @@ impl Demand {
                 }
                 return Err(Error::new(ErrorKind::InsufficientScope).with_scope(scopes.join(" ")));
             }
-            (Self::Claims(allow), Bearer::Own(claims)) => (allow(claims), ErrorKind::Forbidden),
+            (Self::Claims(allow), Bearer::Own(claims) | Bearer::Loaded(claims, _)) => {
+                (allow(claims), ErrorKind::Forbidden)
+            }
             (Self::ForeignClaims(allow), Bearer::Foreign(claims)) => (allow(claims), ErrorKind::Forbidden),
             (Self::Claims(_) | Self::ForeignClaims(_), _) => {
                 let mend =
@@ -83,13 +87,14 @@ impl Bearer<'_> {
     fn has_role(self, role: &str) -> bool {
         match self {
             Self::Own(claims) => claims.has_role(role),
+            Self::Loaded(_, roles) => roles.contains(&role),
             Self::Foreign(claims) => claims.has_role(role),
         }
     }
 
     fn has_scope(self, scope: &str) -> bool {
         match self {
-            Self::Own(claims) => claims.has_scope(scope),
+            Self::Own(claims) | Self::Loaded(claims, _) => claims.has_scope(scope),
             Self::Foreign(claims) => claims.has_scope(scope),
         }
     }

@@ -216,7 +216,8 @@ impl<U: AuthUser> AuthLayer<U> {
         self
     }
 
-    /// Asks for a role, compared exactly; told twice, it asks for both. A request without a token is refused then, on
+    /// Asks for a role, compared exactly; told twice, it asks for both. The roles are those of the token, and with
+    /// [`load_user`](Self::load_user) those that the user has by now. A request without a token is refused then, on
     /// optional guards too, as by every demand below.
     pub fn role(self, role: impl Into<String>) -> Self {
         self.any_role([role])

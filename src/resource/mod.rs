@@ -107,6 +107,7 @@ impl ResourceServer {
     /// # Errors
     /// [`ErrorKind::TokenExpired`] and [`ErrorKind::TokenInvalid`]; [`ErrorKind::StoreUnavailable`] where there are no keys
     /// that count.
+    #[cfg_attr(not(feature = "jwks_url"), allow(clippy::unused_async, reason = "a set from a URL is waited for"))]
     pub async fn authenticate(&self, access_token: &str) -> Result<ForeignClaims, Error> {
         if let Some(verdict) = self.verify_now(access_token) {
             return verdict;
@@ -118,16 +119,25 @@ impl ResourceServer {
         self.verify(access_token)
     }
 
-    /// Verifies an access token by the keys at hand, without waiting for any.
+    /// Verifies an access token by the keys at hand, without waiting for any. A set that is due is fetched meanwhile, where a
+    /// tokio runtime is at hand.
     ///
     /// # Errors
     /// As those of [`authenticate`](Self::authenticate).
     pub fn verify(&self, access_token: &str) -> Result<ForeignClaims, Error> {
+        #[cfg(feature = "jwks_url")]
+        if let Some(remote) = &self.0.remote {
+            self.0.fetch(remote, remote::Want::IfDue);
+        }
         let keys = self.0.keys().ok_or_else(no_keys)?;
         self.0.verify(&keys, access_token)
     }
 
     /// The verdict, or nothing where a fetch is under way that may change it.
+    #[cfg_attr(
+        not(feature = "jwks_url"),
+        allow(clippy::unnecessary_wraps, reason = "a set from a URL may be on its way")
+    )]
     pub(crate) fn verify_now(&self, access_token: &str) -> Option<Result<ForeignClaims, Error>> {
         #[cfg(feature = "jwks_url")]
         if let Some(remote) = &self.0.remote {

@@ -119,7 +119,11 @@ impl Inner {
             }
             Err(error) => {
                 let issuer = &self.profile.issuer;
-                tracing::warn!(target: "portcullis", issuer, %error, "the JWK set could not be fetched");
+                // An HTTP client's own words are "client error": what was wrong is further down.
+                let error: &(dyn std::error::Error + 'static) = error.as_ref();
+                let causes = std::iter::successors(Some(error), |error| error.source());
+                let cause = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+                tracing::warn!(target: "portcullis", issuer, cause, "the JWK set could not be fetched");
             }
         }
     }

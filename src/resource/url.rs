@@ -65,8 +65,8 @@ impl JwksUrl {
 
     /// For how long the last set counts while none can be fetched: a day unless set. Afterwards requests are answered 503.
     ///
-    /// It is also for how long a key that the issuer has withdrawn can still count where somebody keeps this service from
-    /// fetching.
+    /// It is also for how long a key that the issuer has withdrawn can still count: where somebody keeps this service from
+    /// fetching, and for the first requests after a pause, which do not wait for the fetch that they begin.
     pub fn max_stale(mut self, limit: Duration) -> Self {
         self.max_stale = limit;
         self

@@ -1,6 +1,6 @@
 //! [`UserId`]: the string that names a user in tokens and stores.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
 /// Names a user: the `sub` of their tokens (RFC 7519 §4.1.2) and the key of their row.
 ///
@@ -11,6 +11,8 @@ use std::{fmt, sync::Arc};
 /// use portcullis::UserId;
 /// assert_eq!(UserId::from(42).as_str(), "42");
 /// assert_eq!(UserId::from("65f0c0ffee").parse::<i64>(), None);
+/// // Another user than 42, whose sessions and endings are under another name.
+/// assert_eq!(UserId::from("042").parse::<i64>(), None);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(Arc<str>);
@@ -24,9 +26,10 @@ impl UserId {
         &self.0
     }
 
-    /// The id in the store's own type, or `None` where it is not one of the store's.
-    pub fn parse<T: std::str::FromStr>(&self) -> Option<T> {
-        self.0.parse().ok()
+    /// The id in the store's own type, or `None` where it is not one of the store's, written as the store writes it: sessions
+    /// and endings are kept by the text.
+    pub fn parse<T: FromStr + fmt::Display>(&self) -> Option<T> {
+        self.0.parse().ok().filter(|id: &T| id.to_string() == *self.0)
     }
 
     /// Whether tokens can carry it: 1 to [`MAX_BYTES`](Self::MAX_BYTES) bytes.

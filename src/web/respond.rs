@@ -82,6 +82,9 @@ fn causes(error: &Error) -> String {
 /// a 403 says about scopes.
 fn challenge(error: &Error) -> HeaderValue {
     HeaderValue::from_static(match error.kind() {
+        ErrorKind::InvalidRequest => {
+            "Bearer error=\"invalid_request\", error_description=\"The credentials were sent more than once\""
+        }
         ErrorKind::TokenExpired => "Bearer error=\"invalid_token\", error_description=\"The access token has expired\"",
         ErrorKind::TokenInvalid => {
             "Bearer error=\"invalid_token\", error_description=\"The access token is not valid\""

@@ -156,7 +156,6 @@ impl Table {
     }
 
     /// Every path below the mount path.
-    #[cfg(feature = "openapi")]
     pub(crate) fn resources(&self) -> &[Resource] {
         &self.resources
     }
@@ -179,12 +178,10 @@ impl Resource {
         self.methods.iter().find(|(own, _)| own == method).map(|(_, endpoint)| *endpoint)
     }
 
-    #[cfg(feature = "openapi")]
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
-    #[cfg(feature = "openapi")]
     pub(crate) fn methods(&self) -> &[(Method, Endpoint)] {
         &self.methods
     }

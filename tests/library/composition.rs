@@ -64,6 +64,20 @@ async fn guards_stack_and_each_has_its_say() {
 }
 
 #[tokio::test]
+async fn a_guard_that_loads_the_user_asks_for_the_roles_they_have_by_now() {
+    let world = World::new();
+    let auth = world.node();
+    let ada = register(&auth, "ada").await;
+    let token = sign_in(&auth, &ada).await.access;
+    let loading = || auth.require().load_user().role("admin").layer(service_fn(hello));
+    let by_token = || auth.require().role("admin").layer(service_fn(hello));
+    assert_eq!(status(loading(), request(Some(&token))).await, StatusCode::FORBIDDEN);
+    world.store.memory.users().set_roles(&ada.id, vec!["admin".to_owned()]);
+    assert_eq!(status(loading(), request(Some(&token))).await, StatusCode::OK);
+    assert_eq!(status(by_token(), request(Some(&token))).await, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
 async fn a_buffer_goes_before_the_guard_or_behind_it() {
     let (auth, token) = world().await;
     for layer in [auth.require(), auth.require().load_user()] {

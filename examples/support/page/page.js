@@ -9,9 +9,15 @@ function say(text) {
 // ---- What is shown.
 
 let shown = 0;
+let latest;
 
 /** Shows whoever is signed in, or the forms to sign in. */
-async function show() {
+function show() {
+  latest = draw();
+  return latest;
+}
+
+async function draw() {
   const turn = ++shown;
   let user, sessions;
   try {
@@ -166,7 +172,9 @@ function describe(input, change) {
 
 async function signedIn(text) {
   tellOtherTabs();
-  await show();
+  show();
+  // Another tab may have had this one draw again meanwhile.
+  for (let drawing; drawing !== latest; ) await (drawing = latest);
   if (byId("signed-in").hidden) {
     say("Signed in, but the browser keeps no cookie: start the example with INSECURE_COOKIES=1 and TOKEN_DELIVERY=cookie.");
     return;

@@ -52,7 +52,9 @@ async function read(response) {
 function send(method, path, body) {
   const headers = { accept: "application/json" };
   if (body !== undefined) headers["content-type"] = "application/json";
-  return fetch(path, { method, headers, body: body && JSON.stringify(body), credentials: "same-origin", cache: "no-store" });
+  // All tabs may wait for this one: not for ever.
+  const signal = AbortSignal.timeout(15_000);
+  return fetch(path, { method, headers, body: body && JSON.stringify(body), credentials: "same-origin", cache: "no-store", signal });
 }
 
 async function problemOf(response) {

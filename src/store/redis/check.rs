@@ -17,6 +17,9 @@ pub(super) async fn check(link: &Link, options: &RedisOptions) -> Result<(), Sto
         let named = |line: &str| line.strip_prefix(name)?.strip_prefix(':').map(|value| value.trim().to_owned());
         info.lines().find_map(named)
     };
+    let major = says("redis_version").and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+    // What scripts are refused with has no code of its own before 7.0, and `min-replicas-to-write` does not hold for them.
+    refuse_unless(major.is_none_or(|major| major >= 7), "this is older than Redis 7.0, or Valkey 7.2")?;
     refuse_unless(says("role").is_none_or(|role| role == "master"), "this is a replica: name the primary in the URL")?;
     let policy = says("maxmemory_policy").unwrap_or_default();
     if policy != "noeviction" {

@@ -35,7 +35,7 @@ impl RevocationFeed for RedisFeed {
     }
 
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, StoreError> {
-        let subscribed = self.link.in_time(async {
+        let subscribed = self.link.in_time_elsewhere(async {
             let mut listener = self.link.client().get_async_pubsub().await?;
             listener.subscribe(self.keys.channel()).await?;
             Ok::<_, ::redis::RedisError>(listener.split())
@@ -72,7 +72,7 @@ impl Subscription for Listener {
                 Ok(None) => return Err(StoreError::unavailable("the subscription to Redis ended")),
                 // A connection whose other end has vanished is silent for ever.
                 Err(_) => {
-                    self.link.in_time(self.questions.ping::<::redis::Value>()).await?;
+                    self.link.in_time_elsewhere(self.questions.ping::<::redis::Value>()).await?;
                 }
             }
         }

@@ -81,7 +81,12 @@ impl Link {
             pipeline.cmd("WAIT").arg(count).arg(within.as_millis().max(1));
         }
         let mut answers = self.send(&pipeline).await?.into_iter();
-        let answer = answers.next().ok_or(Refused::Nothing)?.extract_error()?;
+        let answer = answers.next().ok_or(Refused::Nothing)?.extract_error();
+        if answer.as_ref().is_err_and(is_not_primary) {
+            // The address may follow the primary by now: this connection goes to what was one.
+            self.connect_anew();
+        }
+        let answer = answer?;
         if let Some(Replicas { count, .. }) = self.replicas {
             let reached: u32 = ::redis::from_redis_value(answers.next().ok_or(Refused::Nothing)?.extract_error()?)
                 .map_err(RedisError::from)?;
@@ -121,10 +126,18 @@ impl Link {
         }
     }
 
-    pub(super) async fn in_time<T, E: Into<Refused>>(
+    /// The same of another connection, which says nothing about the silence of this one.
+    pub(super) async fn in_time_elsewhere<T, E: Into<Refused>>(
         &self,
         call: impl Future<Output = Result<T, E>>,
     ) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.timeout, call).await {
+            Ok(answer) => answer.map_err(|error| error.into().into_store_error()),
+            Err(_) => Err(StoreError::unavailable("Redis did not answer in time")),
+        }
+    }
+
+    async fn in_time<T, E: Into<Refused>>(&self, call: impl Future<Output = Result<T, E>>) -> Result<T, StoreError> {
         if let Ok(answer) = tokio::time::timeout(self.timeout, call).await {
             self.silence.store(0, Ordering::Relaxed);
             return answer.map_err(|error| error.into().into_store_error());
@@ -178,6 +191,10 @@ impl Refused {
 
 fn nothing() -> StoreError {
     StoreError::unavailable("Redis answered less than it was asked")
+}
+
+fn is_not_primary(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown))
 }
 
 /// Tells an outage from a bug.

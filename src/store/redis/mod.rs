@@ -1,4 +1,4 @@
-//! Sessions in Redis, by `redis` 1 (feature `redis_1`); Valkey serves as well.
+//! Sessions in Redis 7.0 or newer, by `redis` 1 (feature `redis_1`); Valkey serves as well.
 //!
 //! ```no_run
 //! use portcullis::store::{memory::MemoryUsers, redis::RedisSessions};
@@ -32,13 +32,15 @@
 //! |---|---|
 //! | `maxmemory-policy noeviction` | a full server must refuse logins (503), not drop sessions or what has ended |
 //! | `appendonly yes` | see [`Persistence`] for less |
+//! | a version of 7.0 or newer | before, scripts are refused without a code that tells an outage from a bug, and `min-replicas-to-write` does not hold for them |
 //! | `min-replicas-to-write 1`, `min-replicas-max-lag 10` | with [`RedisOptions::min_replicas`]: a primary that is cut off from its replicas takes no writes that a failover would lose |
 //!
 //! `appendfsync everysec`, the default, loses the last second when the machine crashes (not when the process does);
 //! `always` loses nothing and costs a disk write for each login and refresh.
 //!
 //! # What a failover can still lose
-//! Replication is asynchronous: a write that was answered and not yet replicated is gone when a replica is promoted.
+//! A call that meets a primary that became a replica is answered 503, and the next one connects anew. Replication is
+//! asynchronous: a write that was answered and not yet replicated is gone when a replica is promoted.
 //! [`RedisOptions::wait_for_replicas`] closes most of that gap, and not all of it: a replica that has not got the write can
 //! still be the one that is promoted. What is lost costs this:
 //! - a rotation: the client's new token is refused as foreign (401, with an error in the log), and they sign in again;

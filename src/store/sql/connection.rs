@@ -44,6 +44,11 @@ impl<DB: Database> Held<DB> {
 impl<DB: Database> Drop for Held<DB> {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
+        // Where the answer to a BEGIN was not waited for, sqlx knows of no transaction to roll back, and what the next owner
+        // writes would never be committed.
+        if DB::NAME == "PostgreSQL" {
+            return drop(connection.detach());
+        }
         let Ok(runtime) = Handle::try_current() else { return drop(connection.detach()) };
         let timeout = self.timeout;
         runtime.spawn(async move {

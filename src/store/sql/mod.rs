@@ -100,10 +100,10 @@ const LOGINS_BETWEEN_SWEEPS: u32 = 64;
 pub fn store_error(error: sqlx::Error) -> StoreError {
     let violated = error.as_database_error().filter(|error| error.is_unique_violation());
     let Some(database) = violated else { return failed(error) };
-    // SQLite names `table.column` in its message, PostgreSQL the constraint, whose name begins with the table's.
+    // SQLite names `table.column` in its message, PostgreSQL the constraint, whose name has the table's in it.
     let named = database.constraint().unwrap_or_else(|| database.message());
     let column = named.rsplit_once('.').map_or(named, |(_, column)| column);
-    let column = database.table().and_then(|table| column.strip_prefix(table)).unwrap_or(column);
+    let column = database.table().map_or_else(|| column.to_owned(), |table| column.replacen(table, "", 1));
     let username = column.contains("user") || column.contains("name");
     StoreError::duplicate(if username { UniqueField::Username } else { UniqueField::Email })
 }
@@ -125,10 +125,14 @@ fn failed(error: sqlx::Error) -> StoreError {
 
 /// PostgreSQL's classes 08 (connection), 40 (rolled back), 53 (resources), 55 (lock), 57 (operator), and SQLite's busy,
 /// locked, out of memory, read-only, interrupted, I/O error, full and cannot open. PostgreSQL refuses writes with 25006 where it is a standby, or was
-/// told to: that is over when the failover is.
+/// told to: that is over when the failover is. With 25P03 it has given up a transaction that said nothing for too long.
 fn passes_by_itself(code: &str) -> bool {
     match code.len() {
-        5 => code == "25006" || ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class)),
+        5 => {
+            code == "25006"
+                || code == "25P03"
+                || ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class))
+        }
         _ => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5..=10 | 13 | 14)),
     }
 }

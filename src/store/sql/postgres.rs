@@ -30,6 +30,9 @@ pub struct PostgresStore {
     timeout: Duration,
 }
 
+/// How long a node that changes the tables waits for another that does, and may be silent meanwhile.
+const MIGRATION_PAUSE: Duration = Duration::from_mins(10);
+
 /// The versions of the tables, the newest last; a released one is never changed.
 const MIGRATIONS: [&[&str]; 1] = [&[
     "CREATE TABLE portcullis_users (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email TEXT NOT NULL, \
@@ -100,7 +103,7 @@ impl PostgresStore {
     pub async fn migrate(&self) -> Result<(), StoreError> {
         // Outside of the timeout: a change to a large table takes what it takes.
         let mut connection = self.pool.acquire().await.map_err(failed)?;
-        let mut transaction = Self::lock(&mut connection, &UserId::from("")).await?;
+        let mut transaction = Self::lock(&mut connection, &UserId::from(""), MIGRATION_PAUSE).await?;
         let run = async |transaction: &mut Transaction<'_, Postgres>, statement: &'static str| {
             sqlx::query(statement).execute(&mut **transaction).await.map_err(failed)
         };
@@ -119,11 +122,21 @@ impl PostgresStore {
 
     /// Begins a transaction that is alone with the user's sessions. READ COMMITTED whatever the database's default is: what
     /// was committed before the lock was given must be seen.
-    async fn lock<'c>(connection: &'c mut Connection, user: &UserId) -> Result<Transaction<'c, Postgres>, StoreError> {
-        // Both in one round trip. A digest of the user's id is all that comes from outside.
+    ///
+    /// A node that vanishes in the middle keeps the lock until the server gives up on it: after `pause`, not after the two
+    /// hours of a TCP connection.
+    async fn lock<'c>(
+        connection: &'c mut Connection,
+        user: &UserId,
+        pause: Duration,
+    ) -> Result<Transaction<'c, Postgres>, StoreError> {
+        // All in one round trip. A digest of the user's id is all that comes from outside.
         let begin = format!(
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock({LOCK_CLASS}, {})",
-            lock_number(user)
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
+             SET LOCAL idle_in_transaction_session_timeout = {pause}; SET LOCAL lock_timeout = {pause}; \
+             SELECT pg_advisory_xact_lock({LOCK_CLASS}, {})",
+            lock_number(user),
+            pause = pause.as_millis().clamp(1, 3_600_000),
         );
         let transaction = connection.begin_with(AssertSqlSafe(begin)).await.map_err(failed)?;
         Ok(transaction)

@@ -105,7 +105,11 @@ impl SqliteStore {
         connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)
     }
 
-    async fn lock<'c>(connection: &'c mut Connection, _: &UserId) -> Result<Transaction<'c, Sqlite>, StoreError> {
+    async fn lock<'c>(
+        connection: &'c mut Connection,
+        _: &UserId,
+        _: Duration,
+    ) -> Result<Transaction<'c, Sqlite>, StoreError> {
         Self::write(connection).await
     }
 }

@@ -37,8 +37,9 @@ macro_rules! sql_store {
             row.try_get(column).map_err(failed)
         }
 
-        fn version(row: Result<Option<$row>, sqlx::Error>) -> Result<Option<u64>, StoreError> {
-            row.map_err(failed)?.map(|row| rows::count(number(&row, "token_version")?)).transpose()
+        // All rows of what writes, though there is one at most: SQLite says whether it was committed after the last.
+        fn version(rows: Result<Vec<$row>, sqlx::Error>) -> Result<Option<u64>, StoreError> {
+            rows.map_err(failed)?.first().map(|row| rows::count(number(row, "token_version")?)).transpose()
         }
 
         fn read_session(row: &$row) -> Result<Session, StoreError> {
@@ -281,10 +282,10 @@ macro_rules! sql_store {
                     .bind(signed(rotation.token_version)?)
                     .bind(i64::try_from(rotation.generation).unwrap_or(i64::MAX))
                     .bind(&rotation.token_id.as_bytes()[..])
-                    .fetch_optional(connection)
+                    .fetch_all(connection)
                     .await
                     .map_err(failed)?;
-                row.as_ref().map(read_session).transpose()
+                row.first().map(read_session).transpose()
             }
 
             /// A rotation, or `None` where the record was changed while it was decided.
@@ -358,10 +359,10 @@ macro_rules! sql_store {
                         .bind(avatar_url.as_deref())
                         .bind(new.password_hash.as_str())
                         .bind(new.created_at.as_millis())
-                        .fetch_one(&mut *connection)
+                        .fetch_all(&mut *connection)
                         .await
                         .map_err(not_added);
-                    row.and_then(|row| read_user(&row))
+                    row.and_then(|rows| rows.first().map_or_else(|| Err(StoreError::internal("no row was added")), read_user))
                 }))
             }
 
@@ -387,14 +388,14 @@ macro_rules! sql_store {
                 let Some(id) = rows::row_number(id).filter(|_| !expected.contains('\0')) else { return Ok(None) };
                 on_connection!(self, |connection| again_if_overtaken!({
                     let query = sqlx::query(sql::SET_PASSWORD).bind(id).bind(expected).bind(new.as_str());
-                    version(query.fetch_optional(&mut *connection).await)
+                    version(query.fetch_all(&mut *connection).await)
                 }))
             }
 
             async fn bump_token_version(&self, id: &UserId) -> Result<Option<u64>, StoreError> {
                 let Some(id) = rows::row_number(id) else { return Ok(None) };
                 on_connection!(self, |connection| again_if_overtaken!(version(
-                    sqlx::query(sql::BUMP_VERSION).bind(id).fetch_optional(&mut *connection).await
+                    sqlx::query(sql::BUMP_VERSION).bind(id).fetch_all(&mut *connection).await
                 )))
             }
         }
@@ -407,7 +408,7 @@ macro_rules! sql_store {
                 let end = |reason| Ended { at: now, reason, keep_until: now.plus(tombstone) };
                 let created = on_connection!(self, |connection| {
                     let mut gone = Vec::new();
-                    let mut transaction = Self::lock(connection, &session.user_id).await?;
+                    let mut transaction = Self::lock(connection, &session.user_id, self.timeout).await?;
                     let user = session.user_id.as_str().as_bytes();
                     let floor: Option<i64> = sqlx::query_scalar(sql::FLOOR)
                         .bind(user)
@@ -475,7 +476,7 @@ macro_rules! sql_store {
                 let EndAll { user_id, min_version, keep, ended, .. } = all;
                 let (user, version) = (user_id.as_str().as_bytes(), signed(*min_version)?);
                 on_connection!(self, |connection| {
-                    let mut transaction = Self::lock(connection, user_id).await?;
+                    let mut transaction = Self::lock(connection, user_id, self.timeout).await?;
                     sqlx::query(sql::RAISE_FLOOR)
                         .bind(user)
                         .bind(version)

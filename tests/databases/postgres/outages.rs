@@ -1,14 +1,18 @@
 //! PostgreSQL goes away in every way that it can.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
-use portcullis::store::sql::PostgresStore;
+use portcullis::{Client, Registration, store::sql::PostgresStore, user::Profile};
 use sqlx::PgPool;
 
 use super::Server;
 use crate::faults::{Behind, Fault, Ground, Network, Proxy};
 use crate::left_out::can_run;
+use crate::redis::samples::builder;
 
 /// The process is killed, and started anew over what it had written.
 struct Killed<'a>(&'a Server);
@@ -93,4 +97,44 @@ async fn connections_that_are_ended_cost_no_session() {
         ground.goes_on_after("connections cut", async || proxy.cut()).await;
         ground.goes_on_after("backends terminated", terminate).await;
     }
+}
+
+/// Whoever waits for the lock of a user may hang up when its BEGIN is on the way: what the next owner of the connection
+/// writes must not be part of that transaction.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_hang_up_leave_no_transaction_open() {
+    if !can_run("PostgreSQL", Server::is_installed()) {
+        return;
+    }
+    let server = Server::start().await;
+    let database = server.database().await;
+    let store = store(&server.url(&database)).await;
+    store.migrate().await.unwrap();
+    let auth = builder(store.clone(), store).build().unwrap();
+    let user = auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
+    for patience in (0..120_u64).map(|step| Duration::from_micros(100 * step)) {
+        let logins = (0..3).map(|_| {
+            let (auth, user) = (auth.clone(), user.clone());
+            tokio::spawn(async move {
+                let client = Client::unknown();
+                let login = auth.start_session(&user, &client);
+                tokio::time::timeout(patience, login).await.is_ok()
+            })
+        });
+        for login in logins.collect::<Vec<_>>() {
+            login.await.unwrap();
+        }
+    }
+    let admin = PgPool::connect(&server.url("postgres")).await.unwrap();
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND state LIKE 'idle in transaction%'";
+    let deadline = Instant::now() + TIMEOUT / 2;
+    loop {
+        let open: i64 = sqlx::query_scalar(open).bind(&database).fetch_one(&admin).await.unwrap();
+        if open == 0 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{open} transactions are open, and nobody knows of them");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(auth.start_session(&user, &Client::unknown()).await.is_ok());
 }

@@ -127,8 +127,10 @@ impl MemorySessions {
 
     /// At most once a second: a full store must not walk all of it for each login that it refuses.
     fn may_sweep_all(&self, now: Timestamp) -> bool {
-        let last = Timestamp::from_millis(self.0.swept_at.swap(now.as_millis(), Ordering::AcqRel));
-        now.since(last) >= Duration::from_secs(1)
+        let last = self.0.swept_at.load(Ordering::Acquire);
+        let is_due = now.since(Timestamp::from_millis(last)) >= Duration::from_secs(1);
+        // Whoever is refused a sweep must not put off the next, or a login a second would keep a full store full.
+        is_due && self.0.swept_at.compare_exchange(last, now.as_millis(), Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     fn reserve(&self, now: Timestamp) -> Result<(), StoreError> {
