@@ -15,8 +15,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// ```
 /// use std::time::Duration;
 /// use portcullis::resource::{JwksUrl, ResourceServer};
-/// let jwks = JwksUrl::new("https://auth.example.com/auth/.well-known/jwks.json").max_stale(Duration::from_secs(3600));
 /// # fn main() -> Result<(), portcullis::BuildError> {
+/// let jwks = JwksUrl::new("https://auth.example.com/auth/.well-known/jwks.json").max_stale(Duration::from_secs(3600));
 /// let server = ResourceServer::builder("https://auth.example.com", "https://api.example.com").jwks_url(jwks).build()?;
 /// # Ok(()) }
 /// ```
