@@ -16,7 +16,7 @@ use crate::{
 ///
 /// Redis promises no delivery: whoever was not connected hears nothing of it, and the next poll brings it. A subscription
 /// whose connection is cut ends, and the node polls and subscribes anew. Whoever may publish on its channel
-/// (`PREFIX:endings`) can end access tokens, so it needs the same protection as the keys.
+/// (`PREFIX:endings:DATABASE`) can end access tokens, so it needs the same protection as the keys.
 #[derive(Clone)]
 pub struct RedisFeed {
     pub(super) link: Arc<Link>,
@@ -26,18 +26,24 @@ pub struct RedisFeed {
 /// How long a subscription may be silent before it is asked whether it still lives.
 const SILENCE: Duration = Duration::from_secs(15);
 
+impl RedisFeed {
+    fn channel(&self) -> String {
+        self.keys.channel(self.link.client().get_connection_info().redis_settings().db())
+    }
+}
+
 #[async_trait]
 impl RevocationFeed for RedisFeed {
     async fn publish(&self, ending: &Ending) -> Result<(), StoreError> {
         let mut publish = ::redis::cmd("PUBLISH");
-        publish.arg(self.keys.channel()).arg(codec::ending(ending));
+        publish.arg(self.channel()).arg(codec::ending(ending));
         self.link.read(publish).await.map(drop)
     }
 
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, StoreError> {
         let subscribed = self.link.in_time_elsewhere(async {
             let mut listener = self.link.client().get_async_pubsub().await?;
-            listener.subscribe(self.keys.channel()).await?;
+            listener.subscribe(self.channel()).await?;
             Ok::<_, ::redis::RedisError>(listener.split())
         });
         let (questions, messages) = subscribed.await?;
@@ -47,7 +53,7 @@ impl RevocationFeed for RedisFeed {
 
 impl fmt::Debug for RedisFeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisFeed").field("channel", &self.keys.channel()).finish_non_exhaustive()
+        f.debug_struct("RedisFeed").field("channel", &self.channel()).finish_non_exhaustive()
     }
 }
 

@@ -37,8 +37,9 @@ impl Keys {
         (0..BUCKETS).map(|bucket| self.bucket(bucket, "endings"))
     }
 
-    pub(super) fn channel(&self) -> String {
-        format!("{}:endings", self.0)
+    /// Channels are the server's, and so name the database that keys are kept in.
+    pub(super) fn channel(&self, database: i64) -> String {
+        format!("{}:endings:{database}", self.0)
     }
 
     fn bucket(&self, bucket: u64, name: &str) -> String {

@@ -30,6 +30,9 @@ const TIMEOUTS_OF_SILENCE: u32 = 5;
 /// Each node that listens has one connection beside its pool. The server keeps no notification for who is not connected:
 /// what a node misses while it connects anew is brought by its next poll.
 ///
+/// Two apps with their tables in two schemas of one database hear each other, and their user ids may be the same: give each a
+/// database of its own, or go without a feed.
+///
 /// Any role of the database may notify. A forged notification ends a session or a user's sessions on the nodes that hear
 /// it; none brings one back.
 ///

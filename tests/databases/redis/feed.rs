@@ -57,7 +57,7 @@ async fn an_ending_on_one_node_is_heard_on_another() {
     assert!(!is_revoked(&there, one.0).await && !is_revoked(&there, all).await);
     // The listening task subscribes by itself once the node has begun.
     until("both nodes listen", async || {
-        let listeners: Vec<redis::Value> = server.ask(&["PUBSUB", "NUMSUB", "t0:endings"]).await;
+        let listeners: Vec<redis::Value> = server.ask(&["PUBSUB", "NUMSUB", "t0:endings:0"]).await;
         let counted = listeners.get(1) == Some(&redis::Value::Int(2));
         // A node begins with its first request.
         counted || is_revoked(&here, one.0).await
@@ -87,7 +87,7 @@ async fn a_subscription_that_was_cut_says_so_and_a_new_one_hears() {
         assert_eq!(heard.next().await.unwrap(), *ending);
     }
     // What anybody else says there silences nobody.
-    server.ask::<usize>(&["PUBLISH", "portcullis:endings", "nonsense"]).await;
+    server.ask::<usize>(&["PUBLISH", "portcullis:endings:0", "nonsense"]).await;
     feed.publish(&endings[0]).await.unwrap();
     assert_eq!(heard.next().await.unwrap(), endings[0]);
 
