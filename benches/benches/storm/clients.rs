@@ -18,6 +18,8 @@ use tokio::{
 };
 
 pub const EMAIL: &str = "ada@example.com";
+/// Who sends the guarded requests: of the other there are soon more sessions than one user may have.
+pub const READER: &str = "bob@example.com";
 pub const PASSWORD: &str = "correct horse battery staple";
 
 /// Clients that log in again and again.
@@ -86,7 +88,7 @@ pub async fn at_once(address: &SocketAddr, logins: usize) -> usize {
     let address = *address;
     let one = move || async move {
         let mut connection = Connection::open(address).await;
-        connection.log_in().await.status()
+        connection.log_in(EMAIL).await.status()
     };
     let mut clients = JoinSet::new();
     let set = LocalSet::new();
@@ -101,7 +103,7 @@ pub async fn at_once(address: &SocketAddr, logins: usize) -> usize {
 }
 
 async fn token(address: SocketAddr) -> String {
-    let answer = Connection::open(address).await.log_in().await;
+    let answer = Connection::open(address).await.log_in(READER).await;
     assert_eq!(answer.status(), StatusCode::OK);
     let body: serde_json::Value = serde_json::from_slice(answer.body()).expect("it is JSON");
     body["access_token"].as_str().expect("it has a token").to_owned()
@@ -110,7 +112,7 @@ async fn token(address: SocketAddr) -> String {
 async fn log_in_again_and_again(address: SocketAddr, logins: Rc<RefCell<u32>>) {
     let mut connection = Connection::open(address).await;
     loop {
-        assert_eq!(connection.log_in().await.status(), StatusCode::OK);
+        assert_eq!(connection.log_in(EMAIL).await.status(), StatusCode::OK);
         *logins.borrow_mut() += 1;
     }
 }
@@ -157,8 +159,8 @@ impl Connection {
         Self(sender)
     }
 
-    async fn log_in(&mut self) -> Response<Bytes> {
-        let body = serde_json::json!({ "email": EMAIL, "password": PASSWORD }).to_string();
+    async fn log_in(&mut self, email: &str) -> Response<Bytes> {
+        let body = serde_json::json!({ "email": email, "password": PASSWORD }).to_string();
         let request = Request::post("/auth/login").header(header::CONTENT_TYPE, "application/json");
         self.send(request, body.into()).await
     }
