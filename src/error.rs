@@ -283,6 +283,12 @@ impl StdError for Error {
     }
 }
 
+/// An error and its whole chain of causes, for the log: what was wrong is seldom the outermost.
+pub(crate) fn causes(error: Option<&(dyn StdError + 'static)>) -> String {
+    let chain = std::iter::successors(error, |&error| error.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

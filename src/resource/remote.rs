@@ -9,7 +9,7 @@ use std::{
 use tokio::{runtime::Handle, sync::watch};
 
 use super::{Inner, JwksUrl, fetch::Fetcher, keys::ForeignKeys};
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, error::causes};
 
 /// An address, and what is known of its document.
 pub(super) struct Remote {
@@ -119,10 +119,7 @@ impl Inner {
             }
             Err(error) => {
                 let issuer = &self.profile.issuer;
-                // An HTTP client's own words are "client error": what was wrong is further down.
-                let error: &(dyn std::error::Error + 'static) = error.as_ref();
-                let causes = std::iter::successors(Some(error), |error| error.source());
-                let cause = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+                let cause = causes(Some(error.as_ref()));
                 tracing::warn!(target: "portcullis", issuer, cause, "the JWK set could not be fetched");
             }
         }

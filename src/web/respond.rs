@@ -8,7 +8,7 @@ use http::{
 use http_body_util::Full;
 use serde::Serialize;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, causes};
 
 /// The status of each kind of error.
 pub(crate) const fn status(kind: ErrorKind) -> StatusCode {
@@ -63,19 +63,13 @@ fn log(error: &Error, status: StatusCode) {
     let code = error.kind().code();
     match status {
         StatusCode::SERVICE_UNAVAILABLE => {
-            tracing::warn!(target: "portcullis", code, cause = causes(error), "request cannot be answered now");
+            tracing::warn!(target: "portcullis", code, cause = causes(std::error::Error::source(error)), "request cannot be answered now");
         }
         _ if status.is_server_error() => {
-            tracing::error!(target: "portcullis", code, cause = causes(error), "request failed");
+            tracing::error!(target: "portcullis", code, cause = causes(std::error::Error::source(error)), "request failed");
         }
         _ => tracing::debug!(target: "portcullis", code, "request refused"),
     }
-}
-
-/// The whole chain of causes: a driver's own words are seldom the outermost.
-fn causes(error: &Error) -> String {
-    let chain = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// What a 401 must say (RFC 9110 §11.6.1): bare where no token was sent, the fault where one was (RFC 6750 §3.1); and what

@@ -27,11 +27,6 @@ pub(super) fn reason(text: &str) -> Result<EndReason, StoreError> {
     EndReason::parse(text).ok_or_else(|| StoreError::internal("a session ended for a reason that is not known"))
 }
 
-/// The row's number, where the id is written as this store writes it: `01` names nobody.
-pub(super) fn row_number(id: &UserId) -> Option<i64> {
-    id.parse()
-}
-
 /// A text as both engines take it: PostgreSQL has no NUL in texts. The endpoints refuse one before it comes here.
 pub(super) fn without_nul(text: String) -> String {
     if text.contains('\0') { text.replace('\0', " ") } else { text }

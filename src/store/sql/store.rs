@@ -118,7 +118,7 @@ macro_rules! sql_store {
             /// # Errors
             /// As of [`UserStore`].
             pub async fn set_disabled(&self, id: &UserId, disabled: bool) -> Result<bool, StoreError> {
-                let Some(id) = rows::row_number(id) else { return Ok(false) };
+                let Some(id) = id.parse::<i64>() else { return Ok(false) };
                 on_connection!(self, |connection| {
                     let done = sqlx::query(sql::SET_DISABLED).bind(id).bind(disabled).execute(connection).await;
                     Ok(done.map_err(failed)?.rows_affected() > 0)
@@ -130,7 +130,7 @@ macro_rules! sql_store {
             /// # Errors
             /// As of [`UserStore`].
             pub async fn set_roles(&self, id: &UserId, roles: &[String]) -> Result<bool, StoreError> {
-                let Some(id) = rows::row_number(id) else { return Ok(false) };
+                let Some(id) = id.parse::<i64>() else { return Ok(false) };
                 let roles = serde_json::to_string(roles).map_err(StoreError::internal)?;
                 on_connection!(self, |connection| {
                     let done = sqlx::query(sql::SET_ROLES).bind(id).bind(roles).execute(connection).await;
@@ -143,7 +143,7 @@ macro_rules! sql_store {
             /// # Errors
             /// As of [`UserStore`].
             pub async fn remove_user(&self, id: &UserId) -> Result<bool, StoreError> {
-                let Some(id) = rows::row_number(id) else { return Ok(false) };
+                let Some(id) = id.parse::<i64>() else { return Ok(false) };
                 on_connection!(self, |connection| {
                     let done = sqlx::query(sql::REMOVE_USER).bind(id).execute(connection).await;
                     Ok(done.map_err(failed)?.rows_affected() > 0)
@@ -332,7 +332,7 @@ macro_rules! sql_store {
             type User = User;
 
             async fn find_by_id(&self, id: &UserId) -> Result<Option<User>, StoreError> {
-                let Some(id) = rows::row_number(id) else { return Ok(None) };
+                let Some(id) = id.parse::<i64>() else { return Ok(None) };
                 on_connection!(self, |connection| again_if_overtaken!({
                     let row = sqlx::query(sql::USER_BY_ID).bind(id).fetch_optional(&mut *connection).await.map_err(failed);
                     row.and_then(|row| row.as_ref().map(read_user).transpose())
@@ -372,7 +372,7 @@ macro_rules! sql_store {
                 expected: &str,
                 new: &PasswordHash,
             ) -> Result<bool, StoreError> {
-                let Some(id) = rows::row_number(id).filter(|_| !expected.contains('\0')) else { return Ok(false) };
+                let Some(id) = id.parse::<i64>().filter(|_| !expected.contains('\0')) else { return Ok(false) };
                 on_connection!(self, |connection| again_if_overtaken!({
                     let query = sqlx::query(sql::REPLACE_HASH).bind(id).bind(expected).bind(new.as_str());
                     query.execute(&mut *connection).await.map_err(failed).map(|done| done.rows_affected() > 0)
@@ -385,7 +385,7 @@ macro_rules! sql_store {
                 expected: &str,
                 new: &PasswordHash,
             ) -> Result<Option<u64>, StoreError> {
-                let Some(id) = rows::row_number(id).filter(|_| !expected.contains('\0')) else { return Ok(None) };
+                let Some(id) = id.parse::<i64>().filter(|_| !expected.contains('\0')) else { return Ok(None) };
                 on_connection!(self, |connection| again_if_overtaken!({
                     let query = sqlx::query(sql::SET_PASSWORD).bind(id).bind(expected).bind(new.as_str());
                     version(query.fetch_all(&mut *connection).await)
@@ -393,7 +393,7 @@ macro_rules! sql_store {
             }
 
             async fn bump_token_version(&self, id: &UserId) -> Result<Option<u64>, StoreError> {
-                let Some(id) = rows::row_number(id) else { return Ok(None) };
+                let Some(id) = id.parse::<i64>() else { return Ok(None) };
                 on_connection!(self, |connection| again_if_overtaken!(version(
                     sqlx::query(sql::BUMP_VERSION).bind(id).fetch_all(&mut *connection).await
                 )))
