@@ -55,6 +55,15 @@ impl<U: AuthUser> Auth<U> {
     /// - [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`] where a store was asked: at the first token of this
     ///   node's life, where the check says so, and while the set of ended sessions is full.
     pub async fn authenticate(&self, access_token: &str, check: Check) -> Result<Authenticated<U>, Error> {
+        self.authenticate_bytes(access_token.as_bytes(), check).await
+    }
+
+    /// The same for a token as it was in the request.
+    pub(crate) async fn authenticate_bytes(
+        &self,
+        access_token: &[u8],
+        check: Check,
+    ) -> Result<Authenticated<U>, Error> {
         let now = self.now();
         let claims = self.verify_signature(access_token, now)?;
         self.load_revocations().await?;
@@ -77,7 +86,7 @@ impl<U: AuthUser> Auth<U> {
     }
 
     /// The answer without any I/O, or `None` where a store has to be asked.
-    pub(crate) fn authenticate_now(&self, access_token: &str) -> Option<Result<Claims, Error>> {
+    pub(crate) fn authenticate_now(&self, access_token: &[u8]) -> Option<Result<Claims, Error>> {
         if !self.0.nodes.is_loaded() {
             return None;
         }
@@ -94,7 +103,7 @@ impl<U: AuthUser> Auth<U> {
     }
 
     /// First of all, so that a forged token costs no I/O.
-    fn verify_signature(&self, access_token: &str, now: Timestamp) -> Result<Claims, Error> {
+    fn verify_signature(&self, access_token: &[u8], now: Timestamp) -> Result<Claims, Error> {
         let keys = &self.0.issuer.access_keys;
         self.0.verifier.access(keys, access_token, now, Expiry::Checked).map_err(|fault| {
             Error::new(match fault {

@@ -20,14 +20,14 @@ impl<U: AuthUser> Auth<U> {
     /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`]: the session has ended on this node, and ends in the
     /// store when it can be reached.
     pub async fn logout(&self, refresh_token: Option<&str>, access_token: Option<&str>) -> Result<(), Error> {
-        self.logout_presented(refresh_token.as_slice(), access_token).await
+        self.logout_presented(refresh_token.as_slice(), access_token.map(str::as_bytes)).await
     }
 
     /// Ends the session of each refresh token that is ours, or else of the access token.
     pub(crate) async fn logout_presented(
         &self,
         refresh_tokens: &[&str],
-        access_token: Option<&str>,
+        access_token: Option<&[u8]>,
     ) -> Result<(), Error> {
         let now = self.now();
         let mut sessions: Vec<_> = refresh_tokens.iter().filter_map(|token| self.session_of(token, now)).collect();

@@ -53,7 +53,7 @@ impl<U: AuthUser> Exchange<'_, U> {
     /// Admits the holder of a good access token.
     pub(super) async fn authenticate(&self, check: Check) -> Result<(Authenticated<U>, Source), Error> {
         let found = self.access_token()?.ok_or(ErrorKind::TokenMissing)?;
-        let authenticated = self.auth.authenticate(found.token, check).await?;
+        let authenticated = self.auth.authenticate_bytes(found.token, check).await?;
         Ok((authenticated, found.source))
     }
 
