@@ -129,7 +129,7 @@ async fn guarded(address: SocketAddr, token: &str, during: Duration) -> Latencie
     let mut requests = JoinSet::new();
     while start.elapsed() < during {
         // The timer is as coarse as what is measured: it ends early, and the rest is waited out.
-        tokio::time::sleep_until((due - TIMER).into()).await;
+        tokio::time::sleep(due.saturating_duration_since(Instant::now()).saturating_sub(TIMER)).await;
         while Instant::now() < due {
             tokio::task::yield_now().await;
         }
