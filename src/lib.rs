@@ -15,6 +15,7 @@
 //! | [`resource`] | verifying another service's access tokens |
 //! | [`session`] | the session record and the rules of rotation |
 //! | [`throttle`] | how guesses are slowed |
+//! | [`event`] | what happened, told to a sink: audit logs |
 //! | [`clock`] | time, injected |
 //! | `axum` | extractors and a router (feature `axum`) |
 //!
@@ -48,6 +49,7 @@ pub mod axum;
 mod builder;
 pub mod clock;
 mod error;
+pub mod event;
 pub mod layer;
 mod password;
 mod random;
@@ -69,6 +71,7 @@ pub use crate::{
     auth::{Auth, Authenticated, Check, Client, Registration, SignedIn, Tokens},
     builder::{BuildError, Builder},
     error::{Error, ErrorKind, FieldError},
+    event::{AuthEvent, EventSink},
     layer::{AuthLayer, AuthService, CurrentUser},
     password::{BreachCheck, HashCost, HashStats, PasswordPolicy},
     routes::{Routes, RoutesFuture},

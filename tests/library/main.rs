@@ -7,6 +7,7 @@ mod conformance;
 mod cors;
 mod endpoints;
 mod equal_work;
+mod events;
 mod fixture;
 #[cfg(feature = "jwks_url")]
 mod jwks_url;

@@ -1,0 +1,131 @@
+//! One run of a flow: whose it is, and what is told of it.
+
+use std::{
+    future::Future,
+    net::IpAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::{Auth, Client};
+use crate::{
+    error::{Error, ErrorKind},
+    event::{AuthEvent, EventKind, Operation},
+    session::SessionId,
+    store::StoreError,
+    user::{AuthUser, UserId},
+};
+
+/// A flow that is under way, and what has been learned of it.
+#[derive(Debug)]
+pub(super) struct Flow {
+    operation: Operation,
+    ip: Option<IpAddr>,
+    user_agent: Option<Box<str>>,
+    subject: Mutex<Subject>,
+}
+
+/// Whom a flow is about, as far as that is known.
+#[derive(Clone, Debug, Default)]
+struct Subject {
+    user: Option<UserId>,
+    session: Option<SessionId>,
+}
+
+impl Flow {
+    /// Notes whose account it is about.
+    pub(super) fn is_of(&self, user: &UserId) {
+        self.subject().user = Some(user.clone());
+    }
+
+    /// Notes which session it is about.
+    pub(super) fn is_of_session(&self, user: &UserId, session: SessionId) {
+        *self.subject() = Subject { user: Some(user.clone()), session: Some(session) };
+    }
+
+    fn subject(&self) -> MutexGuard<'_, Subject> {
+        self.subject.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clone for Flow {
+    fn clone(&self) -> Self {
+        Self {
+            operation: self.operation,
+            ip: self.ip,
+            user_agent: self.user_agent.clone(),
+            subject: Mutex::new(self.subject().clone()),
+        }
+    }
+}
+
+impl<U: AuthUser> Auth<U> {
+    /// Begins a flow; what is known of the client is kept only where somebody is to hear of it.
+    pub(super) fn flow(&self, operation: Operation, client: &Client) -> Flow {
+        let heard = self.is_heard();
+        Flow {
+            operation,
+            ip: client.ip.filter(|_| heard),
+            user_agent: heard.then(|| client.user_agent()).flatten(),
+            subject: Mutex::default(),
+        }
+    }
+
+    /// Whether anybody listens to events.
+    pub(crate) fn is_heard(&self) -> bool {
+        !self.0.sinks.is_empty()
+    }
+
+    /// Runs a flow to its result.
+    pub(super) async fn run<T>(&self, flow: &Flow, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let result = work.await;
+        if let Err(error) = &result
+            && error.kind() == ErrorKind::StoreUnavailable
+        {
+            self.tell_of_outage(flow, error.is_uncertain());
+        }
+        result
+    }
+
+    /// Tells of something that has happened to the flow's user and session.
+    pub(super) fn tell(&self, flow: &Flow, kind: EventKind) {
+        if self.is_heard() {
+            let subject = flow.subject().clone();
+            self.record(flow, kind, subject);
+        }
+    }
+
+    /// Tells of something that has happened to another session than the flow's.
+    pub(super) fn tell_of(&self, flow: &Flow, kind: EventKind, user: &UserId, session: SessionId) {
+        if self.is_heard() {
+            self.record(flow, kind, Subject { user: Some(user.clone()), session: Some(session) });
+        }
+    }
+
+    /// Tells that a store did not answer, and whether it may have done what it was asked all the same.
+    pub(super) fn tell_of_outage(&self, flow: &Flow, may_have_happened: bool) {
+        self.tell(flow, EventKind::StoreUnavailable { operation: flow.operation, may_have_happened });
+    }
+
+    /// Tells that the throttle refused what the flow attempts.
+    pub(super) fn tell_of_throttle(&self, flow: &Flow, retry_after: std::time::Duration) {
+        self.tell(flow, EventKind::Throttled { operation: flow.operation, retry_after });
+    }
+
+    fn record(&self, flow: &Flow, kind: EventKind, subject: Subject) {
+        let event = AuthEvent {
+            user_id: subject.user,
+            session_id: subject.session,
+            ip: flow.ip,
+            user_agent: flow.user_agent.clone(),
+            ..AuthEvent::new(self.now(), kind)
+        };
+        self.0.sinks.record(&event);
+    }
+}
+
+/// The failure of a write: where its answer is lost, nobody knows whether it has happened.
+pub(super) fn of_a_write(error: StoreError) -> Error {
+    let lost = error.is_unavailable();
+    let error = Error::from(error);
+    if lost { error.uncertain() } else { error }
+}
