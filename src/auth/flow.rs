@@ -1,10 +1,12 @@
-//! One run of a flow: whose it is, and what is told of it.
+//! One run of a flow: its span, whose it is, and what is told of it.
 
 use std::{
     future::Future,
     net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
 };
+
+use tracing::{Instrument, Span, field};
 
 use super::{Auth, Client};
 use crate::{
@@ -22,6 +24,7 @@ pub(super) struct Flow {
     ip: Option<IpAddr>,
     user_agent: Option<Box<str>>,
     subject: Mutex<Subject>,
+    span: Span,
 }
 
 /// Whom a flow is about, as far as that is known.
@@ -34,12 +37,19 @@ struct Subject {
 impl Flow {
     /// Notes whose account it is about.
     pub(super) fn is_of(&self, user: &UserId) {
+        self.span.record("user", field::display(user));
         self.subject().user = Some(user.clone());
     }
 
     /// Notes which session it is about.
     pub(super) fn is_of_session(&self, user: &UserId, session: SessionId) {
+        self.span.record("user", field::display(user)).record("session", field::display(session));
         *self.subject() = Subject { user: Some(user.clone()), session: Some(session) };
+    }
+
+    /// Lets go of the span, for what is told long after the flow is over.
+    pub(super) fn leave_span(&mut self) {
+        self.span = Span::none();
     }
 
     fn subject(&self) -> MutexGuard<'_, Subject> {
@@ -54,6 +64,7 @@ impl Clone for Flow {
             ip: self.ip,
             user_agent: self.user_agent.clone(),
             subject: Mutex::new(self.subject().clone()),
+            span: self.span.clone(),
         }
     }
 }
@@ -67,6 +78,7 @@ impl<U: AuthUser> Auth<U> {
             ip: client.ip.filter(|_| heard),
             user_agent: heard.then(|| client.user_agent()).flatten(),
             subject: Mutex::default(),
+            span: span(operation),
         }
     }
 
@@ -75,14 +87,22 @@ impl<U: AuthUser> Auth<U> {
         !self.0.sinks.is_empty()
     }
 
-    /// Runs a flow to its result.
+    /// Runs a flow to its result, and tells of an outage.
     pub(super) async fn run<T>(&self, flow: &Flow, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let result = work.await;
+        let result = self.watch(flow, work).await;
         if let Err(error) = &result
             && error.kind() == ErrorKind::StoreUnavailable
         {
             self.tell_of_outage(flow, error.is_uncertain());
         }
+        result
+    }
+
+    /// Runs a flow to its result, within its span.
+    pub(super) async fn watch<T>(&self, flow: &Flow, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let mut watch = Watch { flow, outcome: "abandoned" };
+        let result = work.instrument(flow.span.clone()).await;
+        watch.outcome = result.as_ref().map_or_else(|error| error.kind().code(), |_| "ok");
         result
     }
 
@@ -120,6 +140,50 @@ impl<U: AuthUser> Auth<U> {
             ..AuthEvent::new(self.now(), kind)
         };
         self.0.sinks.record(&event);
+    }
+}
+
+/// Says how a flow ended, also when its caller has dropped it half-way.
+struct Watch<'a> {
+    flow: &'a Flow,
+    outcome: &'static str,
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.flow.span.record("outcome", self.outcome);
+    }
+}
+
+/// The span of a flow. A span's name is part of its call site, so that each has one of its own.
+fn span(operation: Operation) -> Span {
+    macro_rules! named {
+        ($($operation:ident = $name:literal,)+) => {
+            match operation {
+                $(Operation::$operation => tracing::info_span!(
+                    target: "portcullis",
+                    $name,
+                    user = field::Empty,
+                    session = field::Empty,
+                    outcome = field::Empty,
+                ),)+
+            }
+        };
+    }
+    named! {
+        Register = "portcullis.register",
+        Login = "portcullis.login",
+        StartSession = "portcullis.start_session",
+        Refresh = "portcullis.refresh",
+        Logout = "portcullis.logout",
+        LogoutAll = "portcullis.logout_all",
+        EndSessions = "portcullis.end_sessions",
+        EndSession = "portcullis.end_session",
+        ListSessions = "portcullis.list_sessions",
+        ChangePassword = "portcullis.change_password",
+        CheckSession = "portcullis.check_session",
+        LoadUser = "portcullis.load_user",
+        Poll = "portcullis.poll",
     }
 }
 

@@ -13,14 +13,14 @@ use std::{
 use tokio::{runtime::Handle, task::AbortHandle};
 
 use super::{
-    Auth, Inner,
+    Auth, Client, Inner,
     flow::{Flow, of_a_write},
     to_the_end,
 };
 use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind},
-    event::{EndAllReason, EventKind},
+    event::{EndAllReason, EventKind, Operation},
     session::{EndReason, Ended, Ending, Session, SessionId, Standing},
     store::{EndAll, RevocationFeed, StoreError},
     token::Claims,
@@ -101,7 +101,10 @@ impl Nodes {
         self.trust_without_poll.is_some_and(|limit| now.since(last) > limit || last.since(now) > limit)
     }
 
-    fn put_aside(&self, unfinished: Unfinished) {
+    fn put_aside(&self, mut unfinished: Unfinished) {
+        if let Unfinished::Session(.., flow) | Unfinished::All(_, Some((_, flow))) = &mut unfinished {
+            flow.leave_span();
+        }
         let mut list = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
         if list.len() < MAX_UNFINISHED {
             list.push(unfinished);
@@ -148,6 +151,11 @@ impl<U: AuthUser> Auth<U> {
     /// [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) and
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal): what was known before stays known.
     pub async fn poll_revocations(&self) -> Result<(), Error> {
+        let flow = self.flow(Operation::Poll, &Client::unknown());
+        self.watch(&flow, self.poll()).await
+    }
+
+    async fn poll(&self) -> Result<(), Error> {
         let nodes = &self.0.nodes;
         self.finish_what_is_left().await;
         let now = self.now();

@@ -73,6 +73,20 @@
 //! hear of the event. Several sinks are called in the order of [`Builder::event_sink`](crate::Builder::event_sink). Without a
 //! sink no event is made.
 //!
+//! # Spans
+//!
+//! Each flow runs in a span of `tracing`, at the level `INFO` and of the target `portcullis`, so that every line of its log
+//! says what it was about. Its name is `portcullis.` and the name of the [`Operation`]: `portcullis.login`,
+//! `portcullis.refresh`, `portcullis.change_password`. A guard that asks a store does so in `portcullis.check_session` or
+//! `portcullis.load_user`; a stateless one has none.
+//!
+//! | field | |
+//! |---|---|
+//! | `user`, `session` | whom it is about, as soon as that is known |
+//! | `outcome` | `ok`, the stable code of its [`ErrorKind`](crate::ErrorKind), or `abandoned` where its caller hung up |
+//!
+//! # What will change
+//!
 //! New kinds and members will come: match with a `_`, and branch on [`AuthEvent::name`], [`EventKind`] and the names in the
 //! tables, which stay.
 

@@ -26,5 +26,6 @@ mod resource;
 mod responses;
 mod round_trips;
 mod secrets;
+mod spans;
 mod throttle;
 mod upgrades;
