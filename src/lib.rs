@@ -31,6 +31,7 @@
 //! | `redis_1` | no | [`store`]`::redis::RedisSessions`: sessions in Redis, and `RedisFeed`, by which nodes hear of endings at once |
 //! | `jwks_url` | no | [`resource`]`::JwksUrl`: a resource server that fetches its issuer's keys itself, by hyper and rustls (on aws-lc-rs, whichever backend verifies) |
 //! | `conformance` | no | [`store`]`::conformance`, the suite that proves a store of your own |
+//! | `metrics` | no | counts and durations to the recorder of the crate `metrics` 0.24 that the app has installed: [`event`](event#metrics) |
 //! | `axum` | no | extractors, [`Auth`]`::router()`, the peer address from `ConnectInfo` |
 //! | `openapi` | no | [`Auth`]`::openapi()` and `GET /auth/openapi.json`, the `OpenAPI` 3.1 document of the mounted endpoints |
 //! | `bcrypt` | no | logins with bcrypt hashes (`$2a$`, `$2b$`, `$2y$`) that an app brings along |
@@ -51,6 +52,7 @@ pub mod clock;
 mod error;
 pub mod event;
 pub mod layer;
+mod meter;
 mod password;
 mod random;
 pub mod resource;

@@ -10,8 +10,10 @@ use tracing::{Instrument, Span, field};
 
 use super::{Auth, Client};
 use crate::{
+    clock::Clock,
     error::{Error, ErrorKind},
     event::{AuthEvent, EventKind, Operation},
+    meter::{self, Stopwatch},
     session::SessionId,
     store::StoreError,
     user::{AuthUser, UserId},
@@ -100,7 +102,8 @@ impl<U: AuthUser> Auth<U> {
 
     /// Runs a flow to its result, within its span.
     pub(super) async fn watch<T>(&self, flow: &Flow, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let mut watch = Watch { flow, outcome: "abandoned" };
+        let clock = &*self.0.clock;
+        let mut watch = Watch { flow, outcome: "abandoned", clock, started: Stopwatch::start(clock) };
         let result = work.instrument(flow.span.clone()).await;
         watch.outcome = result.as_ref().map_or_else(|error| error.kind().code(), |_| "ok");
         result
@@ -108,6 +111,7 @@ impl<U: AuthUser> Auth<U> {
 
     /// Tells of something that has happened to the flow's user and session.
     pub(super) fn tell(&self, flow: &Flow, kind: EventKind) {
+        meter::event(kind.name(), kind.reason());
         if self.is_heard() {
             let subject = flow.subject().clone();
             self.record(flow, kind, subject);
@@ -116,6 +120,7 @@ impl<U: AuthUser> Auth<U> {
 
     /// Tells of something that has happened to another session than the flow's.
     pub(super) fn tell_of(&self, flow: &Flow, kind: EventKind, user: &UserId, session: SessionId) {
+        meter::event(kind.name(), kind.reason());
         if self.is_heard() {
             self.record(flow, kind, Subject { user: Some(user.clone()), session: Some(session) });
         }
@@ -147,11 +152,14 @@ impl<U: AuthUser> Auth<U> {
 struct Watch<'a> {
     flow: &'a Flow,
     outcome: &'static str,
+    clock: &'a dyn Clock,
+    started: Stopwatch,
 }
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         self.flow.span.record("outcome", self.outcome);
+        meter::flow(self.flow.operation.as_str(), self.outcome, self.started.elapsed(self.clock));
     }
 }
 

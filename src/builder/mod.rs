@@ -13,6 +13,8 @@ use serde::Serialize;
 
 pub use self::error::BuildError;
 use self::settings::Settings;
+#[cfg(feature = "metrics")]
+use crate::store::Measured;
 use crate::{
     auth::{AccessClaimsOf, Auth, Inner, Nodes},
     clock::{Clock, SystemClock, Timestamp},
@@ -382,6 +384,12 @@ impl<U: AuthUser> Builder<U> {
     /// A [`BuildError`] that lists every problem with its mend.
     pub fn build(self) -> Result<Auth<U>, BuildError> {
         let Self { users, sessions, clock, feed, throttle, breaches, access_claims, sinks, settings } = self;
+        crate::meter::describe();
+        #[cfg(feature = "metrics")]
+        let (users, sessions): (Arc<dyn UserStore<User = U>>, Arc<dyn SessionStore>) = (
+            Arc::new(Measured::users(users, Arc::clone(&clock))),
+            Arc::new(Measured::sessions(sessions, Arc::clone(&clock))),
+        );
         let throttled = settings.throttle;
         let mut checked = settings.check()?;
         checked.verifier.profile.custom_claims = access_claims.is_some();

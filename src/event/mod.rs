@@ -45,8 +45,8 @@
 //!   presented. Reuse that is found, and a user who is found to be gone or disabled, end the session besides:
 //!   `session.ended`.
 //! - Nothing is told of tokens that are forged or expired, of bodies that are not valid, nor of requests that a guard
-//!   refuses: strangers make as many of them as they like. Counts of them are in the [metrics](#metrics). Nothing is told of
-//!   sessions that end because their time is up, nor of what other nodes do, who tell of it themselves.
+//!   refuses: strangers make as many of them as they like. The [metrics](#metrics) count the refreshes among them. Nothing is
+//!   told of sessions that end because their time is up, nor of what other nodes do, who tell of it themselves.
 //! - A caller who hangs up in the middle of a sign-in or refresh stops it, and it tells nothing more. Endings and password
 //!   changes go on to their end, and tell of it.
 //! - A stateless guarded request tells nothing, and none of this costs it anything.
@@ -84,6 +84,25 @@
 //! |---|---|
 //! | `user`, `session` | whom it is about, as soon as that is known |
 //! | `outcome` | `ok`, the stable code of its [`ErrorKind`](crate::ErrorKind), or `abandoned` where its caller hung up |
+//!
+//! # Metrics
+//!
+//! With the feature `metrics`, counts and durations go to the recorder that the app has installed for the crate
+//! [`metrics`](https://docs.rs/metrics/0.24), such as that of `metrics-exporter-prometheus`. Install it before
+//! [`Builder::build`](crate::Builder::build), which says to it what each of these is and in which unit.
+//!
+//! | name | kind | labels | |
+//! |---|---|---|---|
+//! | `portcullis_events_total` | counter | `event`, `reason` where there is one | events, whether or not there is a sink |
+//! | `portcullis_flow_duration_seconds` | histogram | `operation`, `outcome` | how long flows take; the labels are the names and outcomes of the [spans](#spans) |
+//! | `portcullis_hash_duration_seconds` | histogram | | how long a password takes to be hashed, once it is its turn |
+//! | `portcullis_hash_wait_seconds` | histogram | | how long it waits for its turn |
+//! | `portcullis_hash_queue_length` | gauge | | how many passwords wait |
+//! | `portcullis_store_duration_seconds` | histogram | `store`: `users` or `sessions`, `call`, `outcome` | how long calls to stores take; `outcome` is `ok`, `duplicate`, `too_many_sessions`, `unavailable`, `internal` or `abandoned` |
+//!
+//! Labels are words of ours, never what a request brought, so their number is bounded. Durations are by
+//! [`Clock::monotonic`](crate::clock::Clock::monotonic). To be woken for: `session.foreign_token` at all,
+//! `session.reuse_found` and `sign_in.failed` beyond what is usual, the outcome `overloaded`, and `unavailable`.
 //!
 //! # What will change
 //!

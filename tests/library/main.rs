@@ -14,6 +14,8 @@ mod jwks_url;
 mod keys;
 mod left_out;
 mod legacy;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod nodes;
 #[cfg(feature = "openapi")]
 mod openapi;

@@ -12,9 +12,10 @@ use std::{
 
 use portcullis::{Check, Client, user::Login};
 use tracing::{
-    Event, Metadata, Subscriber,
+    Dispatch, Event, Metadata, Subscriber,
     field::{Field, Visit},
     span::{Attributes, Id, Record},
+    subscriber::DefaultGuard,
 };
 
 use crate::fixture::{Failure, PASSWORD, World, register, sign_in};
@@ -73,6 +74,12 @@ impl Subscriber for Spans {
 }
 
 impl Spans {
+    /// Listens on this thread. While a process has but one subscriber, tracing asks whichever thread comes first to a span
+    /// whether it is wanted, and keeps the answer; with two it asks both.
+    fn listen(&self) -> (DefaultGuard, Dispatch) {
+        (tracing::subscriber::set_default(self.clone()), Dispatch::new(Self::default()))
+    }
+
     /// The spans since the last time this was asked, each as `name outcome`.
     fn brief(&self) -> Vec<String> {
         assert_eq!(self.entered.load(Ordering::SeqCst), 0, "no span is entered while nothing runs");
@@ -93,7 +100,7 @@ async fn each_flow_has_a_span_that_says_whom_it_was_about_and_how_it_ended() {
     let world = World::new();
     let auth = world.node();
     let spans = Spans::default();
-    let _here = tracing::subscriber::set_default(spans.clone());
+    let _here = spans.listen();
     let (login, client) = (Login::either("ada@example.com"), Client::unknown());
 
     let ada = register(&auth, "ada").await;
@@ -151,7 +158,7 @@ async fn a_flow_whose_caller_hangs_up_is_abandoned() {
     let ada = register(&auth, "ada").await;
     let pair = sign_in(&auth, &ada).await;
     let spans = Spans::default();
-    let _here = tracing::subscriber::set_default(spans.clone());
+    let _here = spans.listen();
     world.store.hold("rotate");
     let refresh = tokio::spawn({
         let auth = auth.clone();
