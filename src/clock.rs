@@ -173,6 +173,16 @@ mod tests {
     }
 
     #[test]
+    fn a_reading_for_durations_moves_with_its_clock() {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
+        let before = clock.monotonic();
+        clock.advance(Duration::from_millis(250));
+        assert_eq!(clock.monotonic() - before, Duration::from_millis(250));
+        let before = SystemClock.monotonic();
+        assert!(Arc::new(SystemClock).monotonic() >= before);
+    }
+
+    #[test]
     fn a_moment_past_the_calendar_is_shown_as_a_number() {
         assert_eq!(Timestamp::from_millis(i64::MAX).to_string(), i64::MAX.to_string());
     }

@@ -26,7 +26,20 @@ impl<U: AuthUser> Auth<U> {
     /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`]: the session has ended on this node, and ends in the
     /// store when it can be reached.
     pub async fn logout(&self, refresh_token: Option<&str>, access_token: Option<&str>) -> Result<(), Error> {
-        self.logout_presented(refresh_token.as_slice(), access_token, &Client::unknown()).await
+        self.logout_from(refresh_token, access_token, &Client::unknown()).await
+    }
+
+    /// As [`logout`](Self::logout), with where it comes from, for [events](crate::event).
+    ///
+    /// # Errors
+    /// As [`logout`](Self::logout).
+    pub async fn logout_from(
+        &self,
+        refresh_token: Option<&str>,
+        access_token: Option<&str>,
+        client: &Client,
+    ) -> Result<(), Error> {
+        self.logout_presented(refresh_token.as_slice(), access_token, client).await
     }
 
     /// Ends the session of each refresh token that is ours, or else of the access token.
@@ -90,8 +103,11 @@ impl<U: AuthUser> Auth<U> {
         self.logout_all_from(claims, &Client::unknown()).await
     }
 
-    /// As [`logout_all`](Self::logout_all), with more known of where it comes from.
-    pub(crate) async fn logout_all_from(&self, claims: &Claims, client: &Client) -> Result<(), Error> {
+    /// As [`logout_all`](Self::logout_all), with where it comes from, for [events](crate::event).
+    ///
+    /// # Errors
+    /// As [`logout_all`](Self::logout_all).
+    pub async fn logout_all_from(&self, claims: &Claims, client: &Client) -> Result<(), Error> {
         let flow = self.flow(Operation::LogoutAll, client);
         flow.is_of_session(claims.subject(), claims.session_id());
         self.run(&flow, self.end_everything(&flow, claims.subject(), EndAllReason::LogoutAll)).await
@@ -148,8 +164,11 @@ impl<U: AuthUser> Auth<U> {
         self.end_session_from(user, id, &Client::unknown()).await
     }
 
-    /// As [`end_session`](Self::end_session), with more known of where it comes from.
-    pub(crate) async fn end_session_from(&self, user: &UserId, id: SessionId, client: &Client) -> Result<(), Error> {
+    /// As [`end_session`](Self::end_session), with where it comes from, for [events](crate::event).
+    ///
+    /// # Errors
+    /// As [`end_session`](Self::end_session).
+    pub async fn end_session_from(&self, user: &UserId, id: SessionId, client: &Client) -> Result<(), Error> {
         let flow = self.flow(Operation::EndSession, client);
         flow.is_of_session(user, id);
         self.run(&flow, self.end_listed(&flow, user, id)).await

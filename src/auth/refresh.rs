@@ -34,8 +34,11 @@ impl<U: AuthUser> Auth<U> {
         self.refresh_from(refresh_token, &Client::unknown()).await
     }
 
-    /// As [`refresh`](Self::refresh), with more known of where it comes from.
-    pub(crate) async fn refresh_from(&self, refresh_token: &str, client: &Client) -> Result<SignedIn<U>, Error> {
+    /// As [`refresh`](Self::refresh), with where it comes from, for [events](crate::event).
+    ///
+    /// # Errors
+    /// As [`refresh`](Self::refresh).
+    pub async fn refresh_from(&self, refresh_token: &str, client: &Client) -> Result<SignedIn<U>, Error> {
         let flow = self.flow(Operation::Refresh, client);
         self.run(&flow, self.exchange(&flow, refresh_token)).await
     }

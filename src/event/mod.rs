@@ -59,8 +59,9 @@
 //! too, and it would be a stranger's. A login that is somebody's is told of by its `user`.
 //!
 //! `ip` and `user_agent` are as the [`Client`](crate::Client) has them, the user agent cut at 256 bytes: claims of the client,
-//! not facts. They are left out where the flow was called in code without a client, as [`Auth::refresh`](crate::Auth::refresh)
-//! is. They and the user's id are personal data in most countries; keep them for as long as you need.
+//! not facts. The ready endpoints know them; in code they are left out where a flow is not told of the client, so call
+//! [`Auth::refresh_from`](crate::Auth::refresh_from), [`logout_from`](crate::Auth::logout_from),
+//! [`logout_all_from`](crate::Auth::logout_all_from) and [`end_session_from`](crate::Auth::end_session_from). They and the user's id are personal data in most countries; keep them for as long as you need.
 //!
 //! **The events are for the operator.** Why a sign-in failed must not reach a client: that login and password are wrong is
 //! one answer, so that nobody learns who has an account.

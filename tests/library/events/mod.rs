@@ -11,9 +11,10 @@ use std::{
 
 use portcullis::{
     Auth, AuthEvent, Builder, Check, Client, EventSink, User,
+    clock::{Clock, Timestamp},
     event::{EventKind, SignInFailure},
     session::SessionId,
-    store::SessionLimit,
+    store::{NewSession, SessionLimit, SessionStore, UserStore},
     user::Login,
 };
 use serde_json::Value;
@@ -59,6 +60,10 @@ fn node(world: &World, ear: &Ear) -> Auth<User> {
 
 fn node_with(world: &World, ear: &Ear, settings: impl FnOnce(Builder<User>) -> Builder<User>) -> Auth<User> {
     world.node_with(|builder| settings(builder.event_sink(ear.clone())))
+}
+
+fn now(world: &World) -> Timestamp {
+    world.clock.now()
 }
 
 fn ada() -> Login {
@@ -171,17 +176,13 @@ async fn an_event_says_when_whose_which_session_and_where_from() {
     client.user_agent = Some("Firefox".repeat(100));
     let tokens = auth.login(&ada(), PASSWORD.into(), &client).await.unwrap().tokens;
     let [event] = ear.take().try_into().unwrap();
-    assert_eq!((event.at, event.user_id, event.ip), (world_time(&world), Some(user.id), client.ip));
+    assert_eq!((event.at, event.user_id, event.ip), (now(&world), Some(user.id), client.ip));
     assert_eq!(event.session_id, Some(tokens.session_id));
     assert_eq!(event.user_agent.unwrap().len(), 256, "no place to store novels");
 
     auth.login(&Login::either("eve@example.com"), PASSWORD.into(), &client).await.unwrap_err();
     let [event] = ear.take().try_into().unwrap();
     assert_eq!((event.user_id, event.session_id, event.ip), (None, None, client.ip), "an unknown login is nobody's");
-}
-
-fn world_time(world: &World) -> portcullis::clock::Timestamp {
-    portcullis::clock::Clock::now(&world.clock)
 }
 
 #[tokio::test]
@@ -249,6 +250,37 @@ async fn a_user_who_is_gone_ends_the_session_once_and_is_told_of_each_time() {
 }
 
 #[tokio::test]
+async fn each_refusal_of_a_refresh_token_of_ours_says_why() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node(&world, &ear);
+    let user = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &user).await;
+    let record = world.store.memory.find(&user.id, &pair.session, now(&world)).await.unwrap().unwrap();
+    let next = Pair::from(auth.refresh(&pair.refresh).await.unwrap());
+    ear.take();
+
+    // A store that has lost the session, and one that was restored from a backup of before the refresh.
+    let restored = World { clock: world.clock.clone(), ..World::new() };
+    let there = node(&restored, &ear);
+    register(&there, "ada").await;
+    ear.take();
+    there.refresh(&next.refresh).await.unwrap_err();
+    assert_eq!(ear.brief(), ["session.refresh_refused reason=unknown"]);
+    let limit = SessionLimit::EndLeastRecentlyUsed(100);
+    let new = NewSession::new(record, limit, Duration::from_secs(3600));
+    SessionStore::create(&restored.store.memory, new).await.unwrap();
+    there.refresh(&next.refresh).await.unwrap_err();
+    assert_eq!(ear.brief(), ["session.foreign_token"]);
+
+    // A version that was raised without a word to the sessions, twice over: each is told, and no ending.
+    UserStore::bump_token_version(&world.store, &user.id).await.unwrap();
+    for _ in 0..2 {
+        auth.refresh(&next.refresh).await.unwrap_err();
+        assert_eq!(ear.brief(), ["session.refresh_refused ended_by=token_version reason=ended"]);
+    }
+}
+
+#[tokio::test]
 async fn a_login_tells_of_the_sessions_that_it_ends_and_whose_they_were() {
     let (world, ear) = (World::new(), Ear::default());
     let auth = node_with(&world, &ear, |builder| builder.session_limit(SessionLimit::EndLeastRecentlyUsed(1)));
@@ -279,7 +311,7 @@ async fn what_a_limit_or_a_throttle_refuses_is_told() {
     let (world, ear) = (World::new(), Ear::default());
     let auth = node_with(&world, &ear, |builder| builder.session_limit(SessionLimit::Refuse(1)));
     let user = register(&auth, "ada").await;
-    sign_in(&auth, &user).await;
+    let pair = sign_in(&auth, &user).await;
     ear.take();
     assert!(log_in(&auth, PASSWORD).await.is_none());
     assert_eq!(ear.brief(), ["sign_in.failed reason=too_many_sessions"]);
@@ -293,6 +325,14 @@ async fn what_a_limit_or_a_throttle_refuses_is_told() {
     assert_eq!(events.len(), 7);
     assert_eq!(brief(&events[6]), "attempt.throttled operation=login retry_after_ms=1000");
     assert_eq!((&events[6].user_id, events[6].ip), (&None, client.ip), "nothing was looked up");
+
+    let claims = auth.authenticate(&pair.access, Check::Stateless).await.unwrap().claims;
+    for _ in 0..7 {
+        auth.change_password(&claims, "a wrong guess".into(), "close sesame 43".into(), &client).await.unwrap_err();
+    }
+    let events = ear.take();
+    assert_eq!(brief(&events[6]), "attempt.throttled operation=change_password retry_after_ms=1000");
+    assert_eq!((events[6].user_id.clone(), events[6].session_id), (Some(user.id), Some(pair.session)));
 }
 
 #[tokio::test]
