@@ -4,6 +4,7 @@ use std::{
     future::Future,
     net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tracing::{Instrument, Span, field};
@@ -132,7 +133,7 @@ impl<U: AuthUser> Auth<U> {
     }
 
     /// Tells that the throttle refused what the flow attempts.
-    pub(super) fn tell_of_throttle(&self, flow: &Flow, retry_after: std::time::Duration) {
+    pub(super) fn tell_of_throttle(&self, flow: &Flow, retry_after: Duration) {
         self.tell(flow, EventKind::Throttled { operation: flow.operation, retry_after });
     }
 

@@ -22,7 +22,7 @@
 //! |---|---|---|
 //! | `user.registered` | a user was added | `user` |
 //! | `user.registration_refused` | an address or username was taken | `reason`: [`RegistrationRefusal`] |
-//! | `user.sessions_ended` | all sessions of a user ended, but for the `kept` one | `user`, `reason`: [`EndAllReason`], `kept` |
+//! | `user.sessions_ended` | all sessions of a user ended, but for the `kept` one | `user`, `session` that asked for it, `reason`: [`EndAllReason`], `kept` |
 //! | `session.started` | somebody signed in | `user`, `session`, `means`: [`SignInMeans`] |
 //! | `sign_in.failed` | somebody did not | `user` where the login is somebody's, `reason`: [`SignInFailure`] |
 //! | `attempt.throttled` | the [throttle](crate::throttle) refused an attempt | `operation`: [`Operation`], `retry_after_ms`; `user` and `session` for a password change |
