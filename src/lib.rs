@@ -15,6 +15,7 @@
 //! | [`resource`] | verifying another service's access tokens |
 //! | [`session`] | the session record and the rules of rotation |
 //! | [`throttle`] | how guesses are slowed |
+//! | [`event`] | what happened, told to a sink: audit logs |
 //! | [`clock`] | time, injected |
 //! | `axum` | extractors and a router (feature `axum`) |
 //!
@@ -30,6 +31,7 @@
 //! | `redis_1` | no | [`store`]`::redis::RedisSessions`: sessions in Redis, and `RedisFeed`, by which nodes hear of endings at once |
 //! | `jwks_url` | no | [`resource`]`::JwksUrl`: a resource server that fetches its issuer's keys itself, by hyper and rustls (on aws-lc-rs, whichever backend verifies) |
 //! | `conformance` | no | [`store`]`::conformance`, the suite that proves a store of your own |
+//! | `metrics` | no | counts and durations to the recorder of the crate `metrics` 0.24 that the app has installed: [`event`](event#metrics) |
 //! | `axum` | no | extractors, [`Auth`]`::router()`, the peer address from `ConnectInfo` |
 //! | `openapi` | no | [`Auth`]`::openapi()` and `GET /auth/openapi.json`, the `OpenAPI` 3.1 document of the mounted endpoints |
 //! | `bcrypt` | no | logins with bcrypt hashes (`$2a$`, `$2b$`, `$2y$`) that an app brings along |
@@ -48,7 +50,9 @@ pub mod axum;
 mod builder;
 pub mod clock;
 mod error;
+pub mod event;
 pub mod layer;
+mod meter;
 mod password;
 mod random;
 pub mod resource;
@@ -69,6 +73,7 @@ pub use crate::{
     auth::{Auth, Authenticated, Check, Client, Registration, SignedIn, Tokens},
     builder::{BuildError, Builder},
     error::{Error, ErrorKind, FieldError},
+    event::{AuthEvent, EventSink},
     layer::{AuthLayer, AuthService, CurrentUser},
     password::{BreachCheck, HashCost, HashStats, PasswordPolicy},
     routes::{Routes, RoutesFuture},

@@ -1,9 +1,10 @@
 //! Verifying access tokens, and how much is asked about each.
 
-use super::Auth;
+use super::{Auth, Client};
 use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind},
+    event::Operation,
     session::Standing,
     token::{Claims, Expiry, TokenFault},
     user::AuthUser,
@@ -114,17 +115,27 @@ impl<U: AuthUser> Auth<U> {
     }
 
     async fn require_live_session(&self, claims: &Claims) -> Result<(), Error> {
-        let now = self.now();
-        let session = self.0.sessions.find(claims.subject(), &claims.session_id(), now).await?;
-        let live =
-            session.is_some_and(|session| session.is_live(now) && session.token_version <= claims.token_version());
-        if live { Ok(()) } else { Err(ErrorKind::TokenRevoked.into()) }
+        let flow = self.flow(Operation::CheckSession, &Client::unknown());
+        flow.is_of_session(claims.subject(), claims.session_id());
+        let check = async {
+            let now = self.now();
+            let session = self.0.sessions.find(claims.subject(), &claims.session_id(), now).await?;
+            let live =
+                session.is_some_and(|session| session.is_live(now) && session.token_version <= claims.token_version());
+            if live { Ok(()) } else { Err(ErrorKind::TokenRevoked.into()) }
+        };
+        self.watch(&flow, check).await
     }
 
     /// The user of a token that was accepted; they must exist, not be disabled, and have the token's version.
     pub(crate) async fn load_user(&self, claims: &Claims) -> Result<U, Error> {
-        let user = self.0.users.find_by_id(claims.subject()).await?;
-        user.filter(|user| !user.is_disabled() && user.token_version() == claims.token_version())
-            .ok_or_else(|| ErrorKind::TokenRevoked.into())
+        let flow = self.flow(Operation::LoadUser, &Client::unknown());
+        flow.is_of_session(claims.subject(), claims.session_id());
+        let load = async {
+            let user = self.0.users.find_by_id(claims.subject()).await?;
+            user.filter(|user| !user.is_disabled() && user.token_version() == claims.token_version())
+                .ok_or_else(|| ErrorKind::TokenRevoked.into())
+        };
+        self.watch(&flow, load).await
     }
 }

@@ -24,6 +24,7 @@ use super::hasher::Memory;
 use crate::{
     clock::{Clock, Timestamp},
     error::{Error, ErrorKind},
+    meter::{self, Stopwatch, Waiting},
 };
 
 /// What the hashing threads have to do and have done, for metrics.
@@ -40,6 +41,8 @@ pub struct HashStats {
 
 struct Job {
     queued_at: Timestamp,
+    /// While it stands in the queue.
+    waiting: Option<Waiting>,
     task: Box<dyn Task>,
 }
 
@@ -131,8 +134,18 @@ impl Pool {
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Job { queued_at: self.shared.clock.now(), task: Box::new(Work { reply, work }) })?;
-        answer.await.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal).with_source(error)))
+        let clock = Arc::clone(&self.shared.clock);
+        let queued_at = clock.now();
+        let queued = Stopwatch::start(&*clock);
+        let work = move |memory: &mut Memory| {
+            let (waited, begun) = (queued.elapsed(&*clock), Stopwatch::start(&*clock));
+            (work(memory), waited, begun.elapsed(&*clock))
+        };
+        self.enqueue(Job { queued_at, waiting: Some(Waiting::begin()), task: Box::new(Work { reply, work }) })?;
+        let answer = answer.await.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal).with_source(error)));
+        let (result, waited, took) = answer?;
+        meter::hash(waited, took);
+        Ok(result)
     }
 
     fn enqueue(&self, job: Job) -> Result<(), Error> {
@@ -213,7 +226,8 @@ impl Shared {
     fn work(&self) {
         let new_memory = || Memory::counting(Arc::clone(&self.blocks_filled));
         let mut memory = new_memory();
-        while let Some(job) = self.next(&mut memory) {
+        while let Some(mut job) = self.next(&mut memory) {
+            job.waiting = None;
             let late = self.clock.now().since(job.queued_at) > self.deadline;
             let turn = if late { Turn::TooLate } else { Turn::Now(&mut memory) };
             if catch_unwind(AssertUnwindSafe(|| job.task.run(turn))).is_err() {

@@ -76,6 +76,11 @@ impl<U: AuthUser> Exchange<'_, U> {
         }
     }
 
+    /// What is known of the device, where the flow does not need it and somebody is to hear of it.
+    pub(super) fn origin(&self) -> Client {
+        if self.auth.is_heard() { self.client(None) } else { Client::unknown() }
+    }
+
     /// Whether requests and answers are those of [`ResponseFormat::Envelope`].
     pub(super) fn in_envelope(&self) -> bool {
         self.auth.0.web.responder.format == ResponseFormat::Envelope

@@ -13,6 +13,7 @@ mod client;
 mod forge;
 mod server;
 
+mod audit_log;
 mod bad_input;
 mod concurrency;
 mod cookies;

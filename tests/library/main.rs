@@ -7,12 +7,15 @@ mod conformance;
 mod cors;
 mod endpoints;
 mod equal_work;
+mod events;
 mod fixture;
 #[cfg(feature = "jwks_url")]
 mod jwks_url;
 mod keys;
 mod left_out;
 mod legacy;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod nodes;
 #[cfg(feature = "openapi")]
 mod openapi;
@@ -25,5 +28,6 @@ mod resource;
 mod responses;
 mod round_trips;
 mod secrets;
+mod spans;
 mod throttle;
 mod upgrades;
