@@ -104,7 +104,7 @@ impl<U: AuthUser> Auth<U> {
         })
     }
 
-    async fn require_live_session(&self, claims: &Claims) -> Result<(), Error> {
+    pub(super) async fn require_live_session(&self, claims: &Claims) -> Result<(), Error> {
         let now = self.now();
         let session = self.0.sessions.find(claims.subject(), &claims.session_id(), now).await?;
         let live =

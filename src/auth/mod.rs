@@ -7,6 +7,7 @@ mod ending;
 mod nodes;
 mod refresh;
 mod sign_in;
+mod waiting;
 
 use std::{fmt, future::Future, net::IpAddr, sync::Arc, time::Duration};
 

@@ -23,8 +23,9 @@
 //! same origin, which browsers say in `Origin`, or from a [trusted one](crate::Builder::trusted_origin).
 //! There is deliberately no token in the query string, which servers and proxies write into logs.
 //!
-//! A connection outlives the token that opened it: close it at [`Claims::expires_at`], and let the page refresh and connect
-//! again.
+//! A connection outlives the request that opened it, and nothing closes it by itself when its user logs out:
+//! [`Auth::until_ended`] waits for the end of its session, by whatever ended it and on whichever node, or of its token. The
+//! example `websocket` then closes with a code of its own, upon which its page refreshes and connects again if it may.
 
 mod future;
 mod guard;

@@ -37,4 +37,5 @@ mod throttle;
 mod token_claims;
 mod token_confusion;
 mod two_users;
+mod websocket;
 mod whole_flow;

@@ -27,3 +27,4 @@ mod round_trips;
 mod secrets;
 mod throttle;
 mod upgrades;
+mod waiting;
