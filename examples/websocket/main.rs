@@ -20,11 +20,14 @@ use support::BoxError;
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     support::init_log();
+    let listener = support::listen().await?;
+    // Chromium says in a handshake which origin it comes from, and not whether that is ours: over plain HTTP it has to be told.
+    let here = format!("http://localhost:{}", listener.local_addr()?.port());
+
     let store = MemoryStore::new();
-    let auth = Builder::from_env_or_ephemeral(store.clone(), store.clone())?.build()?;
+    let auth = Builder::from_env_or_ephemeral(store.clone(), store.clone())?.trusted_origin(here).build()?;
     support::seed_admin(&auth, &store).await?;
 
-    let listener = support::listen().await?;
     let app = axum_app::router(auth.clone(), store).merge(chat::router(auth));
     Ok(axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?)
 }
