@@ -114,18 +114,19 @@ impl Revocations {
             }
             Ending::Session { id, keep_until } => {
                 let merge = |old: &mut Timestamp| {
+                    let dead = *old <= now;
                     *old = (*old).max(*keep_until);
-                    false
+                    dead
                 };
                 (self.sessions.insert(id, *keep_until, merge, self.capacity, |until| now < *until), *keep_until)
             }
             Ending::User { id, min_version, keep_until } => {
                 let floor = Floor { min_version: *min_version, keep_until: *keep_until };
                 let merge = |old: &mut Floor| {
-                    let raised = old.min_version < floor.min_version;
+                    let news = old.min_version < floor.min_version || old.keep_until <= now;
                     old.min_version = old.min_version.max(floor.min_version);
                     old.keep_until = old.keep_until.max(floor.keep_until);
-                    raised
+                    news
                 };
                 (self.users.insert(id, floor, merge, self.capacity, |floor| now < floor.keep_until), *keep_until)
             }
@@ -216,7 +217,7 @@ impl<K: Hash + Eq + Clone, V> Shards<K, V> {
         }
     }
 
-    /// `merge` answers whether it changed what is known.
+    /// `merge` answers whether that is news.
     fn insert(
         &self,
         key: &K,

@@ -32,7 +32,9 @@ async fn answer(wait: Wait) -> ErrorKind {
 
 #[tokio::test]
 async fn every_way_of_ending_wakes_who_waits_here_at_once_and_elsewhere_with_the_next_poll() {
-    for way in ["logout", "logout_all", "end_session", "reuse", "password", "own_password", "login_again", "disabled"] {
+    for way in
+        ["logout", "logout_all", "end_session", "reuse", "password", "own_password", "login_again", "limit", "disabled"]
+    {
         let world = World::new();
         let (here, there) = (world.node(), world.node());
         let ada = register(&here, "ada").await;
@@ -61,6 +63,12 @@ async fn every_way_of_ending_wakes_who_waits_here_at_once_and_elsewhere_with_the
                 let mut client = Client::unknown();
                 client.refresh_token = Some(pair.refresh.as_str().into());
                 here.start_session(&ada, &client).await.unwrap();
+            }
+            "limit" => {
+                world.clock.advance(Duration::from_secs(1));
+                for _ in 0..99 {
+                    sign_in(&here, &ada).await;
+                }
             }
             _ => {
                 world.store.memory.users().set_disabled(&ada.id, true);

@@ -4,10 +4,11 @@
 //! cargo run -p portcullis-tonic-grpc
 //! ```
 //!
-//! and in another terminal, with the token that the registration answers:
+//! and in another terminal:
 //!
 //! ```sh
-//! curl http://127.0.0.1:3000/auth/register -d email=ada@example.com -d password='open sesame 42'
+//! token=$(curl -s http://127.0.0.1:3000/auth/register -d email=ada@example.com -d password='open sesame 42' |
+//!     sed -E 's/.*"access_token":"([^"]*)".*/\1/')
 //! cargo run -p portcullis-tonic-grpc -- describe
 //! cargo run -p portcullis-tonic-grpc -- watch "$token" &
 //! cargo run -p portcullis-tonic-grpc -- add "$token" 'oil the winch'
