@@ -114,7 +114,7 @@ impl<U: AuthUser> Auth<U> {
         })
     }
 
-    async fn require_live_session(&self, claims: &Claims) -> Result<(), Error> {
+    pub(super) async fn require_live_session(&self, claims: &Claims) -> Result<(), Error> {
         let flow = self.flow(Operation::CheckSession, &Client::unknown());
         flow.is_of_session(claims.subject(), claims.session_id());
         let check = async {

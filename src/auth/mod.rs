@@ -8,6 +8,7 @@ mod flow;
 mod nodes;
 mod refresh;
 mod sign_in;
+mod waiting;
 
 use std::{fmt, future::Future, net::IpAddr, sync::Arc, time::Duration};
 

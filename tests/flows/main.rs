@@ -37,5 +37,7 @@ mod start;
 mod throttle;
 mod token_claims;
 mod token_confusion;
+mod two_nodes;
 mod two_users;
+mod websocket;
 mod whole_flow;

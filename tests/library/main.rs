@@ -31,3 +31,4 @@ mod secrets;
 mod spans;
 mod throttle;
 mod upgrades;
+mod waiting;
