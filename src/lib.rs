@@ -17,6 +17,7 @@
 //! | [`throttle`] | how guesses are slowed |
 //! | [`event`] | what happened, told to a sink: audit logs |
 //! | [`clock`] | time, injected |
+//! | `client` | the other side: tokens in a program that calls a service (feature `client`) |
 //! | `axum` | extractors and a router (feature `axum`) |
 //!
 //! # Features
@@ -32,6 +33,7 @@
 //! | `jwks_url` | no | [`resource`]`::JwksUrl`: a resource server that fetches its issuer's keys itself, by hyper and rustls (on aws-lc-rs, whichever backend verifies) |
 //! | `conformance` | no | [`store`]`::conformance`, the suite that proves a store of your own |
 //! | `metrics` | no | counts and durations to the recorder of the crate `metrics` 0.24 that the app has installed: [`event`](event#metrics) |
+//! | `client` | no | `client`: a tower layer for HTTP clients that attaches the access token and refreshes it, for command lines and services |
 //! | `axum` | no | extractors, [`Auth`]`::router()`, the peer address from `ConnectInfo` |
 //! | `openapi` | no | [`Auth`]`::openapi()` and `GET /auth/openapi.json`, the `OpenAPI` 3.1 document of the mounted endpoints |
 //! | `bcrypt` | no | logins with bcrypt hashes (`$2a$`, `$2b$`, `$2y$`) that an app brings along |
@@ -48,6 +50,8 @@ mod auth;
 #[cfg(feature = "axum")]
 pub mod axum;
 mod builder;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod clock;
 mod error;
 pub mod event;

@@ -33,6 +33,8 @@ mod passwords;
 mod registration;
 mod reuse;
 mod routing;
+#[cfg(feature = "client")]
+mod spa_and_native;
 mod start;
 mod throttle;
 mod token_claims;

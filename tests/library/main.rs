@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must fail")]
 
 mod cache;
+#[cfg(feature = "client")]
+mod client;
 mod composition;
 mod conformance;
 mod cors;
