@@ -16,6 +16,7 @@
 //! | [`session`] | the session record and the rules of rotation |
 //! | [`throttle`] | how guesses are slowed |
 //! | [`clock`] | time, injected |
+//! | `testing` | users, tokens and time for an app's own tests (feature `testing`) |
 //! | `axum` | extractors and a router (feature `axum`) |
 //!
 //! # Features
@@ -30,6 +31,7 @@
 //! | `redis_1` | no | [`store`]`::redis::RedisSessions`: sessions in Redis, and `RedisFeed`, by which nodes hear of endings at once |
 //! | `jwks_url` | no | [`resource`]`::JwksUrl`: a resource server that fetches its issuer's keys itself, by hyper and rustls (on aws-lc-rs, whichever backend verifies) |
 //! | `conformance` | no | [`store`]`::conformance`, the suite that proves a store of your own |
+//! | `testing` | no | `testing`, which makes users and tokens and moves the clock for an app's own tests: for `[dev-dependencies]` alone |
 //! | `axum` | no | extractors, [`Auth`]`::router()`, the peer address from `ConnectInfo` |
 //! | `openapi` | no | [`Auth`]`::openapi()` and `GET /auth/openapi.json`, the `OpenAPI` 3.1 document of the mounted endpoints |
 //! | `bcrypt` | no | logins with bcrypt hashes (`$2a$`, `$2b$`, `$2y$`) that an app brings along |
@@ -56,6 +58,8 @@ mod routes;
 mod secret;
 pub mod session;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod throttle;
 mod token;
 pub mod user;

@@ -25,5 +25,6 @@ mod resource;
 mod responses;
 mod round_trips;
 mod secrets;
+mod testing;
 mod throttle;
 mod upgrades;
