@@ -1,6 +1,7 @@
 //! Complete authentication for tower, axum, hyper and tonic services: passwords in, tokens out, sessions under control.
 //!
-//! The README shows it in use in ten minutes; its code is compiled with the tests of this crate.
+//! The README shows it in use; the [guides](guide) begin with a [service in ten minutes](guide::quickstart). The code of both is
+//! compiled with the tests of this crate.
 //!
 //! # The map
 //!
@@ -50,6 +51,7 @@ pub mod axum;
 mod builder;
 pub mod clock;
 mod error;
+pub mod guide;
 pub mod layer;
 mod password;
 mod random;

@@ -1,0 +1,20 @@
+//! Guides: how something is done from its beginning to its end, and why it is so.
+//!
+//! | guide | what is in it |
+//! |---|---|
+//! | [`quickstart`] | a service that people sign in to, in ten minutes |
+//! | [`own_users_table`] | a users table that is there already: two columns, six statements, one test |
+//!
+//! Their code is compiled, and where it can be it is run, with the tests of this crate.
+
+// Links to what a feature adds are good in the documentation of all features, which is the one that is published.
+#![cfg_attr(
+    not(all(feature = "axum", feature = "conformance", feature = "mongodb_3", feature = "testing")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
+
+#[doc = include_str!("quickstart.md")]
+pub mod quickstart {}
+
+#[doc = include_str!("own_users_table.md")]
+pub mod own_users_table {}
