@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`quickstart`] | a service that people sign in to, in ten minutes |
 //! | [`own_users_table`] | a users table that is there already: two columns, six statements, one test |
+//! | [`sessions`] | what a session is, how its tokens rotate, what two tabs and a thief see, how it ends |
 //!
 //! Their code is compiled, and where it can be it is run, with the tests of this crate.
 
@@ -18,3 +19,9 @@ pub mod quickstart {}
 
 #[doc = include_str!("own_users_table.md")]
 pub mod own_users_table {}
+
+#[doc = include_str!("sessions.md")]
+#[doc = include_str!("rotation.svg")]
+#[doc = ""]
+#[doc = include_str!("sessions_rules.md")]
+pub mod sessions {}
