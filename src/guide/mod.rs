@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`quickstart`] | a service that people sign in to, in ten minutes |
 //! | [`own_users_table`] | a users table that is there already: two columns, six statements, one test |
+//! | [`from_express`] | an Express app with Mongoose moves: its users stay, its front end is not told, there is a way back |
 //! | [`sessions`] | what a session is, how its tokens rotate, what two tabs and a thief see, how it ends |
 //!
 //! Their code is compiled, and where it can be it is run, with the tests of this crate.
@@ -25,3 +26,6 @@ pub mod own_users_table {}
 #[doc = ""]
 #[doc = include_str!("sessions_rules.md")]
 pub mod sessions {}
+
+#[doc = include_str!("from_express.md")]
+pub mod from_express {}
