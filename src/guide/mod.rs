@@ -6,6 +6,7 @@
 //! | [`own_users_table`] | a users table that is there already: two columns, six statements, one test |
 //! | [`from_express`] | an Express app with Mongoose moves: its users stay, its front end is not told, there is a way back |
 //! | [`sessions`] | what a session is, how its tokens rotate, what two tabs and a thief see, how it ends |
+//! | [`key_rotation`] | a runbook: how each secret is changed without anybody noticing, and what to do after a leak |
 //!
 //! Their code is compiled, and where it can be it is run, with the tests of this crate.
 
@@ -29,3 +30,6 @@ pub mod sessions {}
 
 #[doc = include_str!("from_express.md")]
 pub mod from_express {}
+
+#[doc = include_str!("key_rotation.md")]
+pub mod key_rotation {}
