@@ -7,6 +7,10 @@
 //! | [`from_express`] | an Express app with Mongoose moves: its users stay, its front end is not told, there is a way back |
 //! | [`sessions`] | what a session is, how its tokens rotate, what two tabs and a thief see, how it ends |
 //! | [`key_rotation`] | a runbook: how each secret is changed without anybody noticing, and what to do after a leak |
+//! | [`several_nodes`] | what nodes share, what each keeps for itself, how they hear of each other |
+//! | [`behind_a_proxy`] | addresses, HTTPS, hosts, prefixes, sizes; nginx and Caddy |
+//! | [`csrf_and_cors`] | what keeps other sites out, and how a page on another origin is let in |
+//! | [`testing`] | tests of your app: users in a line, time that is moved by hand |
 //!
 //! Their code is compiled, and where it can be it is run, with the tests of this crate.
 
@@ -33,3 +37,15 @@ pub mod from_express {}
 
 #[doc = include_str!("key_rotation.md")]
 pub mod key_rotation {}
+
+#[doc = include_str!("several_nodes.md")]
+pub mod several_nodes {}
+
+#[doc = include_str!("behind_a_proxy.md")]
+pub mod behind_a_proxy {}
+
+#[doc = include_str!("csrf_and_cors.md")]
+pub mod csrf_and_cors {}
+
+#[doc = include_str!("testing.md")]
+pub mod testing {}
