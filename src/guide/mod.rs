@@ -11,6 +11,8 @@
 //! | [`behind_a_proxy`] | addresses, HTTPS, hosts, prefixes, sizes; nginx and Caddy |
 //! | [`csrf_and_cors`] | what keeps other sites out, and how a page on another origin is let in |
 //! | [`testing`] | tests of your app: users in a line, time that is moved by hand |
+//! | [`threat_model`] | who attacks, what they hold, what stops them, and what they can still do |
+//! | [`faq`] | why it is so: decisions of design, each with its reason |
 //!
 //! Their code is compiled, and where it can be it is run, with the tests of this crate.
 
@@ -49,3 +51,9 @@ pub mod csrf_and_cors {}
 
 #[doc = include_str!("testing.md")]
 pub mod testing {}
+
+#[doc = include_str!("threat_model.md")]
+pub mod threat_model {}
+
+#[doc = include_str!("faq.md")]
+pub mod faq {}
