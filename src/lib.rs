@@ -7,6 +7,7 @@
 //!
 //! | module | what is in it |
 //! |---|---|
+//! | [`guide`] | how something is done from its beginning to its end, and why it is so |
 //! | [`Auth`], [`Builder`] | every flow in code; every setting and its default |
 //! | [`Routes`] | the ready endpoints, a tower service |
 //! | [`layer`] | the guard, a tower layer; [`Claims`] and [`CurrentUser`] |

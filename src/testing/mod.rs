@@ -34,6 +34,8 @@
 //! # Ok(()) }
 //! ```
 //!
+//! The [guide](crate::guide::testing) has a whole app and its test.
+//!
 //! # Not in a server
 //!
 //! Enable the feature under `[dev-dependencies]` and nowhere else:

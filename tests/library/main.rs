@@ -8,6 +8,7 @@ mod cors;
 mod endpoints;
 mod equal_work;
 mod fixture;
+mod guides;
 #[cfg(feature = "jwks_url")]
 mod jwks_url;
 mod keys;
