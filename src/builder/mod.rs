@@ -6,6 +6,8 @@ mod env;
 mod error;
 mod keys;
 mod settings;
+#[cfg(feature = "testing")]
+mod testing;
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -163,6 +163,12 @@ impl Hasher {
         Ok(Self { cost, peppers: Peppers::default() })
     }
 
+    /// Below every standard too: for tests.
+    #[cfg(feature = "testing")]
+    pub(crate) fn at_any_cost(cost: HashCost) -> Self {
+        Self { cost, peppers: Peppers::default() }
+    }
+
     pub(crate) fn with_peppers(self, peppers: Peppers) -> Self {
         Self { peppers, ..self }
     }

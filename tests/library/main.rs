@@ -11,6 +11,7 @@ mod endpoints;
 mod equal_work;
 mod events;
 mod fixture;
+mod guides;
 #[cfg(feature = "jwks_url")]
 mod jwks_url;
 mod keys;
@@ -31,6 +32,7 @@ mod responses;
 mod round_trips;
 mod secrets;
 mod spans;
+mod testing;
 mod throttle;
 mod upgrades;
 mod waiting;
