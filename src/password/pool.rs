@@ -227,10 +227,13 @@ impl Shared {
         let new_memory = || Memory::counting(Arc::clone(&self.blocks_filled));
         let mut memory = new_memory();
         while let Some(mut job) = self.next(&mut memory) {
-            job.waiting = None;
             let late = self.clock.now().since(job.queued_at) > self.deadline;
             let turn = if late { Turn::TooLate } else { Turn::Now(&mut memory) };
-            if catch_unwind(AssertUnwindSafe(|| job.task.run(turn))).is_err() {
+            let run = move || {
+                job.waiting = None;
+                job.task.run(turn);
+            };
+            if catch_unwind(AssertUnwindSafe(run)).is_err() {
                 memory = new_memory();
             }
             self.lock().running -= 1;
