@@ -88,14 +88,15 @@ async fn nothing_shows_a_token_or_a_password() {
     let world = World::new();
     let auth = world.signed_in().await;
     let layer = auth.layer();
-    let mut shown = format!("{auth:?} {layer:?} {:?} {:?}", world.storage.memory, ClientAuth::builder(SERVER));
+    let mut shown = vec![format!("{auth:?} {layer:?} {:?} {:?}", world.storage.memory, ClientAuth::builder(SERVER))];
     world.refuse_access();
     world.storage.fail("save");
     for error in [auth.access_token().await.map(drop), auth.sign_in("ada", "wrong".into()).await.map(drop)] {
-        shown.push_str(&format!("{error:?}"));
+        shown.push(format!("{error:?}"));
     }
     let pair = auth.usable().await;
-    shown.push_str(&format!("{pair:?}"));
+    shown.push(format!("{pair:?}"));
+    let shown = shown.concat();
     for secret in ["access-", "refresh-1", "open sesame", "wrong"] {
         assert!(!shown.contains(secret), "{shown}");
     }
