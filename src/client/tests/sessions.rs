@@ -79,6 +79,14 @@ async fn a_changed_password_brings_a_new_pair() {
     change().await.unwrap();
     assert!(world.storage.stored().await.unwrap().starts_with("refresh-1-3-"), "a refresh came first");
     assert_eq!(call(&world, &auth, "/notes").await, OK);
+
+    // Another process has refreshed meanwhile: its pair is the one that is followed.
+    let other = world.process();
+    let pair = other.usable().await.unwrap().unwrap();
+    other.after(&pair).await.unwrap();
+    change().await.unwrap();
+    let stored = world.storage.stored().await.unwrap();
+    assert!(stored.starts_with("refresh-1-5-"), "{stored}");
     auth.sign_out().await.unwrap();
     assert_eq!(change().await.unwrap_err().kind(), ClientErrorKind::NotSignedIn);
 }
