@@ -3,13 +3,14 @@
 use std::{env, io, path::PathBuf};
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
 use portcullis::{Secret, client::ClientAuth};
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use tower::{Layer, ServiceExt};
 
@@ -31,6 +32,24 @@ struct CommandLine {
     http: Http,
 }
 
+#[derive(Deserialize)]
+struct Me {
+    user: Value,
+}
+
+#[derive(Deserialize)]
+struct Sessions {
+    sessions: Vec<Session>,
+}
+
+#[derive(Deserialize)]
+struct Session {
+    id: String,
+    last_used_at: String,
+    user_agent: Option<String>,
+    current: bool,
+}
+
 pub(crate) async fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), BoxError> {
     let (mut server, mut state, mut words) = (None, None, Vec::new());
     while let Some(argument) = arguments.next() {
@@ -47,10 +66,10 @@ pub(crate) async fn run(mut arguments: impl Iterator<Item = String>) -> Result<(
     let this = CommandLine { server, auth, http };
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
-        ["register", email] => this.greet(this.auth.register(email, password()?, []).await?),
-        ["login", email] => this.greet(this.auth.sign_in(email, password()?).await?),
-        ["whoami"] => this.greet(this.get("/auth/me").await?["user"].take()),
-        ["sessions"] => this.list(&this.get("/auth/sessions").await?["sessions"]),
+        ["register", email] => this.greet(&this.auth.register(email, password()?, []).await?),
+        ["login", email] => this.greet(&this.auth.sign_in(email, password()?).await?),
+        ["whoami"] => this.greet(&this.get::<Me>("/auth/me").await?.user),
+        ["sessions"] => list(&this.get::<Sessions>("/auth/sessions").await?),
         ["logout"] => this.auth.sign_out().await?,
         _ => return Err(USAGE.into()),
     }
@@ -75,12 +94,10 @@ fn password() -> Result<Secret<String>, BoxError> {
     Ok(line.trim_end_matches(['\r', '\n']).into())
 }
 
-#[expect(clippy::print_stdout, reason = "it is a command line")]
 impl CommandLine {
     /// The layer does all there is to do about tokens.
-    async fn get(&self, path: &str) -> Result<Value, BoxError> {
-        let request =
-            Request::builder().method(Method::GET).uri(format!("{}{path}", self.server)).body(Full::default())?;
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, BoxError> {
+        let request = Request::get(format!("{}{path}", self.server)).body(Full::default())?;
         let response = self.auth.layer().layer(self.http.clone()).oneshot(request).await?;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
@@ -91,15 +108,18 @@ impl CommandLine {
         }
     }
 
-    fn greet(&self, user: Value) {
-        println!("{} at {}", user["email"].as_str().unwrap_or("somebody"), self.server);
+    #[expect(clippy::print_stdout, reason = "it is a command line")]
+    fn greet(&self, user: &Value) {
+        let email = user.get("email").and_then(Value::as_str);
+        println!("{} at {}", email.unwrap_or("somebody"), self.server);
     }
+}
 
-    fn list(&self, sessions: &Value) {
-        for session in sessions.as_array().into_iter().flatten() {
-            let text = |name: &str| session[name].as_str().unwrap_or("-").to_owned();
-            let here = if session["current"] == true { "*" } else { " " };
-            println!("{here} {} {} {}", text("id"), text("last_used_at"), text("user_agent"));
-        }
+#[expect(clippy::print_stdout, reason = "it is a command line")]
+fn list(list: &Sessions) {
+    for session in &list.sessions {
+        let here = if session.current { "*" } else { " " };
+        let device = session.user_agent.as_deref().unwrap_or("-");
+        println!("{here} {} {} {device}", session.id, session.last_used_at);
     }
 }

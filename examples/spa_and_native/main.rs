@@ -29,9 +29,10 @@ async fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let causes = std::iter::successors(error.source(), |error| error.source());
-            let causes: String = causes.map(|cause| format!(": {cause}")).collect();
-            eprintln!("{error}{causes}");
+            eprintln!("{error}");
+            for cause in std::iter::successors(error.source(), |error| error.source()) {
+                eprintln!("  because {cause}");
+            }
             ExitCode::FAILURE
         }
     }

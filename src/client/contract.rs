@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE},
 };
 use http_body::Body;
 use http_body_util::{BodyExt, Full, Limited};
@@ -42,7 +42,10 @@ where
             let response = service.call(request).await.map_err(|error| lost(error.into()))?;
             let (parts, body) = response.into_parts();
             let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(lost)?.to_bytes();
-            Ok(Answer { status: parts.status, retry_after: retry_after(&parts.headers), body })
+            let retry_after = retry_after(&parts.headers);
+            let is_challenge = |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().starts_with(b"bearer");
+            let challenged = parts.headers.get_all(WWW_AUTHENTICATE).iter().any(is_challenge);
+            Ok(Answer { status: parts.status, retry_after, challenged, body })
         })
     })
 }
@@ -81,6 +84,8 @@ pub(super) fn request(
 pub(super) struct Answer {
     status: StatusCode,
     retry_after: Option<Duration>,
+    /// Whether it asks for a Bearer token, as all of our 401s do.
+    challenged: bool,
     body: Bytes,
 }
 
@@ -132,10 +137,13 @@ impl Answer {
     }
 
     /// Whether a refresh was refused for good. A 401 that does not come from our endpoints, but from a proxy on the way,
-    /// ends nothing: ours are JSON objects, with a code unless the app writes its own bodies.
+    /// ends nothing: ours are JSON objects with a code, or with the challenge alone where the app writes its own bodies.
     pub(super) fn ends_the_session(&self) -> bool {
-        let code = |problem: Problem| problem.code.is_none_or(|code| code.starts_with("refresh_"));
-        self.status == StatusCode::UNAUTHORIZED && self.problem().is_some_and(code)
+        let is_final = |problem: Problem| match problem.code {
+            Some(code) => code.starts_with("refresh_"),
+            None => self.challenged,
+        };
+        self.status == StatusCode::UNAUTHORIZED && self.problem().is_some_and(is_final)
     }
 
     /// Whether it is our access token that was refused.
@@ -172,7 +180,7 @@ mod tests {
 
     fn answer(status: u16, body: &str) -> Answer {
         let status = StatusCode::from_u16(status).unwrap();
-        Answer { status, retry_after: None, body: body.to_owned().into() }
+        Answer { status, retry_after: None, challenged: true, body: body.to_owned().into() }
     }
 
     #[test]
@@ -191,6 +199,8 @@ mod tests {
         ] {
             assert_eq!(answer(status, body).ends_the_session(), ends, "{status} {body}");
         }
+        let gateway = Answer { challenged: false, ..answer(401, r#"{"message":"No API key found"}"#) };
+        assert!(!gateway.ends_the_session());
     }
 
     #[test]

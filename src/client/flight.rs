@@ -78,6 +78,10 @@ impl ClientAuth {
     /// The pair to use now, where nothing has to be waited for.
     pub(super) fn usable_now(&self) -> Held {
         let state = self.state();
+        if state.unsaved.is_some() {
+            // Every call is a chance to store it.
+            return None;
+        }
         let is_quiet = state.quiet_until.is_some_and(|until| self.clock().now() < until);
         let is_usable = |pair: &Arc<Pair>| {
             let is_due = pair.is_due(self.clock(), self.0.settings.margin);
@@ -184,7 +188,7 @@ impl ClientAuth {
     }
 
     /// Takes over what is stored, unless it is what the storage would not forget.
-    fn adopt(&self, stored: Option<Pair>) -> Held {
+    pub(super) fn adopt(&self, stored: Option<Pair>) -> Held {
         let mut state = self.state();
         let is_over = |pair: &Pair| state.over.as_ref().is_some_and(|over| over.expose() == pair.refresh.expose());
         let stored = stored.filter(|pair| !is_over(pair)).map(Arc::new);

@@ -68,12 +68,11 @@ where
         let (parts, body) = request.into_parts();
         let again = again.map(|body| Request::from_parts(parts.clone(), body));
         let request = Request::from_parts(parts, body);
-        let state = match auth.usable_now() {
-            Some(pair) => State::Sending { sending: service.call(bearing(&pair, request)), with: Some(pair) },
-            None => {
-                let asking = auth.clone();
-                State::Asking { asking: Box::pin(async move { asking.usable().await }), request: Some(request) }
-            }
+        let state = if let Some(pair) = auth.usable_now() {
+            State::Sending { sending: service.call(bearing(&pair, request)), with: Some(pair) }
+        } else {
+            let asked = auth.clone();
+            State::Asking { asking: Box::pin(async move { asked.usable().await }), request: Some(request) }
         };
         Self { auth, service, again, at_our_endpoints, state }
     }

@@ -269,12 +269,15 @@ impl ClientAuth {
         to_the_end(async move {
             let signed_out = || ClientError::new(ClientErrorKind::NotSignedIn);
             let body = NewPassword { current_password: current.expose(), new_password: new.expose() };
-            let pair = this.usable().await?.ok_or_else(signed_out)?;
-            if let Some(done) = this.change_password_with(&pair, &body).await? {
-                return Ok(done);
+            let mut pair = this.usable().await?.ok_or_else(signed_out)?;
+            // The token is refused once at most, but another process may come in between as well.
+            for _ in 0..3 {
+                if this.change_password_with(&pair, &body).await? {
+                    return Ok(());
+                }
+                pair = this.after(&pair).await?.ok_or_else(signed_out)?;
             }
-            let newer = this.after(&pair).await?.ok_or_else(signed_out)?;
-            this.change_password_with(&newer, &body).await?.ok_or_else(signed_out)
+            Err(signed_out())
         })
         .await
     }
@@ -356,20 +359,25 @@ impl ClientAuth {
         Ok(())
     }
 
-    /// `None` where the access token was refused.
-    async fn change_password_with(&self, pair: &Arc<Pair>, body: &NewPassword<'_>) -> Result<Option<()>, ClientError> {
+    /// Says whether it was changed: not where the pair is refused, or no longer the one that is stored.
+    async fn change_password_with(&self, pair: &Arc<Pair>, body: &NewPassword<'_>) -> Result<bool, ClientError> {
         let _alone = self.0.alone.lock().await;
         let _locked = self.0.storage.lock().await.map_err(ClientError::storage)?;
+        let stored = self.load().await?;
+        if !stored.as_ref().is_some_and(|stored| stored.is_same_as(pair)) {
+            self.adopt(stored);
+            return Ok(false);
+        }
         let asked_at = self.clock().now();
         let answer = self.ask(Method::PUT, "password", Some(pair), body, HASHING).await?;
         if answer.wants_another_token() {
-            return Ok(None);
+            return Ok(false);
         }
         let (_, new) = answer.tokens(asked_at)?;
         let missing = || ClientError::new(ClientErrorKind::Unexpected);
         let new = Arc::new(new.ok_or_else(missing)?);
         self.keep(Unsaved { presented: pair.refresh.clone(), pair: new }, true).await?;
-        Ok(Some(()))
+        Ok(true)
     }
 }
 

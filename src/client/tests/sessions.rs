@@ -79,6 +79,14 @@ async fn a_changed_password_brings_a_new_pair() {
     change().await.unwrap();
     assert!(world.storage.stored().await.unwrap().starts_with("refresh-1-3-"), "a refresh came first");
     assert_eq!(call(&world, &auth, "/notes").await, OK);
+
+    // Another process has refreshed meanwhile: its pair is the one that is followed.
+    let other = world.process();
+    let pair = other.usable().await.unwrap().unwrap();
+    other.after(&pair).await.unwrap();
+    change().await.unwrap();
+    let stored = world.storage.stored().await.unwrap();
+    assert!(stored.starts_with("refresh-1-5-"), "{stored}");
     auth.sign_out().await.unwrap();
     assert_eq!(change().await.unwrap_err().kind(), ClientErrorKind::NotSignedIn);
 }
@@ -88,14 +96,15 @@ async fn nothing_shows_a_token_or_a_password() {
     let world = World::new();
     let auth = world.signed_in().await;
     let layer = auth.layer();
-    let mut shown = format!("{auth:?} {layer:?} {:?} {:?}", world.storage.memory, ClientAuth::builder(SERVER));
+    let mut shown = vec![format!("{auth:?} {layer:?} {:?} {:?}", world.storage.memory, ClientAuth::builder(SERVER))];
     world.refuse_access();
     world.storage.fail("save");
     for error in [auth.access_token().await.map(drop), auth.sign_in("ada", "wrong".into()).await.map(drop)] {
-        shown.push_str(&format!("{error:?}"));
+        shown.push(format!("{error:?}"));
     }
     let pair = auth.usable().await;
-    shown.push_str(&format!("{pair:?}"));
+    shown.push(format!("{pair:?}"));
+    let shown = shown.concat();
     for secret in ["access-", "refresh-1", "open sesame", "wrong"] {
         assert!(!shown.contains(secret), "{shown}");
     }

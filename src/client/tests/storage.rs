@@ -26,6 +26,19 @@ async fn a_pair_that_cannot_be_stored_is_not_used_and_not_lost() {
 }
 
 #[tokio::test]
+async fn a_pair_that_waits_is_stored_by_the_next_call_though_the_old_token_would_do() {
+    let world = World::new();
+    let auth = world.signed_in().await;
+    world.clock.advance(Duration::from_secs(880));
+    world.storage.fail("save");
+    assert_eq!(call(&world, &auth, "/notes").await, OK, "it is due, and good for a while");
+    assert!(world.storage.stored().await.unwrap().starts_with("refresh-1-0-"));
+    world.storage.recover();
+    assert_eq!((call(&world, &auth, "/notes").await, world.seen("/auth/refresh")), (OK, 1));
+    assert!(world.storage.stored().await.unwrap().starts_with("refresh-1-1-"));
+}
+
+#[tokio::test]
 async fn a_save_that_left_nothing_behind_is_made_good() {
     let world = World::new();
     let auth = world.signed_in().await;
