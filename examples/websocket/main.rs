@@ -1,4 +1,4 @@
-//! A chat over WebSockets, whose connections end with their sessions.
+//! A chat over WebSocket, whose connections end with their sessions.
 //!
 //! ```sh
 //! cargo run --example websocket

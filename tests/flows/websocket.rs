@@ -17,9 +17,12 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 struct Chat(WebSocket<TcpStream>);
 
-/// Shakes hands with these headers; a refusal is its answer.
+/// The answer to a handshake that was not let in.
+type Refusal = Box<Response<Option<Vec<u8>>>>;
+
+/// Shakes hands with these headers.
 #[track_caller]
-fn connect(server: &Server, headers: &[(&str, &str)]) -> Result<Chat, Response<Option<Vec<u8>>>> {
+fn connect(server: &Server, headers: &[(&str, &str)]) -> Result<Chat, Refusal> {
     let url = format!("ws://{}/chat/socket", server.host());
     let mut request = url.into_client_request().expect("an address");
     for (name, value) in headers {
@@ -30,7 +33,7 @@ fn connect(server: &Server, headers: &[(&str, &str)]) -> Result<Chat, Response<O
     stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
     match tungstenite::client(request, stream) {
         Ok((socket, _)) => Ok(Chat(socket)),
-        Err(HandshakeError::Failure(Error::Http(refusal))) => Err(*refusal),
+        Err(HandshakeError::Failure(Error::Http(refusal))) => Err(refusal),
         Err(error) => panic!("{error}"),
     }
 }
@@ -72,7 +75,7 @@ impl Chat {
 }
 
 #[track_caller]
-fn refused(attempt: Result<Chat, Response<Option<Vec<u8>>>>, status: u16, code: &str) {
+fn refused(attempt: Result<Chat, Refusal>, status: u16, code: &str) {
     let Err(refusal) = attempt else { panic!("it was let in") };
     let body: Value = serde_json::from_slice(refusal.body().as_deref().unwrap_or_default()).unwrap_or_default();
     assert_eq!((refusal.status().as_u16(), body["code"].as_str()), (status, Some(code)), "{refusal:?}");

@@ -13,27 +13,35 @@ use crate::{
 const USAGE: &str = "usage: describe | add TOKEN TEXT | watch TOKEN | clear TOKEN";
 
 pub(crate) async fn run(arguments: &[String]) -> Result<(), BoxError> {
+    let failed = |error: BoxError| match error.downcast_ref::<Status>() {
+        Some(status) => format!("{:?}: {}", status.code(), status.message()).into(),
+        None => error,
+    };
+    call(arguments).await.map_err(failed)
+}
+
+async fn call(arguments: &[String]) -> Result<(), BoxError> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let channel = Endpoint::from_shared(format!("http://{}", support::addr()?))?.connect().await?;
+    let channel = Endpoint::from_shared(format!("http://{}", support::addr()?))?.connect_lazy();
     let mut notes = NotesClient::new(channel.clone());
     match *arguments {
         ["describe"] => {
-            let reply = InfoClient::new(channel).describe(DescribeRequest {}).await.map_err(said)?;
+            let reply = InfoClient::new(channel).describe(DescribeRequest {}).await?;
             println!("{} notes", reply.into_inner().notes);
         }
         ["add", token, text] => {
             let request = with_token(token, AddRequest { text: text.to_owned() })?;
-            show(&notes.add(request).await.map_err(said)?.into_inner());
+            show(&notes.add(request).await?.into_inner());
         }
         ["watch", token] => {
-            let mut added = notes.watch(with_token(token, WatchRequest {})?).await.map_err(said)?.into_inner();
+            let mut added = notes.watch(with_token(token, WatchRequest {})?).await?.into_inner();
             println!("watching");
-            while let Some(note) = added.message().await.map_err(said)? {
+            while let Some(note) = added.message().await? {
                 show(&note);
             }
         }
         ["clear", token] => {
-            let reply = notes.clear(with_token(token, ClearRequest {})?).await.map_err(said)?;
+            let reply = notes.clear(with_token(token, ClearRequest {})?).await?;
             println!("{} notes cleared", reply.into_inner().cleared);
         }
         _ => return Err(USAGE.into()),
@@ -52,8 +60,4 @@ fn with_token<T>(token: &str, message: T) -> Result<Request<T>, BoxError> {
 
 fn show(note: &Note) {
     println!("{}: {}", note.by, note.text);
-}
-
-fn said(status: Status) -> BoxError {
-    format!("{:?}: {}", status.code(), status.message()).into()
 }

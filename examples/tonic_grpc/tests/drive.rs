@@ -56,7 +56,7 @@ impl Server {
     /// The status and body of a `POST` over HTTP/1.1.
     fn post(&self, path: &str, token: Option<&str>, body: &Value) -> (u16, Value) {
         let mut stream = TcpStream::connect(&self.addr).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         let authorization = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
         let body = body.to_string();
         let head = format!(
