@@ -17,8 +17,10 @@
 //! | [`resource`] | verifying another service's access tokens |
 //! | [`session`] | the session record and the rules of rotation |
 //! | [`throttle`] | how guesses are slowed |
+//! | [`event`] | what happened, told to a sink: audit logs |
 //! | [`clock`] | time, injected |
 //! | `testing` | users, tokens and time for an app's own tests (feature `testing`) |
+//! | `client` | the other side: tokens in a program that calls a service (feature `client`) |
 //! | `axum` | extractors and a router (feature `axum`) |
 //!
 //! # Features
@@ -34,6 +36,8 @@
 //! | `jwks_url` | no | [`resource`]`::JwksUrl`: a resource server that fetches its issuer's keys itself, by hyper and rustls (on aws-lc-rs, whichever backend verifies) |
 //! | `conformance` | no | [`store`]`::conformance`, the suite that proves a store of your own |
 //! | `testing` | no | `testing`, which makes users and tokens and moves the clock for an app's own tests: for `[dev-dependencies]` alone |
+//! | `metrics` | no | counts and durations to the recorder of the crate `metrics` 0.24 that the app has installed: [`event`](event#metrics) |
+//! | `client` | no | `client`: a tower layer for HTTP clients that attaches the access token and refreshes it, for command lines and services |
 //! | `axum` | no | extractors, [`Auth`]`::router()`, the peer address from `ConnectInfo` |
 //! | `openapi` | no | [`Auth`]`::openapi()` and `GET /auth/openapi.json`, the `OpenAPI` 3.1 document of the mounted endpoints |
 //! | `bcrypt` | no | logins with bcrypt hashes (`$2a$`, `$2b$`, `$2y$`) that an app brings along |
@@ -50,10 +54,14 @@ mod auth;
 #[cfg(feature = "axum")]
 pub mod axum;
 mod builder;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod clock;
 mod error;
+pub mod event;
 pub mod guide;
 pub mod layer;
+mod meter;
 mod password;
 mod random;
 pub mod resource;
@@ -76,6 +84,7 @@ pub use crate::{
     auth::{Auth, Authenticated, Check, Client, Registration, SignedIn, Tokens},
     builder::{BuildError, Builder},
     error::{Error, ErrorKind, FieldError},
+    event::{AuthEvent, EventSink},
     layer::{AuthLayer, AuthService, CurrentUser},
     password::{BreachCheck, HashCost, HashStats, PasswordPolicy},
     routes::{Routes, RoutesFuture},

@@ -19,8 +19,9 @@ use crate::{
     web::{
         Delivery, Endpoint, ResponseFormat, WebSettings,
         cookies::{CookieSettings, MAX_COOKIE_BYTES},
-        csrf::{CrossSite, Origin},
+        csrf::CrossSite,
         delivery::Deliveries,
+        origin::Origin,
         table::{Resource, Table},
     },
 };

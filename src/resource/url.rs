@@ -1,11 +1,10 @@
 //! Where an issuer's JWK set is fetched from, and how often.
 
-use std::{
-    net::{Ipv4Addr, Ipv6Addr},
-    time::Duration,
-};
+use std::time::Duration;
 
 use http::Uri;
+
+use crate::web::origin::is_this_machine;
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -127,13 +126,6 @@ impl From<String> for JwksUrl {
     fn from(url: String) -> Self {
         Self::new(url)
     }
-}
-
-fn is_this_machine(host: &str) -> bool {
-    let v6 = host.trim_start_matches('[').trim_end_matches(']').parse::<Ipv6Addr>();
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
-        || v6.is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

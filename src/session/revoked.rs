@@ -3,15 +3,23 @@
 //! Two sets, each split into shards with a lock of their own: ended sessions, and for whole users the least token version
 //! that still counts (a floor). An entry is needed only until the last access token of its session has expired. Nothing is
 //! evicted early: a set that is full says so, and the guard then asks the store.
+//!
+//! Who waits for an ending waits for news of the shards that it would be in, and looks again then: an ending wakes one in 64
+//! of those who wait, and costs one more atomic operation where nobody does.
 
 use std::{
     collections::{HashMap, hash_map::RandomState},
+    future::{Future, poll_fn},
     hash::{BuildHasher, Hash},
+    pin::pin,
     sync::{
         PoisonError, RwLock,
         atomic::{AtomicI64, AtomicUsize, Ordering},
     },
+    task::Poll,
 };
+
+use tokio::sync::Notify;
 
 use super::record::SessionId;
 use crate::{clock::Timestamp, user::UserId};
@@ -81,26 +89,49 @@ impl Revocations {
         }
     }
 
+    /// Waits for an ending that may change the [`standing`](Self::standing) of this session or user: every one from this
+    /// call on, before the first poll too.
+    pub(crate) fn news<'a>(&'a self, session: &SessionId, user: &UserId) -> impl Future<Output = ()> + Send + use<'a> {
+        // Made here: who asks for the standing after this call misses nothing.
+        let session = self.sessions.shard(session).map(|shard| shard.news.notified());
+        let user = self.users.shard(user).map(|shard| shard.news.notified());
+        async move {
+            let (Some(session), Some(user)) = (session, user) else { return };
+            let (mut session, mut user) = (pin!(session), pin!(user));
+            poll_fn(|cx| match session.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(()),
+                Poll::Pending => user.as_mut().poll(cx),
+            })
+            .await;
+        }
+    }
+
     /// Remembers an ending; remembering it again changes nothing.
     pub(crate) fn add(&self, ending: &Ending, now: Timestamp) {
-        let (kept, until) = match ending {
+        let (inserted, until) = match ending {
             Ending::Session { keep_until, .. } | Ending::User { keep_until, .. } if *keep_until <= now => {
                 return;
             }
             Ending::Session { id, keep_until } => {
-                let merge = |old: &mut Timestamp| *old = (*old).max(*keep_until);
+                let merge = |old: &mut Timestamp| {
+                    let dead = *old <= now;
+                    *old = (*old).max(*keep_until);
+                    dead
+                };
                 (self.sessions.insert(id, *keep_until, merge, self.capacity, |until| now < *until), *keep_until)
             }
             Ending::User { id, min_version, keep_until } => {
                 let floor = Floor { min_version: *min_version, keep_until: *keep_until };
                 let merge = |old: &mut Floor| {
+                    let news = old.min_version < floor.min_version || old.keep_until <= now;
                     old.min_version = old.min_version.max(floor.min_version);
                     old.keep_until = old.keep_until.max(floor.keep_until);
+                    news
                 };
                 (self.users.insert(id, floor, merge, self.capacity, |floor| now < floor.keep_until), *keep_until)
             }
         };
-        if !kept {
+        if inserted == Inserted::NoRoom {
             let before = self.missed_until.fetch_max(until.as_millis(), Ordering::AcqRel);
             if before <= now.as_millis() {
                 tracing::warn!(
@@ -108,6 +139,13 @@ impl Revocations {
                     capacity = self.capacity,
                     "the set of ended sessions is full: guards ask the store until it has room again"
                 );
+            }
+        }
+        // Polls bring again what they brought before: that is no news.
+        if inserted != Inserted::Known {
+            match ending {
+                Ending::Session { id, .. } => self.sessions.tell(id),
+                Ending::User { id, .. } => self.users.tell(id),
             }
         }
     }
@@ -127,15 +165,30 @@ const SHARDS: usize = 64;
 
 /// A map in shards; `len` is read without a lock, so that an empty map costs one load.
 struct Shards<K, V> {
-    shards: Box<[RwLock<HashMap<K, V>>]>,
+    shards: Box<[Shard<K, V>]>,
     len: AtomicUsize,
     hasher: RandomState,
+}
+
+struct Shard<K, V> {
+    entries: RwLock<HashMap<K, V>>,
+    /// Wakes those who wait for an entry of this shard.
+    news: Notify,
+}
+
+/// What became of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Inserted {
+    /// It says something that was not known.
+    News,
+    Known,
+    NoRoom,
 }
 
 impl<K: Hash + Eq + Clone, V> Shards<K, V> {
     fn new() -> Self {
         Self {
-            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            shards: (0..SHARDS).map(|_| Shard { entries: RwLock::default(), news: Notify::new() }).collect(),
             len: AtomicUsize::new(0),
             hasher: RandomState::new(),
         }
@@ -145,7 +198,7 @@ impl<K: Hash + Eq + Clone, V> Shards<K, V> {
         self.len.load(Ordering::Acquire)
     }
 
-    fn shard(&self, key: &K) -> Option<&RwLock<HashMap<K, V>>> {
+    fn shard(&self, key: &K) -> Option<&Shard<K, V>> {
         let hash = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or(0);
         self.shards.get(hash)
     }
@@ -154,40 +207,45 @@ impl<K: Hash + Eq + Clone, V> Shards<K, V> {
         if self.len() == 0 {
             return None;
         }
-        let shard = self.shard(key)?.read().unwrap_or_else(PoisonError::into_inner);
-        shard.get(key).map(f)
+        let entries = self.shard(key)?.entries.read().unwrap_or_else(PoisonError::into_inner);
+        entries.get(key).map(f)
     }
 
-    /// Whether there was room.
+    fn tell(&self, key: &K) {
+        if let Some(shard) = self.shard(key) {
+            shard.news.notify_waiters();
+        }
+    }
+
+    /// `merge` answers whether that is news.
     fn insert(
         &self,
         key: &K,
         value: V,
-        merge: impl FnOnce(&mut V),
+        merge: impl FnOnce(&mut V) -> bool,
         capacity: usize,
         live: impl Fn(&V) -> bool,
-    ) -> bool {
+    ) -> Inserted {
         let Some(shard) = self.shard(key) else {
-            return false;
+            return Inserted::NoRoom;
         };
-        let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(old) = shard.get_mut(key) {
-            merge(old);
-            return true;
+        let mut entries = shard.entries.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(old) = entries.get_mut(key) {
+            return if merge(old) { Inserted::News } else { Inserted::Known };
         }
         // Room is made shard by shard: the dead entries of this one go when it is at its share.
         let share = capacity.div_ceil(SHARDS).max(1);
-        if shard.len() >= share {
-            let before = shard.len();
-            shard.retain(|_, value| live(value));
-            self.len.fetch_sub(before.saturating_sub(shard.len()), Ordering::AcqRel);
-            if shard.len() >= share {
-                return false;
+        if entries.len() >= share {
+            let before = entries.len();
+            entries.retain(|_, value| live(value));
+            self.len.fetch_sub(before.saturating_sub(entries.len()), Ordering::AcqRel);
+            if entries.len() >= share {
+                return Inserted::NoRoom;
             }
         }
-        shard.insert(key.clone(), value);
+        entries.insert(key.clone(), value);
         self.len.fetch_add(1, Ordering::AcqRel);
-        true
+        Inserted::News
     }
 }
 

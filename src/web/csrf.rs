@@ -13,7 +13,9 @@
 //! A proxy that rewrites `Host` weakens rule 3 to refusals of old browsers, and one that strips `Origin` and
 //! `Sec-Fetch-Site` turns browsers into rule 4: forward all three unchanged.
 
-use http::{HeaderMap, Uri, header, uri::Authority};
+use http::{HeaderMap, Uri, header};
+
+use super::origin::Origin;
 
 /// Who may send requests that carry cookies.
 #[derive(Clone, Debug, Default)]
@@ -23,40 +25,6 @@ pub(crate) struct CrossSite {
     pub(crate) strict: bool,
     /// Plain HTTP is in use, so that an origin need not be https.
     pub(crate) insecure: bool,
-}
-
-/// A parsed web origin (RFC 6454 §4).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Origin {
-    https: bool,
-    host: String,
-    port: u16,
-}
-
-impl Origin {
-    /// Reads `https://host[:port]`, nothing more: no path, user or query; `null` and other schemes are none.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (https, authority) = if let Some(rest) = text.strip_prefix("https://") {
-            (true, rest)
-        } else {
-            (false, text.strip_prefix("http://")?)
-        };
-        let authority: Authority = authority.parse().ok()?;
-        Self::of(https, &authority)
-    }
-
-    fn of(https: bool, authority: &Authority) -> Option<Self> {
-        if authority.as_str().contains('@') || authority.host().is_empty() {
-            return None;
-        }
-        let default_port = if https { 443 } else { 80 };
-        let port = match authority.as_str().strip_prefix(authority.host())? {
-            "" => default_port,
-            // `host:` and `host:99999` are no ports.
-            with_port => with_port.strip_prefix(':')?.parse().ok()?,
-        };
-        Some(Self { https, host: authority.host().to_ascii_lowercase(), port })
-    }
 }
 
 impl CrossSite {
@@ -81,8 +49,8 @@ impl CrossSite {
             Some(authority) => Some(authority.clone()),
             None => single(headers, header::HOST.as_str()).ok().flatten().and_then(|host| host.parse().ok()),
         };
-        let own = host.and_then(|authority| Origin::of(origin.https, &authority));
-        (origin.https || self.insecure) && own.as_ref() == Some(origin)
+        let own = host.and_then(|authority| Origin::of(origin.is_https(), &authority));
+        (origin.is_https() || self.insecure) && own.as_ref() == Some(origin)
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod credentials;
 pub(crate) mod csrf;
 pub(crate) mod delivery;
 pub(crate) mod format;
+pub(crate) mod origin;
 pub(crate) mod respond;
 mod response_body;
 pub(crate) mod table;

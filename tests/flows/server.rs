@@ -16,10 +16,15 @@ use crate::client::{Request, Response, exchange};
 
 pub(crate) const AXUM_MEMORY: &str = "axum_memory";
 pub(crate) const HYPER_BARE: &str = "hyper_bare";
+pub(crate) const AUDIT_LOG: &str = "audit_log";
+pub(crate) const WEBSOCKET: &str = "websocket";
+pub(crate) const TWO_NODES: &str = "two_nodes";
 #[cfg(feature = "sqlx_0_9_sqlite")]
 pub(crate) const AXUM_SQLITE: &str = "axum_sqlite";
 #[cfg(feature = "sqlx_0_9_sqlite")]
 pub(crate) const EXISTING_APP: &str = "existing_app";
+#[cfg(feature = "client")]
+pub(crate) const SPA_AND_NATIVE: &str = "spa_and_native";
 #[cfg(feature = "mongodb_3")]
 pub(crate) const AXUM_MONGODB: &str = "axum_mongodb";
 
@@ -148,7 +153,7 @@ pub(crate) struct Refusal {
 }
 
 /// The examples are built beside the test binary: `target/PROFILE/deps/flows-…`, `target/PROFILE/examples/NAME`.
-fn locate(example: &str) -> PathBuf {
+pub(crate) fn locate(example: &str) -> PathBuf {
     let this = std::env::current_exe().expect("a test knows its own path");
     let profile = this.ancestors().nth(2).expect("a test binary lies in target/PROFILE/deps");
     let mut name = OsString::from(example);

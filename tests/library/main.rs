@@ -2,11 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must fail")]
 
 mod cache;
+#[cfg(feature = "client")]
+mod client;
 mod composition;
 mod conformance;
 mod cors;
 mod endpoints;
 mod equal_work;
+mod events;
 mod fixture;
 mod guides;
 #[cfg(feature = "jwks_url")]
@@ -14,6 +17,8 @@ mod jwks_url;
 mod keys;
 mod left_out;
 mod legacy;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod nodes;
 #[cfg(feature = "openapi")]
 mod openapi;
@@ -26,6 +31,8 @@ mod resource;
 mod responses;
 mod round_trips;
 mod secrets;
+mod spans;
 mod testing;
 mod throttle;
 mod upgrades;
+mod waiting;

@@ -1,0 +1,312 @@
+//! Clients against a server of few words, which does to them what servers and networks do.
+
+mod race;
+mod refresh;
+mod requests;
+mod sessions;
+mod storage;
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{
+    Request, Response, StatusCode,
+    header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use http_body_util::{BodyExt, Full};
+use serde_json::{Value, json};
+use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tower::{BoxError, Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
+
+use super::*;
+use crate::clock::{ManualClock, Timestamp};
+
+const SERVER: &str = "https://api.example.com";
+const LIFETIME: Duration = Duration::from_secs(900);
+const GRACE: Duration = Duration::from_secs(10);
+
+type Http = BoxCloneSyncService<Request<Full<Bytes>>, Response<Full<Bytes>>, BoxError>;
+
+/// What becomes of one request to an endpoint.
+#[derive(Clone, Debug)]
+enum Fault {
+    /// It never arrives.
+    Lost,
+    /// It is done, and its answer is lost.
+    Unanswered,
+    /// It is answered by this, and not done.
+    Instead(u16, &'static str, &'static str),
+}
+
+/// A server with one session, and a network.
+#[derive(Clone)]
+struct World {
+    clock: ManualClock,
+    server: Arc<Mutex<Server>>,
+    /// Taken for each refresh.
+    may_refresh: Arc<Semaphore>,
+    storage: Shared,
+}
+
+struct Server {
+    session: u64,
+    generation: u64,
+    rotated_at: Timestamp,
+    ended: bool,
+    issued: u64,
+    /// The access tokens that are good, and until when.
+    good: Vec<(String, Timestamp)>,
+    faults: VecDeque<Fault>,
+    /// Every request that arrived: its path, and its token.
+    seen: Vec<(String, String)>,
+}
+
+impl World {
+    fn new() -> Self {
+        let clock = ManualClock::new(Timestamp::from_secs(1_800_000_000));
+        let server = Server {
+            session: 0,
+            generation: 0,
+            rotated_at: clock.now(),
+            ended: true,
+            issued: 0,
+            good: Vec::new(),
+            faults: VecDeque::new(),
+            seen: Vec::new(),
+        };
+        let (server, may_refresh) = (Arc::new(Mutex::new(server)), Arc::new(Semaphore::new(100_000)));
+        Self { clock, server, may_refresh, storage: Shared::default() }
+    }
+
+    /// A process of its own over the shared storage.
+    fn process(&self) -> ClientAuth {
+        self.process_with(|builder| builder)
+    }
+
+    fn process_with(&self, settings: impl FnOnce(ClientAuthBuilder) -> ClientAuthBuilder) -> ClientAuth {
+        let builder = ClientAuth::builder(SERVER).storage(self.storage.clone()).clock(self.clock.clone());
+        settings(builder).build(self.http()).unwrap()
+    }
+
+    async fn signed_in(&self) -> ClientAuth {
+        let auth = self.process();
+        auth.sign_in("ada", "open sesame 42".into()).await.unwrap();
+        auth
+    }
+
+    fn http(&self) -> Http {
+        let this = self.clone();
+        BoxCloneSyncService::new(service_fn(move |request| this.clone().answer(request)))
+    }
+
+    fn server(&self) -> MutexGuard<'_, Server> {
+        self.server.lock().unwrap()
+    }
+
+    fn fault(&self, fault: Fault) {
+        self.server().faults.push_back(fault);
+    }
+
+    /// The server forgets its access tokens, as after a change of keys.
+    fn refuse_access(&self) {
+        self.server().good.clear();
+    }
+
+    fn seen(&self, path: &str) -> usize {
+        self.server().seen.iter().filter(|(seen, _)| seen == path).count()
+    }
+
+    async fn answer(self, request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, BoxError> {
+        tokio::task::yield_now().await;
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path().to_owned();
+        let body = body.collect().await?.to_bytes();
+        let bearer = parts.headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap().to_owned());
+        if path == "/auth/refresh" {
+            self.may_refresh.acquire().await?.forget();
+        }
+        let answer = {
+            let now = self.clock.now();
+            let mut server = self.server();
+            server.seen.push((path.clone(), bearer.clone().unwrap_or_default()));
+            let fault = if path.starts_with("/auth/") { server.faults.pop_front() } else { None };
+            match fault {
+                Some(Fault::Lost) => Err("the network is gone".into()),
+                Some(Fault::Unanswered) => {
+                    server.answer(&path, &body, bearer.as_deref(), now);
+                    Err("the answer is lost".into())
+                }
+                Some(Fault::Instead(status, retry_after, body)) => {
+                    let mut answer = Response::new(Full::from(body));
+                    *answer.status_mut() = StatusCode::from_u16(status)?;
+                    if !retry_after.is_empty() {
+                        answer.headers_mut().insert(RETRY_AFTER, retry_after.parse()?);
+                    }
+                    Ok(answer)
+                }
+                None => Ok(server.answer(&path, &body, bearer.as_deref(), now)),
+            }
+        };
+        tokio::task::yield_now().await;
+        answer
+    }
+}
+
+impl Server {
+    fn answer(&mut self, path: &str, body: &Bytes, bearer: Option<&str>, now: Timestamp) -> Response<Full<Bytes>> {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let good = bearer.is_some_and(|bearer| {
+            let token = bearer.strip_prefix("Bearer ").unwrap();
+            self.good.iter().any(|(good, until)| good == token && now < *until)
+        });
+        match path {
+            "/auth/login" if body["password"] == "open sesame 42" => {
+                assert_eq!(body["delivery"], "body");
+                self.session += 1;
+                (self.generation, self.ended) = (0, false);
+                self.pair(StatusCode::OK, now)
+            }
+            "/auth/login" => problem(401, "invalid_credentials", "Bearer"),
+            "/auth/refresh" => self.refresh(body["refresh_token"].as_str().unwrap(), now),
+            "/auth/logout" => {
+                assert!(body["refresh_token"].as_str().unwrap().starts_with("refresh-"));
+                self.ended = true;
+                self.good.clear();
+                let mut answer = Response::new(Full::default());
+                *answer.status_mut() = StatusCode::NO_CONTENT;
+                answer
+            }
+            "/auth/password" if good => {
+                self.generation += 1;
+                self.rotated_at = now;
+                self.pair(StatusCode::OK, now)
+            }
+            "/open" => Response::new(Full::from("open")),
+            _ if bearer.is_none() => problem(401, "token_missing", "Bearer"),
+            _ if good && !self.ended => Response::new(Full::from(body.to_string())),
+            _ => problem(401, "token_invalid", "Bearer error=\"invalid_token\", error_description=\"no good\""),
+        }
+    }
+
+    fn refresh(&mut self, token: &str, now: Timestamp) -> Response<Full<Bytes>> {
+        let mut parts = token.strip_prefix("refresh-").unwrap().split('-').map(|part| part.parse::<u64>().unwrap());
+        let (session, generation) = (parts.next().unwrap(), parts.next().unwrap());
+        if session != self.session || self.ended {
+            return problem(401, "refresh_invalid", "Bearer");
+        }
+        if generation == self.generation {
+            self.generation += 1;
+            self.rotated_at = now;
+        } else if generation + 1 != self.generation || now.since(self.rotated_at) > GRACE {
+            self.ended = true;
+            return problem(401, "refresh_reused", "Bearer");
+        }
+        self.pair(StatusCode::OK, now)
+    }
+
+    fn pair(&mut self, status: StatusCode, now: Timestamp) -> Response<Full<Bytes>> {
+        self.issued += 1;
+        let access = format!("access-{}-{}-{}", self.session, self.generation, self.issued);
+        self.good.push((access.clone(), now.plus(LIFETIME)));
+        let refresh = format!("refresh-{}-{}-{}", self.session, self.generation, self.issued);
+        let body = json!({
+            "user": {"id": "7"}, "token_type": "Bearer", "expires_in": LIFETIME.as_secs(),
+            "access_token": access, "refresh_token": refresh,
+        });
+        let mut answer = Response::new(Full::from(body.to_string()));
+        *answer.status_mut() = status;
+        answer
+    }
+}
+
+fn problem(status: u16, code: &str, challenge: &str) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::from(json!({ "code": code }).to_string()));
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+    answer.headers_mut().insert(WWW_AUTHENTICATE, challenge.parse().unwrap());
+    answer
+}
+
+/// A storage that processes share, with a lock, and that fails on demand.
+#[derive(Clone, Default)]
+struct Shared {
+    memory: MemoryStorage,
+    lock: Arc<tokio::sync::Mutex<()>>,
+    unlocked: Arc<AtomicBool>,
+    failing: Arc<Mutex<HashSet<&'static str>>>,
+}
+
+impl Shared {
+    fn fail(&self, call: &'static str) {
+        self.failing.lock().unwrap().insert(call);
+    }
+
+    fn recover(&self) {
+        self.failing.lock().unwrap().clear();
+    }
+
+    async fn check(&self, call: &'static str) -> Result<(), StorageError> {
+        tokio::task::yield_now().await;
+        if self.failing.lock().unwrap().contains(call) { Err(format!("no {call} today").into()) } else { Ok(()) }
+    }
+
+    /// The refresh token that is stored.
+    async fn stored(&self) -> Option<String> {
+        let text = self.memory.load().await.unwrap()?;
+        let stored: Value = serde_json::from_str(text.expose()).unwrap();
+        Some(stored["refresh_token"].as_str().unwrap().to_owned())
+    }
+}
+
+#[async_trait]
+impl TokenStorage for Shared {
+    async fn load(&self) -> Result<Option<Secret<String>>, StorageError> {
+        self.check("load").await?;
+        self.memory.load().await
+    }
+
+    async fn save(&self, tokens: &Secret<String>) -> Result<(), StorageError> {
+        self.check("save").await?;
+        self.memory.save(tokens).await
+    }
+
+    async fn clear(&self) -> Result<(), StorageError> {
+        self.check("clear").await?;
+        self.memory.clear().await
+    }
+
+    async fn lock(&self) -> Result<StorageLock, StorageError> {
+        self.check("lock").await?;
+        if self.unlocked.load(Ordering::SeqCst) {
+            return Ok(StorageLock::none());
+        }
+        let guard: OwnedMutexGuard<()> = Arc::clone(&self.lock).lock_owned().await;
+        Ok(StorageLock::holding(guard))
+    }
+}
+
+/// What a request through the layer came to.
+async fn call(world: &World, auth: &ClientAuth, path: &'static str) -> Result<StatusCode, ClientErrorKind> {
+    let request = Request::post(format!("{SERVER}{path}")).body(Full::from("\"body\"")).unwrap();
+    match auth.layer().layer(world.http()).oneshot(request).await {
+        Ok(response) => {
+            let status = response.status();
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            // What is sent again is sent whole.
+            assert!(status != StatusCode::OK || path == "/open" || body == "\"body\"", "{body:?}");
+            Ok(status)
+        }
+        Err(CallError::Tokens(error)) => Err(error.kind()),
+        Err(CallError::Call(error)) => panic!("{error}"),
+    }
+}
+
+const OK: Result<StatusCode, ClientErrorKind> = Ok(StatusCode::OK);
+const UNAUTHORIZED: Result<StatusCode, ClientErrorKind> = Ok(StatusCode::UNAUTHORIZED);

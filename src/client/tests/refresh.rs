@@ -1,0 +1,192 @@
+//! Who refreshes, how often, and what becomes of those who wait.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_that_are_refused_at_once_make_one_refresh() {
+    let world = World::new();
+    let auth = world.signed_in().await;
+    world.refuse_access();
+    world.may_refresh.forget_permits(100_000);
+    let waiting: Vec<_> = (0..100)
+        .map(|_| {
+            let (world, auth) = (world.clone(), auth.clone());
+            tokio::spawn(async move { call(&world, &auth, "/notes").await })
+        })
+        .collect();
+    while world.seen("/notes") < 100 {
+        tokio::task::yield_now().await;
+    }
+    world.may_refresh.add_permits(100_000);
+    for waiting in waiting {
+        assert_eq!(waiting.await.unwrap(), OK);
+    }
+    assert_eq!((world.seen("/auth/refresh"), world.seen("/notes")), (1, 200));
+}
+
+#[tokio::test]
+async fn a_token_that_is_older_than_the_current_one_is_replaced_without_a_refresh() {
+    let world = World::new();
+    let auth = world.signed_in().await;
+    let old = auth.usable().await.unwrap().unwrap();
+    world.refuse_access();
+    assert_eq!(call(&world, &auth, "/notes").await, OK);
+    let newer = auth.after(&old).await.unwrap().unwrap();
+    assert!(!newer.is_same_as(&old));
+    assert_eq!(world.seen("/auth/refresh"), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_is_about_to_expire_is_refreshed_before_it_is_sent() {
+    let world = World::new();
+    let auth = world.signed_in().await;
+    world.clock.advance(LIFETIME - Duration::from_secs(31));
+    assert_eq!((call(&world, &auth, "/notes").await, world.seen("/auth/refresh")), (OK, 0));
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!((call(&world, &auth, "/notes").await, world.seen("/auth/refresh")), (OK, 1));
+    assert_eq!(world.seen("/notes"), 2, "no request was in vain");
+}
+
+#[tokio::test]
+async fn a_token_that_is_still_good_is_used_while_the_server_is_away() {
+    let world = World::new();
+    let auth = world.process_with(|builder| builder.refresh_attempts(2));
+    auth.sign_in("ada", "open sesame 42".into()).await.unwrap();
+    world.clock.advance(LIFETIME - Duration::from_secs(10));
+    for _ in 0..4 {
+        world.fault(Fault::Lost);
+    }
+    for _ in 0..5 {
+        assert_eq!(call(&world, &auth, "/notes").await, OK);
+    }
+    assert_eq!(world.seen("/auth/refresh"), 2, "it is not asked again for a second");
+    world.clock.advance(Duration::from_secs(10));
+    assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Unreachable), "expired by now");
+    assert_eq!(call(&world, &auth, "/notes").await, OK, "and nobody was signed out");
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_asked_for_again_with_the_same_token() {
+    let world = World::new();
+    let auth = world.signed_in().await;
+    world.refuse_access();
+    world.fault(Fault::Unanswered);
+    assert_eq!(call(&world, &auth, "/notes").await, OK);
+    assert_eq!((world.seen("/auth/refresh"), world.server().generation), (2, 1));
+
+    // As well where the server could not tell what had happened.
+    for status in [500, 502, 503, 504] {
+        world.refuse_access();
+        world.fault(Fault::Instead(status, "0", ""));
+        assert_eq!(call(&world, &auth, "/notes").await, OK, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_verdict_on_the_session_ends_nothing() {
+    let world = World::new();
+    let auth = world.process_with(|builder| builder.refresh_attempts(1));
+    auth.sign_in("ada", "open sesame 42".into()).await.unwrap();
+    let stored = world.storage.stored().await;
+    for (fault, expected) in [
+        (Fault::Lost, ClientErrorKind::Unreachable),
+        (Fault::Instead(503, "7", r#"{"code":"store_unavailable"}"#), ClientErrorKind::Refused),
+        (Fault::Instead(429, "7", r#"{"code":"too_many_attempts"}"#), ClientErrorKind::Refused),
+        (Fault::Instead(500, "", r#"{"code":"internal"}"#), ClientErrorKind::Refused),
+        (Fault::Instead(404, "", "nothing here"), ClientErrorKind::Refused),
+        (Fault::Instead(401, "", "<html>the network's login page"), ClientErrorKind::Refused),
+        (Fault::Instead(200, "", "<html>the network's login page"), ClientErrorKind::Unexpected),
+        (Fault::Instead(302, "", ""), ClientErrorKind::Unexpected),
+    ] {
+        world.refuse_access();
+        world.fault(fault.clone());
+        assert_eq!(call(&world, &auth, "/notes").await, Err(expected), "{fault:?}");
+        assert_eq!(world.storage.stored().await, stored);
+    }
+    assert_eq!(call(&world, &auth, "/notes").await, OK);
+}
+
+#[tokio::test]
+async fn an_outage_says_when_to_come_back_and_is_not_waited_for_beyond_the_grace() {
+    let world = World::new();
+    let auth = world.signed_in().await;
+    world.clock.advance(LIFETIME);
+    world.fault(Fault::Instead(503, "60", r#"{"code":"store_unavailable","detail":"Later."}"#));
+    let error = auth.access_token().await.unwrap_err();
+    assert_eq!((error.status(), error.code()), (Some(StatusCode::SERVICE_UNAVAILABLE), Some("store_unavailable")));
+    assert_eq!((error.retry_after(), error.detail()), (Some(Duration::from_secs(60)), Some("Later.")));
+    assert_eq!(world.seen("/auth/refresh"), 1);
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_takes_no_refresh_along() {
+    let world = World::new();
+    let auth = world.signed_in().await;
+    world.refuse_access();
+    world.may_refresh.forget_permits(100_000);
+    let leaving = tokio::spawn({
+        let (world, auth) = (world.clone(), auth.clone());
+        async move { call(&world, &auth, "/notes").await }
+    });
+    while auth.state().held.is_none() || world.seen("/notes") < 1 || world.may_refresh.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    leaving.abort();
+    assert!(leaving.await.unwrap_err().is_cancelled());
+    world.may_refresh.add_permits(100_000);
+    auth.settled().await;
+    assert_eq!(world.server().generation, 1);
+    assert!(world.storage.stored().await.unwrap().starts_with("refresh-1-1-"), "what the server gave is stored");
+    assert_eq!((call(&world, &auth, "/notes").await, world.seen("/auth/refresh")), (OK, 1));
+}
+
+#[test]
+fn a_runtime_that_ends_in_the_middle_leaves_the_next_one_a_good_token() {
+    let world = World::new();
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let first = runtime();
+    let auth = first.block_on(world.signed_in());
+    world.refuse_access();
+    world.may_refresh.forget_permits(100_000);
+    first.block_on(async {
+        let calling = call(&world, &auth, "/notes");
+        tokio::select! {
+            biased;
+            _ = calling => panic!("the refresh is held"),
+            () = async { for _ in 0..100 { tokio::task::yield_now().await; } } => {}
+        }
+    });
+    drop(first);
+    world.may_refresh.add_permits(100_000);
+    assert_eq!(runtime().block_on(call(&world, &auth, "/notes")), OK);
+}
+
+#[test]
+fn without_a_runtime_it_is_an_error_and_no_panic() {
+    let world = World::new();
+    let auth = world.process();
+    let waker = std::task::Waker::noop();
+    let mut asking = Box::pin(auth.access_token());
+    let polled = asking.as_mut().poll(&mut std::task::Context::from_waker(waker));
+    assert!(matches!(polled, std::task::Poll::Ready(Err(error)) if error.kind() == ClientErrorKind::Interrupted));
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_is_the_servers_401_and_an_empty_storage() {
+    let world = World::new();
+    let auth = world.signed_in().await;
+    world.refuse_access();
+    world.server().ended = true;
+    assert_eq!(call(&world, &auth, "/notes").await, UNAUTHORIZED);
+    assert_eq!(world.storage.stored().await, None);
+    assert!(!auth.is_signed_in().await.unwrap());
+    assert_eq!(call(&world, &auth, "/open").await, OK, "what is open to anybody still is");
+    assert_eq!(call(&world, &auth, "/notes").await, UNAUTHORIZED);
+    assert_eq!(world.seen("/auth/refresh"), 1, "nobody asks for a session that is over");
+
+    auth.sign_in("ada", "open sesame 42".into()).await.unwrap();
+    assert_eq!(call(&world, &auth, "/notes").await, OK);
+}

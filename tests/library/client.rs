@@ -1,0 +1,280 @@
+//! The client's side against the real endpoints, in process and over TCP, with both of the widespread HTTP clients.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{Router, routing::post};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::{client::legacy::Client as HyperClient, rt::TokioExecutor};
+use portcullis::{
+    Auth, Claims, Delivery, User,
+    client::{ClientAuth, ClientAuthBuilder, ClientErrorKind, MemoryStorage, TokenStorage},
+    store::SessionStore,
+};
+use tokio::net::TcpListener;
+use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
+
+use crate::fixture::{Failure, PASSWORD, World, register};
+
+const LIFETIME: Duration = Duration::from_secs(900);
+
+fn node(world: &World) -> Auth<User> {
+    world.node_with(|builder| builder.token_delivery([Delivery::Cookie, Delivery::Body]))
+}
+
+/// The endpoints, and `/notes` for those who are signed in, which says who they are and repeats what they send.
+fn app(auth: &Auth<User>) -> Router {
+    let add = |claims: Claims, body: String| async move { format!("{}: {body}", claims.subject().as_str()) };
+    Router::new().route("/notes", post(add)).route_layer(auth.require()).merge(auth.router())
+}
+
+fn request(server: &str) -> Request<Full<Bytes>> {
+    Request::post(format!("{server}/notes")).body(Full::from("a note")).unwrap()
+}
+
+async fn status<B>(answer: Result<Response<B>, impl std::fmt::Debug>) -> (StatusCode, String)
+where
+    B: http_body::Body<Error: std::fmt::Debug>,
+{
+    let response = answer.unwrap();
+    let status = response.status();
+    (status, String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap())
+}
+
+/// A client and a server in one process.
+struct InProcess {
+    world: World,
+    auth: Auth<User>,
+    storage: MemoryStorage,
+}
+
+const HERE: &str = "http://127.0.0.1";
+
+impl InProcess {
+    fn new() -> Self {
+        let world = World::new();
+        Self { auth: node(&world), world, storage: MemoryStorage::new() }
+    }
+
+    fn http(
+        &self,
+    ) -> impl Service<
+        Request<Full<Bytes>>,
+        Response = Response<axum::body::Body>,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + Sync
+    + use<> {
+        let app = app(&self.auth);
+        service_fn(move |request: Request<Full<Bytes>>| app.clone().oneshot(request))
+    }
+
+    fn client(&self) -> ClientAuth {
+        self.client_with(|builder| builder)
+    }
+
+    fn client_with(&self, settings: impl FnOnce(ClientAuthBuilder) -> ClientAuthBuilder) -> ClientAuth {
+        let builder = ClientAuth::builder(HERE).storage(self.storage.clone()).clock(self.world.clock.clone());
+        settings(builder).build(self.http()).unwrap()
+    }
+
+    async fn notes(&self, client: &ClientAuth) -> (StatusCode, String) {
+        status(client.layer().layer(self.http()).oneshot(request(HERE)).await).await
+    }
+
+    async fn is_signed_in(&self, client: &ClientAuth) -> bool {
+        self.notes(client).await.0 == StatusCode::OK
+    }
+}
+
+#[tokio::test]
+async fn a_program_stays_signed_in_for_a_month_of_mornings() {
+    let here = InProcess::new();
+    let client = here.client();
+    let extra = [("username", "ada".into()), ("name", "Ada".into())];
+    let user = client.register("ada@example.com", PASSWORD.into(), extra).await.unwrap();
+    assert_eq!((&user["username"], &user["name"]), (&"ada".into(), &"Ada".into()));
+    for _ in 0..29 {
+        assert_eq!(here.notes(&client).await.1, format!("{}: a note", user["id"].as_str().unwrap()));
+        // The next morning it is another process.
+        here.world.clock.advance(Duration::from_secs(86_400));
+        assert!(here.is_signed_in(&here.client()).await);
+    }
+    here.world.clock.advance(Duration::from_secs(2 * 86_400));
+    assert!(!here.is_signed_in(&client).await, "a session has an end");
+    assert!(here.storage.load().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn requests_at_expiry_rotate_the_session_once() {
+    let here = InProcess::new();
+    // Without a margin each of them meets the server's 401 first.
+    let client = here.client_with(|builder| builder.refresh_margin(Duration::ZERO));
+    register(&here.auth, "ada").await;
+    let user = client.sign_in("ada@example.com", PASSWORD.into()).await.unwrap();
+    // Our clock is behind, and the server's word counts.
+    let behind = ClientAuth::builder(HERE)
+        .storage(here.storage.clone())
+        .clock(portcullis::clock::ManualClock::new(portcullis::clock::Clock::now(&here.world.clock)))
+        .build(here.http())
+        .unwrap();
+    here.world.clock.advance(LIFETIME);
+    for client in [&client, &behind] {
+        let api = client.layer().layer(here.http());
+        let calls: Vec<_> = (0..20).map(|_| tokio::spawn(api.clone().oneshot(request(HERE)))).collect();
+        for call in calls {
+            assert_eq!(status(call.await.unwrap()).await.0, StatusCode::OK);
+        }
+    }
+    let now = portcullis::clock::Clock::now(&here.world.clock);
+    let id = user["id"].as_str().unwrap().to_owned().into();
+    let sessions = here.world.store.memory.list(&id, now).await.unwrap();
+    assert_eq!((sessions.len(), sessions[0].generation), (1, 1));
+}
+
+#[tokio::test]
+async fn a_stolen_token_that_was_used_ends_the_session_for_good_and_says_so_once() {
+    let here = InProcess::new();
+    let client = here.client();
+    register(&here.auth, "ada").await;
+    client.sign_in("ada@example.com", PASSWORD.into()).await.unwrap();
+    let stolen = here.storage.load().await.unwrap().unwrap();
+    let thief = MemoryStorage::new();
+    thief.save(&stolen).await.unwrap();
+    let thief = here.client_with(|builder| builder.storage(thief));
+    here.world.clock.advance(LIFETIME);
+    assert!(here.is_signed_in(&thief).await);
+    here.world.clock.advance(Duration::from_secs(11));
+    let (status, body) = here.notes(&client).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "{body}");
+    assert!(here.storage.load().await.unwrap().is_none());
+    assert!(!here.is_signed_in(&thief).await);
+    client.sign_in("ada@example.com", PASSWORD.into()).await.unwrap();
+    assert!(here.is_signed_in(&client).await);
+}
+
+#[tokio::test]
+async fn an_outage_of_the_store_signs_nobody_out() {
+    let here = InProcess::new();
+    let client = here.client_with(|builder| builder.refresh_attempts(1));
+    register(&here.auth, "ada").await;
+    client.sign_in("ada@example.com", PASSWORD.into()).await.unwrap();
+    for failure in [Failure::Before, Failure::After] {
+        here.world.clock.advance(LIFETIME);
+        here.world.store.fail("rotate", failure);
+        let error = client.access_token().await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ClientErrorKind::Refused, Some("store_unavailable")));
+        assert_eq!(
+            (error.status(), error.retry_after()),
+            (Some(StatusCode::SERVICE_UNAVAILABLE), Some(Duration::from_secs(1)))
+        );
+        here.world.store.recover();
+        assert!(here.is_signed_in(&client).await, "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_password_the_device_and_the_session_can_be_changed_named_and_ended() {
+    let here = InProcess::new();
+    let client = here.client_with(|builder| builder.user_agent("my-cli/1.0"));
+    let ada = register(&here.auth, "ada").await;
+    client.sign_in("ada@example.com", PASSWORD.into()).await.unwrap();
+    let sessions = here.auth.sessions(&ada.id).await.unwrap();
+    assert_eq!(sessions[0].user_agent.as_deref(), Some("my-cli/1.0"));
+    client.sign_in("ada@example.com", PASSWORD.into()).await.unwrap();
+    assert_eq!(here.auth.sessions(&ada.id).await.unwrap().len(), 1, "it takes the place of the one before");
+
+    let other = here.client_with(|builder| builder.storage(MemoryStorage::new()));
+    other.sign_in("ada@example.com", PASSWORD.into()).await.unwrap();
+    let wrong = client.change_password("wrong".into(), "another sesame 43".into()).await.unwrap_err();
+    assert_eq!(wrong.code(), Some("wrong_password"));
+    here.world.clock.advance(LIFETIME);
+    client.change_password(PASSWORD.into(), "another sesame 43".into()).await.unwrap();
+    assert!(here.is_signed_in(&client).await);
+    assert!(!here.is_signed_in(&other).await);
+    here.world.clock.advance(LIFETIME);
+    assert!(here.is_signed_in(&client).await);
+
+    client.sign_out().await.unwrap();
+    assert!(here.auth.sessions(&ada.id).await.unwrap().is_empty());
+    assert!(!here.is_signed_in(&client).await);
+}
+
+#[tokio::test]
+async fn refusals_are_passed_on_with_their_reasons() {
+    let here = InProcess::new();
+    let client = here.client();
+    let error = client.register("ada", "short".into(), []).await.unwrap_err();
+    let fields: Vec<_> = error.fields().iter().map(|field| (&*field.field, &*field.code)).collect();
+    assert_eq!((error.code(), fields.len()), (Some("validation_failed"), 2), "{fields:?}");
+    register(&here.auth, "ada").await;
+    let error = client.register("ada@example.com", PASSWORD.into(), []).await.unwrap_err();
+    assert_eq!(error.code(), Some("email_taken"));
+    let error = loop {
+        let error = client.sign_in("ada@example.com", "wrong".into()).await.unwrap_err();
+        if error.code() != Some("invalid_credentials") {
+            break error;
+        }
+    };
+    assert_eq!((error.status(), error.code()), (Some(StatusCode::TOO_MANY_REQUESTS), Some("too_many_attempts")));
+    assert!(error.retry_after().is_some());
+
+    let cookies_only = here.world.node();
+    let app = app(&cookies_only);
+    let http = service_fn(move |request: Request<Full<Bytes>>| app.clone().oneshot(request));
+    let client = ClientAuth::builder(HERE).build(http).unwrap();
+    let error = client.sign_in("ada@example.com", PASSWORD.into()).await.unwrap_err();
+    assert_eq!(error.fields()[0].field, "delivery");
+}
+
+/// Starts a server, and tries a client against it with whatever carries its requests.
+async fn over_tcp<H, R>(http: H)
+where
+    H: Service<Request<Full<Bytes>>, Response = Response<R>> + Clone + Send + Sync + 'static,
+    H::Future: Send,
+    H::Error: Into<BoxError> + std::fmt::Debug + Send,
+    R: http_body::Body<Error: Into<BoxError> + std::fmt::Debug> + Send + 'static,
+    R::Data: Send,
+{
+    let world = World::new();
+    let auth = node(&world);
+    register(&auth, "ada").await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    let app = app(&auth).into_make_service_with_connect_info::<std::net::SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let client = ClientAuth::builder(&server).clock(world.clock.clone()).build(http.clone()).unwrap();
+    let api = client.layer().layer(http);
+    assert_eq!(status(api.clone().oneshot(request(&server)).await).await.0, StatusCode::UNAUTHORIZED);
+    client.sign_in("ada@example.com", PASSWORD.into()).await.unwrap();
+    assert_eq!(status(api.clone().oneshot(request(&server)).await).await.0, StatusCode::OK);
+    world.clock.advance(LIFETIME);
+    let calls: Vec<_> = (0..8).map(|_| tokio::spawn(api.clone().oneshot(request(&server)))).collect();
+    for call in calls {
+        assert_eq!(status(call.await.unwrap()).await.0, StatusCode::OK);
+    }
+    client.sign_out().await.unwrap();
+    assert_eq!(status(api.oneshot(request(&server)).await).await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn it_works_with_the_client_of_hyper_util() {
+    over_tcp(HyperClient::builder(TokioExecutor::new()).build_http::<Full<Bytes>>()).await;
+}
+
+#[tokio::test]
+async fn it_works_with_reqwest() {
+    let reqwest = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    over_tcp(service_fn(move |request: Request<Full<Bytes>>| {
+        let reqwest = reqwest.clone();
+        async move {
+            let request = reqwest::Request::try_from(request.map(reqwest::Body::wrap))?;
+            reqwest.execute(request).await.map(Response::from)
+        }
+    }))
+    .await;
+}
