@@ -1,5 +1,7 @@
 //! Verifying access tokens, and how much is asked about each.
 
+use std::pin::pin;
+
 use super::{Auth, Client};
 use crate::{
     clock::Timestamp,
@@ -124,7 +126,7 @@ impl<U: AuthUser> Auth<U> {
                 session.is_some_and(|session| session.is_live(now) && session.token_version <= claims.token_version());
             if live { Ok(()) } else { Err(ErrorKind::TokenRevoked.into()) }
         };
-        self.watch(&flow, check).await
+        self.watch(&flow, pin!(check)).await
     }
 
     /// The user of a token that was accepted; they must exist, not be disabled, and have the token's version.
@@ -136,6 +138,6 @@ impl<U: AuthUser> Auth<U> {
             user.filter(|user| !user.is_disabled() && user.token_version() == claims.token_version())
                 .ok_or_else(|| ErrorKind::TokenRevoked.into())
         };
-        self.watch(&flow, load).await
+        self.watch(&flow, pin!(load)).await
     }
 }

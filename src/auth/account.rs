@@ -1,5 +1,7 @@
 //! What a signed-in user changes about themselves: the password.
 
+use std::pin::pin;
+
 use super::{
     Auth, Client, SignedIn,
     flow::{Flow, of_a_write},
@@ -37,7 +39,7 @@ impl<U: AuthUser> Auth<U> {
     ) -> Result<SignedIn<U>, Error> {
         let flow = self.flow(Operation::ChangePassword, client);
         flow.is_of_session(claims.subject(), claims.session_id());
-        self.run(&flow, self.renew_password(&flow, claims, current, new, client)).await
+        self.run(&flow, pin!(self.renew_password(&flow, claims, current, new, client))).await
     }
 
     async fn renew_password(

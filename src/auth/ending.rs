@@ -1,5 +1,7 @@
 //! Ending sessions: logout, logout everywhere, one device, all of a user.
 
+use std::pin::pin;
+
 use super::{
     Auth, Client,
     flow::{Flow, of_a_write},
@@ -50,7 +52,7 @@ impl<U: AuthUser> Auth<U> {
         client: &Client,
     ) -> Result<(), Error> {
         let flow = self.flow(Operation::Logout, client);
-        self.run(&flow, self.end_presented(&flow, refresh_tokens, access_token)).await
+        self.run(&flow, pin!(self.end_presented(&flow, refresh_tokens, access_token))).await
     }
 
     async fn end_presented(
@@ -110,7 +112,7 @@ impl<U: AuthUser> Auth<U> {
     pub async fn logout_all_from(&self, claims: &Claims, client: &Client) -> Result<(), Error> {
         let flow = self.flow(Operation::LogoutAll, client);
         flow.is_of_session(claims.subject(), claims.session_id());
-        self.run(&flow, self.end_everything(&flow, claims.subject(), EndAllReason::LogoutAll)).await
+        self.run(&flow, pin!(self.end_everything(&flow, claims.subject(), EndAllReason::LogoutAll))).await
     }
 
     /// Ends every session of a user: for apps that disable, ban or delete users, after they have written that.
@@ -124,7 +126,7 @@ impl<U: AuthUser> Auth<U> {
     pub async fn end_sessions_of(&self, user: &UserId) -> Result<(), Error> {
         let flow = self.flow(Operation::EndSessions, &Client::unknown());
         flow.is_of(user);
-        self.run(&flow, self.end_everything(&flow, user, EndAllReason::ByApp)).await
+        self.run(&flow, pin!(self.end_everything(&flow, user, EndAllReason::ByApp))).await
     }
 
     async fn end_everything(&self, flow: &Flow, user: &UserId, reason: EndAllReason) -> Result<(), Error> {
@@ -149,8 +151,8 @@ impl<U: AuthUser> Auth<U> {
     pub async fn sessions(&self, user: &UserId) -> Result<Vec<Session>, Error> {
         let flow = self.flow(Operation::ListSessions, &Client::unknown());
         flow.is_of(user);
-        let listed = self.run(&flow, async { Ok(self.0.sessions.list(user, self.now()).await?) });
-        let mut sessions = listed.await?;
+        let list = async { Ok(self.0.sessions.list(user, self.now()).await?) };
+        let mut sessions = self.run(&flow, pin!(list)).await?;
         sessions.sort_by_key(|session| std::cmp::Reverse((session.rotated_at, session.created_at)));
         Ok(sessions)
     }
@@ -171,7 +173,7 @@ impl<U: AuthUser> Auth<U> {
     pub async fn end_session_from(&self, user: &UserId, id: SessionId, client: &Client) -> Result<(), Error> {
         let flow = self.flow(Operation::EndSession, client);
         flow.is_of_session(user, id);
-        self.run(&flow, self.end_listed(&flow, user, id)).await
+        self.run(&flow, pin!(self.end_listed(&flow, user, id))).await
     }
 
     async fn end_listed(&self, flow: &Flow, user: &UserId, id: SessionId) -> Result<(), Error> {

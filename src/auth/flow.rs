@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     net::IpAddr,
+    pin::Pin,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -90,8 +91,13 @@ impl<U: AuthUser> Auth<U> {
         !self.0.sinks.is_empty()
     }
 
-    /// Runs a flow to its result, and tells of an outage.
-    pub(super) async fn run<T>(&self, flow: &Flow, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    /// Runs a flow to its result, and tells of an outage. It stays where its caller has pinned it: moved, it would be copied at
+    /// each step.
+    pub(super) async fn run<T>(
+        &self,
+        flow: &Flow,
+        work: Pin<&mut impl Future<Output = Result<T, Error>>>,
+    ) -> Result<T, Error> {
         let result = self.watch(flow, work).await;
         if let Err(error) = &result
             && error.kind() == ErrorKind::StoreUnavailable
@@ -102,7 +108,11 @@ impl<U: AuthUser> Auth<U> {
     }
 
     /// Runs a flow to its result, within its span.
-    pub(super) async fn watch<T>(&self, flow: &Flow, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    pub(super) async fn watch<T>(
+        &self,
+        flow: &Flow,
+        work: Pin<&mut impl Future<Output = Result<T, Error>>>,
+    ) -> Result<T, Error> {
         let clock = &*self.0.clock;
         let mut watch = Watch { flow, outcome: "abandoned", clock, started: Stopwatch::start(clock) };
         let result = work.instrument(flow.span.clone()).await;

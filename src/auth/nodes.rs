@@ -3,6 +3,7 @@
 
 use std::{
     fmt,
+    pin::pin,
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
@@ -152,7 +153,7 @@ impl<U: AuthUser> Auth<U> {
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal): what was known before stays known.
     pub async fn poll_revocations(&self) -> Result<(), Error> {
         let flow = self.flow(Operation::Poll, &Client::unknown());
-        self.watch(&flow, self.poll()).await
+        self.watch(&flow, pin!(self.poll())).await
     }
 
     async fn poll(&self) -> Result<(), Error> {

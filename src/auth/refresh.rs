@@ -1,5 +1,7 @@
 //! Refresh: the next pair for the holder of the current refresh token.
 
+use std::pin::pin;
+
 use super::{
     Auth, Client, SignedIn,
     flow::{Flow, of_a_write},
@@ -40,7 +42,7 @@ impl<U: AuthUser> Auth<U> {
     /// As [`refresh`](Self::refresh).
     pub async fn refresh_from(&self, refresh_token: &str, client: &Client) -> Result<SignedIn<U>, Error> {
         let flow = self.flow(Operation::Refresh, client);
-        self.run(&flow, self.exchange(&flow, refresh_token)).await
+        self.run(&flow, pin!(self.exchange(&flow, refresh_token))).await
     }
 
     async fn exchange(&self, flow: &Flow, refresh_token: &str) -> Result<SignedIn<U>, Error> {

@@ -1,6 +1,6 @@
 //! Register and log in; every way in ends in `start_session`.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, pin::pin};
 
 use super::{
     Auth, Client,
@@ -107,7 +107,7 @@ impl<U: AuthUser> Auth<U> {
         client: &Client,
     ) -> Result<U, Error> {
         let flow = self.flow(Operation::Register, client);
-        self.run(&flow, self.add_user(&flow, registration)).await
+        self.run(&flow, pin!(self.add_user(&flow, registration))).await
     }
 
     async fn add_user(&self, flow: &Flow, registration: Registration<U::Registration>) -> Result<U, Error> {
@@ -163,7 +163,7 @@ impl<U: AuthUser> Auth<U> {
     /// - [`ErrorKind::Overloaded`], [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`].
     pub async fn login(&self, login: &Login, password: Secret<String>, client: &Client) -> Result<SignedIn<U>, Error> {
         let flow = self.flow(Operation::Login, client);
-        self.run(&flow, self.log_in(&flow, login, password, client)).await
+        self.run(&flow, pin!(self.log_in(&flow, login, password, client))).await
     }
 
     async fn log_in(
@@ -230,7 +230,7 @@ impl<U: AuthUser> Auth<U> {
         means: SignInMeans,
     ) -> Result<Tokens, Error> {
         let flow = self.flow(Operation::StartSession, client);
-        self.run(&flow, self.add_session(&flow, user, client, means)).await
+        self.run(&flow, pin!(self.add_session(&flow, user, client, means))).await
     }
 
     pub(super) async fn add_session(

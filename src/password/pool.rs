@@ -42,7 +42,7 @@ pub struct HashStats {
 struct Job {
     queued_at: Timestamp,
     /// While it stands in the queue.
-    waiting: Option<Waiting>,
+    waiting: Waiting,
     task: Box<dyn Task>,
 }
 
@@ -141,7 +141,7 @@ impl Pool {
             let (waited, begun) = (queued.elapsed(&*clock), Stopwatch::start(&*clock));
             (work(memory), waited, begun.elapsed(&*clock))
         };
-        self.enqueue(Job { queued_at, waiting: Some(Waiting::begin()), task: Box::new(Work { reply, work }) })?;
+        self.enqueue(Job { queued_at, waiting: Waiting::begin(), task: Box::new(Work { reply, work }) })?;
         let answer = answer.await.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal).with_source(error)));
         let (result, waited, took) = answer?;
         meter::hash(waited, took);
@@ -226,11 +226,11 @@ impl Shared {
     fn work(&self) {
         let new_memory = || Memory::counting(Arc::clone(&self.blocks_filled));
         let mut memory = new_memory();
-        while let Some(mut job) = self.next(&mut memory) {
+        while let Some(job) = self.next(&mut memory) {
             let late = self.clock.now().since(job.queued_at) > self.deadline;
             let turn = if late { Turn::TooLate } else { Turn::Now(&mut memory) };
             let run = move || {
-                job.waiting = None;
+                drop(job.waiting);
                 job.task.run(turn);
             };
             if catch_unwind(AssertUnwindSafe(run)).is_err() {
