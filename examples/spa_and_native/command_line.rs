@@ -1,4 +1,5 @@
-//! The commands of a program that is a client: each is a process of its own, and finds the session where the last one left it.
+//! The commands of a program that is a client: each is a process of its own, and finds the session where the last one left
+//! it.
 
 use std::{env, io, path::PathBuf};
 

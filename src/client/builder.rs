@@ -82,7 +82,7 @@ impl ClientAuthBuilder {
     }
 
     /// How long before its expiry an access token is refreshed: thirty seconds unless set, and never more than a quarter of
-    /// its life. Zero waits for the server's 401, which costs a request each time, and its body where that cannot be sent again.
+    /// its life. With zero it expires first, and a body that cannot be sent again may meet the server's 401.
     pub fn refresh_margin(mut self, margin: Duration) -> Self {
         self.settings.margin = margin;
         self
@@ -95,8 +95,8 @@ impl ClientAuthBuilder {
         self
     }
 
-    /// How long one request to the endpoints may take: four seconds unless set. For a refresh that is each try, so keep it below half
-    /// of the server's grace; signing in, which waits for a hash, has four times as long.
+    /// How long one request to the endpoints may take: four seconds unless set. For a refresh that is each try, so keep it
+    /// below half of the server's grace; signing in, which waits for a hash, has four times as long.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;
         self

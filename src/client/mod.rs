@@ -25,11 +25,11 @@
 //!
 //! # What happens to a request
 //!
-//! 1. It passes untouched if it goes elsewhere than to the server or an [`origin`](ClientAuthBuilder::origin) that was named,
-//!    whether directly or by a redirect that is followed outside of this layer, and if it has an `Authorization` header.
+//! 1. It passes untouched if it goes elsewhere than to the server or a named [`origin`](ClientAuthBuilder::origin), whether
+//!    directly or by a redirect that is followed outside of this layer, and if it has an `Authorization` header.
 //! 2. If the access token is about to expire, it is refreshed first. While that fails, the old one is used until it expires.
 //! 3. The token is attached, and the request sent. Where nobody is signed in, it is sent without.
-//! 4. If the answer is that the token is no good (401, or gRPC's status 16), the token is refreshed, unless it has been in the
+//! 4. If the answer is that the token is no good (401, or gRPC's status 16), it is refreshed, unless it has been in the
 //!    meantime, and the request sent once more, if its body can be ([`BearerLayer::replay`]). What comes then is the answer.
 //!
 //! Whoever needs a token while a refresh is under way waits for that one. It runs in a task of its own on the Tokio runtime:
@@ -40,12 +40,13 @@
 //!
 //! A refresh token is good for one use (and a grace of ten seconds), so that the last one must never be lost:
 //!
-//! - **A new pair is stored before it is used.** Where it cannot be, callers get [`ClientErrorKind::Storage`], the pair waits in
-//!   memory, and each further call first tries to store it. A process that ends in that state costs a sign-in.
-//! - **A lost answer** is asked for again with the same token, at once and a second later, which the server's grace answers with the
-//!   same session. A network that is gone for longer, right after the server had rotated, costs a sign-in.
-//! - **Two processes with one storage** take turns where it [locks](TokenStorage::lock); each looks what the other has stored before
-//!   it refreshes and before it stores.
+//! - **A new pair is stored before it is used.** Where it cannot be, it waits in memory, each further call first tries to store
+//!   it, and callers get [`ClientErrorKind::Storage`] unless the old access token is still good. A process that ends in that
+//!   state costs a sign-in.
+//! - **A lost answer** is asked for again with the same token, at once and a second later, and the server gives it again
+//!   within its grace. A network that is gone for longer, right after the server had rotated, costs a sign-in.
+//! - **Two processes with one storage** take turns where it [locks](TokenStorage::lock); each looks at what the other has
+//!   stored before it refreshes and before it stores.
 //! - **The session is over** when the server answers a refresh with 401 and one of its codes (`refresh_expired`,
 //!   `refresh_invalid`, `refresh_reused`). The storage is cleared, callers get the server's 401, and the next
 //!   [`sign_in`](ClientAuth::sign_in) begins anew.
@@ -78,8 +79,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Redirects that an HTTP client follows by itself, below the layer, are its own affair: reqwest drops the token when the host,
-//! port or scheme changes, hyper-util's follows none.
+//! Redirects that an HTTP client follows by itself, below the layer, are its own affair: reqwest drops the token when host,
+//! port or scheme change, hyper-util's follows none.
 
 mod builder;
 mod contract;
@@ -176,7 +177,7 @@ impl ClientAuth {
     ///
     /// # Errors
     /// - [`ClientErrorKind::Refused`] as the server says: `invalid_credentials`, `too_many_attempts` with
-    ///   [`retry_after`](ClientError::retry_after), `validation_failed` where it does not deliver tokens in bodies;
+    ///   [`retry_after`](ClientError::retry_after), `validation_failed` where it delivers no tokens in bodies;
     /// - [`ClientErrorKind::Storage`] where the tokens could not be stored; the session is ended then;
     /// - [`ClientErrorKind::Unreachable`], [`ClientErrorKind::Unexpected`] and [`ClientErrorKind::Interrupted`].
     pub async fn sign_in(&self, login: &str, password: Secret<String>) -> Result<Value, ClientError> {
@@ -222,9 +223,9 @@ impl ClientAuth {
     /// Ends the session at the server, then forgets its tokens; it is no error where nobody is signed in.
     ///
     /// # Errors
-    /// [`ClientErrorKind::Unreachable`], [`ClientErrorKind::Refused`] and [`ClientErrorKind::Unexpected`], after which the
-    /// session and its tokens are still there: try again, or [`forget`](Self::forget). [`ClientErrorKind::Storage`] where the
-    /// tokens could not be read or removed, and [`ClientErrorKind::Interrupted`].
+    /// - [`ClientErrorKind::Unreachable`], [`ClientErrorKind::Refused`] and [`ClientErrorKind::Unexpected`], after which the
+    ///   tokens are still there: try again, or [`forget`](Self::forget);
+    /// - [`ClientErrorKind::Storage`] where they could not be read or removed, and [`ClientErrorKind::Interrupted`].
     pub async fn sign_out(&self) -> Result<(), ClientError> {
         let this = self.clone();
         to_the_end(async move {
@@ -262,8 +263,8 @@ impl ClientAuth {
     /// # Errors
     /// - [`ClientErrorKind::Refused`] as the server says: `wrong_password`, `validation_failed`, `too_many_attempts`;
     /// - [`ClientErrorKind::NotSignedIn`];
-    /// - the others of [`sign_in`](Self::sign_in). After [`ClientErrorKind::Unreachable`] the password may be the new one, and
-    ///   this session over: sign in with whichever is good.
+    /// - the others of [`sign_in`](Self::sign_in). After [`ClientErrorKind::Unreachable`] the password may be the new one,
+    ///   and this session over: sign in with whichever is good.
     pub async fn change_password(&self, current: Secret<String>, new: Secret<String>) -> Result<(), ClientError> {
         let this = self.clone();
         to_the_end(async move {

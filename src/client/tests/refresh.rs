@@ -2,26 +2,53 @@
 
 use super::*;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_that_are_refused_at_once_make_one_refresh() {
-    let world = World::new();
-    let auth = world.signed_in().await;
+/// What so many requests come to that are all refused before the refresh is let through.
+async fn refused_at_once(
+    world: &World,
+    auth: &ClientAuth,
+    requests: usize,
+) -> Vec<Result<StatusCode, ClientErrorKind>> {
     world.refuse_access();
     world.may_refresh.forget_permits(100_000);
-    let waiting: Vec<_> = (0..100)
+    let waiting: Vec<_> = (0..requests)
         .map(|_| {
             let (world, auth) = (world.clone(), auth.clone());
             tokio::spawn(async move { call(&world, &auth, "/notes").await })
         })
         .collect();
-    while world.seen("/notes") < 100 {
+    while world.seen("/notes") < requests {
+        tokio::task::yield_now().await;
+    }
+    // Each of them has its answer, and has seen that it has to wait.
+    for _ in 0..100 {
         tokio::task::yield_now().await;
     }
     world.may_refresh.add_permits(100_000);
+    let mut answers = Vec::new();
     for waiting in waiting {
-        assert_eq!(waiting.await.unwrap(), OK);
+        answers.push(waiting.await.unwrap());
     }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_that_are_refused_at_once_make_one_refresh() {
+    let world = World::new();
+    let auth = world.signed_in().await;
+    let answers = refused_at_once(&world, &auth, 100).await;
+    assert!(answers.iter().all(|answer| *answer == OK), "{answers:?}");
     assert_eq!((world.seen("/auth/refresh"), world.seen("/notes")), (1, 200));
+}
+
+#[tokio::test]
+async fn many_that_are_refused_at_once_share_what_is_wrong_with_the_refresh() {
+    let world = World::new();
+    let auth = world.process_with(|builder| builder.refresh_attempts(1));
+    auth.sign_in("ada", "open sesame 42".into()).await.unwrap();
+    world.fault(Fault::Lost);
+    let answers = refused_at_once(&world, &auth, 100).await;
+    assert!(answers.iter().all(|answer| *answer == Err(ClientErrorKind::Unreachable)), "{answers:?}");
+    assert_eq!(world.seen("/auth/refresh"), 1);
 }
 
 #[tokio::test]
