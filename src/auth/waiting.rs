@@ -32,8 +32,8 @@ impl<U: AuthUser> Auth<U> {
     /// ```
     ///
     /// What this node ends counts at once; what another ends, as soon as this one hears of it: at once with a
-    /// [`revocation_feed`](crate::Builder::revocation_feed), otherwise at the next poll. Whoever waits costs a few hundred
-    /// bytes and a timer that looks at the clock once a minute; the store is asked only where the guard would ask it too.
+    /// [`revocation_feed`](crate::Builder::revocation_feed), otherwise at the next poll. Whoever waits costs about a
+    /// kilobyte and a timer that looks at the clock once a minute; the store is asked only where the guard would ask it too.
     /// An outage of the store ends no wait. Misses what [`Check::Stateless`](crate::Check::Stateless) misses.
     ///
     /// # Panics

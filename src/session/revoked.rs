@@ -4,7 +4,7 @@
 //! that still counts (a floor). An entry is needed only until the last access token of its session has expired. Nothing is
 //! evicted early: a set that is full says so, and the guard then asks the store.
 //!
-//! Who waits for an ending waits for news of the shards that it would be in, and looks again then: an ending wakes one in 64
+//! Who waits for an ending waits for a bell that few others share, and looks again when it rings: an ending wakes one in 1024
 //! of those who wait, and costs one more atomic operation where nobody does.
 
 use std::{
@@ -93,8 +93,8 @@ impl Revocations {
     /// call on, before the first poll too.
     pub(crate) fn news<'a>(&'a self, session: &SessionId, user: &UserId) -> impl Future<Output = ()> + Send + use<'a> {
         // Made here: who asks for the standing after this call misses nothing.
-        let session = self.sessions.shard(session).map(|shard| shard.news.notified());
-        let user = self.users.shard(user).map(|shard| shard.news.notified());
+        let session = self.sessions.bell(session).map(Notify::notified);
+        let user = self.users.bell(user).map(Notify::notified);
         async move {
             let (Some(session), Some(user)) = (session, user) else { return };
             let (mut session, mut user) = (pin!(session), pin!(user));
@@ -143,9 +143,12 @@ impl Revocations {
         }
         // Polls bring again what they brought before: that is no news.
         if inserted != Inserted::Known {
-            match ending {
-                Ending::Session { id, .. } => self.sessions.tell(id),
-                Ending::User { id, .. } => self.users.tell(id),
+            let bell = match ending {
+                Ending::Session { id, .. } => self.sessions.bell(id),
+                Ending::User { id, .. } => self.users.bell(id),
+            };
+            if let Some(bell) = bell {
+                bell.notify_waiters();
             }
         }
     }
@@ -163,17 +166,16 @@ impl std::fmt::Debug for Revocations {
 /// Enough that cores seldom meet, few enough that an empty set is small.
 const SHARDS: usize = 64;
 
+/// Enough that an ending wakes few, few enough that they take some 40 kB.
+const BELLS: usize = 1024;
+
 /// A map in shards; `len` is read without a lock, so that an empty map costs one load.
 struct Shards<K, V> {
-    shards: Box<[Shard<K, V>]>,
+    shards: Box<[RwLock<HashMap<K, V>>]>,
+    /// They wake those who wait for an entry.
+    bells: Box<[Notify]>,
     len: AtomicUsize,
     hasher: RandomState,
-}
-
-struct Shard<K, V> {
-    entries: RwLock<HashMap<K, V>>,
-    /// Wakes those who wait for an entry of this shard.
-    news: Notify,
 }
 
 /// What became of an entry.
@@ -188,7 +190,8 @@ enum Inserted {
 impl<K: Hash + Eq + Clone, V> Shards<K, V> {
     fn new() -> Self {
         Self {
-            shards: (0..SHARDS).map(|_| Shard { entries: RwLock::default(), news: Notify::new() }).collect(),
+            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            bells: (0..BELLS).map(|_| Notify::new()).collect(),
             len: AtomicUsize::new(0),
             hasher: RandomState::new(),
         }
@@ -198,23 +201,25 @@ impl<K: Hash + Eq + Clone, V> Shards<K, V> {
         self.len.load(Ordering::Acquire)
     }
 
-    fn shard(&self, key: &K) -> Option<&Shard<K, V>> {
-        let hash = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or(0);
-        self.shards.get(hash)
+    /// A number below `count` that is always the same for this key.
+    fn place(&self, key: &K, count: usize) -> usize {
+        usize::try_from(self.hasher.hash_one(key) % count as u64).unwrap_or(0)
+    }
+
+    fn shard(&self, key: &K) -> Option<&RwLock<HashMap<K, V>>> {
+        self.shards.get(self.place(key, SHARDS))
+    }
+
+    fn bell(&self, key: &K) -> Option<&Notify> {
+        self.bells.get(self.place(key, BELLS))
     }
 
     fn read<T>(&self, key: &K, f: impl FnOnce(&V) -> T) -> Option<T> {
         if self.len() == 0 {
             return None;
         }
-        let entries = self.shard(key)?.entries.read().unwrap_or_else(PoisonError::into_inner);
-        entries.get(key).map(f)
-    }
-
-    fn tell(&self, key: &K) {
-        if let Some(shard) = self.shard(key) {
-            shard.news.notify_waiters();
-        }
+        let shard = self.shard(key)?.read().unwrap_or_else(PoisonError::into_inner);
+        shard.get(key).map(f)
     }
 
     /// `merge` answers whether that is news.
@@ -229,21 +234,21 @@ impl<K: Hash + Eq + Clone, V> Shards<K, V> {
         let Some(shard) = self.shard(key) else {
             return Inserted::NoRoom;
         };
-        let mut entries = shard.entries.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(old) = entries.get_mut(key) {
+        let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(old) = shard.get_mut(key) {
             return if merge(old) { Inserted::News } else { Inserted::Known };
         }
         // Room is made shard by shard: the dead entries of this one go when it is at its share.
         let share = capacity.div_ceil(SHARDS).max(1);
-        if entries.len() >= share {
-            let before = entries.len();
-            entries.retain(|_, value| live(value));
-            self.len.fetch_sub(before.saturating_sub(entries.len()), Ordering::AcqRel);
-            if entries.len() >= share {
+        if shard.len() >= share {
+            let before = shard.len();
+            shard.retain(|_, value| live(value));
+            self.len.fetch_sub(before.saturating_sub(shard.len()), Ordering::AcqRel);
+            if shard.len() >= share {
                 return Inserted::NoRoom;
             }
         }
-        entries.insert(key.clone(), value);
+        shard.insert(key.clone(), value);
         self.len.fetch_add(1, Ordering::AcqRel);
         Inserted::News
     }

@@ -109,8 +109,8 @@ async fn what_ends_for_others_wakes_nobody_else_and_waiting_asks_no_store() {
     let kept = sign_in(&auth, &ada).await;
     let mut waiting = wait(&auth, &claims(&auth, &kept).await);
     assert!(waits(&mut waiting).await);
-    // More than there are shards, so that some are news where it waits.
-    for _ in 0..90 {
+    // So many that some wake it, to no avail.
+    for _ in 0..2000 {
         let other = sign_in(&auth, &ada).await;
         auth.logout(Some(&other.refresh), None).await.unwrap();
     }
