@@ -16,10 +16,15 @@
 //!
 //! Their code is compiled, and where it can be it is run, with the tests of this crate.
 
-#![allow(clippy::doc_markdown, reason = "prose names products, not items")]
 // Links to what a feature adds are good in the documentation of all features, which is the one that is published.
 #![cfg_attr(
-    not(all(feature = "axum", feature = "conformance", feature = "mongodb_3", feature = "testing")),
+    not(all(
+        feature = "axum",
+        feature = "client",
+        feature = "conformance",
+        feature = "mongodb_3",
+        feature = "testing"
+    )),
     allow(rustdoc::broken_intra_doc_links)
 )]
 
