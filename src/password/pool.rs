@@ -367,7 +367,7 @@ mod tests {
         while pool.run(|memory| memory.is_used()).await.unwrap() {
             asked += 1;
             assert!(asked < 10_000, "it still does");
-            std::thread::sleep(Duration::from_millis(1));
+            thread::sleep(Duration::from_millis(1));
         }
     }
 
