@@ -45,6 +45,10 @@ pub(super) async fn list<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answ
     let (authenticated, _) = exchange.authenticate(Check::Stateless).await?;
     let claims = &authenticated.claims;
     let sessions = exchange.auth.sessions(claims.subject()).await?;
+    // A token of no live session is told of none: who has made one with a stolen key would learn there which to name.
+    if !sessions.iter().any(|session| session.id == claims.session_id()) {
+        return Err(ErrorKind::TokenRevoked.into());
+    }
     let sessions = sessions
         .into_iter()
         .map(|session| SessionView {

@@ -211,3 +211,15 @@ async fn nothing_that_was_made_prints_a_token() {
         assert!(!printed.contains(secret), "{printed}");
     }
 }
+
+#[tokio::test]
+async fn a_token_that_names_no_live_session_is_not_told_of_those_there_are() {
+    let test = TestAuth::new().unwrap();
+    let ada = test.user("ada@example.com").create().await.unwrap();
+    let session = test.sign_in(&ada).await.unwrap();
+    assert_eq!(status(test.auth(), "/auth/sessions", session.bearer()).await, StatusCode::OK);
+    // As one who holds the key of access tokens and nothing else would make it.
+    let forged = session.draft().unwrap().claim("sid", "AAAAAAAAAAAAAAAAAAAAAA").bearer().unwrap();
+    assert_eq!(status(test.auth(), "/profile", forged.clone()).await, StatusCode::OK);
+    assert_eq!(status(test.auth(), "/auth/sessions", forged).await, StatusCode::UNAUTHORIZED);
+}
