@@ -28,7 +28,7 @@
 //! CORS is `tower-http`'s. It goes around everything, because a preflight carries no credentials and a guard outside of it
 //! would refuse it; and it is told the same origins as [`trusted_origin`](crate::Builder::trusted_origin), or the endpoints
 //! refuse what CORS lets through. A page on another *site* (not merely another subdomain) gets cookies with
-//! [`SameSite::None`](crate::SameSite::None) only.
+//! [`SameSite::None`](crate::SameSite::None) only; what there is to choose is in a [guide](crate::guide::csrf_and_cors).
 //!
 //! ```
 //! use axum::Router;

@@ -3,10 +3,10 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicI64, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Serialize, Serializer};
@@ -87,6 +87,14 @@ impl Serialize for Timestamp {
 pub trait Clock: Send + Sync + 'static {
     /// The present moment.
     fn now(&self) -> Timestamp;
+
+    /// How long ago some moment of the clock's own choosing was, by a reading that never goes back: for the durations of
+    /// [metrics](crate::event#metrics), and nothing that security rests on.
+    ///
+    /// Unless overridden it follows [`now`](Self::now), to the millisecond.
+    fn monotonic(&self) -> Duration {
+        self.now().since(Timestamp::EPOCH)
+    }
 }
 
 /// The operating system's clock: what [`Auth`](crate::Auth) uses unless told otherwise.
@@ -98,6 +106,12 @@ impl Clock for SystemClock {
         // A clock before 1970 counts as 1970: every token is then from the future, and refused.
         let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::EPOCH.plus(elapsed)
+    }
+
+    fn monotonic(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        let start = *START;
+        Instant::now().saturating_duration_since(start)
     }
 }
 
@@ -140,6 +154,10 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
     fn now(&self) -> Timestamp {
         (**self).now()
     }
+
+    fn monotonic(&self) -> Duration {
+        (**self).monotonic()
+    }
 }
 
 #[cfg(test)]
@@ -152,6 +170,16 @@ mod tests {
         assert_eq!(end.plus(Duration::MAX), end);
         assert_eq!(Timestamp::EPOCH.since(end), Duration::ZERO);
         assert_eq!(Timestamp::from_millis(i64::MIN).minus(Duration::from_secs(1)).as_millis(), i64::MIN);
+    }
+
+    #[test]
+    fn a_reading_for_durations_moves_with_its_clock() {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000)));
+        let before = clock.monotonic();
+        clock.advance(Duration::from_millis(250));
+        assert_eq!(clock.monotonic(), before + Duration::from_millis(250));
+        let before = SystemClock.monotonic();
+        assert!(Arc::new(SystemClock).monotonic() >= before);
     }
 
     #[test]

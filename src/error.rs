@@ -159,6 +159,7 @@ struct Inner {
     fields: Vec<FieldError>,
     retry_after: Option<Duration>,
     overtaken: bool,
+    uncertain: bool,
     scope: Option<Box<str>>,
     source: Option<Source>,
 }
@@ -174,6 +175,7 @@ impl Error {
             fields: Vec::new(),
             retry_after,
             overtaken: false,
+            uncertain: false,
             scope: None,
             source: None,
         }))
@@ -216,6 +218,17 @@ impl Error {
     /// Whether another request of the same client may have been given new tokens, which must not be taken away again.
     pub(crate) fn is_overtaken(&self) -> bool {
         self.0.overtaken
+    }
+
+    /// Says that a store was asked to write, and that its answer is lost.
+    pub(crate) fn uncertain(mut self) -> Self {
+        self.0.uncertain = true;
+        self
+    }
+
+    /// Whether what was asked for may have happened in spite of the error.
+    pub(crate) fn is_uncertain(&self) -> bool {
+        self.0.uncertain
     }
 
     /// Says which scopes would do, for the challenge.

@@ -1,11 +1,13 @@
 //! Complete authentication for tower, axum, hyper and tonic services: passwords in, tokens out, sessions under control.
 //!
-//! The README shows it in use in ten minutes; its code is compiled with the tests of this crate.
+//! The README shows it in use; the [guides](guide) begin with a [service in ten minutes](guide::quickstart). The code of both is
+//! compiled with the tests of this crate.
 //!
 //! # The map
 //!
 //! | module | what is in it |
 //! |---|---|
+//! | [`guide`] | how something is done from its beginning to its end, and why it is so |
 //! | [`Auth`], [`Builder`] | every flow in code; every setting and its default |
 //! | [`Routes`] | the ready endpoints, a tower service |
 //! | [`layer`] | the guard, a tower layer; [`Claims`] and [`CurrentUser`] |
@@ -15,8 +17,10 @@
 //! | [`resource`] | verifying another service's access tokens |
 //! | [`session`] | the session record and the rules of rotation |
 //! | [`throttle`] | how guesses are slowed |
+//! | [`event`] | what happened, told to a sink: audit logs |
 //! | [`clock`] | time, injected |
 //! | `client` | the other side: tokens in a program that calls a service (feature `client`) |
+//! | `testing` | users, tokens and time for an app's own tests (feature `testing`) |
 //! | `axum` | extractors and a router (feature `axum`) |
 //!
 //! # Features
@@ -31,7 +35,9 @@
 //! | `redis_1` | no | [`store`]`::redis::RedisSessions`: sessions in Redis, and `RedisFeed`, by which nodes hear of endings at once |
 //! | `jwks_url` | no | [`resource`]`::JwksUrl`: a resource server that fetches its issuer's keys itself, by hyper and rustls (on aws-lc-rs, whichever backend verifies) |
 //! | `conformance` | no | [`store`]`::conformance`, the suite that proves a store of your own |
+//! | `metrics` | no | counts and durations to the recorder of the crate `metrics` 0.24 that the app has installed: [`event`](event#metrics) |
 //! | `client` | no | `client`: a tower layer for HTTP clients that attaches the access token and refreshes it, for command lines and services |
+//! | `testing` | no | `testing`, which makes users and tokens and moves the clock for an app's own tests: for `[dev-dependencies]` alone |
 //! | `axum` | no | extractors, [`Auth`]`::router()`, the peer address from `ConnectInfo` |
 //! | `openapi` | no | [`Auth`]`::openapi()` and `GET /auth/openapi.json`, the `OpenAPI` 3.1 document of the mounted endpoints |
 //! | `bcrypt` | no | logins with bcrypt hashes (`$2a$`, `$2b$`, `$2y$`) that an app brings along |
@@ -52,7 +58,10 @@ mod builder;
 pub mod client;
 pub mod clock;
 mod error;
+pub mod event;
+pub mod guide;
 pub mod layer;
+mod meter;
 mod password;
 mod random;
 pub mod resource;
@@ -60,6 +69,8 @@ mod routes;
 mod secret;
 pub mod session;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod throttle;
 mod token;
 pub mod user;
@@ -73,6 +84,7 @@ pub use crate::{
     auth::{Auth, Authenticated, Check, Client, Registration, SignedIn, Tokens},
     builder::{BuildError, Builder},
     error::{Error, ErrorKind, FieldError},
+    event::{AuthEvent, EventSink},
     layer::{AuthLayer, AuthService, CurrentUser},
     password::{BreachCheck, HashCost, HashStats, PasswordPolicy},
     routes::{Routes, RoutesFuture},

@@ -1,4 +1,5 @@
-//! A whole axum server on one thread: an empty route bare, behind the guard, and with an extractor as people write it.
+//! A whole axum server on one thread: an empty route bare, behind a layer that does nothing, behind the guard, with an
+//! extractor as people write it, and with the least that an extractor can do.
 //!
 //! Taken is the processor time of the server's thread for each request, as the kernel counts it, so that neither the clients
 //! nor what else runs on the machine is in it. The servers take turns, and each ratio is of two that stood next to each
@@ -8,12 +9,16 @@ use std::{
     fs,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
-use axum::{Router, extract::FromRequestParts, routing::get};
+use axum::{
+    Router,
+    extract::{FromRequestParts, Request},
+    routing::get,
+};
 use http::{StatusCode, header::AUTHORIZATION, request::Parts};
 use portcullis::{
     keys::{Key, KeyRing},
@@ -23,7 +28,9 @@ use portcullis_benches::{
     cases::is_trial,
     peer::Peer,
     setup::{ISSUER, USER_AGENT, access_tokens, auth, start},
+    tokens::Bare,
 };
+use tower::util::MapRequestLayer;
 
 const CONNECTIONS: usize = 8;
 const TOKENS: usize = 64;
@@ -39,6 +46,21 @@ impl FromRequestParts<Peer> for ByHand {
         let token = token.and_then(|value| value.strip_prefix("Bearer ")).ok_or(StatusCode::UNAUTHORIZED)?;
         let claims = peer.decode(token).map_err(|_| StatusCode::UNAUTHORIZED)?;
         parts.extensions.insert(claims);
+        Ok(Self)
+    }
+}
+
+/// The claims of a request, by the least that somebody by hand would do.
+struct Minimum;
+
+impl FromRequestParts<Arc<Bare>> for Minimum {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, bare: &Arc<Bare>) -> Result<Self, StatusCode> {
+        let token = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = token.and_then(|value| value.strip_prefix("Bearer ")).ok_or(StatusCode::UNAUTHORIZED)?;
+        let claims = bare.minimum(token).ok_or(StatusCode::UNAUTHORIZED)?;
+        parts.extensions.insert(Arc::new(claims));
         Ok(Self)
     }
 }
@@ -70,8 +92,16 @@ fn main() {
     start(&by_key, &signed[0]);
 
     let by_hand = Router::new().route("/", get(async |_: ByHand| ())).with_state(Peer::new());
+    let minimum = Router::new().route("/", get(async |_: Minimum| ())).with_state(Arc::new(Bare::hs256(&tokens[0])));
     let servers = [
         Server::start("bare", None, empty(), &tokens),
+        Server::start(
+            "a layer that does nothing",
+            None,
+            empty().route_layer(MapRequestLayer::new(|request: Request| request)),
+            &tokens,
+        ),
+        Server::start("minimum by hand, HS256", None, minimum, &tokens),
         Server::start("extractor by hand, HS256", None, by_hand, &tokens),
         Server::start("guard, HS256 each time", Some(0.92), empty().route_layer(by_secret.require()), &tokens),
         Server::start("guard, Ed25519 remembered", Some(0.97), empty().route_layer(by_key.require()), &signed),

@@ -58,9 +58,11 @@ fn report(kind: Kind, measured: &Measured, hashes: f64, sixteen: u64, five_hundr
     let millis = |time: Duration| time.as_secs_f64() * 1e3;
     let (idle, storm) = (millis(measured.idle.at(0.99)), millis(measured.storm.at(0.99)));
     println!(
-        "  {:<28} p99 {idle:>6.2} -> {storm:>7.2} ms (x{:.1}), worst {:>7.1} ms; {:>5.1} logins/s, {:.2} of the bare \
+        "  {:<28} median {:.2} -> {:.2} ms, p99 {idle:>6.2} -> {storm:>7.2} ms (x{:.1}), worst {:>7.1} ms; {:>5.1} logins/s, {:.2} of the bare \
          thread; {sixteen} MiB, with 500 at once {five_hundred} MiB ({refused} told to come back)",
         kind.name(),
+        millis(measured.idle.at(0.5)),
+        millis(measured.storm.at(0.5)),
         storm / idle,
         millis(measured.storm.at(1.0)),
         measured.logins_per_second,

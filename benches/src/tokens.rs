@@ -184,6 +184,11 @@ impl Bare {
         Self { verifies, signs, header }
     }
 
+    /// The key of the tokens that [`auth`](crate::setup::auth) issues, of which this is one.
+    pub fn hs256(token: &str) -> Self {
+        Self::new(Algorithm::HS256, token)
+    }
+
     /// Whether the signature is good.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.verifies {

@@ -1,7 +1,7 @@
 //! The routes of every axum example, over whatever store it has.
 
 #[path = "page/mod.rs"]
-mod page;
+pub(crate) mod page;
 
 use axum::{
     Json, Router,

@@ -51,9 +51,18 @@ where
 }
 
 /// Listens on `ADDR` and says where, with the real port.
-#[expect(clippy::print_stdout, reason = "whoever started it waits for this line")]
 pub(crate) async fn listen() -> Result<TcpListener, BoxError> {
-    let addr: SocketAddr = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:3000".to_owned()).parse()?;
+    listen_on(addr()?).await
+}
+
+/// Where `ADDR` says to listen.
+pub(crate) fn addr() -> Result<SocketAddr, BoxError> {
+    Ok(env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:3000".to_owned()).parse()?)
+}
+
+/// Listens there.
+#[expect(clippy::print_stdout, reason = "whoever started it waits for this line")]
+pub(crate) async fn listen_on(addr: SocketAddr) -> Result<TcpListener, BoxError> {
     let listener = TcpListener::bind(addr).await.map_err(|error| format!("cannot listen on ADDR={addr}: {error}"))?;
     println!("listening on http://{}", listener.local_addr()?);
     Ok(listener)

@@ -1,9 +1,12 @@
 //! Verifying access tokens, and how much is asked about each.
 
-use super::Auth;
+use std::pin::pin;
+
+use super::{Auth, Client};
 use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind},
+    event::Operation,
     session::Standing,
     token::{Claims, Expiry, TokenFault},
     user::AuthUser,
@@ -55,6 +58,15 @@ impl<U: AuthUser> Auth<U> {
     /// - [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`] where a store was asked: at the first token of this
     ///   node's life, where the check says so, and while the set of ended sessions is full.
     pub async fn authenticate(&self, access_token: &str, check: Check) -> Result<Authenticated<U>, Error> {
+        self.authenticate_bytes(access_token.as_bytes(), check).await
+    }
+
+    /// The same for a token as it was in the request.
+    pub(crate) async fn authenticate_bytes(
+        &self,
+        access_token: &[u8],
+        check: Check,
+    ) -> Result<Authenticated<U>, Error> {
         let now = self.now();
         let claims = self.verify_signature(access_token, now)?;
         self.load_revocations().await?;
@@ -77,7 +89,7 @@ impl<U: AuthUser> Auth<U> {
     }
 
     /// The answer without any I/O, or `None` where a store has to be asked.
-    pub(crate) fn authenticate_now(&self, access_token: &str) -> Option<Result<Claims, Error>> {
+    pub(crate) fn authenticate_now(&self, access_token: &[u8]) -> Option<Result<Claims, Error>> {
         if !self.0.nodes.is_loaded() {
             return None;
         }
@@ -94,7 +106,7 @@ impl<U: AuthUser> Auth<U> {
     }
 
     /// First of all, so that a forged token costs no I/O.
-    fn verify_signature(&self, access_token: &str, now: Timestamp) -> Result<Claims, Error> {
+    fn verify_signature(&self, access_token: &[u8], now: Timestamp) -> Result<Claims, Error> {
         let keys = &self.0.issuer.access_keys;
         self.0.verifier.access(keys, access_token, now, Expiry::Checked).map_err(|fault| {
             Error::new(match fault {
@@ -104,18 +116,28 @@ impl<U: AuthUser> Auth<U> {
         })
     }
 
-    async fn require_live_session(&self, claims: &Claims) -> Result<(), Error> {
-        let now = self.now();
-        let session = self.0.sessions.find(claims.subject(), &claims.session_id(), now).await?;
-        let live =
-            session.is_some_and(|session| session.is_live(now) && session.token_version <= claims.token_version());
-        if live { Ok(()) } else { Err(ErrorKind::TokenRevoked.into()) }
+    pub(super) async fn require_live_session(&self, claims: &Claims) -> Result<(), Error> {
+        let flow = self.flow(Operation::CheckSession, &Client::unknown());
+        flow.is_of_session(claims.subject(), claims.session_id());
+        let check = async {
+            let now = self.now();
+            let session = self.0.sessions.find(claims.subject(), &claims.session_id(), now).await?;
+            let live =
+                session.is_some_and(|session| session.is_live(now) && session.token_version <= claims.token_version());
+            if live { Ok(()) } else { Err(ErrorKind::TokenRevoked.into()) }
+        };
+        self.watch(&flow, pin!(check)).await
     }
 
     /// The user of a token that was accepted; they must exist, not be disabled, and have the token's version.
     pub(crate) async fn load_user(&self, claims: &Claims) -> Result<U, Error> {
-        let user = self.0.users.find_by_id(claims.subject()).await?;
-        user.filter(|user| !user.is_disabled() && user.token_version() == claims.token_version())
-            .ok_or_else(|| ErrorKind::TokenRevoked.into())
+        let flow = self.flow(Operation::LoadUser, &Client::unknown());
+        flow.is_of_session(claims.subject(), claims.session_id());
+        let load = async {
+            let user = self.0.users.find_by_id(claims.subject()).await?;
+            user.filter(|user| !user.is_disabled() && user.token_version() == claims.token_version())
+                .ok_or_else(|| ErrorKind::TokenRevoked.into())
+        };
+        self.watch(&flow, pin!(load)).await
     }
 }

@@ -1,8 +1,15 @@
 //! What a signed-in user changes about themselves: the password.
 
-use super::{Auth, Client, SignedIn, to_the_end};
+use std::pin::pin;
+
+use super::{
+    Auth, Client, SignedIn,
+    flow::{Flow, of_a_write},
+    to_the_end,
+};
 use crate::{
     error::{Error, ErrorKind},
+    event::{EndAllReason, EventKind, Operation, SignInMeans},
     password::{Verdict, too_long},
     secret::Secret,
     session::{EndReason, TokenId},
@@ -30,6 +37,19 @@ impl<U: AuthUser> Auth<U> {
         new: Secret<String>,
         client: &Client,
     ) -> Result<SignedIn<U>, Error> {
+        let flow = self.flow(Operation::ChangePassword, client);
+        flow.is_of_session(claims.subject(), claims.session_id());
+        self.run(&flow, pin!(self.renew_password(&flow, claims, current, new, client))).await
+    }
+
+    async fn renew_password(
+        &self,
+        flow: &Flow,
+        claims: &Claims,
+        current: Secret<String>,
+        new: Secret<String>,
+        client: &Client,
+    ) -> Result<SignedIn<U>, Error> {
         if let Some(error) = too_long("current_password", current.expose()) {
             return Err(Error::validation(vec![error]));
         }
@@ -41,19 +61,20 @@ impl<U: AuthUser> Auth<U> {
             .ok_or(ErrorKind::TokenRevoked)?;
         self.check_new_password(&new, &user.names())?;
         let attempt = Attempt::change_password(claims.subject(), claims.session_id());
-        self.admit(&attempt).await?;
-        let stored = self.settle(&attempt, self.current_hash(&user, current).await).await?;
+        self.admit(flow, &attempt).await?;
+        let stored = self.settle(&attempt, self.current_hash(flow, &user, current).await).await?;
         self.0.passwords.check_breaches("new_password", &new).await?;
         // Nothing has moved yet: a token that cannot be made must not cost the session.
         self.check_token_content(&user)?;
         let hash = self.0.passwords.hash(new).await?;
-        let (auth, claims, client) = (self.clone(), claims.clone(), client.clone());
-        to_the_end(async move { auth.replace_password(user, &stored, &hash, &claims, &client).await }).await
+        let (auth, flow, claims, client) = (self.clone(), flow.clone(), claims.clone(), client.clone());
+        to_the_end(async move { auth.replace_password(&flow, user, &stored, &hash, &claims, &client).await }).await
     }
 
     /// Writes the password and ends the other sessions.
     async fn replace_password(
         &self,
+        flow: &Flow,
         user: U,
         stored: &str,
         hash: &PasswordHash,
@@ -61,13 +82,18 @@ impl<U: AuthUser> Auth<U> {
         client: &Client,
     ) -> Result<SignedIn<U>, Error> {
         let id = claims.subject();
-        let version = self.0.users.set_password(id, stored, hash).await?.ok_or(ErrorKind::WrongPassword)?;
+        let Some(version) = self.0.users.set_password(id, stored, hash).await.map_err(of_a_write)? else {
+            return Err(self.wrong_password(flow));
+        };
+        self.tell(flow, EventKind::PasswordChanged);
         let now = self.now();
         // Before the sessions are asked: were they to fail now, this node at least admits no old access token.
         let ending = self.revoke_versions(id, version, now);
         let keep = Keep::new(claims.session_id(), TokenId::random()?, self.0.lifetimes.idle, now);
         let all = EndAll::new(id.clone(), version, self.ended(EndReason::PasswordChanged, now)).keeping(keep);
-        let kept = self.end_all(all).await?;
+        let reason = EndAllReason::PasswordChanged;
+        let kept = self.end_all(all, (reason, flow)).await?;
+        self.tell(flow, EventKind::SessionsEnded { reason, kept: kept.as_ref().map(|session| session.id) });
         self.publish(ending);
         if let Some(session) = kept {
             let tokens = self.tokens(&user, &session, now)?;
@@ -78,18 +104,23 @@ impl<U: AuthUser> Auth<U> {
         let user = self.0.users.find_by_id(id).await?;
         // A later version means that somebody signed out everywhere meanwhile, which has the last word.
         let user = user.filter(|user| user.token_version() == version).ok_or(ErrorKind::TokenRevoked)?;
-        let tokens = self.start_session(&user, client).await?;
+        let tokens = self.add_session(flow, &user, client, SignInMeans::PasswordChange).await?;
         Ok(SignedIn { user, tokens })
     }
 
     /// The stored hash of a user who has given the right current password.
-    async fn current_hash(&self, user: &U, current: Secret<String>) -> Result<String, Error> {
+    async fn current_hash(&self, flow: &Flow, user: &U, current: Secret<String>) -> Result<String, Error> {
         let stored = user.password_hash().map(str::to_owned);
         let verdict = self.0.passwords.verify(current, stored.as_deref()).await?;
         match (verdict, stored) {
             (Verdict::Match { .. }, Some(stored)) => Ok(stored),
-            _ => Err(ErrorKind::WrongPassword.into()),
+            _ => Err(self.wrong_password(flow)),
         }
+    }
+
+    fn wrong_password(&self, flow: &Flow) -> Error {
+        self.tell(flow, EventKind::PasswordChangeFailed);
+        ErrorKind::WrongPassword.into()
     }
 
     fn check_new_password(&self, new: &Secret<String>, names: &[&str]) -> Result<(), Error> {

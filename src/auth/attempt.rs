@@ -1,6 +1,6 @@
 //! Attempts at passwords, between the throttle and the flows.
 
-use super::Auth;
+use super::{Auth, flow::Flow};
 use crate::{
     error::{Error, ErrorKind},
     throttle::{Admission, Attempt, Outcome},
@@ -9,11 +9,14 @@ use crate::{
 
 impl<U: AuthUser> Auth<U> {
     /// Lets an attempt go on, or says how long to wait; asked before the work.
-    pub(super) async fn admit(&self, attempt: &Attempt<'_>) -> Result<(), Error> {
+    pub(super) async fn admit(&self, flow: &Flow, attempt: &Attempt<'_>) -> Result<(), Error> {
         let Some(throttle) = &self.0.throttle else { return Ok(()) };
         match throttle.admit(attempt, self.now()).await? {
             Admission::Admitted => Ok(()),
-            Admission::Delayed(wait) => Err(Error::new(ErrorKind::TooManyAttempts).with_retry_after(wait)),
+            Admission::Delayed(wait) => {
+                self.tell_of_throttle(flow, wait);
+                Err(Error::new(ErrorKind::TooManyAttempts).with_retry_after(wait))
+            }
         }
     }
 

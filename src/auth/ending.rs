@@ -1,8 +1,16 @@
 //! Ending sessions: logout, logout everywhere, one device, all of a user.
 
-use super::{Auth, nodes::Unfinished, to_the_end};
+use std::pin::pin;
+
+use super::{
+    Auth, Client,
+    flow::{Flow, of_a_write},
+    nodes::Unfinished,
+    to_the_end,
+};
 use crate::{
     error::{Error, ErrorKind},
+    event::{EndAllReason, EventKind, Operation},
     session::{EndReason, Session, SessionId},
     store::EndAll,
     token::{Claims, Expiry},
@@ -20,14 +28,38 @@ impl<U: AuthUser> Auth<U> {
     /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`]: the session has ended on this node, and ends in the
     /// store when it can be reached.
     pub async fn logout(&self, refresh_token: Option<&str>, access_token: Option<&str>) -> Result<(), Error> {
-        self.logout_presented(refresh_token.as_slice(), access_token).await
+        self.logout_from(refresh_token, access_token, &Client::unknown()).await
+    }
+
+    /// As [`logout`](Self::logout), with where it comes from, for [events](crate::event).
+    ///
+    /// # Errors
+    /// As [`logout`](Self::logout).
+    pub async fn logout_from(
+        &self,
+        refresh_token: Option<&str>,
+        access_token: Option<&str>,
+        client: &Client,
+    ) -> Result<(), Error> {
+        self.logout_presented(refresh_token.as_slice(), access_token.map(str::as_bytes), client).await
     }
 
     /// Ends the session of each refresh token that is ours, or else of the access token.
     pub(crate) async fn logout_presented(
         &self,
         refresh_tokens: &[&str],
-        access_token: Option<&str>,
+        access_token: Option<&[u8]>,
+        client: &Client,
+    ) -> Result<(), Error> {
+        let flow = self.flow(Operation::Logout, client);
+        self.run(&flow, pin!(self.end_presented(&flow, refresh_tokens, access_token))).await
+    }
+
+    async fn end_presented(
+        &self,
+        flow: &Flow,
+        refresh_tokens: &[&str],
+        access_token: Option<&[u8]>,
     ) -> Result<(), Error> {
         let now = self.now();
         let mut sessions: Vec<_> = refresh_tokens.iter().filter_map(|token| self.session_of(token, now)).collect();
@@ -38,19 +70,26 @@ impl<U: AuthUser> Auth<U> {
         }
         sessions.dedup();
         for (user, id) in sessions {
-            self.end_one(user, id, EndReason::Logout).await?;
+            flow.is_of_session(&user, id);
+            self.end_one(flow, user, id, EndReason::Logout).await?;
         }
         Ok(())
     }
 
     /// Ends a session on this node at once and in the store, now or when it can be reached; `false` where it was not live.
-    pub(super) async fn end_one(&self, user: UserId, id: SessionId, reason: EndReason) -> Result<bool, Error> {
-        let auth = self.clone();
+    pub(super) async fn end_one(
+        &self,
+        flow: &Flow,
+        user: UserId,
+        id: SessionId,
+        reason: EndReason,
+    ) -> Result<bool, Error> {
+        let (auth, flow) = (self.clone(), flow.clone());
         to_the_end(async move {
             let now = auth.now();
             // First here, so that this node admits nothing more even if the store's answer is lost.
             let ending = auth.revoke_session(id, now);
-            let unfinished = Unfinished::Session(user, id, auth.ended(reason, now));
+            let unfinished = Unfinished::Session(user, id, auth.ended(reason, now), flow);
             let live = auth.finish(unfinished).await?;
             auth.publish(ending);
             Ok(live)
@@ -63,7 +102,17 @@ impl<U: AuthUser> Auth<U> {
     /// # Errors
     /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`].
     pub async fn logout_all(&self, claims: &Claims) -> Result<(), Error> {
-        self.end_sessions_of(claims.subject()).await
+        self.logout_all_from(claims, &Client::unknown()).await
+    }
+
+    /// As [`logout_all`](Self::logout_all), with where it comes from, for [events](crate::event).
+    ///
+    /// # Errors
+    /// As [`logout_all`](Self::logout_all).
+    pub async fn logout_all_from(&self, claims: &Claims, client: &Client) -> Result<(), Error> {
+        let flow = self.flow(Operation::LogoutAll, client);
+        flow.is_of_session(claims.subject(), claims.session_id());
+        self.run(&flow, pin!(self.end_everything(&flow, claims.subject(), EndAllReason::LogoutAll))).await
     }
 
     /// Ends every session of a user: for apps that disable, ban or delete users, after they have written that.
@@ -75,13 +124,20 @@ impl<U: AuthUser> Auth<U> {
     /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`]: call it again, unless the version was raised and only
     /// the sessions are left; then this node ends them when the store can be reached.
     pub async fn end_sessions_of(&self, user: &UserId) -> Result<(), Error> {
-        let (auth, user) = (self.clone(), user.clone());
+        let flow = self.flow(Operation::EndSessions, &Client::unknown());
+        flow.is_of(user);
+        self.run(&flow, pin!(self.end_everything(&flow, user, EndAllReason::ByApp))).await
+    }
+
+    async fn end_everything(&self, flow: &Flow, user: &UserId, reason: EndAllReason) -> Result<(), Error> {
+        let (auth, user, flow) = (self.clone(), user.clone(), flow.clone());
         to_the_end(async move {
-            let min_version = auth.0.users.bump_token_version(&user).await?.unwrap_or(ABOVE_ALL_VERSIONS);
+            let bumped = auth.0.users.bump_token_version(&user).await.map_err(of_a_write)?;
+            let min_version = bumped.unwrap_or(ABOVE_ALL_VERSIONS);
             let now = auth.now();
             let ending = auth.revoke_versions(&user, min_version, now);
             let all = EndAll::new(user, min_version, auth.ended(EndReason::LogoutAll, now));
-            auth.finish(Unfinished::All(all)).await?;
+            auth.finish(Unfinished::All(all, Some((reason, flow)))).await?;
             auth.publish(ending);
             Ok(())
         })
@@ -93,7 +149,10 @@ impl<U: AuthUser> Auth<U> {
     /// # Errors
     /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`].
     pub async fn sessions(&self, user: &UserId) -> Result<Vec<Session>, Error> {
-        let mut sessions = self.0.sessions.list(user, self.now()).await?;
+        let flow = self.flow(Operation::ListSessions, &Client::unknown());
+        flow.is_of(user);
+        let list = async { Ok(self.0.sessions.list(user, self.now()).await?) };
+        let mut sessions = self.run(&flow, pin!(list)).await?;
         sessions.sort_by_key(|session| std::cmp::Reverse((session.rotated_at, session.created_at)));
         Ok(sessions)
     }
@@ -104,11 +163,27 @@ impl<U: AuthUser> Auth<U> {
     /// [`ErrorKind::SessionNotFound`] where the user has no live session of this id;
     /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`].
     pub async fn end_session(&self, user: &UserId, id: SessionId) -> Result<(), Error> {
+        self.end_session_from(user, id, &Client::unknown()).await
+    }
+
+    /// As [`end_session`](Self::end_session), with where it comes from, for [events](crate::event).
+    ///
+    /// # Errors
+    /// As [`end_session`](Self::end_session).
+    pub async fn end_session_from(&self, user: &UserId, id: SessionId, client: &Client) -> Result<(), Error> {
+        let flow = self.flow(Operation::EndSession, client);
+        flow.is_of_session(user, id);
+        self.run(&flow, pin!(self.end_listed(&flow, user, id))).await
+    }
+
+    async fn end_listed(&self, flow: &Flow, user: &UserId, id: SessionId) -> Result<(), Error> {
         let now = self.now();
+        let reason = EndReason::EndedByUser;
         // Not `end_one`: an id of somebody else's must not be revoked before the store says whose it is.
-        if !self.0.sessions.end(user, &id, self.ended(EndReason::EndedByUser, now)).await? {
+        if !self.0.sessions.end(user, &id, self.ended(reason, now)).await.map_err(of_a_write)? {
             return Err(ErrorKind::SessionNotFound.into());
         }
+        self.tell(flow, EventKind::SessionEnded { reason });
         self.publish(self.revoke_session(id, now));
         Ok(())
     }

@@ -4,9 +4,11 @@ mod access;
 mod account;
 mod attempt;
 mod ending;
+mod flow;
 mod nodes;
 mod refresh;
 mod sign_in;
+mod waiting;
 
 use std::{fmt, future::Future, net::IpAddr, sync::Arc, time::Duration};
 
@@ -21,6 +23,7 @@ pub use self::{
 use crate::{
     clock::{Clock, Timestamp},
     error::{Error, ErrorKind},
+    event::Sinks,
     password::{HashStats, Passwords},
     secret::Secret,
     session::{EndReason, Ended, Revocations, Session},
@@ -58,6 +61,7 @@ pub(crate) struct Inner<U: AuthUser> {
     pub(crate) session_limit: SessionLimit,
     pub(crate) revocations: Revocations,
     pub(crate) nodes: Nodes,
+    pub(crate) sinks: Sinks,
     pub(crate) web: WebSettings,
 }
 

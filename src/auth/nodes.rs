@@ -3,6 +3,7 @@
 
 use std::{
     fmt,
+    pin::pin,
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
@@ -12,10 +13,15 @@ use std::{
 
 use tokio::{runtime::Handle, task::AbortHandle};
 
-use super::{Auth, Inner, to_the_end};
+use super::{
+    Auth, Client, Inner,
+    flow::{Flow, of_a_write},
+    to_the_end,
+};
 use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind},
+    event::{EndAllReason, EventKind, Operation},
     session::{EndReason, Ended, Ending, Session, SessionId, Standing},
     store::{EndAll, RevocationFeed, StoreError},
     token::Claims,
@@ -32,15 +38,16 @@ const MAX_UNFINISHED: usize = 4096;
 /// An ending that counts on this node and is not yet in the store.
 #[derive(Clone, Debug)]
 pub(super) enum Unfinished {
-    Session(UserId, SessionId, Ended),
-    All(EndAll),
+    Session(UserId, SessionId, Ended, Flow),
+    /// With what is to be told of it, unless another has told of it.
+    All(EndAll, Option<(EndAllReason, Flow)>),
 }
 
 impl Unfinished {
     fn restamp(&mut self, ended: impl FnOnce(EndReason) -> Ended) {
         let stamp = match self {
-            Self::Session(_, _, stamp) => stamp,
-            Self::All(all) => &mut all.ended,
+            Self::Session(_, _, stamp, _) => stamp,
+            Self::All(all, _) => &mut all.ended,
         };
         *stamp = ended(stamp.reason);
     }
@@ -95,7 +102,10 @@ impl Nodes {
         self.trust_without_poll.is_some_and(|limit| now.since(last) > limit || last.since(now) > limit)
     }
 
-    fn put_aside(&self, unfinished: Unfinished) {
+    fn put_aside(&self, mut unfinished: Unfinished) {
+        if let Unfinished::Session(.., flow) | Unfinished::All(_, Some((_, flow))) = &mut unfinished {
+            flow.leave_span();
+        }
         let mut list = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
         if list.len() < MAX_UNFINISHED {
             list.push(unfinished);
@@ -142,6 +152,11 @@ impl<U: AuthUser> Auth<U> {
     /// [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) and
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal): what was known before stays known.
     pub async fn poll_revocations(&self) -> Result<(), Error> {
+        let flow = self.flow(Operation::Poll, &Client::unknown());
+        self.watch(&flow, pin!(self.poll())).await
+    }
+
+    async fn poll(&self) -> Result<(), Error> {
         let nodes = &self.0.nodes;
         self.finish_what_is_left().await;
         let now = self.now();
@@ -192,33 +207,58 @@ impl<U: AuthUser> Auth<U> {
     /// Answers whether it ended anything.
     pub(super) async fn finish(&self, unfinished: Unfinished) -> Result<bool, Error> {
         let result = match self.bring(&unfinished).await {
-            Err(error) if error.is_unavailable() => self.bring(&unfinished).await,
+            Err(error) if error.is_unavailable() => {
+                let again = self.bring(&unfinished).await;
+                if let (Ok(false), Unfinished::Session(.., flow)) = (&again, &unfinished) {
+                    // The answer that was lost may have been that it ended now.
+                    self.tell_of_outage(flow, true);
+                }
+                again
+            }
             result => result,
         };
         if result.as_ref().is_err_and(StoreError::is_unavailable) {
             self.0.nodes.put_aside(unfinished);
         }
-        Ok(result?)
+        result.map_err(of_a_write)
     }
 
     /// As [`finish`](Self::finish), for an ending that keeps a session. The retry later keeps none: its client has been told
     /// that the change failed.
-    pub(super) async fn end_all(&self, all: EndAll) -> Result<Option<Session>, Error> {
+    pub(super) async fn end_all(
+        &self,
+        all: EndAll,
+        (reason, flow): (EndAllReason, &Flow),
+    ) -> Result<Option<Session>, Error> {
         let result = match self.0.sessions.end_all(&all).await {
             Err(error) if error.is_unavailable() => self.0.sessions.end_all(&all).await,
             result => result,
         };
         if result.as_ref().is_err_and(StoreError::is_unavailable) {
             let EndAll { user_id, min_version, ended, .. } = all;
-            self.0.nodes.put_aside(Unfinished::All(EndAll::new(user_id, min_version, ended)));
+            let all = EndAll::new(user_id, min_version, ended);
+            self.0.nodes.put_aside(Unfinished::All(all, Some((reason, flow.clone()))));
         }
-        Ok(result?)
+        result.map_err(of_a_write)
     }
 
+    /// Asks the store once, and tells of what it has ended.
     async fn bring(&self, unfinished: &Unfinished) -> Result<bool, StoreError> {
         match unfinished {
-            Unfinished::Session(user, id, ended) => self.0.sessions.end(user, id, *ended).await,
-            Unfinished::All(all) => self.0.sessions.end_all(all).await.map(|_| true),
+            Unfinished::Session(user, id, ended, flow) => {
+                let live = self.0.sessions.end(user, id, *ended).await?;
+                if live {
+                    self.tell_of(flow, EventKind::SessionEnded { reason: ended.reason }, user, *id);
+                }
+                Ok(live)
+            }
+            Unfinished::All(all, told) => {
+                self.0.sessions.end_all(all).await?;
+                if let Some((reason, flow)) = told {
+                    self.tell(flow, EventKind::SessionsEnded { reason: *reason, kept: None });
+                }
+                Ok(true)
+            }
         }
     }
 

@@ -1,9 +1,16 @@
 //! Refresh: the next pair for the holder of the current refresh token.
 
-use super::{Auth, SignedIn, nodes::Unfinished};
+use std::pin::pin;
+
+use super::{
+    Auth, Client, SignedIn,
+    flow::{Flow, of_a_write},
+    nodes::Unfinished,
+};
 use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind},
+    event::{EventKind, Operation, RefreshRefusal},
     session::{EndReason, RotateOutcome, Rotation, TokenId},
     store::EndAll,
     token::{Expiry, RefreshClaims, TokenFault},
@@ -26,6 +33,19 @@ impl<U: AuthUser> Auth<U> {
     /// - [`ErrorKind::StoreUnavailable`]: nothing is decided, the same token works when the store is back;
     /// - [`ErrorKind::Internal`].
     pub async fn refresh(&self, refresh_token: &str) -> Result<SignedIn<U>, Error> {
+        self.refresh_from(refresh_token, &Client::unknown()).await
+    }
+
+    /// As [`refresh`](Self::refresh), with where it comes from, for [events](crate::event).
+    ///
+    /// # Errors
+    /// As [`refresh`](Self::refresh).
+    pub async fn refresh_from(&self, refresh_token: &str, client: &Client) -> Result<SignedIn<U>, Error> {
+        let flow = self.flow(Operation::Refresh, client);
+        self.run(&flow, pin!(self.exchange(&flow, refresh_token))).await
+    }
+
+    async fn exchange(&self, flow: &Flow, refresh_token: &str) -> Result<SignedIn<U>, Error> {
         // Read before the store is asked: an ending that happens meanwhile is later than the token's `iat`.
         let now = self.now();
         let keys = &self.0.issuer.refresh_keys;
@@ -34,21 +54,24 @@ impl<U: AuthUser> Auth<U> {
                 TokenFault::Expired => ErrorKind::RefreshExpired,
                 TokenFault::Invalid => ErrorKind::RefreshInvalid,
             })?;
+        flow.is_of_session(&claims.subject, claims.session_id);
         let next_token_id = TokenId::random()?;
         for _ in 0..MAX_STALE_READS {
             let user = self.0.users.find_by_id(&claims.subject).await?;
             let Some(user) = user.filter(|user| !user.is_disabled()) else {
-                return Err(self.end_for_gone_user(&claims).await);
+                return Err(self.end_for_gone_user(flow, &claims).await);
             };
             // Nothing has moved yet: a token that cannot be made must not cost the one that was presented.
             self.check_token_content(&user)?;
             // The grace is counted from here: however long the user took to be read, it is not part of it.
             let rotation = self.rotation(&claims, user.token_version(), next_token_id, self.now());
-            let session = match self.rotate(&rotation).await? {
-                RotateOutcome::Rotated(session) | RotateOutcome::Replayed(session) => session,
+            let (session, told) = match self.rotate(flow, &rotation).await? {
+                RotateOutcome::Rotated(session) => (session, EventKind::Refreshed),
+                RotateOutcome::Replayed(session) => (session, EventKind::Replayed),
                 RotateOutcome::StaleUser => continue,
-                refused => return Err(self.refusal(&refused, &claims, user.token_version()).await),
+                refused => return Err(self.refusal(flow, &refused, &claims, user.token_version()).await),
             };
+            self.tell(flow, told);
             let tokens = self.tokens(&user, &session, now)?;
             return Ok(SignedIn { user, tokens });
         }
@@ -72,23 +95,46 @@ impl<U: AuthUser> Auth<U> {
     }
 
     /// Asks once more where the first answer was lost: the store recognises its own `next_token_id`.
-    async fn rotate(&self, rotation: &Rotation) -> Result<RotateOutcome, Error> {
+    async fn rotate(&self, flow: &Flow, rotation: &Rotation) -> Result<RotateOutcome, Error> {
         match self.0.sessions.rotate(rotation).await {
-            Err(error) if error.is_unavailable() => Ok(self.0.sessions.rotate(rotation).await?),
-            answer => Ok(answer?),
+            Err(error) if error.is_unavailable() => {
+                let again = self.0.sessions.rotate(rotation).await.map_err(of_a_write)?;
+                if matches!(again, RotateOutcome::Ended(EndReason::Reuse)) {
+                    // The answer that was lost may have been that the reuse was found now.
+                    self.tell_of_outage(flow, true);
+                }
+                Ok(again)
+            }
+            answer => Ok(answer.map_err(of_a_write)?),
         }
     }
 
-    async fn end_for_gone_user(&self, claims: &RefreshClaims) -> Error {
-        match self.end_one(claims.subject.clone(), claims.session_id, EndReason::UserGone).await {
-            Ok(_) => Error::new(ErrorKind::RefreshInvalid),
+    async fn end_for_gone_user(&self, flow: &Flow, claims: &RefreshClaims) -> Error {
+        match self.end_one(flow, claims.subject.clone(), claims.session_id, EndReason::UserGone).await {
+            Ok(_) => {
+                self.tell(flow, EventKind::RefreshRefused { reason: RefreshRefusal::UserGone });
+                Error::new(ErrorKind::RefreshInvalid)
+            }
             Err(error) => error,
         }
     }
 
-    async fn refusal(&self, outcome: &RotateOutcome, claims: &RefreshClaims, version: u64) -> Error {
+    async fn refusal(&self, flow: &Flow, outcome: &RotateOutcome, claims: &RefreshClaims, version: u64) -> Error {
         let (user, session) = (&claims.subject, claims.session_id);
         let now = self.now();
+        let reason = match outcome {
+            RotateOutcome::Ended(reason) => RefreshRefusal::Ended(*reason),
+            RotateOutcome::Superseded => RefreshRefusal::Superseded,
+            _ => RefreshRefusal::Unknown,
+        };
+        match outcome {
+            RotateOutcome::Reused => {
+                self.tell(flow, EventKind::ReuseFound);
+                self.tell(flow, EventKind::SessionEnded { reason: EndReason::Reuse });
+            }
+            RotateOutcome::Foreign => self.tell(flow, EventKind::ForeignToken),
+            _ => self.tell(flow, EventKind::RefreshRefused { reason }),
+        }
         match outcome {
             RotateOutcome::Reused => {
                 tracing::warn!(target: "portcullis", %user, %session, "a refresh token was used twice: the session has ended");
@@ -99,7 +145,7 @@ impl<U: AuthUser> Auth<U> {
                 // Whoever raised the version may not have come to write the floor: then it is written here.
                 let ending = self.revoke_versions(user, version, now);
                 let all = EndAll::new(user.clone(), version, self.ended(EndReason::TokenVersion, now));
-                if self.finish(Unfinished::All(all)).await.is_ok() {
+                if self.finish(Unfinished::All(all, None)).await.is_ok() {
                     self.publish(ending);
                 }
                 // A password change of another tab may be about to set new cookies.

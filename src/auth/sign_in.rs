@@ -1,15 +1,19 @@
 //! Register and log in; every way in ends in `start_session`.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, pin::pin};
 
-use super::{Auth, Client};
+use super::{
+    Auth, Client,
+    flow::{Flow, of_a_write},
+};
 use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind, FieldError},
+    event::{EventKind, Operation, RegistrationRefusal, SignInFailure, SignInMeans},
     password::{Verdict, too_long},
     secret::Secret,
-    session::{Session, SessionId, TokenId},
-    store::NewSession,
+    session::{EndReason, Session, SessionId, TokenId},
+    store::{NewSession, StoreError, UniqueField},
     throttle::Attempt,
     token::{AccessToken, Expiry},
     user::{AuthUser, Email, Login, NewUser, Username},
@@ -92,6 +96,21 @@ impl<U: AuthUser> Auth<U> {
     /// - [`ErrorKind::Overloaded`] where too many passwords wait to be hashed;
     /// - [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`].
     pub async fn register(&self, registration: Registration<U::Registration>) -> Result<U, Error> {
+        let client = Client { ip: registration.ip, ..Client::unknown() };
+        self.register_from(registration, &client).await
+    }
+
+    /// As [`register`](Self::register), with more known of where it comes from.
+    pub(crate) async fn register_from(
+        &self,
+        registration: Registration<U::Registration>,
+        client: &Client,
+    ) -> Result<U, Error> {
+        let flow = self.flow(Operation::Register, client);
+        self.run(&flow, pin!(self.add_user(&flow, registration))).await
+    }
+
+    async fn add_user(&self, flow: &Flow, registration: Registration<U::Registration>) -> Result<U, Error> {
         let Registration { email, username, password, fields, ip } = registration;
         let mut errors = Vec::new();
         let email = Email::parse(&email).map_err(|error| errors.push(error)).ok();
@@ -105,14 +124,29 @@ impl<U: AuthUser> Auth<U> {
             return Err(Error::validation(errors));
         };
         let attempt = Attempt::register(ip.map(Into::into));
-        self.admit(&attempt).await?;
+        self.admit(flow, &attempt).await?;
         let created = async {
             self.0.passwords.check_breaches("password", &password).await?;
             let password_hash = self.0.passwords.hash(password).await?;
             let new = NewUser::new(email, username.flatten(), password_hash, fields, self.now());
-            Ok(self.0.users.create(new).await?)
+            let created = self.0.users.create(new).await;
+            self.tell_of_registration(flow, &created);
+            created.map_err(of_a_write)
         };
         self.settle(&attempt, created.await).await
+    }
+
+    fn tell_of_registration(&self, flow: &Flow, created: &Result<U, StoreError>) {
+        let reason = match created.as_ref().map_err(StoreError::duplicate_field) {
+            Ok(user) => {
+                flow.is_of(&user.id());
+                return self.tell(flow, EventKind::Registered);
+            }
+            Err(Some(UniqueField::Email)) => RegistrationRefusal::EmailTaken,
+            Err(Some(UniqueField::Username)) => RegistrationRefusal::UsernameTaken,
+            Err(None) => return,
+        };
+        self.tell(flow, EventKind::RegistrationRefused { reason });
     }
 
     /// Logs a user in: a new session and its first pair of tokens.
@@ -128,6 +162,17 @@ impl<U: AuthUser> Auth<U> {
     /// - [`ErrorKind::TooManySessions`] where the session limit refuses;
     /// - [`ErrorKind::Overloaded`], [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`].
     pub async fn login(&self, login: &Login, password: Secret<String>, client: &Client) -> Result<SignedIn<U>, Error> {
+        let flow = self.flow(Operation::Login, client);
+        self.run(&flow, pin!(self.log_in(&flow, login, password, client))).await
+    }
+
+    async fn log_in(
+        &self,
+        flow: &Flow,
+        login: &Login,
+        password: Secret<String>,
+        client: &Client,
+    ) -> Result<SignedIn<U>, Error> {
         if let Some(error) = too_long("password", password.expose()) {
             return Err(Error::validation(vec![error]));
         }
@@ -135,23 +180,35 @@ impl<U: AuthUser> Auth<U> {
             return Err(Error::validation(vec![FieldError::new("login", "required", "A login is required.")]));
         }
         let attempt = Attempt::login(login.key(), client.counted_ip().map(Into::into));
-        self.admit(&attempt).await?;
-        let user = self.settle(&attempt, self.user_with_password(login, password).await).await?;
-        let tokens = self.start_session(&user, client).await?;
+        self.admit(flow, &attempt).await?;
+        let user = self.settle(&attempt, self.user_with_password(flow, login, password).await).await?;
+        let tokens = self.add_session(flow, &user, client, SignInMeans::Password).await?;
         Ok(SignedIn { user, tokens })
     }
 
     /// Finds the user who has this login and password; all who are not found cost the same work.
-    async fn user_with_password(&self, login: &Login, password: Secret<String>) -> Result<U, Error> {
+    async fn user_with_password(&self, flow: &Flow, login: &Login, password: Secret<String>) -> Result<U, Error> {
         let user = self.0.users.find_by_login(login).await?;
+        let reason = match &user {
+            None => SignInFailure::UnknownLogin,
+            Some(user) => {
+                flow.is_of(&user.id());
+                match user.password_hash() {
+                    _ if user.is_disabled() => SignInFailure::Disabled,
+                    None => SignInFailure::NoPassword,
+                    Some(_) => SignInFailure::WrongPassword,
+                }
+            }
+        };
         let usable = user.filter(|user| !user.is_disabled());
         let stored = usable.as_ref().and_then(AuthUser::password_hash).map(str::to_owned);
         let verdict = self.0.passwords.verify(password.clone(), stored.as_deref()).await?;
         let (Some(user), Verdict::Match { upgrade }) = (usable, verdict) else {
+            self.tell(flow, EventKind::SignInFailed { reason });
             return Err(Error::new(ErrorKind::InvalidCredentials));
         };
         if let (true, Some(stored)) = (upgrade, stored) {
-            self.renew_hash(&user, &stored, password).await;
+            self.renew_hash(flow, &user, &stored, password).await;
         }
         Ok(user)
     }
@@ -162,7 +219,31 @@ impl<U: AuthUser> Auth<U> {
     /// [`ErrorKind::InvalidCredentials`] for a disabled user, [`ErrorKind::TooManySessions`],
     /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`].
     pub async fn start_session(&self, user: &U, client: &Client) -> Result<Tokens, Error> {
+        self.start_session_by(user, client, SignInMeans::App).await
+    }
+
+    /// As [`start_session`](Self::start_session), by means that are known here.
+    pub(crate) async fn start_session_by(
+        &self,
+        user: &U,
+        client: &Client,
+        means: SignInMeans,
+    ) -> Result<Tokens, Error> {
+        let flow = self.flow(Operation::StartSession, client);
+        self.run(&flow, pin!(self.add_session(&flow, user, client, means))).await
+    }
+
+    pub(super) async fn add_session(
+        &self,
+        flow: &Flow,
+        user: &U,
+        client: &Client,
+        means: SignInMeans,
+    ) -> Result<Tokens, Error> {
+        let owner = user.id();
+        flow.is_of(&owner);
         if user.is_disabled() {
+            self.tell(flow, EventKind::SignInFailed { reason: SignInFailure::Disabled });
             return Err(Error::new(ErrorKind::InvalidCredentials));
         }
         let now = self.now();
@@ -170,7 +251,7 @@ impl<U: AuthUser> Auth<U> {
         let absolute_expires_at = now.plus(lifetimes.absolute);
         let session = Session {
             id: SessionId::random()?,
-            user_id: user.id(),
+            user_id: owner.clone(),
             // As it was read before the password was verified: a password change in between makes this session
             // dead on arrival.
             token_version: user.token_version(),
@@ -189,9 +270,23 @@ impl<U: AuthUser> Auth<U> {
         let tokens = self.tokens(user, &session, now)?;
         let mut new = NewSession::new(session, self.0.session_limit, lifetimes.tombstone);
         new.replaces = client.refresh_token.as_ref().and_then(|token| self.session_of(token.expose(), now));
-        let created = self.0.sessions.create(new).await?;
+        let (id, replaced) = (new.session.id, new.replaces.clone());
+        let created = self.0.sessions.create(new).await.map_err(|error| {
+            if error.is_too_many_sessions() {
+                self.tell(flow, EventKind::SignInFailed { reason: SignInFailure::TooManySessions });
+            }
+            of_a_write(error)
+        })?;
+        flow.is_of_session(&owner, id);
+        self.tell(flow, EventKind::SignedIn { means });
         for id in created.ended {
             self.publish(self.revoke_session(id, now));
+            match &replaced {
+                Some((user, replaced)) if *replaced == id => {
+                    self.tell_of(flow, EventKind::SessionEnded { reason: EndReason::SignedInAgain }, user, id);
+                }
+                _ => self.tell_of(flow, EventKind::SessionEnded { reason: EndReason::Limit }, &owner, id),
+            }
         }
         Ok(tokens)
     }
@@ -231,13 +326,16 @@ impl<U: AuthUser> Auth<U> {
     }
 
     /// Replaces a weaker hash after a good login. The login is good without it, so its failure is only logged.
-    async fn renew_hash(&self, user: &U, stored: &str, password: Secret<String>) {
+    async fn renew_hash(&self, flow: &Flow, user: &U, stored: &str, password: Secret<String>) {
         let renewed = async {
             let hash = self.0.passwords.hash(password).await?;
             Ok::<_, Error>(self.0.users.replace_password_hash(&user.id(), stored, &hash).await?)
         };
-        if let Err(error) = renewed.await {
-            tracing::warn!(target: "portcullis", ?error, "a password hash could not be renewed");
+        match renewed.await {
+            Ok(true) => self.tell(flow, EventKind::HashUpgraded),
+            // Somebody else was faster, with a hash as good or another password.
+            Ok(false) => {}
+            Err(error) => tracing::warn!(target: "portcullis", ?error, "a password hash could not be renewed"),
         }
     }
 }

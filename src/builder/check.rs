@@ -76,7 +76,7 @@ impl Settings {
             problems.push("session_limit must be at least 1, or nobody could log in".into());
         }
         problems.extend(self.password_policy.problem().map(str::to_owned));
-        let hasher = Hasher::new(self.hash_cost).map_err(|problem| problems.push(problem.to_owned())).ok();
+        let hasher = hasher(&self).map_err(|problem| problems.push(problem.to_owned())).ok();
         let peppers = Peppers::new(self.pepper.as_ref(), &self.retired_peppers)
             .map_err(|error| problems.push(format!("the pepper cannot be used: {error:?}")))
             .unwrap_or_default();
@@ -210,6 +210,14 @@ fn lifetimes(settings: &Settings, problems: &mut Vec<String>) -> Lifetimes {
         // Set once the rings are known.
         tombstone: longest,
     }
+}
+
+fn hasher(settings: &Settings) -> Result<Hasher, &'static str> {
+    #[cfg(feature = "testing")]
+    if let Some(cost) = settings.test_hash_cost {
+        return Ok(Hasher::at_any_cost(cost));
+    }
+    Hasher::new(settings.hash_cost)
 }
 
 /// Half the cores, at least one.

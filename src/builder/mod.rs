@@ -6,6 +6,8 @@ mod env;
 mod error;
 mod keys;
 mod settings;
+#[cfg(feature = "testing")]
+mod testing;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -13,9 +15,12 @@ use serde::Serialize;
 
 pub use self::error::BuildError;
 use self::settings::Settings;
+#[cfg(feature = "metrics")]
+use crate::store::Measured;
 use crate::{
     auth::{AccessClaimsOf, Auth, Inner, Nodes},
     clock::{Clock, SystemClock, Timestamp},
+    event::{EventSink, Sinks},
     password::{BreachCheck, HashCost, PasswordPolicy, Passwords, Pool},
     secret::Secret,
     session::Revocations,
@@ -39,6 +44,7 @@ pub struct Builder<U: AuthUser> {
     throttle: Option<Arc<dyn Throttle>>,
     breaches: Option<Arc<dyn BreachCheck>>,
     access_claims: Option<AccessClaimsOf<U>>,
+    sinks: Sinks,
     settings: Settings,
 }
 
@@ -53,6 +59,7 @@ impl<U: AuthUser> Auth<U> {
             throttle: None,
             breaches: None,
             access_claims: None,
+            sinks: Sinks::default(),
             settings: Settings::default(),
         }
     }
@@ -360,6 +367,13 @@ impl<U: AuthUser> Builder<U> {
         self
     }
 
+    /// Who is told what happens, such as an audit log: nobody unless set. Called again it adds another. See
+    /// [`event`](crate::event).
+    pub fn event_sink(mut self, sink: impl EventSink) -> Self {
+        self.sinks.add(sink);
+        self
+    }
+
     /// What tells the time: the system's clock unless set.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -371,7 +385,13 @@ impl<U: AuthUser> Builder<U> {
     /// # Errors
     /// A [`BuildError`] that lists every problem with its mend.
     pub fn build(self) -> Result<Auth<U>, BuildError> {
-        let Self { users, sessions, clock, feed, throttle, breaches, access_claims, settings } = self;
+        let Self { users, sessions, clock, feed, throttle, breaches, access_claims, sinks, settings } = self;
+        crate::meter::describe();
+        #[cfg(feature = "metrics")]
+        let (users, sessions): (Arc<dyn UserStore<User = U>>, Arc<dyn SessionStore>) = (
+            Arc::new(Measured::users(users, Arc::clone(&clock))),
+            Arc::new(Measured::sessions(sessions, Arc::clone(&clock))),
+        );
         let throttled = settings.throttle;
         let mut checked = settings.check()?;
         checked.verifier.profile.custom_claims = access_claims.is_some();
@@ -397,6 +417,7 @@ impl<U: AuthUser> Builder<U> {
             session_limit: checked.session_limit,
             revocations: Revocations::new(checked.revocation_capacity),
             nodes: Nodes::new(checked.revocation_poll, checked.trust_without_poll, feed),
+            sinks,
             web: checked.web,
         })))
     }

@@ -37,6 +37,9 @@ pub(super) struct Settings {
     pub(super) pepper: Option<Secret<Vec<u8>>>,
     pub(super) retired_peppers: Vec<Secret<Vec<u8>>>,
     pub(super) hash_cost: HashCost,
+    /// One below every standard, which nothing but tests sets.
+    #[cfg(feature = "testing")]
+    pub(super) test_hash_cost: Option<HashCost>,
     pub(super) hash_threads: Option<usize>,
     pub(super) hash_queue: Option<usize>,
     pub(super) hash_deadline: Duration,
@@ -87,6 +90,8 @@ impl Default for Settings {
             pepper: None,
             retired_peppers: Vec::new(),
             hash_cost: HashCost::OWASP,
+            #[cfg(feature = "testing")]
+            test_hash_cost: None,
             hash_threads: None,
             hash_queue: None,
             hash_deadline: Duration::from_secs(15),

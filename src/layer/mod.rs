@@ -20,11 +20,14 @@
 //! reached by verified requests alone. Programs send `Authorization: Bearer`. Browsers cannot set headers on a handshake;
 //! theirs brings the access cookie, so keep tokens in cookies ([`Delivery::Cookie`](crate::Delivery::Cookie)) and let the
 //! page connect to its own origin. As no CORS protects a handshake, one that a cookie authenticates has to come from the
-//! same origin, which browsers say in `Origin`, or from a [trusted one](crate::Builder::trusted_origin).
+//! same origin, which browsers say in `Origin`, or from a [trusted one](crate::Builder::trusted_origin). That origin has to
+//! be https; for development over plain HTTP trust `http://localhost:3000` itself, because Chromium sends no `Sec-Fetch-Site`
+//! with a handshake.
 //! There is deliberately no token in the query string, which servers and proxies write into logs.
 //!
-//! A connection outlives the token that opened it: close it at [`Claims::expires_at`], and let the page refresh and connect
-//! again.
+//! A connection outlives the request that opened it, and nothing closes it by itself when its user logs out:
+//! [`Auth::until_ended`] waits for the end of its session, by whatever ended it and on whichever node, or of its token. The
+//! example `websocket` then closes with a code of its own, upon which its page refreshes and connects again if it may.
 
 mod future;
 mod guard;

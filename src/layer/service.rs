@@ -44,9 +44,9 @@ enum Verdict<U: AuthUser> {
     PassForeign(Option<ForeignClaims>),
     Refuse(Error),
     /// The stores of this `Auth` have to be asked about this token.
-    Ask(Auth<U>, String),
+    Ask(Auth<U>, Vec<u8>),
     /// The issuer's keys are being fetched.
-    AskForeign(ResourceServer, String),
+    AskForeign(ResourceServer, Vec<u8>),
 }
 
 impl<U: AuthUser> AuthLayer<U> {
@@ -142,11 +142,11 @@ where
             }
             Verdict::Ask(auth, token) => {
                 let check = self.layer.shared.guard.check;
-                let answer = async move { auth.authenticate(&token, check).await.map(Admitted::Own) };
+                let answer = async move { auth.authenticate_bytes(&token, check).await.map(Admitted::Own) };
                 self.asking(Box::pin(answer), request)
             }
             Verdict::AskForeign(server, token) => {
-                let answer = async move { server.authenticate(&token).await.map(Admitted::Foreign) };
+                let answer = async move { server.authenticate_bytes(&token).await.map(Admitted::Foreign) };
                 self.asking(Box::pin(answer), request)
             }
         }

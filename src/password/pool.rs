@@ -24,6 +24,7 @@ use super::hasher::Memory;
 use crate::{
     clock::{Clock, Timestamp},
     error::{Error, ErrorKind},
+    meter::{self, Stopwatch, Waiting},
 };
 
 /// What the hashing threads have to do and have done, for metrics.
@@ -40,6 +41,8 @@ pub struct HashStats {
 
 struct Job {
     queued_at: Timestamp,
+    /// While it stands in the queue.
+    waiting: Waiting,
     task: Box<dyn Task>,
 }
 
@@ -131,8 +134,18 @@ impl Pool {
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Job { queued_at: self.shared.clock.now(), task: Box::new(Work { reply, work }) })?;
-        answer.await.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal).with_source(error)))
+        let clock = Arc::clone(&self.shared.clock);
+        let queued_at = clock.now();
+        let queued = Stopwatch::start(&*clock);
+        let work = move |memory: &mut Memory| {
+            let (waited, begun) = (queued.elapsed(&*clock), Stopwatch::start(&*clock));
+            (work(memory), waited, begun.elapsed(&*clock))
+        };
+        self.enqueue(Job { queued_at, waiting: Waiting::begin(), task: Box::new(Work { reply, work }) })?;
+        let answer = answer.await.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal).with_source(error)));
+        let (result, waited, took) = answer?;
+        meter::hash(waited, took);
+        Ok(result)
     }
 
     fn enqueue(&self, job: Job) -> Result<(), Error> {
@@ -189,7 +202,8 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn next(&self) -> Option<Job> {
+    /// Waits for a job; nothing of the last password is left while there is none. One that is there already writes over it.
+    fn next(&self, memory: &mut Memory) -> Option<Job> {
         let mut queue = self.lock();
         loop {
             if queue.closed {
@@ -199,6 +213,12 @@ impl Shared {
                 queue.running += 1;
                 return Some(job);
             }
+            if memory.is_used() {
+                drop(queue);
+                memory.wipe();
+                queue = self.lock();
+                continue;
+            }
             queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -206,10 +226,14 @@ impl Shared {
     fn work(&self) {
         let new_memory = || Memory::counting(Arc::clone(&self.blocks_filled));
         let mut memory = new_memory();
-        while let Some(job) = self.next() {
+        while let Some(job) = self.next(&mut memory) {
             let late = self.clock.now().since(job.queued_at) > self.deadline;
             let turn = if late { Turn::TooLate } else { Turn::Now(&mut memory) };
-            if catch_unwind(AssertUnwindSafe(|| job.task.run(turn))).is_err() {
+            let run = move || {
+                drop(job.waiting);
+                job.task.run(turn);
+            };
+            if catch_unwind(AssertUnwindSafe(run)).is_err() {
                 memory = new_memory();
             }
             self.lock().running -= 1;
@@ -228,6 +252,7 @@ mod tests {
 
     use super::*;
     use crate::clock::{ManualClock, SystemClock};
+    use crate::password::hasher::{HashCost, Hasher};
 
     const DEADLINE: Duration = Duration::from_secs(15);
 
@@ -329,6 +354,21 @@ mod tests {
         assert_eq!(third.await.unwrap_err().kind(), ErrorKind::Overloaded);
         assert_eq!(pool.run(|_| 4).await.unwrap(), 4);
         assert_eq!(pool.stats().waiting, 0);
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_waits_remembers_no_password() {
+        let pool = pool(8);
+        let hasher = Hasher::new(HashCost::OWASP).unwrap();
+        let used = pool.run(move |memory| hasher.hash(b"correct horse", memory).map(|_| memory.is_used())).await;
+        assert!(used.unwrap().unwrap());
+        // The thread answers first, so that nobody waits for the wiping.
+        let mut asked = 0;
+        while pool.run(|memory| memory.is_used()).await.unwrap() {
+            asked += 1;
+            assert!(asked < 10_000, "it still does");
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     #[tokio::test]

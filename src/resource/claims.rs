@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind},
+    token::Roles,
 };
 
 /// The verified claims of another issuer's access token; cheap to clone.
@@ -25,7 +26,7 @@ pub(crate) struct Read {
     pub(crate) token_id: Option<Box<str>>,
     pub(crate) client_id: Option<Box<str>>,
     pub(crate) scope: Option<Box<str>>,
-    pub(crate) roles: Vec<Box<str>>,
+    pub(crate) roles: Roles,
     pub(crate) payload: Vec<u8>,
 }
 
@@ -71,7 +72,7 @@ impl ForeignClaims {
 
     /// The user's roles (`roles`).
     pub fn roles(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.0.roles.iter().map(AsRef::as_ref)
+        self.0.roles.iter()
     }
 
     /// Whether the user has this role; compared exactly.

@@ -107,8 +107,13 @@ impl ResourceServer {
     /// # Errors
     /// [`ErrorKind::TokenExpired`] and [`ErrorKind::TokenInvalid`]; [`ErrorKind::StoreUnavailable`] where there are no keys
     /// that count.
-    #[cfg_attr(not(feature = "jwks_url"), allow(clippy::unused_async, reason = "a set from a URL is waited for"))]
     pub async fn authenticate(&self, access_token: &str) -> Result<ForeignClaims, Error> {
+        self.authenticate_bytes(access_token.as_bytes()).await
+    }
+
+    /// The same for a token as it was in the request.
+    #[cfg_attr(not(feature = "jwks_url"), allow(clippy::unused_async, reason = "a set from a URL is waited for"))]
+    pub(crate) async fn authenticate_bytes(&self, access_token: &[u8]) -> Result<ForeignClaims, Error> {
         if let Some(verdict) = self.verify_now(access_token) {
             return verdict;
         }
@@ -116,7 +121,7 @@ impl ResourceServer {
         if let Some(remote) = &self.0.remote {
             remote.settled().await;
         }
-        self.verify(access_token)
+        self.verify_bytes(access_token)
     }
 
     /// Verifies an access token by the keys at hand, without waiting for any. A set that is due is fetched meanwhile, where a
@@ -125,6 +130,10 @@ impl ResourceServer {
     /// # Errors
     /// As those of [`authenticate`](Self::authenticate).
     pub fn verify(&self, access_token: &str) -> Result<ForeignClaims, Error> {
+        self.verify_bytes(access_token.as_bytes())
+    }
+
+    fn verify_bytes(&self, access_token: &[u8]) -> Result<ForeignClaims, Error> {
         #[cfg(feature = "jwks_url")]
         if let Some(remote) = &self.0.remote {
             self.0.fetch(remote, remote::Want::IfDue);
@@ -138,12 +147,12 @@ impl ResourceServer {
         not(feature = "jwks_url"),
         allow(clippy::unnecessary_wraps, reason = "a set from a URL may be on its way")
     )]
-    pub(crate) fn verify_now(&self, access_token: &str) -> Option<Result<ForeignClaims, Error>> {
+    pub(crate) fn verify_now(&self, access_token: &[u8]) -> Option<Result<ForeignClaims, Error>> {
         #[cfg(feature = "jwks_url")]
         if let Some(remote) = &self.0.remote {
             return self.0.verify_unless_fetching(remote, access_token);
         }
-        Some(self.verify(access_token))
+        Some(self.verify_bytes(access_token))
     }
 
     /// Fetches the issuer's set now, or waits for the fetch that is under way: before a service says that it is ready.
@@ -188,7 +197,7 @@ impl Inner {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn verify(&self, keys: &ForeignKeys, access_token: &str) -> Result<ForeignClaims, Error> {
+    fn verify(&self, keys: &ForeignKeys, access_token: &[u8]) -> Result<ForeignClaims, Error> {
         self.profile.verify(keys, access_token, self.clock.now()).map_err(|fault| {
             Error::new(match fault {
                 TokenFault::Expired => ErrorKind::TokenExpired,
@@ -202,7 +211,7 @@ impl Inner {
     fn verify_unless_fetching(
         self: &Arc<Self>,
         remote: &Arc<remote::Remote>,
-        access_token: &str,
+        access_token: &[u8],
     ) -> Option<Result<ForeignClaims, Error>> {
         let fetching = self.fetch(remote, remote::Want::IfDue);
         let Some(keys) = self.keys() else {

@@ -53,7 +53,7 @@ impl<U: AuthUser> Exchange<'_, U> {
     /// Admits the holder of a good access token.
     pub(super) async fn authenticate(&self, check: Check) -> Result<(Authenticated<U>, Source), Error> {
         let found = self.access_token()?.ok_or(ErrorKind::TokenMissing)?;
-        let authenticated = self.auth.authenticate(found.token, check).await?;
+        let authenticated = self.auth.authenticate_bytes(found.token, check).await?;
         Ok((authenticated, found.source))
     }
 
@@ -74,6 +74,11 @@ impl<U: AuthUser> Exchange<'_, U> {
             ip_is_shared: address.is_shared,
             refresh_token: refresh_token.or(cookie).map(Secret::new),
         }
+    }
+
+    /// What is known of the device, where the flow does not need it and somebody is to hear of it.
+    pub(super) fn origin(&self) -> Client {
+        if self.auth.is_heard() { self.client(None) } else { Client::unknown() }
     }
 
     /// Whether requests and answers are those of [`ResponseFormat::Envelope`].

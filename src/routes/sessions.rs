@@ -31,13 +31,13 @@ where
         Err(error) if error.kind() == ErrorKind::InvalidRequest => return Err(error),
         Err(_) => None,
     };
-    exchange.auth.logout_presented(&refresh_tokens, access_token).await?;
+    exchange.auth.logout_presented(&refresh_tokens, access_token, &exchange.origin()).await?;
     cleared(exchange)
 }
 
 pub(super) async fn logout_all<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answer, Error> {
     let (authenticated, _) = exchange.authenticate(Check::Stateless).await?;
-    exchange.auth.logout_all(&authenticated.claims).await?;
+    exchange.auth.logout_all_from(&authenticated.claims, &exchange.origin()).await?;
     cleared(exchange)
 }
 
@@ -64,7 +64,7 @@ pub(super) async fn end<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answe
     let (authenticated, _) = exchange.authenticate(Check::Stateless).await?;
     let claims = &authenticated.claims;
     let id = exchange.id.parse::<SessionId>().map_err(|_| ErrorKind::SessionNotFound)?;
-    exchange.auth.end_session(claims.subject(), id).await?;
+    exchange.auth.end_session_from(claims.subject(), id, &exchange.origin()).await?;
     if id == claims.session_id() {
         cleared(exchange)
     } else {

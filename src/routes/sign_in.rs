@@ -8,6 +8,7 @@ use super::{Answer, answer::Content, request::Exchange};
 use crate::{
     auth::{Registration, SignedIn},
     error::{Error, ErrorKind, FieldError},
+    event::SignInMeans,
     user::{AuthUser, Login},
     web::{body::Fields, credentials::CookieValue, delivery::Places},
 };
@@ -30,9 +31,9 @@ where
     let client = exchange.client(presented);
     registration.ip = client.counted_ip();
     let auth = exchange.auth;
-    let user = auth.register(registration).await?;
+    let user = auth.register_from(registration, &client).await?;
     if auth.0.web.login_on_register {
-        match auth.start_session(&user, &client).await {
+        match auth.start_session_by(&user, &client, SignInMeans::Registration).await {
             Ok(tokens) => {
                 return exchange.token_answer(StatusCode::CREATED, &SignedIn { user, tokens }, places);
             }
@@ -102,7 +103,7 @@ where
             return Err(Error::new(ErrorKind::RefreshInvalid).with_detail("The refresh token's cookie was sent twice."));
         }
     };
-    let signed_in = exchange.auth.refresh(token).await?;
+    let signed_in = exchange.auth.refresh_from(token, &exchange.origin()).await?;
     exchange.token_answer(StatusCode::OK, &signed_in, places)
 }
 

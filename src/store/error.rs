@@ -50,6 +50,17 @@ impl StoreError {
         Self(Kind::Internal(source.into()))
     }
 
+    /// What it is, in one word for metrics.
+    #[cfg(feature = "metrics")]
+    pub(crate) const fn word(&self) -> &'static str {
+        match self.0 {
+            Kind::Duplicate(_) => "duplicate",
+            Kind::TooManySessions => "too_many_sessions",
+            Kind::Unavailable(_) => "unavailable",
+            Kind::Internal(_) => "internal",
+        }
+    }
+
     /// The field that another user has, for a duplicate.
     pub fn duplicate_field(&self) -> Option<UniqueField> {
         match self.0 {

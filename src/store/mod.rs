@@ -7,6 +7,8 @@
 pub mod conformance;
 mod error;
 mod feed;
+#[cfg(feature = "metrics")]
+mod measured;
 pub mod memory;
 #[cfg(feature = "mongodb_3")]
 pub mod mongodb;
@@ -19,6 +21,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
+#[cfg(feature = "metrics")]
+pub(crate) use self::measured::Measured;
 pub use self::{
     error::{StoreError, UniqueField},
     feed::{RevocationFeed, Subscription},

@@ -7,9 +7,12 @@
 //! Looking up compares hashes under a seed of the process before it compares tokens, so its timing tells nothing of how
 //! much of a guess was right.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+};
 
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter, sync};
+use quick_cache::{DefaultHashBuilder, Equivalent, OptionsBuilder, Weighter, sync};
 
 use super::claims::Claims;
 use crate::clock::Timestamp;
@@ -32,15 +35,36 @@ pub(super) struct Known {
 }
 
 /// The tokens that this node has found good.
-pub(crate) struct TokenCache(sync::Cache<Box<str>, Known, Bytes>);
+pub(crate) struct TokenCache(sync::Cache<Token<Box<[u8]>>, Known, Bytes>);
+
+/// A whole token: equal when every byte is.
+#[derive(Clone, PartialEq, Eq)]
+struct Token<T>(T);
+
+/// How much of a token's end is hashed: of a signature under any algorithm, which differs between all tokens that are good.
+const HASHED_BYTES: usize = 32;
+
+/// By the end alone. Who makes up tokens with the same end has them compared, and never kept.
+impl<T: AsRef<[u8]>> Hash for Token<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let token = self.0.as_ref();
+        state.write(token.last_chunk::<HASHED_BYTES>().map_or(token, |end| end));
+    }
+}
+
+impl Equivalent<Token<Box<[u8]>>> for Token<&[u8]> {
+    fn equivalent(&self, kept: &Token<Box<[u8]>>) -> bool {
+        *self.0 == *kept.0
+    }
+}
 
 /// How many bytes an entry takes: the token, what was read of it, and the allocations around them.
 #[derive(Clone)]
 struct Bytes;
 
-impl Weighter<Box<str>, Known> for Bytes {
-    fn weight(&self, token: &Box<str>, known: &Known) -> u64 {
-        (token.len() + known.claims.memory() + 256) as u64
+impl Weighter<Token<Box<[u8]>>, Known> for Bytes {
+    fn weight(&self, token: &Token<Box<[u8]>>, known: &Known) -> u64 {
+        (token.0.len() + known.claims.memory() + 256) as u64
     }
 }
 
@@ -60,12 +84,12 @@ impl TokenCache {
         Some(Self(sync::Cache::with_options(options, Bytes, DefaultHashBuilder::default(), lifecycle)))
     }
 
-    pub(super) fn get(&self, token: &str) -> Option<Known> {
-        self.0.get(token)
+    pub(super) fn get(&self, token: &[u8]) -> Option<Known> {
+        self.0.get(&Token(token))
     }
 
-    pub(super) fn insert(&self, token: &str, known: Known) {
-        self.0.insert(token.into(), known);
+    pub(super) fn insert(&self, token: &[u8], known: Known) {
+        self.0.insert(Token(token.into()), known);
     }
 
     /// How many it takes now.
@@ -74,8 +98,8 @@ impl TokenCache {
     }
 
     /// Forgets a token that can never be good again.
-    pub(super) fn remove(&self, token: &str) {
-        self.0.remove(token);
+    pub(super) fn remove(&self, token: &[u8]) {
+        self.0.remove(&Token(token));
     }
 }
 

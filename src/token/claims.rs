@@ -4,6 +4,7 @@ use std::{any::Any, borrow::Cow, fmt, sync::Arc};
 
 use serde::Deserialize;
 
+use super::roles::Roles;
 use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind},
@@ -29,7 +30,7 @@ pub(crate) struct AccessClaims {
     pub(super) subject: UserId,
     pub(super) session_id: SessionId,
     pub(super) token_version: u64,
-    pub(super) roles: Vec<Box<str>>,
+    pub(super) roles: Roles,
     pub(super) auth_time: Option<Timestamp>,
     pub(super) issued_at: Timestamp,
     pub(super) expires_at: Timestamp,
@@ -87,10 +88,8 @@ impl Claims {
     /// About how many bytes they take.
     pub(super) fn memory(&self) -> usize {
         let AccessClaims { subject, roles, token_id, payload, .. } = &*self.0;
-        // A role of few letters takes more for its place than for its name.
-        let roles: usize = roles.iter().map(|role| role.len() + 48).sum();
         let payload = payload.as_ref().map_or(0, |payload| payload.0.capacity());
-        size_of::<AccessClaims>() + subject.as_str().len() + token_id.as_str().len() + roles + payload
+        size_of::<AccessClaims>() + subject.as_str().len() + token_id.as_str().len() + roles.memory() + payload
     }
 
     /// Whose token it is (`sub`).
@@ -110,7 +109,7 @@ impl Claims {
 
     /// The roles the user had when it was issued (`roles`, RFC 9068 §2.2.3.1).
     pub fn roles(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.0.roles.iter().map(AsRef::as_ref)
+        self.0.roles.iter()
     }
 
     /// Whether the user had this role; compared exactly.

@@ -10,6 +10,7 @@ mod claims;
 mod custom;
 mod issue;
 pub mod keys;
+mod roles;
 mod verify;
 
 pub use self::claims::Claims;
@@ -18,5 +19,6 @@ pub(crate) use self::{
     claims::RefreshClaims,
     custom::{CustomProblem, write as write_custom},
     issue::{AccessToken, Issuer},
+    roles::Roles,
     verify::{Expiry, ForeignProfile, MAX_TOKEN_BYTES, Profile, TokenFault, Verifier},
 };

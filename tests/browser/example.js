@@ -14,9 +14,9 @@ const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 /** Where screenshots are put, to be looked at. */
 const SCREENSHOTS = process.env.SCREENSHOTS ?? path.join(root, "target", "browser");
 
-/** Starts the example; answers its origin and how to stop it. */
-async function startExample(environment = {}) {
-  const process_ = spawn(BINARY, [], {
+/** Starts the example, or another that is built beside it; answers its origin and how to stop it. */
+async function startExample(environment = {}, example = path.basename(BINARY)) {
+  const process_ = spawn(path.join(path.dirname(BINARY), example), [], {
     env: { PATH: process.env.PATH, ADDR: "127.0.0.1:0", ...environment },
     stdio: ["ignore", "pipe", "ignore"],
   });

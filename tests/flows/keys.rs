@@ -136,6 +136,39 @@ fn keys_are_rotated_without_losing_a_token() {
     }
 }
 
+/// Every deployment of a rotation in its order, of which neighbours run at once and have to understand each other.
+fn assert_neighbours_agree(deployments: &[&dyn Fn() -> Launch]) {
+    let nodes: Vec<_> = deployments.iter().map(|launch| launch().start()).collect();
+    for (step, pair) in nodes.windows(2).enumerate() {
+        for (signing, verifying) in [(&pair[0], &pair[1]), (&pair[1], &pair[0])] {
+            let token = signing.sign_up(&format!("lovelace{step}")).access();
+            verifying.get("/profile").bearer(&token).send().expect(200);
+        }
+    }
+    let [first, .., last] = &nodes[..] else { panic!("too few deployments") };
+    let token = first.sign_up("hopper").access();
+    last.get("/profile").bearer(&token).send().token_refused("token_invalid");
+}
+
+#[test]
+fn the_runbook_leads_from_secret_to_secret_and_from_secret_to_key() {
+    const NEW: &str = "Zt5rLm8WcKq2Xo7vJb4Ng9Pd1Es6YhUf";
+    let old = crate::server::ACCESS_SECRET;
+    let signing = |secret: &str| Launch::new(AXUM_MEMORY).env("ACCESS_TOKEN_SECRET", secret);
+    assert_neighbours_agree(&[
+        &|| signing(old),
+        &|| signing(old).env("ACCESS_TOKEN_RETIRED_SECRETS", NEW),
+        &|| signing(NEW).env("ACCESS_TOKEN_RETIRED_SECRETS", old),
+        &|| signing(NEW),
+    ]);
+    assert_neighbours_agree(&[
+        &|| signing(old),
+        &|| signing(old).env("ACCESS_TOKEN_NEXT_KEY_FILE", file("ed25519")),
+        &|| launch(AXUM_MEMORY, "ed25519").env("ACCESS_TOKEN_RETIRED_SECRETS", old),
+        &|| launch(AXUM_MEMORY, "ed25519"),
+    ]);
+}
+
 #[test]
 fn a_public_key_is_no_secret() {
     for key in ["ed25519", "p256", "rsa2048"] {

@@ -13,6 +13,7 @@ mod client;
 mod forge;
 mod server;
 
+mod audit_log;
 mod bad_input;
 mod concurrency;
 mod cookies;
@@ -38,5 +39,7 @@ mod start;
 mod throttle;
 mod token_claims;
 mod token_confusion;
+mod two_nodes;
 mod two_users;
+mod websocket;
 mod whole_flow;

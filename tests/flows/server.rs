@@ -16,6 +16,9 @@ use crate::client::{Request, Response, exchange};
 
 pub(crate) const AXUM_MEMORY: &str = "axum_memory";
 pub(crate) const HYPER_BARE: &str = "hyper_bare";
+pub(crate) const AUDIT_LOG: &str = "audit_log";
+pub(crate) const WEBSOCKET: &str = "websocket";
+pub(crate) const TWO_NODES: &str = "two_nodes";
 #[cfg(feature = "sqlx_0_9_sqlite")]
 pub(crate) const AXUM_SQLITE: &str = "axum_sqlite";
 #[cfg(feature = "sqlx_0_9_sqlite")]

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use async_trait::async_trait;
@@ -30,6 +30,8 @@ pub(crate) struct Probe {
     pub(crate) memory: MemoryStore,
     calls: Arc<AtomicUsize>,
     failing: Arc<Mutex<Option<(&'static str, Failure)>>>,
+    /// Only the next call fails.
+    once: Arc<AtomicBool>,
     holding: Arc<Holding>,
 }
 
@@ -51,6 +53,12 @@ impl Probe {
     /// Lets every call of this name fail; `"*"` is all of them.
     pub(crate) fn fail(&self, name: &'static str, failure: Failure) {
         *self.failing.lock().unwrap() = Some((name, failure));
+    }
+
+    /// Lets the next call of this name be done and fail.
+    pub(crate) fn lose_next_answer(&self, name: &'static str) {
+        self.fail(name, Failure::After);
+        self.once.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn recover(&self) {
@@ -97,6 +105,9 @@ impl Probe {
         let failure = failing.filter(|(failing, _)| *failing == "*" || *failing == name).map(|(_, failure)| failure);
         if failure == Some(Failure::Before) {
             return Err(StoreError::unavailable("canary-cause: connection refused"));
+        }
+        if failure.is_some() && self.once.swap(false, Ordering::SeqCst) {
+            self.recover();
         }
         let answer = call.await;
         *self.holding.last.lock().unwrap() = Some(name);

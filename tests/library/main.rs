@@ -9,12 +9,16 @@ mod conformance;
 mod cors;
 mod endpoints;
 mod equal_work;
+mod events;
 mod fixture;
+mod guides;
 #[cfg(feature = "jwks_url")]
 mod jwks_url;
 mod keys;
 mod left_out;
 mod legacy;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod nodes;
 #[cfg(feature = "openapi")]
 mod openapi;
@@ -27,5 +31,8 @@ mod resource;
 mod responses;
 mod round_trips;
 mod secrets;
+mod spans;
+mod testing;
 mod throttle;
 mod upgrades;
+mod waiting;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use portcullis::{Check, Client, Secret, user::Login};
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::{MakeWriter, format::FmtSpan};
 
 use crate::fixture::{Failure, World, kind, register, sign_in};
 
@@ -42,7 +42,9 @@ impl<'a> MakeWriter<'a> for Log {
 #[tokio::test]
 async fn neither_debug_nor_the_log_at_trace_shows_a_secret() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_max_level(tracing::Level::TRACE).finish();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_max_level(tracing::Level::TRACE);
+    // A span that closes shows all its fields.
+    let subscriber = subscriber.with_span_events(FmtSpan::CLOSE).finish();
     // For all tests of this binary: whatever they log must be free of secrets too.
     tracing::subscriber::set_global_default(subscriber).unwrap();
 
@@ -87,6 +89,7 @@ async fn neither_debug_nor_the_log_at_trace_shows_a_secret() {
         }
     }
     assert!(shown.last().unwrap().contains("was used twice"), "the log was captured");
+    assert!(shown.last().unwrap().contains("portcullis.refresh"), "and the spans");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use axum::{
     Router,
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{MethodRouter, get},
 };
 
 /// Scripts, styles and requests of this origin alone, and nobody may frame it.
@@ -13,12 +13,16 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 
 /// `GET /` and what it loads.
 pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    let file = |kind: &'static str, text: &'static str| get(move || async move { answer(kind, text) });
     Router::new()
         .route("/", file("text/html; charset=utf-8", include_str!("index.html")))
         .route("/page/style.css", file("text/css; charset=utf-8", include_str!("style.css")))
         .route("/page/page.js", file("text/javascript; charset=utf-8", include_str!("page.js")))
         .route("/page/session.js", file("text/javascript; charset=utf-8", include_str!("session.js")))
+}
+
+/// A file of a page, with the headers that every page has.
+pub(crate) fn file<S: Clone + Send + Sync + 'static>(kind: &'static str, text: &'static str) -> MethodRouter<S> {
+    get(move || async move { answer(kind, text) })
 }
 
 fn answer(kind: &'static str, text: &'static str) -> Response {

@@ -37,7 +37,8 @@
 //! [`MongoUsers::existing`] takes over the users of an app, such as those of a Mongoose model: [`UserFields`] maps the names
 //! of its fields, an object id is the user's id in hexadecimal. Only our own fields are ever written, each by itself: what we
 //! do not know (`refreshToken`, say, which nobody needs any more) stays as it is. With the feature `bcrypt` users sign in
-//! with the hashes that they have; each is replaced by Argon2id at the next good login.
+//! with the hashes that they have; each is replaced by Argon2id at the next good login. The whole move, step by step and back, is
+//! a [guide](crate::guide::from_express).
 //!
 //! [`migrate`](MongoUsers::migrate) adds to each document the lookup keys `emailKey` and `usernameKey`, the trimmed
 //! lower-case forms, and makes a unique index over each, so that `Ada@Example.com` is found by `ada@example.com`. Where two

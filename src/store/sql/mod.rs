@@ -9,9 +9,9 @@
 //!
 //! # A users table of your own
 //! Six statements make it a `UserStore`, here for a table `members (member_id, mail, pw, …)`; `examples/existing_app` is the
-//! whole of it. Two columns are needed beside what the table has: `token_version`, which starts at 0, and `mail_key`, unique
-//! and as [`Email::key`](crate::user::Email::key) makes it. The password column holds PHC strings, or bcrypt's and others
-//! with their features.
+//! whole of it, and a [guide](crate::guide::own_users_table) goes through it. Two columns are needed beside what the table
+//! has: `token_version`, which starts at 0, and `mail_key`, unique and as [`Email::key`](crate::user::Email::key) makes it.
+//! The password column holds PHC strings, or bcrypt's and others with their features.
 //!
 //! | method | statement | answer |
 //! |---|---|---|

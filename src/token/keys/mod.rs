@@ -90,7 +90,8 @@
 //!
 //! The environment has the same three places: `ACCESS_TOKEN_KEY_FILE`, `ACCESS_TOKEN_NEXT_KEY_FILE` and
 //! `ACCESS_TOKEN_RETIRED_KEY_FILES`, whose keys verify until they are taken out. The way from a secret to a key is the same:
-//! the key is first the next one beside `ACCESS_TOKEN_SECRET`, which then moves to `ACCESS_TOKEN_RETIRED_SECRETS`.
+//! the key is first the next one beside `ACCESS_TOKEN_SECRET`, which then moves to `ACCESS_TOKEN_RETIRED_SECRETS`. There is a
+//! [runbook](crate::guide::key_rotation) for all of them.
 
 mod algorithm;
 mod der;

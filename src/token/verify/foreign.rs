@@ -9,7 +9,7 @@ use super::{Audience, MAX_CLOCK_SKEW, NumericDate, TokenFault, object, present, 
 use crate::{
     clock::Timestamp,
     resource::{ForeignClaims, ForeignKeys, Read},
-    token::{custom::names_are_unique, keys::Algorithm},
+    token::{Roles, custom::names_are_unique, keys::Algorithm},
 };
 
 /// What the tokens of the issuer must say.
@@ -59,12 +59,12 @@ struct Payload<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     scope: Option<Cow<'a, str>>,
     #[serde(default)]
-    roles: Vec<Box<str>>,
+    roles: Roles,
 }
 
 impl ForeignProfile {
     /// Verifies a token under one of the keys.
-    pub(crate) fn verify(&self, keys: &ForeignKeys, token: &str, now: Timestamp) -> Result<ForeignClaims, TokenFault> {
+    pub(crate) fn verify(&self, keys: &ForeignKeys, token: &[u8], now: Timestamp) -> Result<ForeignClaims, TokenFault> {
         let payload = self.signed_payload(keys, token).ok_or(TokenFault::Invalid)?;
         let claims: Payload<'_> = object(&payload)?;
         let lifetime = claims.exp.at().since(claims.iat.map_or(now, NumericDate::at));
@@ -98,7 +98,7 @@ impl ForeignProfile {
         Ok(ForeignClaims::new(read))
     }
 
-    fn signed_payload(&self, keys: &ForeignKeys, token: &str) -> Option<Vec<u8>> {
+    fn signed_payload(&self, keys: &ForeignKeys, token: &[u8]) -> Option<Vec<u8>> {
         let segments = Segments::split(token)?;
         let json = URL_SAFE_NO_PAD.decode(segments.header).ok()?;
         let (algorithm, kid) = self.named_key(&json)?;
@@ -119,7 +119,7 @@ impl ForeignProfile {
 
     /// Whether a token might be good under a key that is not in the set. One that names none tells nothing.
     #[cfg(feature = "jwks_url")]
-    pub(crate) fn names_unknown_key(&self, keys: &ForeignKeys, token: &str) -> bool {
+    pub(crate) fn names_unknown_key(&self, keys: &ForeignKeys, token: &[u8]) -> bool {
         let Some(segments) = Segments::split(token) else { return false };
         let json = URL_SAFE_NO_PAD.decode(segments.header).unwrap_or_default();
         self.named_key(&json)

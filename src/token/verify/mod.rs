@@ -25,6 +25,7 @@ use super::{
     claims::{AccessClaims, Claims, Payload, RefreshClaims},
     custom,
     keys::{Keys, counts},
+    roles::Roles,
 };
 use crate::{clock::Timestamp, user::UserId};
 
@@ -92,7 +93,7 @@ struct AccessPayload<'a> {
     #[serde(default, deserialize_with = "present")]
     auth_time: Option<NumericDate>,
     #[serde(default)]
-    roles: Vec<Box<str>>,
+    roles: Roles,
 }
 
 #[derive(Deserialize)]
@@ -117,7 +118,7 @@ impl Verifier {
     pub(crate) fn access(
         &self,
         keys: &Keys,
-        token: &str,
+        token: &[u8],
         now: Timestamp,
         expiry: Expiry,
     ) -> Result<Claims, TokenFault> {
@@ -194,7 +195,7 @@ impl Verifier {
         expiry: Expiry,
     ) -> Result<RefreshClaims, TokenFault> {
         let mut payload = Vec::new();
-        signed_payload(keys, token, now, &mut payload)?;
+        signed_payload(keys, token.as_bytes(), now, &mut payload)?;
         let claims: RefreshPayload<'_> = object(&payload)?;
         if claims.iss != self.profile.issuer || !UserId::fits(&claims.sub) {
             return Err(TokenFault::Invalid);
@@ -234,7 +235,7 @@ thread_local! {
 /// Writes the payload of a token that one of the keys signed, and says until when that key counts.
 fn signed_payload(
     keys: &Keys,
-    token: &str,
+    token: &[u8],
     now: Timestamp,
     payload: &mut Vec<u8>,
 ) -> Result<Option<Timestamp>, TokenFault> {

@@ -17,8 +17,7 @@ pub(super) struct Segments<'a> {
 }
 
 impl<'a> Segments<'a> {
-    pub(super) fn split(token: &'a str) -> Option<Self> {
-        let bytes = token.as_bytes();
+    pub(super) fn split(bytes: &'a [u8]) -> Option<Self> {
         if bytes.len() > MAX_TOKEN_BYTES {
             return None;
         }

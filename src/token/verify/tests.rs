@@ -46,7 +46,7 @@ pub(super) fn claims(changes: &[(&str, Value)]) -> String {
 fn verify_payload(payload: &str) -> Result<Claims, TokenFault> {
     let keys = keys(KeyKind::Access);
     let token = keys.sign(payload.as_bytes()).unwrap();
-    verifier().access(&keys, &token, NOW, Expiry::Checked)
+    verifier().access(&keys, token.as_bytes(), NOW, Expiry::Checked)
 }
 
 fn verdict(changes: &[(&str, Value)]) -> Option<TokenFault> {
@@ -141,7 +141,7 @@ fn payloads_that_are_not_one_object_are_refused() {
     not_utf8.insert(9, 0xff);
     let keys = keys(KeyKind::Access);
     let token = keys.sign(&not_utf8).unwrap();
-    assert_eq!(verifier().access(&keys, &token, NOW, Expiry::Checked).err(), Some(TokenFault::Invalid));
+    assert_eq!(verifier().access(&keys, token.as_bytes(), NOW, Expiry::Checked).err(), Some(TokenFault::Invalid));
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn tokens_that_are_not_three_canonical_segments_are_refused() {
         "a".repeat(MAX_TOKEN_BYTES + 1),
         "é".repeat(100),
     ] {
-        let refused = verifier().access(&keys, &bad, NOW, Expiry::Checked).err();
+        let refused = verifier().access(&keys, bad.as_bytes(), NOW, Expiry::Checked).err();
         assert_eq!(refused, Some(TokenFault::Invalid), "{bad:?}");
     }
 }
@@ -185,7 +185,7 @@ fn neither_kind_is_accepted_as_the_other() {
     assert!(verifier().refresh(&refresh, &refresh_token, NOW, Expiry::Checked).is_ok());
     // Even under one secret, which `build()` refuses, the header's `typ` keeps them apart.
     assert!(verifier().refresh(&refresh, &access_token, NOW, Expiry::Checked).is_err());
-    assert!(verifier().access(&access, &refresh_token, NOW, Expiry::Checked).is_err());
+    assert!(verifier().access(&access, refresh_token.as_bytes(), NOW, Expiry::Checked).is_err());
 }
 
 #[test]
@@ -194,10 +194,10 @@ fn a_retired_secret_verifies_and_no_longer_signs() {
     let token = tests::keys(KeyKind::Access, &KeyRing::new(old.clone())).sign(claims(&[]).as_bytes()).unwrap();
     let new = secret("N3wSecretWith32Bytes_AbCdEfGhIjK");
     let ring = tests::keys(KeyKind::Access, &KeyRing::new(new.clone()).with_retired_until_removed(old));
-    assert!(verifier().access(&ring, &token, NOW, Expiry::Checked).is_ok());
+    assert!(verifier().access(&ring, token.as_bytes(), NOW, Expiry::Checked).is_ok());
     assert_ne!(ring.sign(b"{}").unwrap().split('.').next(), token.split('.').next());
     let without = tests::keys(KeyKind::Access, &KeyRing::new(new));
-    assert!(verifier().access(&without, &token, NOW, Expiry::Checked).is_err());
+    assert!(verifier().access(&without, token.as_bytes(), NOW, Expiry::Checked).is_err());
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn tokens_from_before_the_limit_are_refused() {
     verifier.profile.not_before = Some(NOW.plus(Duration::from_secs(1)));
     let keys = keys(KeyKind::Access);
     let token = keys.sign(claims(&[]).as_bytes()).unwrap();
-    assert_eq!(verifier.access(&keys, &token, NOW, Expiry::Checked).err(), Some(TokenFault::Invalid));
+    assert_eq!(verifier.access(&keys, token.as_bytes(), NOW, Expiry::Checked).err(), Some(TokenFault::Invalid));
 }
 
 #[test]
@@ -214,9 +214,9 @@ fn signing_out_reads_expired_tokens_but_no_forged_ones() {
     let keys = keys(KeyKind::Access);
     let old = claims(&[("exp", json!(1_700_000_900)), ("iat", json!(1_700_000_000))]);
     let token = keys.sign(old.as_bytes()).unwrap();
-    assert!(verifier().access(&keys, &token, NOW, Expiry::Ignored).is_ok());
+    assert!(verifier().access(&keys, token.as_bytes(), NOW, Expiry::Ignored).is_ok());
     let forged = format!("{}A", &token[..token.len() - 1]);
-    assert!(token.ends_with('A') || verifier().access(&keys, &forged, NOW, Expiry::Ignored).is_err());
+    assert!(token.ends_with('A') || verifier().access(&keys, forged.as_bytes(), NOW, Expiry::Ignored).is_err());
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn a_token_that_was_good_is_known_by_every_byte_and_by_nothing_less() {
     let keys = keys(KeyKind::Access);
     let token = keys.sign(claims(&[]).as_bytes()).unwrap();
     let strange = tests::keys(KeyKind::Access, &KeyRing::new(tests::key(crate::token::keys::Algorithm::HS512)));
-    let verdict = |keys: &Keys, token: &str| verifier.access(keys, token, NOW, Expiry::Checked).err();
+    let verdict = |keys: &Keys, token: &str| verifier.access(keys, token.as_bytes(), NOW, Expiry::Checked).err();
     assert_eq!(verdict(&strange, &token), Some(TokenFault::Invalid), "a refusal is not remembered as anything");
     assert_eq!(verdict(&keys, &token), None);
     assert_eq!(verdict(&strange, &token), None, "the signature is not checked again");
@@ -238,7 +238,7 @@ fn a_token_that_was_good_is_known_by_every_byte_and_by_nothing_less() {
     }
     assert!(!format!("{verifier:?}").contains(&token[token.len() - 20..]));
     let later = NOW.plus(Duration::from_secs(900));
-    assert_eq!(verifier.access(&keys, &token, later, Expiry::Checked).err(), Some(TokenFault::Expired));
+    assert_eq!(verifier.access(&keys, token.as_bytes(), later, Expiry::Checked).err(), Some(TokenFault::Expired));
     assert_eq!(verdict(&strange, &token), Some(TokenFault::Invalid), "an expired one is forgotten");
 }
 
@@ -251,7 +251,7 @@ fn the_cache_stays_within_its_bytes_and_leaves_what_is_too_large() {
         verifier.cache = TokenCache::new(bytes);
         for number in 0..300 {
             let token = keys.sign(claims(&[("jti", json!(format!("token {number}")))]).as_bytes()).unwrap();
-            assert!(verifier.access(&keys, &token, NOW, Expiry::Checked).is_ok());
+            assert!(verifier.access(&keys, token.as_bytes(), NOW, Expiry::Checked).is_ok());
         }
         let held = verifier.cache.as_ref().unwrap().bytes();
         assert!(held <= bytes as u64, "{held} of {bytes}");

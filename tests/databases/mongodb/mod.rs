@@ -2,6 +2,8 @@
 
 #[cfg(feature = "bcrypt")]
 mod adoption;
+#[cfg(feature = "bcrypt")]
+mod express;
 mod faults;
 mod proxy;
 pub(crate) mod server;

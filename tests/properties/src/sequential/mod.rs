@@ -1,11 +1,13 @@
 //! One operation after the other, each compared with the model: exact predictions.
 
 mod operations;
+mod waits;
 
 use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 
 use portcullis::{User, clock::Timestamp};
 
+use self::waits::Waits;
 use crate::{
     StoreFactory,
     faulty::Plan,
@@ -71,6 +73,7 @@ struct Player {
     model: Model,
     profile: Profile,
     held: Holders,
+    waits: Waits,
     /// The faults of the present step.
     plan: Plan,
     /// Logins that have read their user and wait for a hash.
@@ -91,6 +94,7 @@ impl Player {
             model,
             profile,
             held: Holders::default(),
+            waits: Waits::default(),
             plan: Plan::new(),
             read: Vec::new(),
             passwords,

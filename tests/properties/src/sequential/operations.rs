@@ -60,6 +60,11 @@ impl Player {
             return Ok(None);
         }
         self.note(&Op::Use { token: &token }, node, &seen)?;
+        match &claims {
+            Some(claims) => self.waits.passed(node, &token.text, &self.auth(node), claims)?,
+            None if matches!(seen, Seen::Refused(ErrorKind::TokenRevoked)) => self.waits.refused(node, &token.text)?,
+            None => {}
+        }
         Ok(claims.map(|claims| (token, claims)))
     }
 
@@ -177,6 +182,7 @@ impl Player {
 
     pub(super) fn restart(&mut self, node: usize) -> Result<(), String> {
         self.world.restart(node);
+        self.waits.forget(node);
         self.model.step(&Op::Restart, node, self.world.now(), &Seen::Done, false)
     }
 

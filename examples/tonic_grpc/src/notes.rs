@@ -1,0 +1,120 @@
+//! The services: one for everybody, and one for whoever is signed in.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures_util::{
+    FutureExt, StreamExt,
+    stream::{self, Stream},
+};
+use portcullis::{Auth, Claims, ErrorKind, User};
+use tokio::sync::broadcast::Sender;
+use tokio_stream::wrappers::BroadcastStream;
+use tonic::{Request, Response, Status};
+
+use self::proto::{
+    AddRequest, ClearReply, ClearRequest, DescribeReply, DescribeRequest, Note, WatchRequest, info_server, notes_server,
+};
+
+/// What `build.rs` makes of `proto/notes.proto`.
+#[allow(clippy::pedantic, reason = "it is generated")]
+pub(crate) mod proto {
+    tonic::include_proto!("notes.v1");
+}
+
+/// The notes that there are, and those who watch them come.
+#[derive(Clone)]
+pub(crate) struct Notebook {
+    notes: Arc<Mutex<Vec<Note>>>,
+    added: Sender<Note>,
+}
+
+impl Notebook {
+    pub(crate) fn new() -> Self {
+        Self { notes: Arc::default(), added: Sender::new(64) }
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Vec<Note>) -> T) -> T {
+        work(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn count(&self) -> u64 {
+        self.with(|notes| notes.len() as u64)
+    }
+}
+
+/// Stands behind no guard.
+pub(crate) struct Info {
+    notebook: Notebook,
+}
+
+impl Info {
+    pub(crate) fn new(notebook: &Notebook) -> Self {
+        Self { notebook: notebook.clone() }
+    }
+}
+
+#[tonic::async_trait]
+impl info_server::Info for Info {
+    async fn describe(&self, _: Request<DescribeRequest>) -> Result<Response<DescribeReply>, Status> {
+        Ok(Response::new(DescribeReply { notes: self.notebook.count() }))
+    }
+}
+
+/// Stands behind `auth.require()`, so that every request has [`Claims`].
+pub(crate) struct Notes {
+    auth: Auth<User>,
+    notebook: Notebook,
+}
+
+impl Notes {
+    pub(crate) fn new(auth: Auth<User>, notebook: Notebook) -> Self {
+        Self { auth, notebook }
+    }
+}
+
+#[tonic::async_trait]
+impl notes_server::Notes for Notes {
+    async fn add(&self, request: Request<AddRequest>) -> Result<Response<Note>, Status> {
+        let by = claims(&request)?.subject().to_string();
+        let note = Note { by, text: request.into_inner().text };
+        self.notebook.with(|notes| notes.push(note.clone()));
+        // That nobody watches is no failure.
+        let _ = self.notebook.added.send(note.clone());
+        Ok(Response::new(note))
+    }
+
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<Note, Status>> + Send>>;
+
+    async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let over = self.auth.until_ended(claims(&request)?).map(|why| Err(refusal(why)));
+        // Who reads too slowly misses something.
+        let notes =
+            BroadcastStream::new(self.notebook.added.subscribe()).filter_map(|note| async { note.ok().map(Ok) });
+        // A stream of tonic's ends with its first failure.
+        Ok(Response::new(stream::select(stream::once(over), notes).boxed()))
+    }
+
+    async fn clear(&self, request: Request<ClearRequest>) -> Result<Response<ClearReply>, Status> {
+        // One method of a service asks for more than its guard does.
+        if !claims(&request)?.has_role("admin") {
+            return Err(refusal(ErrorKind::InsufficientRole));
+        }
+        let cleared = self.notebook.with(std::mem::take).len() as u64;
+        Ok(Response::new(ClearReply { cleared }))
+    }
+}
+
+fn claims<T>(request: &Request<T>) -> Result<&Claims, Status> {
+    request.extensions().get().ok_or_else(|| Status::internal("the service stands behind no guard"))
+}
+
+/// As the guard refuses.
+fn refusal(why: ErrorKind) -> Status {
+    match why {
+        ErrorKind::InsufficientRole => Status::permission_denied(why.message()),
+        _ => Status::unauthenticated(why.message()),
+    }
+}

@@ -1,0 +1,76 @@
+//! Counts and times go to whichever recorder the app has installed; with none they go nowhere.
+//!
+//! Labels are words of ours, never anything that a request brought: their number is bounded.
+
+use std::time::Duration;
+
+use ::metrics::{Gauge, Label, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use crate::clock::Clock;
+
+const EVENTS: &str = "portcullis_events_total";
+const FLOWS: &str = "portcullis_flow_duration_seconds";
+const HASHES: &str = "portcullis_hash_duration_seconds";
+const HASH_WAITS: &str = "portcullis_hash_wait_seconds";
+const HASH_QUEUE: &str = "portcullis_hash_queue_length";
+const STORE_CALLS: &str = "portcullis_store_duration_seconds";
+
+/// Says what each is and in which unit, to the recorder that is installed by now.
+pub(crate) fn describe() {
+    describe_counter!(EVENTS, Unit::Count, "Events, by name and reason");
+    describe_histogram!(FLOWS, Unit::Seconds, "How long flows take, by operation and outcome");
+    describe_histogram!(HASHES, Unit::Seconds, "How long a password takes to be hashed, once it is its turn");
+    describe_histogram!(HASH_WAITS, Unit::Seconds, "How long a password waits for its turn to be hashed");
+    describe_gauge!(HASH_QUEUE, Unit::Count, "How many passwords wait to be hashed");
+    describe_histogram!(STORE_CALLS, Unit::Seconds, "How long calls to stores take, by store, call and outcome");
+}
+
+/// Measures by the reading of the injected clock that never goes back.
+#[derive(Clone, Copy)]
+pub(crate) struct Stopwatch(Duration);
+
+impl Stopwatch {
+    pub(crate) fn start(clock: &dyn Clock) -> Self {
+        Self(clock.monotonic())
+    }
+
+    pub(crate) fn elapsed(self, clock: &dyn Clock) -> Duration {
+        clock.monotonic().saturating_sub(self.0)
+    }
+}
+
+/// One more in the queue, until this is dropped, on whichever thread.
+pub(crate) struct Waiting(Gauge);
+
+impl Waiting {
+    pub(crate) fn begin() -> Self {
+        let waiting = gauge!(HASH_QUEUE);
+        waiting.increment(1.0);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+pub(crate) fn event(name: &'static str, reason: Option<&'static str>) {
+    let reason = reason.map(|reason| Label::from_static_parts("reason", reason));
+    let labels: Vec<_> = [Label::from_static_parts("event", name)].into_iter().chain(reason).collect();
+    counter!(EVENTS, labels).increment(1);
+}
+
+pub(crate) fn flow(operation: &'static str, outcome: &'static str, took: Duration) {
+    histogram!(FLOWS, "operation" => operation, "outcome" => outcome).record(took);
+}
+
+pub(crate) fn hash(waited: Duration, took: Duration) {
+    histogram!(HASH_WAITS).record(waited);
+    histogram!(HASHES).record(took);
+}
+
+pub(crate) fn store(store: &'static str, call: &'static str, outcome: &'static str, took: Duration) {
+    histogram!(STORE_CALLS, "store" => store, "call" => call, "outcome" => outcome).record(took);
+}

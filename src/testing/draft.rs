@@ -1,0 +1,105 @@
+//! Access tokens that say what a test wants to see refused.
+
+use std::{fmt, time::Duration};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::HeaderValue;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::session::bearer;
+use crate::{
+    auth::Auth,
+    error::{Error, ErrorKind},
+    user::AuthUser,
+};
+
+/// An access token before it is signed, with the service's own key: made by
+/// [`TestSession::draft`](super::TestSession::draft).
+///
+/// ```
+/// # use portcullis::{Check, ErrorKind, testing::TestAuth};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let test = TestAuth::new()?;
+/// # let ada = test.user("ada@example.com").create().await?;
+/// let session = test.sign_in(&ada).await?;
+/// let editor = session.draft()?.claim("roles", ["editor"]).token()?;
+/// let expired = session.draft()?.expired().token()?;
+/// let elsewhere = session.draft()?.claim("iss", "https://elsewhere.example").token()?;
+///
+/// let auth = test.auth();
+/// assert!(auth.authenticate(&editor, Check::Stateless).await?.claims.has_role("editor"));
+/// let refused = auth.authenticate(&expired, Check::Stateless).await.unwrap_err();
+/// assert_eq!(refused.kind(), ErrorKind::TokenExpired);
+/// let refused = auth.authenticate(&elsewhere, Check::Stateless).await.unwrap_err();
+/// assert_eq!(refused.kind(), ErrorKind::TokenInvalid);
+/// # Ok(()) }
+/// ```
+#[must_use = "`token` and `bearer` sign it"]
+pub struct TokenDraft<U: AuthUser> {
+    auth: Auth<U>,
+    claims: Map<String, Value>,
+    problem: Option<serde_json::Error>,
+}
+
+impl<U: AuthUser> TokenDraft<U> {
+    pub(super) fn of(auth: &Auth<U>, token: &str) -> Result<Self, Error> {
+        let payload = token.split('.').nth(1).unwrap_or_default();
+        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(internal)?;
+        let claims = serde_json::from_slice(&payload).map_err(internal)?;
+        Ok(Self { auth: auth.clone(), claims, problem: None })
+    }
+
+    /// Sets a claim, one of ours or of the app's.
+    pub fn claim(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
+        match serde_json::to_value(value) {
+            Ok(value) => drop(self.claims.insert(name.into(), value)),
+            Err(problem) => self.problem = Some(problem),
+        }
+        self
+    }
+
+    /// Takes a claim out.
+    pub fn without(mut self, name: &str) -> Self {
+        self.claims.remove(name);
+        self
+    }
+
+    /// Issued two minutes ago, and expired for one: longer than every leeway.
+    pub fn expired(self) -> Self {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let expired = self.auth.now().minus(MINUTE);
+        self.claim("iat", expired.minus(MINUTE).as_secs()).claim("exp", expired.as_secs())
+    }
+
+    /// The token, signed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) for a claim that cannot be written as JSON.
+    pub fn token(self) -> Result<String, Error> {
+        match self.problem {
+            Some(problem) => Err(internal(problem)),
+            None => self.auth.0.issuer.access_of(&self.claims),
+        }
+    }
+
+    /// The token as the value of an `Authorization` header.
+    ///
+    /// # Errors
+    /// As of [`token`](Self::token).
+    pub fn bearer(self) -> Result<HeaderValue, Error> {
+        bearer(&self.token()?)
+    }
+}
+
+/// The names of the claims: what an app says of its users is not for logs.
+impl<U: AuthUser> fmt::Debug for TokenDraft<U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.claims.keys()).finish()
+    }
+}
+
+fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(ErrorKind::Internal).with_source(error)
+}

@@ -1,0 +1,261 @@
+//! The move of an Express app to this crate, as `portcullis::guide::from_express` walks through it: users seeded as Mongoose
+//! writes them, a front end that is told nothing of the move, and the way back.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use argon2::{Argon2, PasswordVerifier, password_hash::phc};
+use axum::{Router, body::Body, routing::get};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, Mac};
+use http::{Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use mongodb::{
+    Collection, Database, IndexModel,
+    bson::{Document, doc, oid::ObjectId},
+    options::IndexOptions,
+};
+use portcullis::{
+    Auth, Claims, Delivery, ResponseFormat, User,
+    store::mongodb::{MongoSessions, MongoUsers, UserFields},
+};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tower::ServiceExt;
+
+use super::server::Server;
+
+const PASSWORD: &str = "analytical engine 1843";
+const NEW_PASSWORD: &str = "another lantern 8 in the yard";
+/// The Express app's, which the app after the move goes on with: old tokens are refused all the same.
+const ACCESS_SECRET: &str = "Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe";
+const REFRESH_SECRET: &str = "Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs";
+
+/// A token as `jwt.sign({ _id }, secret, { expiresIn })` makes it.
+fn old_token(id: &str, secret: &str) -> String {
+    let claims = json!({ "_id": id, "iat": 1_700_000_000, "exp": 4_000_000_000_u64 }).to_string();
+    let [header, claims] = [r#"{"alg":"HS256","typ":"JWT"}"#, &claims].map(|part| URL_SAFE_NO_PAD.encode(part));
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(format!("{header}.{claims}").as_bytes());
+    format!("{header}.{claims}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+}
+
+/// As the schema, its `pre("save")` hook and `generateTokens` leave a user who is signed in.
+fn mongoose_user(username: &str, full_name: &str) -> Document {
+    let id = ObjectId::new();
+    let hash = bcrypt::hash_with_salt(PASSWORD, 10, [7; 16]).unwrap().format_for_version(bcrypt::Version::TwoB);
+    doc! {
+        "_id": id,
+        "username": username,
+        "fullName": full_name,
+        "email": format!("{username}@example.com"),
+        "password": hash,
+        "avatarUrl": "https://example.com/a.png",
+        "refreshToken": old_token(&id.to_hex(), REFRESH_SECRET),
+        "favourites": ["tea", { "of": "the house" }],
+        "__v": 0,
+    }
+}
+
+/// The collection of the Express app, with the indexes that Mongoose makes of `unique: true`.
+async fn seeded(database: &Database) -> Collection<Document> {
+    let users: Collection<Document> = database.collection("users");
+    for field in ["username", "email"] {
+        let unique = IndexOptions::builder().unique(true).build();
+        let index = IndexModel::builder().keys(doc! { field: 1 }).options(unique).build();
+        users.create_index(index).await.unwrap();
+    }
+    users.insert_many([mongoose_user("ada", "Ada Lovelace"), mongoose_user("eve", "Eve")]).await.unwrap();
+    users
+}
+
+/// What `loginUser` does in Express, once `isPasswordCorrect` knows Argon2id, as the guide has it prepared.
+async fn express_lets_in(users: &Collection<Document>, username: &str, password: &str) -> bool {
+    let found = users.find_one(doc! { "$or": [{ "username": username }, { "email": null }] }).await.unwrap();
+    let Some(user) = found else { return false };
+    let hash = user.get_str("password").unwrap();
+    if hash.starts_with("$argon2") {
+        let hash = phc::PasswordHash::new(hash).unwrap();
+        return Argon2::default().verify_password(password.as_bytes(), &hash).is_ok();
+    }
+    bcrypt::verify(password, hash).unwrap()
+}
+
+/// The app after the move.
+async fn moved(database: &Database) -> Auth<User> {
+    let fields = UserFields::mongoose().avatar_url("avatarUrl");
+    let users = MongoUsers::existing(database, "users", fields).unwrap().with_timeout(Duration::from_secs(30));
+    let sessions = MongoSessions::new(database).with_timeout(Duration::from_secs(30));
+    users.migrate().await.unwrap();
+    sessions.migrate().await.unwrap();
+    Auth::builder(users, sessions)
+        .issuer("https://example.com")
+        .access_secret(ACCESS_SECRET)
+        .refresh_secret(REFRESH_SECRET)
+        .mount_path("/api/v1/auth")
+        .response_format(ResponseFormat::Envelope)
+        .token_delivery([Delivery::Both])
+        .build()
+        .unwrap()
+}
+
+/// The front end in a browser, which keeps cookies and reads `data`.
+struct FrontEnd {
+    app: Router,
+    cookies: BTreeMap<String, String>,
+}
+
+impl FrontEnd {
+    fn of(auth: &Auth<User>) -> Self {
+        let profile = Router::new().route("/profile", get(async |claims: Claims| claims.subject().to_string()));
+        Self { app: profile.route_layer(auth.require()).merge(auth.router()), cookies: BTreeMap::new() }
+    }
+
+    async fn fetch(&mut self, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
+        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut request = Request::builder().method(method).uri(path).header("sec-fetch-site", "same-origin");
+        if !cookies.is_empty() {
+            request = request.header(header::COOKIE, cookies.join("; "));
+        }
+        let request = match body {
+            Value::Null => request.body(Body::empty()),
+            body => request.header(header::CONTENT_TYPE, "application/json").body(body.to_string().into()),
+        };
+        let (parts, body) = self.app.clone().oneshot(request.unwrap()).await.unwrap().into_parts();
+        for line in parts.headers.get_all(header::SET_COOKIE) {
+            let line = line.to_str().unwrap();
+            let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
+            if value.is_empty() {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        let body = body.collect().await.unwrap().to_bytes();
+        let body = serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8(body.to_vec()).unwrap().into());
+        (parts.status, body)
+    }
+
+    async fn post(&mut self, path: &str, body: Value) -> (StatusCode, Value) {
+        let (status, body) = self.fetch(Method::POST, &format!("/api/v1/auth{path}"), body).await;
+        // What its `fetch` wrapper goes by.
+        assert_eq!(
+            (&body["statusCode"], &body["success"]),
+            (&json!(status.as_u16()), &json!(status.is_success())),
+            "{body}"
+        );
+        (status, body)
+    }
+
+    async fn profile(&mut self) -> (StatusCode, Value) {
+        self.fetch(Method::GET, "/profile", Value::Null).await
+    }
+}
+
+#[tokio::test]
+async fn the_front_end_of_an_express_app_goes_on_and_the_app_can_go_back() {
+    if !Server::can_run() {
+        return;
+    }
+    let server = Server::start().await;
+    let database = server.database().await;
+    let users = seeded(&database).await;
+    let before = users.find_one(doc! { "username": "ada" }).await.unwrap().unwrap();
+    let ada = before.get_object_id("_id").unwrap();
+    assert!(express_lets_in(&users, "ada", PASSWORD).await);
+
+    let auth = moved(&database).await;
+    let mut page = FrontEnd::of(&auth);
+    what_is_left_of_express_signs_nobody_in(&mut page, &ada).await;
+    everybody_signs_in_once(&mut page, &ada).await;
+
+    // Renewed by the sign-in, and nothing else of the document touched.
+    let mut after = users.find_one(doc! { "_id": ada }).await.unwrap().unwrap();
+    assert!(after.get_str("password").unwrap().starts_with("$argon2id$"));
+    assert_eq!(
+        (after.remove("emailKey"), after.remove("usernameKey")),
+        (Some("ada@example.com".into()), Some("ada".into()))
+    );
+    after.insert("password", before.get_str("password").unwrap());
+    assert_eq!(after, before);
+
+    the_password_is_changed_and_a_newcomer_joins(&mut page).await;
+
+    // The way back: Express finds everybody, with the password that they have by now.
+    for (username, password) in [("ada", NEW_PASSWORD), ("eve", PASSWORD), ("grace", PASSWORD)] {
+        assert!(express_lets_in(&users, username, password).await, "{username}");
+    }
+    assert!(!express_lets_in(&users, "ada", PASSWORD).await);
+    let grace = users.find_one(doc! { "username": "grace" }).await.unwrap().unwrap();
+    for field in ["username", "fullName", "email", "password"] {
+        assert!(grace.get_str(field).is_ok(), "the schema requires {field}");
+    }
+    let ada = users.find_one(doc! { "_id": ada }).await.unwrap().unwrap();
+    for field in ["refreshToken", "avatarUrl", "favourites", "__v"] {
+        assert_eq!(ada.get(field), before.get(field), "{field}");
+    }
+}
+
+/// Whatever the browser still holds: refused, without anything ending.
+async fn what_is_left_of_express_signs_nobody_in(page: &mut FrontEnd, ada: &ObjectId) {
+    let [access, refresh] = [ACCESS_SECRET, REFRESH_SECRET].map(|secret| old_token(&ada.to_hex(), secret));
+    page.cookies = BTreeMap::from([("accessToken".into(), access.clone()), ("refreshToken".into(), refresh.clone())]);
+    let (status, body) = page.profile().await;
+    assert_eq!(
+        (status, &body["code"]),
+        (StatusCode::UNAUTHORIZED, &json!("token_missing")),
+        "the new cookies are prefixed"
+    );
+    assert_eq!(page.post("/refresh-token", Value::Null).await.1["code"], "refresh_missing");
+    assert_eq!(page.post("/refresh-token", json!({ "refreshToken": refresh })).await.1["code"], "refresh_invalid");
+    page.cookies = BTreeMap::from([("__Host-accessToken".into(), access)]);
+    assert_eq!(page.profile().await.1["code"], "token_invalid");
+    page.cookies.clear();
+}
+
+async fn everybody_signs_in_once(page: &mut FrontEnd, ada: &ObjectId) {
+    let wrong = page.post("/login", json!({ "username": "ada", "password": "a wrong guess" })).await;
+    assert_eq!((wrong.0, &wrong.1["code"]), (StatusCode::UNAUTHORIZED, &json!("invalid_credentials")));
+    let (status, body) = page.post("/login", json!({ "username": "Ada", "email": "", "password": PASSWORD })).await;
+    assert_eq!((status, &body["message"]), (StatusCode::OK, &json!("User logged in successfully")));
+    let user = &body["data"]["user"];
+    assert_eq!(
+        (&user["_id"], &user["username"], &user["fullName"]),
+        (&json!(ada.to_hex()), &json!("ada"), &json!("Ada Lovelace"))
+    );
+    assert_eq!((&user["email"], &user["avatarUrl"]), (&json!("ada@example.com"), &json!("https://example.com/a.png")));
+    assert_eq!(body["data"]["accessToken"], page.cookies["__Host-accessToken"]);
+    assert_eq!(body["data"]["refreshToken"], page.cookies["__Host-refreshToken"]);
+    assert_eq!(page.profile().await, (StatusCode::OK, json!(ada.to_hex())));
+
+    let first = page.cookies["__Host-refreshToken"].clone();
+    let (status, body) = page.post("/refresh-token", Value::Null).await;
+    assert_eq!((status, &body["data"]["accessToken"]), (StatusCode::OK, &json!(page.cookies["__Host-accessToken"])));
+    assert_ne!(page.cookies["__Host-refreshToken"], first);
+    assert_eq!(page.profile().await.0, StatusCode::OK);
+}
+
+async fn the_password_is_changed_and_a_newcomer_joins(page: &mut FrontEnd) {
+    let change = json!({ "currentPassword": PASSWORD, "newPassword": NEW_PASSWORD });
+    let changed = page.fetch(Method::PUT, "/api/v1/auth/password", change).await;
+    assert_eq!((changed.0, &changed.1["success"]), (StatusCode::OK, &json!(true)));
+    let (status, body) = page.post("/logout", Value::Null).await;
+    assert_eq!((status, &body["data"]), (StatusCode::OK, &json!({})));
+    assert!(page.cookies.is_empty());
+    assert_eq!(page.profile().await.0, StatusCode::UNAUTHORIZED);
+
+    let newcomer =
+        json!({ "username": "grace", "fullName": "Grace Hopper", "email": "grace@example.com", "password": PASSWORD });
+    let (status, body) = page.post("/register", newcomer.clone()).await;
+    assert_eq!((status, &body["data"]["fullName"]), (StatusCode::CREATED, &json!("Grace Hopper")));
+    assert!(page.cookies.is_empty(), "a registration signs nobody in there");
+    let (status, body) = page.post("/register", newcomer).await;
+    assert_eq!((status, &body["code"]), (StatusCode::CONFLICT, &json!("email_taken")));
+    // Mongoose's own unique index takes one user without a username, and refuses the next.
+    for expected in [StatusCode::CREATED, StatusCode::CONFLICT] {
+        let address = format!("nameless{}@example.com", expected.as_u16());
+        let nameless = json!({ "fullName": "Nobody", "email": address, "password": PASSWORD });
+        assert_eq!(page.post("/register", nameless).await.0, expected);
+    }
+    let (status, _) = page.post("/login", json!({ "email": "grace@example.com", "password": PASSWORD })).await;
+    assert_eq!(status, StatusCode::OK);
+}

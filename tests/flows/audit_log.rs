@@ -1,0 +1,74 @@
+//! The audit log on the standard output: one JSON line for each thing that happened, and no secret in any of them.
+
+use serde_json::{Value, json};
+
+use crate::server::{ADMIN_PASSWORD, AUDIT_LOG, Launch, PASSWORD, Server, poll_until};
+
+const WRONG: &str = "not the vermilion otter";
+
+/// The lines below the one that says where the server listens.
+fn lines(server: &Server) -> Vec<Value> {
+    let log = server.log();
+    let (_, after) = log.split_once("listening on http://").expect("it listens");
+    let lines = after.lines().skip(1).filter(|line| line.starts_with('{'));
+    lines.map(|line| serde_json::from_str(line).expect("a line is one JSON value")).collect()
+}
+
+#[test]
+fn the_standard_output_tells_of_everything_that_happened_and_shows_no_secret() {
+    let server = Launch::new(AUDIT_LOG).env("REFRESH_TOKEN_GRACE", "0s").start();
+    let mut browser = server.sign_up("lovelace");
+    let mut tokens = vec![browser.access(), browser.refresh()];
+    let id = browser.get("/profile").send().expect(200).json()["sub"].clone();
+    for login in ["lovelace@example.com", WRONG] {
+        let body = json!({"login": login, "password": WRONG});
+        server.post("/auth/login").json(&body).send().problem(401, "invalid_credentials");
+    }
+    let mut elsewhere = server.sign_in("lovelace");
+    tokens.extend([elsewhere.access(), elsewhere.refresh()]);
+    let superseded = browser.refresh();
+    browser.post("/auth/refresh").send().expect(200);
+    tokens.extend([browser.access(), browser.refresh()]);
+    server.refresh_with(&superseded).problem(401, "refresh_reused");
+    elsewhere.post("/auth/logout").send().expect(204);
+
+    let expected = [
+        // The administrator of the environment comes before the first request.
+        ("user.registered", json!({})),
+        ("user.registered", json!({})),
+        ("session.started", json!({"means": "registration"})),
+        ("sign_in.failed", json!({"reason": "wrong_password"})),
+        ("sign_in.failed", json!({"reason": "unknown_login"})),
+        ("session.started", json!({"means": "password"})),
+        ("session.refreshed", json!({})),
+        ("session.reuse_found", json!({})),
+        ("session.ended", json!({"reason": "reuse"})),
+        ("session.ended", json!({"reason": "logout"})),
+    ];
+    let lines = poll_until("every event is written", || {
+        let lines = lines(&server);
+        (lines.len() >= expected.len()).then_some(lines)
+    });
+    let told: Vec<&str> = lines.iter().filter_map(|line| line["event"].as_str()).collect();
+    assert_eq!(told, expected.each_ref().map(|(name, _)| *name));
+    for (line, (name, own)) in lines.iter().zip(&expected) {
+        for (member, value) in own.as_object().expect("an object") {
+            assert_eq!(&line[member], value, "{name}");
+        }
+        assert!(line["at"].as_str().is_some_and(|at| at.ends_with('Z')), "{line}");
+    }
+    for line in &lines[1..] {
+        assert_eq!(line["ip"], "127.0.0.1", "{line}");
+        let known = line["reason"] != "unknown_login";
+        assert_eq!(line["user"], if known { id.clone() } else { Value::Null }, "{line}");
+    }
+    assert_eq!(lines[6]["session"], lines[2]["session"], "a session goes by one name");
+    assert_eq!(lines[8]["session"], lines[2]["session"]);
+    assert_eq!(lines[9]["session"], lines[5]["session"]);
+
+    let written = server.stop();
+    let signatures = tokens.iter().filter_map(|token| token.rsplit('.').next());
+    for secret in signatures.chain([PASSWORD, ADMIN_PASSWORD, WRONG, "$argon2"]) {
+        assert!(!written.contains(secret), "{secret} is in: {written}");
+    }
+}

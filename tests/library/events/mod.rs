@@ -1,0 +1,375 @@
+//! What is told to sinks: everything that happened, once, in its time, and nothing that did not.
+
+mod outages;
+mod secrets;
+mod web;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use portcullis::{
+    Auth, AuthEvent, Builder, Check, Client, EventSink, User,
+    clock::{Clock, Timestamp},
+    event::{EventKind, SignInFailure},
+    session::SessionId,
+    store::{NewSession, SessionLimit, SessionStore, UserStore},
+    user::Login,
+};
+use serde_json::Value;
+
+use crate::fixture::{PASSWORD, Pair, World, kind, register, sign_in};
+
+/// A sink that remembers.
+#[derive(Clone, Default)]
+pub(crate) struct Ear(Arc<Mutex<Vec<AuthEvent>>>);
+
+impl EventSink for Ear {
+    fn record(&self, event: &AuthEvent) {
+        self.0.lock().unwrap().push(event.clone());
+    }
+}
+
+impl Ear {
+    /// What was told since the last time this was asked.
+    pub(crate) fn take(&self) -> Vec<AuthEvent> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+
+    /// The same in short: each event's name and what is its kind's own.
+    fn brief(&self) -> Vec<String> {
+        self.take().iter().map(brief).collect()
+    }
+}
+
+/// `name member=value`, in alphabetical order, without when, whose and where from.
+fn brief(event: &AuthEvent) -> String {
+    let Value::Object(members) = serde_json::to_value(event).unwrap() else { panic!("an event is an object") };
+    let own = |name: &str| !matches!(name, "at" | "event" | "user" | "session" | "ip" | "user_agent" | "kept");
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let own = members.iter().filter(|(name, _)| own(name));
+    let mut own: Vec<_> = own.map(|(name, value)| format!(" {name}={}", text(value))).collect();
+    own.sort();
+    event.name().to_owned() + &own.concat()
+}
+
+fn node(world: &World, ear: &Ear) -> Auth<User> {
+    node_with(world, ear, |builder| builder)
+}
+
+fn node_with(world: &World, ear: &Ear, settings: impl FnOnce(Builder<User>) -> Builder<User>) -> Auth<User> {
+    world.node_with(|builder| settings(builder.event_sink(ear.clone())))
+}
+
+fn now(world: &World) -> Timestamp {
+    world.clock.now()
+}
+
+fn ada() -> Login {
+    Login::either("ada@example.com")
+}
+
+async fn log_in(auth: &Auth<User>, password: &str) -> Option<Pair> {
+    auth.login(&ada(), password.into(), &Client::unknown()).await.ok().map(Pair::from)
+}
+
+#[tokio::test]
+async fn each_operation_tells_what_it_did() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node(&world, &ear);
+    let client = Client::unknown();
+    let mut table: Vec<(&str, Vec<String>)> = Vec::new();
+    let mut told = |operation: &'static str| table.push((operation, ear.brief()));
+
+    let user = register(&auth, "ada").await;
+    told("register");
+    let first = sign_in(&auth, &user).await;
+    told("session started by the app");
+    let second = log_in(&auth, PASSWORD).await.unwrap();
+    told("login");
+    assert!(log_in(&auth, "a wrong guess").await.is_none());
+    told("wrong password");
+    auth.login(&Login::either("eve@example.com"), PASSWORD.into(), &client).await.unwrap_err();
+    told("unknown login");
+    auth.authenticate(&second.access, Check::User).await.unwrap();
+    let claims = auth.authenticate(&second.access, Check::Stateless).await.unwrap().claims;
+    auth.sessions(&user.id).await.unwrap();
+    auth.poll_revocations().await.unwrap();
+    told("guarded requests, a list, a poll");
+    let third = Pair::from(auth.refresh(&second.refresh).await.unwrap());
+    told("refresh");
+    auth.refresh(&second.refresh).await.unwrap();
+    told("refresh within the grace");
+    auth.change_password(&claims, "not the password".into(), "close sesame 43".into(), &client).await.unwrap_err();
+    told("password change, current one wrong");
+    world.clock.advance(Duration::from_secs(1));
+    let changed = auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &client).await.unwrap();
+    told("password change");
+    auth.refresh(&third.refresh).await.unwrap_err();
+    told("refresh that the change overtook");
+    auth.refresh(&first.refresh).await.unwrap_err();
+    told("refresh of a session that the change ended");
+    let changed = Pair::from(changed);
+    auth.logout(Some(&changed.refresh), None).await.unwrap();
+    told("logout");
+    auth.logout(Some(&changed.refresh), Some(&changed.access)).await.unwrap();
+    told("logout again");
+    auth.refresh(&changed.refresh).await.unwrap_err();
+    told("refresh after logout");
+    let forged = format!("{}x", changed.refresh);
+    auth.refresh(&forged).await.unwrap_err();
+    auth.logout(Some(&forged), Some(&forged)).await.unwrap();
+    told("forged tokens");
+    let pair = log_in(&auth, "close sesame 43").await.unwrap();
+    auth.end_session(&user.id, pair.session).await.unwrap();
+    auth.end_session(&user.id, pair.session).await.unwrap_err();
+    told("login, ended from elsewhere, twice");
+    auth.logout_all(&claims).await.unwrap();
+    auth.end_sessions_of(&user.id).await.unwrap();
+    told("logout everywhere, and the app");
+
+    let expected: [(&str, &[&str]); 18] = [
+        ("register", &["user.registered"]),
+        ("session started by the app", &["session.started means=app"]),
+        ("login", &["session.started means=password"]),
+        ("wrong password", &["sign_in.failed reason=wrong_password"]),
+        ("unknown login", &["sign_in.failed reason=unknown_login"]),
+        ("guarded requests, a list, a poll", &[]),
+        ("refresh", &["session.refreshed"]),
+        ("refresh within the grace", &["session.replayed"]),
+        ("password change, current one wrong", &["password.change_failed"]),
+        ("password change", &["password.changed", "user.sessions_ended reason=password_changed"]),
+        ("refresh that the change overtook", &["session.refresh_refused reason=superseded"]),
+        (
+            "refresh of a session that the change ended",
+            &["session.refresh_refused ended_by=password_changed reason=ended"],
+        ),
+        ("logout", &["session.ended reason=logout"]),
+        ("logout again", &[]),
+        ("refresh after logout", &["session.refresh_refused ended_by=logout reason=ended"]),
+        ("forged tokens", &[]),
+        (
+            "login, ended from elsewhere, twice",
+            &["session.started means=password", "session.ended reason=ended_by_user"],
+        ),
+        (
+            "logout everywhere, and the app",
+            &["user.sessions_ended reason=logout_all", "user.sessions_ended reason=by_app"],
+        ),
+    ];
+    assert_eq!(table.len(), expected.len());
+    for (told, expected) in table.iter().zip(expected) {
+        assert_eq!((told.0, told.1.iter().map(String::as_str).collect::<Vec<_>>()), (expected.0, expected.1.to_vec()));
+    }
+}
+
+#[tokio::test]
+async fn an_event_says_when_whose_which_session_and_where_from() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node(&world, &ear);
+    let user = register(&auth, "ada").await;
+    ear.take();
+    world.clock.advance(Duration::from_secs(5));
+    let mut client = Client::unknown();
+    client.ip = Some([192, 0, 2, 7].into());
+    client.user_agent = Some("Firefox".repeat(100));
+    let tokens = auth.login(&ada(), PASSWORD.into(), &client).await.unwrap().tokens;
+    let [event] = ear.take().try_into().unwrap();
+    assert_eq!((event.at, event.user_id, event.ip), (now(&world), Some(user.id), client.ip));
+    assert_eq!(event.session_id, Some(tokens.session_id));
+    assert_eq!(event.user_agent.unwrap().len(), 256, "no place to store novels");
+
+    auth.login(&Login::either("eve@example.com"), PASSWORD.into(), &client).await.unwrap_err();
+    let [event] = ear.take().try_into().unwrap();
+    assert_eq!((event.user_id, event.session_id, event.ip), (None, None, client.ip), "an unknown login is nobody's");
+}
+
+#[tokio::test]
+async fn why_a_sign_in_failed_is_told_to_the_operator_alone() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node(&world, &ear);
+    let user = register(&auth, "ada").await;
+    register(&auth, "federated").await;
+    world.store.memory.users().set_disabled(&user.id, true);
+    ear.take();
+    let mut answers = Vec::new();
+    for login in ["ada@example.com", "federated@example.com", "eve@example.com"] {
+        let answer = auth.login(&Login::either(login), PASSWORD.into(), &Client::unknown()).await;
+        answers.push(answer.unwrap_err().to_string());
+    }
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "one answer: {answers:?}");
+    let reasons = ["disabled", "no_password", "unknown_login"];
+    assert_eq!(ear.brief(), reasons.map(|reason| format!("sign_in.failed reason={reason}")));
+    // For whom the app vouches as well.
+    let mut disabled = user.clone();
+    disabled.disabled = true;
+    auth.start_session(&disabled, &Client::unknown()).await.unwrap_err();
+    let [event] = ear.take().try_into().unwrap();
+    assert!(matches!(event.kind, EventKind::SignInFailed { reason: SignInFailure::Disabled, .. }));
+    assert_eq!(event.user_id, Some(user.id));
+}
+
+#[tokio::test]
+async fn reuse_is_told_once_and_ends_the_session() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node_with(&world, &ear, |builder| builder.refresh_grace(Duration::ZERO));
+    let user = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &user).await;
+    ear.take();
+    // All at once: one is the first, and one finds out.
+    let mut refreshes = tokio::task::JoinSet::new();
+    for _ in 0..10 {
+        let (auth, refresh) = (auth.clone(), pair.refresh.clone());
+        refreshes.spawn(async move { auth.refresh(&refresh).await.is_ok() });
+    }
+    assert_eq!(refreshes.join_all().await.into_iter().filter(|good| *good).count(), 1);
+    let events = ear.take();
+    assert!(events.iter().all(|event| event.session_id == Some(pair.session)));
+    let count = |name: &str| events.iter().filter(|event| brief(event) == name).count();
+    assert_eq!(count("session.refreshed"), 1);
+    assert_eq!(count("session.reuse_found"), 1);
+    assert_eq!(count("session.ended reason=reuse"), 1);
+    assert_eq!(count("session.refresh_refused ended_by=reuse reason=ended"), 8);
+}
+
+#[tokio::test]
+async fn a_user_who_is_gone_ends_the_session_once_and_is_told_of_each_time() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node(&world, &ear);
+    let user = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &user).await;
+    world.store.memory.users().set_disabled(&user.id, true);
+    ear.take();
+    for _ in 0..2 {
+        auth.refresh(&pair.refresh).await.unwrap_err();
+    }
+    let refused = "session.refresh_refused reason=user_gone";
+    assert_eq!(ear.brief(), ["session.ended reason=user_gone", refused, refused]);
+}
+
+#[tokio::test]
+async fn each_refusal_of_a_refresh_token_of_ours_says_why() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node(&world, &ear);
+    let user = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &user).await;
+    let record = world.store.memory.find(&user.id, &pair.session, now(&world)).await.unwrap().unwrap();
+    let next = Pair::from(auth.refresh(&pair.refresh).await.unwrap());
+    ear.take();
+
+    // A store that has lost the session, and one that was restored from a backup of before the refresh.
+    let restored = World { clock: world.clock.clone(), ..World::new() };
+    let there = node(&restored, &ear);
+    register(&there, "ada").await;
+    ear.take();
+    there.refresh(&next.refresh).await.unwrap_err();
+    assert_eq!(ear.brief(), ["session.refresh_refused reason=unknown"]);
+    let limit = SessionLimit::EndLeastRecentlyUsed(100);
+    let new = NewSession::new(record, limit, Duration::from_secs(3600));
+    SessionStore::create(&restored.store.memory, new).await.unwrap();
+    there.refresh(&next.refresh).await.unwrap_err();
+    assert_eq!(ear.brief(), ["session.foreign_token"]);
+
+    // A version that was raised without a word to the sessions, twice over: each is told, and no ending.
+    UserStore::bump_token_version(&world.store, &user.id).await.unwrap();
+    for _ in 0..2 {
+        auth.refresh(&next.refresh).await.unwrap_err();
+        assert_eq!(ear.brief(), ["session.refresh_refused ended_by=token_version reason=ended"]);
+    }
+}
+
+#[tokio::test]
+async fn a_login_tells_of_the_sessions_that_it_ends_and_whose_they_were() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node_with(&world, &ear, |builder| builder.session_limit(SessionLimit::EndLeastRecentlyUsed(1)));
+    let (user, other) = (register(&auth, "ada").await, register(&auth, "bob").await);
+    let (old, others) = (sign_in(&auth, &user).await, sign_in(&auth, &other).await);
+    ear.take();
+    world.clock.advance(Duration::from_secs(1));
+    let mut client = Client::unknown();
+    client.refresh_token = Some(others.refresh.into());
+    auth.login(&ada(), PASSWORD.into(), &client).await.unwrap();
+    let events = ear.take();
+    assert_eq!(events[0].name(), "session.started");
+    let mut ended: Vec<_> =
+        events[1..].iter().map(|event| (brief(event), event.user_id.clone().unwrap(), event.session_id)).collect();
+    ended.sort_by_key(|(told, ..)| told.clone());
+    let session = |id: SessionId| Some(id);
+    assert_eq!(
+        ended,
+        [
+            ("session.ended reason=limit".to_owned(), user.id, session(old.session)),
+            ("session.ended reason=signed_in_again".to_owned(), other.id, session(others.session)),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_a_limit_or_a_throttle_refuses_is_told() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node_with(&world, &ear, |builder| builder.session_limit(SessionLimit::Refuse(1)));
+    let user = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &user).await;
+    ear.take();
+    assert!(log_in(&auth, PASSWORD).await.is_none());
+    assert_eq!(ear.brief(), ["sign_in.failed reason=too_many_sessions"]);
+
+    let mut client = Client::unknown();
+    client.ip = Some([192, 0, 2, 7].into());
+    for _ in 0..7 {
+        auth.login(&ada(), "a wrong guess".into(), &client).await.unwrap_err();
+    }
+    let events = ear.take();
+    assert_eq!(events.len(), 7);
+    assert_eq!(brief(&events[6]), "attempt.throttled operation=login retry_after_ms=1000");
+    assert_eq!((&events[6].user_id, events[6].ip), (&None, client.ip), "nothing was looked up");
+
+    let claims = auth.authenticate(&pair.access, Check::Stateless).await.unwrap().claims;
+    for _ in 0..7 {
+        auth.change_password(&claims, "a wrong guess".into(), "close sesame 43".into(), &client).await.unwrap_err();
+    }
+    let events = ear.take();
+    assert_eq!(brief(&events[6]), "attempt.throttled operation=change_password retry_after_ms=1000");
+    assert_eq!((events[6].user_id.clone(), events[6].session_id), (Some(user.id), Some(pair.session)));
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_is_told_without_the_name() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node(&world, &ear);
+    register(&auth, "ada").await;
+    let again = portcullis::Registration::new("Ada@example.com", PASSWORD, portcullis::user::Profile::default());
+    auth.register(again).await.unwrap_err();
+    let told = ear.take();
+    assert_eq!(brief(&told[1]), "user.registration_refused reason=email_taken");
+    assert!(told[1].user_id.is_none() && !format!("{:?}", told[1]).to_lowercase().contains("ada"));
+}
+
+#[tokio::test]
+async fn a_better_hash_is_told_once() {
+    let (world, ear) = (World::new(), Ear::default());
+    register(&world.node(), "ada").await;
+    let auth = node_with(&world, &ear, |builder| builder.pepper("Wd4Xg7Lk0Np3Rs6Uv9Yb2Ce5Fh8Jm1Qt"));
+    for expected in
+        [&["password.hash_upgraded", "session.started means=password"][..], &["session.started means=password"]]
+    {
+        log_in(&auth, PASSWORD).await.unwrap();
+        assert_eq!(ear.brief(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_sink_that_panics_fails_no_sign_in() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = world
+        .node_with(|builder| builder.event_sink(|_: &AuthEvent| panic!("the disk is full")).event_sink(ear.clone()));
+    register(&auth, "ada").await;
+    assert!(log_in(&auth, PASSWORD).await.is_some());
+    assert_eq!(
+        kind(auth.login(&ada(), "wrong".into(), &Client::unknown()).await).unwrap().code(),
+        "invalid_credentials"
+    );
+    assert_eq!(ear.take().len(), 3, "the other sink hears of all");
+}

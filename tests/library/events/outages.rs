@@ -1,0 +1,139 @@
+//! A store that cannot be reached: nothing is told that did not happen, and what nobody knows is said to be unknown.
+
+use std::time::Duration;
+
+use portcullis::{Check, Client, Registration, user::Profile};
+
+use super::{Ear, brief, log_in, node, node_with};
+use crate::fixture::{Failure, PASSWORD, World, register, sign_in};
+
+fn unavailable(operation: &str, may_have_happened: bool) -> String {
+    format!("store.unavailable may_have_happened={may_have_happened} operation={operation}")
+}
+
+#[tokio::test]
+async fn a_failed_call_tells_of_the_outage_and_of_nothing_else() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node(&world, &ear);
+    let user = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &user).await;
+    let claims = auth.authenticate(&pair.access, Check::Stateless).await.unwrap().claims;
+    let client = Client::unknown();
+    for failure in [Failure::Before, Failure::After] {
+        for (call, operation, writes) in [
+            ("create_user", "register", true),
+            ("find_by_login", "login", false),
+            ("create_session", "login", true),
+            ("create_session", "start_session", true),
+            ("find_by_id", "refresh", false),
+            ("rotate", "refresh", true),
+            ("find_by_id", "change_password", false),
+            ("set_password", "change_password", true),
+            ("bump_token_version", "logout_all", true),
+            ("bump_token_version", "end_sessions", true),
+            ("list", "list_sessions", false),
+        ] {
+            ear.take();
+            world.store.fail(call, failure);
+            let failed = match operation {
+                "register" => {
+                    let name = format!("{failure:?}@example.com");
+                    auth.register(Registration::new(name, PASSWORD, Profile::default())).await.is_err()
+                }
+                "login" => log_in(&auth, PASSWORD).await.is_none(),
+                "start_session" => auth.start_session(&user, &client).await.is_err(),
+                "refresh" => auth.refresh(&pair.refresh).await.is_err(),
+                "change_password" => {
+                    // The same password, so that it can be changed again.
+                    auth.change_password(&claims, PASSWORD.into(), PASSWORD.into(), &client).await.is_err()
+                }
+                "logout_all" => auth.logout_all(&claims).await.is_err(),
+                "end_sessions" => auth.end_sessions_of(&user.id).await.is_err(),
+                _ => auth.sessions(&user.id).await.is_err(),
+            };
+            world.store.recover();
+            assert!(failed, "{operation} {call} {failure:?}");
+            assert_eq!(ear.brief(), [unavailable(operation, writes)], "{operation} {call} {failure:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_ending_that_the_store_missed_is_told_when_it_is_brought() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node(&world, &ear);
+    let user = register(&auth, "ada").await;
+    let (one, other) = (sign_in(&auth, &user).await, sign_in(&auth, &user).await);
+    ear.take();
+    world.store.fail("end", Failure::Before);
+    auth.logout(Some(&one.refresh), None).await.unwrap_err();
+    assert_eq!(ear.brief(), [unavailable("logout", true)]);
+    auth.poll_revocations().await.unwrap();
+    assert!(ear.take().is_empty(), "it cannot be brought yet");
+    world.store.recover();
+    for expected in [&["session.ended reason=logout"][..], &[]] {
+        auth.poll_revocations().await.unwrap();
+        let events = ear.take();
+        assert_eq!(events.iter().map(brief).collect::<Vec<_>>(), expected);
+        assert!(events.iter().all(|event| event.session_id == Some(one.session)));
+    }
+    world.store.fail("end_all", Failure::Before);
+    auth.end_sessions_of(&user.id).await.unwrap_err();
+    assert_eq!(ear.brief(), [unavailable("end_sessions", true)]);
+    world.store.recover();
+    auth.poll_revocations().await.unwrap();
+    auth.poll_revocations().await.unwrap();
+    assert_eq!(ear.brief(), ["user.sessions_ended reason=by_app"]);
+    auth.refresh(&other.refresh).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn an_ending_whose_answer_was_lost_is_said_to_be_unknown_and_never_told_twice() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node(&world, &ear);
+    let user = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &user).await;
+    ear.take();
+    world.store.fail("end", Failure::After);
+    auth.logout(Some(&pair.refresh), None).await.unwrap_err();
+    world.store.recover();
+    auth.logout(Some(&pair.refresh), None).await.unwrap();
+    auth.poll_revocations().await.unwrap();
+    assert_eq!(ear.brief(), [unavailable("logout", true)]);
+}
+
+#[tokio::test]
+async fn a_password_that_was_changed_is_told_though_the_other_sessions_end_later() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node(&world, &ear);
+    let user = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &user).await;
+    let claims = auth.authenticate(&pair.access, Check::Stateless).await.unwrap().claims;
+    ear.take();
+    world.store.fail("end_all", Failure::Before);
+    let changed = auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &Client::unknown()).await;
+    changed.unwrap_err();
+    assert_eq!(ear.brief(), ["password.changed".to_owned(), unavailable("change_password", true)]);
+    world.store.recover();
+    auth.poll_revocations().await.unwrap();
+    assert_eq!(ear.brief(), ["user.sessions_ended reason=password_changed"]);
+}
+
+#[tokio::test]
+async fn a_refresh_whose_answer_was_lost_is_told_once_when_the_store_says_so() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node_with(&world, &ear, |builder| builder.refresh_grace(Duration::ZERO));
+    let user = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &user).await;
+    ear.take();
+    world.store.lose_next_answer("rotate");
+    auth.refresh(&pair.refresh).await.unwrap();
+    assert_eq!(ear.brief(), ["session.refreshed"]);
+    // The reuse was found by the call whose answer was lost; asked again, the store knows only that it was.
+    world.store.lose_next_answer("rotate");
+    auth.refresh(&pair.refresh).await.unwrap_err();
+    assert_eq!(
+        ear.brief(),
+        [unavailable("refresh", true), "session.refresh_refused ended_by=reuse reason=ended".to_owned()]
+    );
+}

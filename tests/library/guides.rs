@@ -1,0 +1,19 @@
+//! Every guide is found from where people begin to read.
+
+use std::collections::BTreeSet;
+
+const GUIDES: &str = include_str!("../../src/guide/mod.rs");
+
+#[test]
+fn the_readme_and_the_list_name_every_guide() {
+    let modules: BTreeSet<&str> =
+        GUIDES.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(" {}")).collect();
+    assert!(modules.len() >= 11);
+    let listed: BTreeSet<&str> =
+        GUIDES.lines().filter_map(|line| line.strip_prefix("//! | [`")?.split_once("`] | ")).map(|row| row.0).collect();
+    assert_eq!(listed, modules);
+    let readme = include_str!("../../README.md");
+    for module in modules {
+        assert!(readme.contains(&format!("/portcullis/guide/{module}/index.html): ")), "{module}");
+    }
+}

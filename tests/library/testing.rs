@@ -1,0 +1,213 @@
+//! What `portcullis::testing` makes is real, but for the waiting.
+
+use std::time::Duration;
+
+use axum::{Router, body::Body, routing::get};
+use http::{HeaderValue, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use portcullis::{
+    Auth, Check, Claims, Client, ErrorKind, User,
+    clock::Clock,
+    store::memory::{MemorySessions, MemoryStore},
+    testing::{PASSWORD, TestAuth, TestSession},
+    throttle::MemoryThrottle,
+    user::Login,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use crate::{
+    fixture::{World, kind, register},
+    own_users::{Accounts, SignUp},
+};
+
+/// An app as its guide shows one.
+fn app(auth: &Auth<User>) -> Router {
+    let profile = Router::new().route("/profile", get(async |claims: Claims| claims.subject().to_string()));
+    let admin = Router::new().route("/admin", get(async || "the keys"));
+    profile.route_layer(auth.require()).merge(admin.route_layer(auth.require().role("admin"))).merge(auth.router())
+}
+
+async fn visit(auth: &Auth<User>, path: &str, name: header::HeaderName, value: HeaderValue) -> (StatusCode, String) {
+    let request = Request::get(path).header(name, value).body(Body::empty()).unwrap();
+    let (parts, body) = app(auth).oneshot(request).await.unwrap().into_parts();
+    (parts.status, String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap())
+}
+
+async fn status(auth: &Auth<User>, path: &str, bearer: HeaderValue) -> StatusCode {
+    visit(auth, path, header::AUTHORIZATION, bearer).await.0
+}
+
+#[tokio::test]
+async fn a_user_is_as_the_test_says() {
+    let test = TestAuth::new().unwrap();
+    let ada = test.user("Ada@example.com").username("ada").name("Ada").role("admin").role("editor").create().await;
+    let ada = ada.unwrap();
+    assert_eq!(
+        (ada.email.as_str(), ada.username.as_deref(), ada.name.as_deref()),
+        ("Ada@example.com", Some("ada"), Some("Ada"))
+    );
+    assert_eq!(ada.roles, ["admin", "editor"]);
+    assert_eq!(ada.created_at, test.clock().now());
+    let eve = test.user("eve@example.com").password("another lantern 8").disabled().create().await.unwrap();
+    assert!(eve.disabled && eve.roles.is_empty());
+    assert_eq!(kind(test.sign_in(&eve).await), Some(ErrorKind::InvalidCredentials));
+    assert_eq!(kind(test.user("ada@example.com").create().await), Some(ErrorKind::EmailTaken));
+    assert_eq!(kind(test.user("bob@example.com").password("short").create().await), Some(ErrorKind::ValidationFailed));
+
+    let client = Client::unknown();
+    let by_password = test.auth().login(&Login::either("ada"), PASSWORD.into(), &client).await.unwrap();
+    assert_eq!(by_password.user.id, ada.id);
+    let hash = by_password.user.password_hash.unwrap();
+    assert!(hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "made in no time");
+    for _ in 0..20 {
+        let guess = test.auth().login(&Login::either("ada"), "a wrong guess".into(), &client).await;
+        assert_eq!(kind(guess), Some(ErrorKind::InvalidCredentials), "nobody waits");
+    }
+}
+
+#[tokio::test]
+async fn a_session_passes_the_guard_by_either_header() {
+    let test = TestAuth::new().unwrap();
+    let ada = test.user("ada@example.com").create().await.unwrap();
+    let session = test.sign_in(&ada).await.unwrap();
+    for (name, value) in [(header::AUTHORIZATION, session.bearer()), (header::COOKIE, session.cookies())] {
+        assert!(value.is_sensitive());
+        assert_eq!(
+            visit(test.auth(), "/profile", name.clone(), value.clone()).await,
+            (StatusCode::OK, ada.id.to_string())
+        );
+        assert_eq!(visit(test.auth(), "/admin", name, value).await.0, StatusCode::FORBIDDEN);
+    }
+    // The endpoints know it as well.
+    let (status, body) = visit(test.auth(), "/auth/sessions", header::COOKIE, session.cookies()).await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &body["sessions"][0]["id"]), (StatusCode::OK, &json!(session.id().encode())));
+
+    let refresh = Request::post("/auth/refresh").header(header::COOKIE, session.cookies()).body(Body::empty()).unwrap();
+    assert_eq!(app(test.auth()).oneshot(refresh).await.unwrap().status(), StatusCode::OK);
+    let next = session.refresh().await.unwrap();
+    assert_eq!((next.id(), next.tokens().session_id), (session.id(), session.id()), "within the grace");
+    test.auth().end_sessions_of(&ada.id).await.unwrap();
+    assert_eq!(status_of(&test, &next).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(kind(next.refresh().await), Some(ErrorKind::RefreshInvalid));
+}
+
+async fn status_of(test: &TestAuth, session: &TestSession<User>) -> StatusCode {
+    status(test.auth(), "/profile", session.bearer()).await
+}
+
+#[tokio::test]
+async fn time_moves_by_hand() {
+    let test = TestAuth::new().unwrap();
+    let ada = test.user("ada@example.com").create().await.unwrap();
+    let session = test.sign_in(&ada).await.unwrap();
+    assert_eq!(session.tokens().issued_at, test.clock().now());
+    test.advance(Duration::from_secs(15 * 60 - 1));
+    assert_eq!(status_of(&test, &session).await, StatusCode::OK);
+    test.advance(Duration::from_secs(1));
+    assert_eq!(status_of(&test, &session).await, StatusCode::UNAUTHORIZED);
+    let next = session.refresh().await.unwrap();
+    assert_eq!(status_of(&test, &next).await, StatusCode::OK);
+    test.advance(Duration::from_secs(11));
+    assert_eq!(kind(session.refresh().await), Some(ErrorKind::RefreshReused));
+    assert_eq!(status_of(&test, &next).await, StatusCode::UNAUTHORIZED, "a stolen token was found out");
+    let last = test.sign_in(&ada).await.unwrap();
+    test.advance(Duration::from_secs(7 * 24 * 60 * 60));
+    assert_eq!(kind(last.refresh().await), Some(ErrorKind::RefreshExpired));
+}
+
+#[derive(Serialize, Deserialize)]
+struct Plan {
+    tenant: String,
+}
+
+#[tokio::test]
+async fn a_draft_says_what_the_test_wants_refused() {
+    let store = MemoryStore::new();
+    let builder = Auth::builder(store.clone(), store.clone());
+    let test = TestAuth::of(builder.access_claims(|_: &User| Plan { tenant: "acme".into() }), store).unwrap();
+    let auth = test.auth();
+    let ada = test.user("ada@example.com").create().await.unwrap();
+    let session = test.sign_in(&ada).await.unwrap();
+    let draft = || session.draft().unwrap();
+    assert_eq!(status(auth, "/profile", draft().bearer().unwrap()).await, StatusCode::OK);
+    assert_eq!(status(auth, "/admin", draft().claim("roles", ["admin"]).bearer().unwrap()).await, StatusCode::OK);
+    let other = draft().claim("tenant", "evil").token().unwrap();
+    let claims = auth.authenticate(&other, Check::Stateless).await.unwrap().claims;
+    assert_eq!(claims.custom::<Plan>().unwrap().tenant, "evil");
+
+    for (draft, expected) in [
+        (draft().expired(), ErrorKind::TokenExpired),
+        (draft().claim("iss", "https://elsewhere.example"), ErrorKind::TokenInvalid),
+        (draft().claim("aud", "https://elsewhere.example"), ErrorKind::TokenInvalid),
+        (draft().without("sid"), ErrorKind::TokenInvalid),
+        (draft().claim("exp", "soon"), ErrorKind::TokenInvalid),
+    ] {
+        let refused = auth.authenticate(&draft.token().unwrap(), Check::Stateless).await;
+        assert_eq!(kind(refused), Some(expected));
+    }
+    let unwritable = draft().claim("odd", std::collections::BTreeMap::from([((1, 2), 3)]));
+    assert_eq!(kind(unwritable.token()), Some(ErrorKind::Internal));
+}
+
+#[tokio::test]
+async fn an_app_keeps_its_settings_and_its_own_users() {
+    let store = MemoryStore::new();
+    let builder = Auth::builder(store.clone(), store.clone())
+        .issuer("https://example.com")
+        .cookie_names("at", "rt")
+        .access_lifetime(Duration::from_secs(60))
+        .throttle(MemoryThrottle::new());
+    let test = TestAuth::of(builder, store.clone()).unwrap();
+    let ada = test.register("ada@example.com", portcullis::user::Profile::default()).await.unwrap();
+    assert_eq!(test.users().users().len(), 1);
+    let session = test.sign_in(&ada).await.unwrap();
+    let cookies = session.cookies();
+    assert!(cookies.to_str().unwrap().starts_with("__Host-at=") && cookies.to_str().unwrap().contains("; __Host-rt="));
+    assert_eq!(session.tokens().access_expires_at, test.clock().now().plus(Duration::from_secs(60)));
+    let guess = async || {
+        kind(test.auth().login(&Login::either("ada@example.com"), "a wrong guess".into(), &Client::unknown()).await)
+    };
+    while guess().await == Some(ErrorKind::InvalidCredentials) {}
+    assert_eq!(guess().await, Some(ErrorKind::TooManyAttempts), "the throttle that was set is in force");
+
+    // What is wrong with an app's settings is said in tests too.
+    let refused = TestAuth::of(Auth::builder(store.clone(), store.clone()).mount_path("auth"), store);
+    assert!(refused.unwrap_err().to_string().contains("auth"));
+}
+
+#[tokio::test]
+async fn an_app_brings_its_own_users() {
+    let users = Accounts::default();
+    let test = TestAuth::of(Auth::builder(users.clone(), MemorySessions::default()), users).unwrap();
+    let ada = test.register("ada@example.com", SignUp { company: "Acme".into() }).await.unwrap();
+    let session = test.sign_in(&ada).await.unwrap();
+    let authenticated = test.auth().authenticate(session.access_token(), Check::User).await.unwrap();
+    assert!(authenticated.claims.has_role("customer"));
+}
+
+#[tokio::test]
+async fn a_session_starts_on_any_auth() {
+    let world = World::new();
+    let auth = world.node();
+    let ada = register(&auth, "ada").await;
+    let session = TestSession::start(&auth, &ada).await.unwrap();
+    assert_eq!(status(&auth, "/profile", session.bearer()).await, StatusCode::OK);
+    let token = session.draft().unwrap().expired().token().unwrap();
+    assert_eq!(kind(auth.authenticate(&token, Check::Stateless).await), Some(ErrorKind::TokenExpired));
+}
+
+#[tokio::test]
+async fn nothing_that_was_made_prints_a_token() {
+    let test = TestAuth::new().unwrap();
+    let ada = test.user("ada@example.com").password("canary password").create().await.unwrap();
+    let session = test.sign_in(&ada).await.unwrap();
+    let draft = session.draft().unwrap().claim("tenant", "canary tenant");
+    let user = test.user("eve@example.com").password("canary password");
+    let printed = format!("{test:?} {session:?} {draft:?} {user:?}");
+    for secret in ["canary", session.access_token(), session.refresh_token()] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
+}
