@@ -57,7 +57,7 @@ impl ClientAuthBuilder {
         self
     }
 
-    /// The path below which the server has its endpoints: `/auth` unless set.
+    /// The path below which the server has its endpoints, `/auth` unless set, each by its usual name.
     pub fn mount_path(mut self, path: impl Into<String>) -> Self {
         self.mount_path = path.into();
         self

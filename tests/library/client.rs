@@ -15,7 +15,10 @@ use portcullis::{
 use tokio::net::TcpListener;
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 
-use crate::fixture::{Failure, PASSWORD, World, register};
+use crate::{
+    fixture::{Failure, PASSWORD, World, register},
+    secrets::Log,
+};
 
 const LIFETIME: Duration = Duration::from_secs(900);
 
@@ -228,6 +231,47 @@ async fn refusals_are_passed_on_with_their_reasons() {
     let client = ClientAuth::builder(HERE).build(http).unwrap();
     let error = client.sign_in("ada@example.com", PASSWORD.into()).await.unwrap_err();
     assert_eq!(error.fields()[0].field, "delivery");
+}
+
+#[tokio::test]
+async fn neither_debug_nor_the_log_at_trace_shows_a_secret() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_max_level(tracing::Level::TRACE).finish();
+    // Everything runs on this thread, but for the hashes.
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let here = InProcess::new();
+    let ada = register(&here.auth, "ada").await;
+    let client = here.client_with(|builder| builder.refresh_attempts(1));
+    let mut shown = vec![format!("{client:?} {:?}", here.storage)];
+    let mut canaries = vec![PASSWORD.to_owned(), "canary-password".to_owned()];
+    let wrong = client.sign_in("ada@example.com", "canary-password".into()).await.unwrap_err();
+    shown.push(format!("{wrong} {wrong:?}"));
+    client.sign_in("ada@example.com", PASSWORD.into()).await.unwrap();
+    for outage in [true, false] {
+        let stored: serde_json::Value =
+            serde_json::from_str(here.storage.load().await.unwrap().unwrap().expose()).unwrap();
+        for token in ["access_token", "refresh_token"] {
+            // The signature alone is enough to tell that a token was written out.
+            canaries.push(stored[token].as_str().unwrap().rsplit('.').next().unwrap().to_owned());
+        }
+        here.world.clock.advance(LIFETIME);
+        if outage {
+            here.world.store.fail("rotate", Failure::Before);
+            let error = client.layer().layer(here.http()).oneshot(request(HERE)).await.unwrap_err();
+            shown.push(format!("{error} {error:?}"));
+            here.world.store.recover();
+        } else {
+            here.auth.end_sessions_of(&ada.id).await.unwrap();
+        }
+        shown.push(format!("{:?}", here.notes(&client).await));
+    }
+    shown.push(log.text());
+    for text in &shown {
+        for canary in &canaries {
+            assert!(!text.contains(canary), "{canary} is in {text}");
+        }
+    }
+    assert!(shown.last().unwrap().contains("the session is over"), "the log was captured");
 }
 
 /// Starts a server, and tries a client against it with whatever carries its requests.

@@ -12,7 +12,13 @@ use tracing_subscriber::fmt::{MakeWriter, format::FmtSpan};
 use crate::fixture::{Failure, World, kind, register, sign_in};
 
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -70,7 +76,7 @@ async fn neither_debug_nor_the_log_at_trace_shows_a_secret() {
     world.store.recover();
     let session = auth.sessions(&ada.id).await.unwrap();
     shown.push(format!("{session:?}"));
-    shown.push(String::from_utf8(log.0.lock().unwrap().clone()).unwrap());
+    shown.push(log.text());
 
     let tokens = [&first, second.tokens.access_token.expose(), second.tokens.refresh_token.expose(), &other.refresh];
     let hash = ada.password_hash.clone().unwrap();
