@@ -46,7 +46,9 @@ pub(crate) fn router(auth: Auth<User>) -> Router {
 }
 
 async fn connect(State(chat): State<Chat>, claims: Claims, upgrade: WebSocketUpgrade) -> Response {
-    upgrade.max_message_size(MAX_MESSAGE).on_upgrade(move |socket| chat.serve(socket, claims))
+    // A frame is kept until it is whole, so it is bounded as well.
+    let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
+    upgrade.on_upgrade(move |socket| chat.serve(socket, claims))
 }
 
 impl Chat {

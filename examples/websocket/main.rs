@@ -21,7 +21,8 @@ use support::BoxError;
 async fn main() -> Result<(), BoxError> {
     support::init_log();
     let listener = support::listen().await?;
-    // Chromium says in a handshake which origin it comes from, and not whether that is ours: over plain HTTP it has to be told.
+    // For plain HTTP alone: Chromium says in a handshake which origin it comes from, and not that it is ours, which the guard
+    // then believes of https only, or where it is told.
     let here = format!("http://localhost:{}", listener.local_addr()?.port());
 
     let store = MemoryStore::new();

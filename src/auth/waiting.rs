@@ -31,6 +31,8 @@ impl<U: AuthUser> Auth<U> {
     /// }
     /// ```
     ///
+    /// A stream ends likewise with `stream.take_until(auth.until_ended(&claims))` of `futures-util`.
+    ///
     /// What this node ends counts at once; what another ends, as soon as this one hears of it: at once with a
     /// [`revocation_feed`](crate::Builder::revocation_feed), otherwise at the next poll. Whoever waits costs about a
     /// kilobyte and a timer that looks at the clock once a minute; the store is asked only where the guard would ask it too.

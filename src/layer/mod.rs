@@ -21,8 +21,8 @@
 //! theirs brings the access cookie, so keep tokens in cookies ([`Delivery::Cookie`](crate::Delivery::Cookie)) and let the
 //! page connect to its own origin. As no CORS protects a handshake, one that a cookie authenticates has to come from the
 //! same origin, which browsers say in `Origin`, or from a [trusted one](crate::Builder::trusted_origin). That origin has to
-//! be https; for development over plain HTTP trust `http://localhost:3000` itself, because Chromium sends no `Sec-Fetch-Site`
-//! with a handshake.
+//! be https, unless cookies are insecure; to develop over plain HTTP with the usual ones trust `http://localhost:3000` by name,
+//! because Chromium sends no `Sec-Fetch-Site` with a handshake.
 //! There is deliberately no token in the query string, which servers and proxies write into logs.
 //!
 //! A connection outlives the request that opened it, and nothing closes it by itself when its user logs out:

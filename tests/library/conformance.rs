@@ -115,7 +115,8 @@ impl SessionStore for Wrong {
     async fn rotate(&self, rotation: &Rotation) -> Result<RotateOutcome, StoreError> {
         if self.is(Fault::ReadsThenWrites) {
             let mut read = self.aside.lock().unwrap().iter().find(|s| s.id == rotation.session_id).cloned();
-            tokio::task::yield_now().await;
+            // As long as a database takes: nobody else can have written before all have read.
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             let decision = decide(read.as_ref(), rotation);
             if let (Some(read), Some(new)) = (&mut read, decision.write) {
                 *read = new;
