@@ -120,7 +120,7 @@ async fn a_password_that_was_changed_is_told_though_the_other_sessions_end_later
 }
 
 #[tokio::test]
-async fn a_refresh_whose_answer_was_lost_is_told_once_when_the_store_says_so() {
+async fn a_refresh_whose_answer_was_lost_is_told_once_and_a_reuse_rather_twice_than_never() {
     let (world, ear) = (World::new(), Ear::default());
     let auth = node_with(&world, &ear, |builder| builder.refresh_grace(Duration::ZERO));
     let user = register(&auth, "ada").await;
@@ -134,6 +134,36 @@ async fn a_refresh_whose_answer_was_lost_is_told_once_when_the_store_says_so() {
     auth.refresh(&pair.refresh).await.unwrap_err();
     assert_eq!(
         ear.brief(),
-        [unavailable("refresh", true), "session.refresh_refused ended_by=reuse reason=ended".to_owned()]
+        [unavailable("refresh", true), "session.reuse_found".to_owned(), "session.ended reason=reuse".to_owned()]
     );
+}
+
+#[tokio::test]
+async fn a_thief_who_hangs_up_does_not_take_the_alarm_along() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node_with(&world, &ear, |builder| builder.refresh_grace(Duration::ZERO));
+    let user = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &user).await;
+    let current = auth.refresh(&pair.refresh).await.unwrap();
+    ear.take();
+    world.store.hold("rotate");
+    {
+        let mut theft = std::pin::pin!(auth.refresh(&pair.refresh));
+        tokio::select! {
+            biased;
+            _ = &mut theft => panic!("the store has it"),
+            () = world.store.held() => {}
+        }
+    }
+    world.store.release();
+    let access = current.tokens.access_token.expose();
+    // It is a task of its own by now, which the others make room for.
+    for _ in 0..1000 {
+        if auth.authenticate(access, Check::Stateless).await.is_err() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(ear.brief(), ["session.reuse_found", "session.ended reason=reuse"]);
+    auth.authenticate(access, Check::Stateless).await.unwrap_err();
 }
