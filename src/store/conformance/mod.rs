@@ -102,6 +102,7 @@ impl Report {
     ///
     /// # Panics
     /// With the list of broken promises.
+    #[track_caller]
     pub fn assert_kept(&self) {
         assert!(self.broken.is_empty(), "{self}");
     }
