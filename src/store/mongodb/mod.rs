@@ -42,8 +42,8 @@
 //!
 //! [`migrate`](MongoUsers::migrate) adds to each document the lookup keys `emailKey` and `usernameKey`, the trimmed
 //! lower-case forms, and makes a unique index over each, so that `Ada@Example.com` is found by `ada@example.com`. Where two
-//! users differ by case alone it says which they are, and makes no index. Whoever else writes to the collection meanwhile
-//! must write the keys along, or leave them out for the next `migrate`.
+//! users differ by case alone it says which they are, and makes no index. Whoever else writes to the collection meanwhile may
+//! write the keys along; where they do not, the next `migrate` finds who has no key, or that of an old address.
 //!
 //! ```no_run
 //! use portcullis::store::mongodb::{MongoSessions, MongoUsers, UserFields};
