@@ -23,8 +23,9 @@
 //! [`decide`](crate::session::decide) says of the record, and the record that it leaves tells which of the answers that was.
 //! Only a login that takes over a browser from another user changes a second document, after its own.
 //!
-//! A document has room for 10,000 sessions with the ended ones that are still remembered (some quarter of an hour): who logs
-//! in more often than that is refused as by the limit. The engine deletes a document when all of it has expired (TTL index).
+//! A document has room for 10,000 sessions with the ended ones that are still remembered: a minute longer than an access
+//! token may count, which is a day unless [`max_access_lifetime`](crate::Builder::max_access_lifetime) says less. Who logs in
+//! more often than that is refused as by the limit. The engine deletes a document when all of it has expired (TTL index).
 //!
 //! # Connections
 //! Whatever the URI says, reads go to the primary and see what a majority has, and writes wait for a majority's journal: a
