@@ -1,11 +1,12 @@
 //! The same service, with an audit log: what happened, as JSON lines on the standard output.
 //!
 //! ```sh
-//! cargo run --example audit_log | jq .
+//! cargo run --example audit_log | jq -R 'fromjson?'
 //! ```
 //!
-//! The first line says where it listens, and each that follows is one event. What the service logs goes to the standard
-//! error output.
+//! The first line says where it listens, and each that follows is one event: `fromjson?` leaves out what is not JSON, over
+//! which `jq .` would end. What the service logs goes to the standard error output, and so does that the log cannot be written
+//! any more, because whoever read it has ended.
 
 #[path = "../support/axum_app.rs"]
 mod axum_app;
@@ -15,7 +16,7 @@ mod support;
 use std::{
     io::{self, Write},
     net::SocketAddr,
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     thread,
 };
 
@@ -36,7 +37,7 @@ async fn main() -> Result<(), BoxError> {
     let listener = support::listen().await?;
     thread::spawn(move || {
         if let Err(error) = write_lines(&events) {
-            tracing::error!(%error, "the audit log cannot be written");
+            tracing::error!(%error, "the audit log cannot be written: nothing more is recorded");
         }
     });
     let app = axum_app::router(auth, store).into_make_service_with_connect_info::<SocketAddr>();
@@ -49,8 +50,12 @@ struct AuditLog(SyncSender<AuthEvent>);
 impl EventSink for AuditLog {
     fn record(&self, event: &AuthEvent) {
         // An app that must not lose one refuses requests here instead, or writes before it answers.
-        if self.0.try_send(event.clone()).is_err() {
-            tracing::error!(event = event.name(), "an event is missing from the audit log");
+        match self.0.try_send(event.clone()) {
+            // That nobody writes any more has been said.
+            Ok(()) | Err(TrySendError::Disconnected(_)) => {}
+            Err(TrySendError::Full(_)) => {
+                tracing::error!(event = event.name(), "an event is missing from the audit log");
+            }
         }
     }
 }

@@ -8,12 +8,19 @@ const byId = (id) => document.getElementById(id);
 
 let socket;
 let wait = 0;
+/** From the question who is signed in until the socket has closed. */
+let connecting = false;
+let timer;
 
 async function connect() {
+  if (connecting) return;
+  connecting = true;
+  clearTimeout(timer);
   try {
     // A handshake cannot refresh: this does, where the access token has expired.
     await call("GET", "/auth/me");
   } catch (error) {
+    connecting = false;
     if (error instanceof Refused && error.status === 401) signedOut();
     else connectLater("The server cannot be reached.");
     return;
@@ -28,6 +35,7 @@ async function connect() {
   });
   socket.addEventListener("message", ({ data }) => show(JSON.parse(data)));
   socket.addEventListener("close", ({ code, reason }) => {
+    connecting = false;
     if (code === UNAUTHORIZED && reason === "token_expired") connectLater("Refreshing.");
     // Another password, another session in its place: asking tells whether this browser is still signed in.
     else if (code === UNAUTHORIZED) connectLater("Your session has ended.");
@@ -38,7 +46,8 @@ async function connect() {
 /** Not all at once when a server comes back. */
 function connectLater(text) {
   say(text);
-  setTimeout(connect, wait + Math.random() * 500);
+  clearTimeout(timer);
+  timer = setTimeout(connect, wait + Math.random() * 500);
   wait = Math.min(LONGEST_WAIT, wait * 2 || 500);
 }
 

@@ -1,6 +1,10 @@
 //! The chat: one room, a guard before the handshake, and connections that are closed when their session ends.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -8,12 +12,16 @@ use axum::{
         State,
         ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade},
     },
-    response::Response,
+    http::StatusCode,
+    response::{IntoResponse, Response},
     routing::get,
 };
-use portcullis::{Auth, Claims, ErrorKind, User};
+use portcullis::{Auth, Claims, ErrorKind, User, UserId};
 use serde_json::json;
-use tokio::sync::broadcast::{Sender, error::RecvError};
+use tokio::{
+    sync::broadcast::{Sender, error::RecvError},
+    time::{Instant, sleep_until},
+};
 
 use crate::axum_app::page;
 
@@ -26,10 +34,17 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const MAX_MESSAGE: usize = 4 * 1024;
 
+/// How many connections a user may have: a handful of tabs and devices. One more is refused with 429.
+const MAX_SOCKETS: usize = 8;
+
+/// How far apart the messages of one connection are: whoever sends faster is read at this pace.
+const PACE: Duration = Duration::from_millis(100);
+
 #[derive(Clone)]
 struct Chat {
     auth: Auth<User>,
     room: Sender<String>,
+    open: Arc<Mutex<HashMap<UserId, usize>>>,
 }
 
 /// `GET /chat` with its script, and the socket behind its guard.
@@ -42,13 +57,48 @@ pub(crate) fn router(auth: Auth<User>) -> Router {
         .route("/chat", page::file("text/html; charset=utf-8", include_str!("chat.html")))
         .route("/chat/chat.js", page::file("text/javascript; charset=utf-8", include_str!("chat.js")))
         .merge(socket)
-        .with_state(Chat { auth, room: Sender::new(64) })
+        .with_state(Chat { auth, room: Sender::new(64), open: Arc::default() })
 }
 
 async fn connect(State(chat): State<Chat>, claims: Claims, upgrade: WebSocketUpgrade) -> Response {
+    let Some(seat) = Seat::take(&chat.open, claims.subject()) else {
+        return (StatusCode::TOO_MANY_REQUESTS, "You have too many chats open").into_response();
+    };
     // A frame is kept until it is whole, so it is bounded as well.
     let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
-    upgrade.on_upgrade(move |socket| chat.serve(socket, claims))
+    upgrade.on_upgrade(async move |socket| {
+        chat.serve(socket, claims).await;
+        drop(seat);
+    })
+}
+
+/// One of the connections that a user may have, until it is dropped: also where the handshake comes to nothing.
+struct Seat {
+    open: Arc<Mutex<HashMap<UserId, usize>>>,
+    user: UserId,
+}
+
+impl Seat {
+    fn take(open: &Arc<Mutex<HashMap<UserId, usize>>>, user: &UserId) -> Option<Self> {
+        let mut all = open.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.get(user).is_some_and(|count| *count >= MAX_SOCKETS) {
+            return None;
+        }
+        *all.entry(user.clone()).or_default() += 1;
+        Some(Self { open: open.clone(), user: user.clone() })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut all = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = all.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.user);
+            }
+        }
+    }
 }
 
 impl Chat {
@@ -64,17 +114,26 @@ impl Chat {
     /// Until the client hangs up.
     async fn talk(&self, socket: &mut WebSocket, claims: &Claims) {
         let mut said = self.room.subscribe();
+        let mut next = Instant::now();
         loop {
+            // What is not read yet waits with the client.
+            let paced = async {
+                sleep_until(next).await;
+                socket.recv().await
+            };
             tokio::select! {
-                message = socket.recv() => match message {
-                    Some(Ok(Message::Text(text))) => {
-                        let message = json!({ "from": claims.subject().as_str(), "text": text.as_str() });
-                        // At least this client listens.
-                        let _ = self.room.send(message.to_string());
+                message = paced => {
+                    match message {
+                        Some(Ok(Message::Text(text))) => {
+                            let message = json!({ "from": claims.subject().as_str(), "text": text.as_str() });
+                            // At least this client listens.
+                            let _ = self.room.send(message.to_string());
+                        }
+                        Some(Ok(_)) => {}
+                        Some(Err(_)) | None => return,
                     }
-                    Some(Ok(_)) => {}
-                    Some(Err(_)) | None => return,
-                },
+                    next = Instant::now() + PACE;
+                }
                 message = said.recv() => match message {
                     Ok(text) => if socket.send(Message::text(text)).await.is_err() { return },
                     // Who reads too slowly misses something.

@@ -32,7 +32,12 @@ test("a chat goes on over refreshes and ends with its session", async () => {
 
   const chat = await context.newPage();
   const sockets = [];
-  chat.on("websocket", (socket) => sockets.push(socket.url()));
+  let open = 0, mostOpen = 0;
+  chat.on("websocket", (socket) => {
+    sockets.push(socket.url());
+    mostOpen = Math.max(mostOpen, ++open);
+    socket.on("close", () => (open -= 1));
+  });
   await chat.goto(`${app.origin}/chat`);
   await chat.getByText("You are in.").waitFor();
   await chat.getByLabel("Message").fill("<b>hello</b>");
@@ -49,6 +54,19 @@ test("a chat goes on over refreshes and ends with its session", async () => {
   await home.getByRole("button", { name: "Sign out", exact: true }).click();
   await chat.getByText("You are not signed in.").waitFor();
   assert.equal(await chat.getByRole("log").isVisible(), false);
+
+  // Signed in again elsewhere: the page finds out when somebody looks at it, however often they do.
+  const again = home.getByRole("region", { name: "Sign in" });
+  await again.getByLabel("E-mail or username").fill("ada@example.com");
+  await again.getByLabel("Password").fill("correct horse battery staple");
+  await again.getByRole("button", { name: "Sign in" }).click();
+  await home.getByRole("heading", { name: "Profile" }).waitFor();
+  await chat.evaluate(() => {
+    for (let n = 0; n < 3; n += 1) document.dispatchEvent(new Event("visibilitychange"));
+  });
+  await chat.getByText("You are in.").waitFor();
+  await chat.waitForEvent("websocket");
+  assert.equal(mostOpen, 1, "never two at once");
   assert.deepEqual(complaints, []);
   await context.close();
 });

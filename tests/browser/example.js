@@ -30,7 +30,7 @@ async function startExample(environment = {}, example = path.basename(BINARY)) {
   ]);
   const { port } = new URL(line.replace("listening on ", ""));
   return {
-    // Browsers take a `Secure` cookie over plain HTTP from this name alone.
+    // Not every browser takes a `Secure` cookie over plain HTTP from 127.0.0.1, too.
     origin: `http://localhost:${port}`,
     async stop() {
       process_.kill("SIGKILL");

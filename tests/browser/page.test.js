@@ -2,6 +2,7 @@
 
 const { test, before, after, beforeEach, afterEach } = require("node:test");
 const assert = require("node:assert/strict");
+const { createHmac } = require("node:crypto");
 const path = require("node:path");
 const { startExample, startOtherSite, startBrowser, SCREENSHOTS } = require("./example.js");
 
@@ -232,6 +233,51 @@ for (const locks of [true, false]) {
     }
   });
 }
+
+test("a token of a key that was dropped is refreshed once, and the user stays", async () => {
+  const page = await open(device);
+  const user = someone();
+  await register(page, user);
+  await profile(page).waitFor();
+  const { value, ...rest } = await cookie(device, ACCESS);
+  const signed = value.slice(0, value.lastIndexOf("."));
+  const forged = createHmac("sha256", "the secret that leaked, and was dropped").update(signed).digest("base64url");
+  await device.context.addCookies([{ ...rest, value: `${signed}.${forged}` }]);
+  let refreshes = 0;
+  page.on("request", (request) => (refreshes += request.url().endsWith("/auth/refresh") ? 1 : 0));
+  await page.reload();
+  await profile(page).getByText(user.email).waitFor();
+  assert.equal(refreshes, 1);
+});
+
+test("a tab that refreshes while another one changes the password stays signed in", async () => {
+  const page = await open(device);
+  const user = someone();
+  await register(page, user);
+  await profile(page).waitFor();
+  const before = (await cookie(device, REFRESH)).value;
+  const form = page.getByRole("region", { name: "Change password" });
+  await form.getByLabel("Current password").fill(PASSWORD);
+  await form.getByLabel("New password").fill("another horse, another staple");
+  await form.getByRole("button").click();
+  await page.getByText("The password is changed").waitFor();
+
+  // As if this one had sent its refresh before the other tab's answer came.
+  await device.context.clearCookies({ name: ACCESS });
+  const tab = await device.context.newPage();
+  const told = [];
+  await tab.route("**/auth/refresh", async (route) => {
+    const headers = { cookie: `${REFRESH}=${before}`, "sec-fetch-site": "same-origin" };
+    const answer = await fetch(`${app.origin}/auth/refresh`, { method: "POST", headers });
+    const body = await answer.text();
+    told.push(JSON.parse(body).code);
+    assert.equal(answer.headers.get("set-cookie"), null);
+    await route.fulfill({ status: answer.status, contentType: "application/problem+json", body });
+  }, { times: 1 });
+  await tab.goto(app.origin);
+  await profile(tab).getByText(user.email).waitFor();
+  assert.deepEqual(told, ["refresh_invalid"]);
+});
 
 test("after signing out the back button shows nothing", async () => {
   const page = await open(device);

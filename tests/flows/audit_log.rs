@@ -1,5 +1,7 @@
 //! The audit log on the standard output: one JSON line for each thing that happened, and no secret in any of them.
 
+use std::process::{Command, Stdio};
+
 use serde_json::{Value, json};
 
 use crate::server::{ADMIN_PASSWORD, AUDIT_LOG, Launch, PASSWORD, Server, poll_until};
@@ -71,4 +73,43 @@ fn the_standard_output_tells_of_everything_that_happened_and_shows_no_secret() {
     for secret in signatures.chain([PASSWORD, ADMIN_PASSWORD, WRONG, "$argon2"]) {
         assert!(!written.contains(secret), "{secret} is in: {written}");
     }
+}
+
+/// As the example tells to read it, or where there is no `jq`, with as much of its work as matters here.
+fn reader() -> (&'static str, [&'static str; 2]) {
+    let jq = Command::new("jq").arg("--version").stdout(Stdio::null()).status();
+    if jq.is_ok_and(|status| status.success()) { ("jq", ["-R", "fromjson?"]) } else { ("grep", ["-e", "^{"]) }
+}
+
+#[test]
+fn a_program_that_takes_json_alone_reads_every_event() {
+    let (program, arguments) = reader();
+    let (server, out) = Launch::new(AUDIT_LOG).piped_into(program, &arguments);
+    for name in ["lovelace", "babbage"] {
+        server.sign_up(name).post("/auth/logout").send().expect(204);
+    }
+    poll_until("every event is written", || (server.log().matches("session.ended").count() == 2).then_some(()));
+    let written = server.stop();
+    let events: Vec<Value> = serde_json::Deserializer::from_str(&out.text())
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .expect("nothing but JSON comes through");
+    let told: Vec<&str> = events.iter().filter_map(|event| event["event"].as_str()).collect();
+    let each = ["user.registered", "session.started", "session.ended"];
+    assert_eq!(told, [&["user.registered"], each.as_slice(), each.as_slice()].concat(), "{written}");
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_any_more_is_said_once() {
+    // It takes the first line and ends.
+    let (server, _) = Launch::new(AUDIT_LOG).without("ADMIN_EMAIL").piped_into("head", &["-n", "1"]);
+    let lost = "nothing more is recorded";
+    server.sign_up("lovelace");
+    poll_until("the writer finds out", || {
+        server.sign_in("lovelace");
+        server.log().contains(lost).then_some(())
+    });
+    server.sign_in("lovelace");
+    let log = server.stop();
+    assert_eq!(log.matches("audit log").count(), 1, "{log}");
 }

@@ -115,6 +115,42 @@ impl Launch {
         server
     }
 
+    /// Starts it with its standard output piped into a program, and returns what that writes as well.
+    ///
+    /// What goes through the pipe is in the server's own log too: by way of `tee`, which passes it on as it comes.
+    #[track_caller]
+    pub(crate) fn piped_into(self, program: &str, arguments: &[&str]) -> (Server, Log) {
+        let mut child = self.spawn();
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let mut tee = Command::new("tee")
+            .arg("/dev/stderr")
+            .stdin(stdout)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("there is a tee");
+        let (copy, passed_on) = (tee.stderr.take().expect("it is piped"), tee.stdout.take().expect("it is piped"));
+        let mut program = Command::new(program)
+            .args(arguments)
+            .stdin(passed_on)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("there is such a program");
+        let written = program.stdout.take().expect("it is piped");
+        let (log, out) = (Log::default(), Log::default());
+        let (ready, announced) = mpsc::channel();
+        let mut readers = vec![log.collect(copy, Some(ready)), log.collect(stderr, None), out.collect(written, None)];
+        readers.extend([tee, program].map(|mut one| {
+            thread::spawn(move || {
+                one.wait().ok();
+            })
+        }));
+        let mut server = Server { child, addr: ([127, 0, 0, 1], 0).into(), log, readers };
+        server.addr = announced.recv_timeout(START_DEADLINE).expect("it says where it listens");
+        (server, out)
+    }
+
     /// Starts it in the belief that it refuses to, and returns how it ended and what it said.
     #[track_caller]
     pub(crate) fn refuse(self) -> Refusal {
@@ -170,10 +206,10 @@ pub(crate) fn locate(example: &str) -> PathBuf {
 
 /// What a child has written so far, on either stream.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<String>>);
+pub(crate) struct Log(Arc<Mutex<String>>);
 
 impl Log {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.0.lock().expect("no reader panics").clone()
     }
 

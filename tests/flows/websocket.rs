@@ -1,7 +1,8 @@
 //! The chat's connections: opened by good tokens alone, and closed with the sessions that opened them.
 
+use std::io::Write;
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tungstenite::client::IntoClientRequest;
@@ -10,7 +11,7 @@ use tungstenite::http::{HeaderName, HeaderValue, Response};
 use tungstenite::{Error, Message, WebSocket};
 
 use crate::browser::Browser;
-use crate::server::{Launch, PASSWORD, Server, WEBSOCKET};
+use crate::server::{Launch, PASSWORD, Server, WEBSOCKET, poll_until};
 
 /// For a test that would wait for ever.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -175,6 +176,53 @@ fn a_connection_is_closed_when_its_token_expires_and_comes_back_after_a_refresh(
     refused(connect(&server, &[("Authorization", &format!("Bearer {}", browser.access()))]), 401, "token_expired");
     browser.post("/auth/refresh").send().expect(200);
     browser.get("/profile").send().expect(200);
+}
+
+#[test]
+fn a_frame_that_says_it_is_long_is_hung_up_on_before_it_comes() {
+    let server = Launch::new(WEBSOCKET).start();
+    let browser = server.sign_up("lovelace");
+    // A text, masked, of 8 MiB; and no more of it than its header.
+    let mut header = vec![0x81, 0x80 | 127];
+    header.extend((8_u64 << 20).to_be_bytes());
+    header.extend([0; 4]);
+    let mut chat = open(&server, &browser);
+    chat.0.get_mut().write_all(&header).expect("it is open");
+    let answer = chat.0.read();
+    let is_over = match &answer {
+        Ok(Message::Close(_)) | Err(Error::Protocol(_) | Error::ConnectionClosed) => true,
+        Err(Error::Io(error)) => !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut),
+        _ => false,
+    };
+    assert!(is_over, "{answer:?}");
+}
+
+#[test]
+fn nobody_has_more_than_a_handful_of_connections_and_those_that_end_make_room() {
+    let server = Launch::new(WEBSOCKET).start();
+    let browser = server.sign_up("lovelace");
+    let mut chats: Vec<_> = (0..8).map(|_| open(&server, &browser)).collect();
+    let bearer = format!("Bearer {}", browser.access());
+    let again = || connect(&server, &[("Authorization", &bearer)]);
+    assert_eq!(again().err().map(|refusal| refusal.status().as_u16()), Some(429));
+    // Another user is not in the way.
+    let mut other = open(&server, &server.sign_up("babbage"));
+    other.say("hello");
+    other.hear_until("hello");
+    chats.pop();
+    poll_until("the server finds out that it has ended", || again().ok());
+}
+
+#[test]
+fn who_talks_too_fast_is_read_at_a_pace() {
+    let server = Launch::new(WEBSOCKET).start();
+    let mut chat = open(&server, &server.sign_up("lovelace"));
+    let started = Instant::now();
+    for number in 0..=10 {
+        chat.say(&number.to_string());
+    }
+    chat.hear_until("10");
+    assert!(started.elapsed() >= Duration::from_secs(1), "{:?}", started.elapsed());
 }
 
 #[test]

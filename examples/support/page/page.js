@@ -176,7 +176,8 @@ async function signedIn(text) {
   // Another tab may have had this one draw again meanwhile.
   for (let drawing; drawing !== latest; ) await (drawing = latest);
   if (byId("signed-in").hidden) {
-    say("Signed in, but the browser keeps no cookie: start the example with INSECURE_COOKIES=1 and TOKEN_DELIVERY=cookie.");
+    const instead = "start the example with INSECURE_COOKIES=1 and TOKEN_DELIVERY=cookie";
+    say(`Signed in, but the browser keeps no cookie: open this page at localhost, or ${instead}.`);
     return;
   }
   say(text);

@@ -2,6 +2,8 @@
 
 const CHANNEL = "portcullis-session";
 const REFRESHING = "portcullis-refresh";
+/** How long another tab's answer may be on its way, in milliseconds. */
+const SOON = 1_000;
 
 /** What the server answered, where that was no success. */
 export class Refused extends Error {
@@ -29,14 +31,23 @@ export async function call(method, path, body) {
   let response = await send(method, path, body);
   if (await wantsRefresh(response)) {
     response = await exclusively(async () => {
-      // Whoever waited finds a new token: one refresh does for all tabs.
-      const again = await send(method, path, body);
-      if (!(await wantsRefresh(again))) return again;
-      const refreshed = await send("POST", "/auth/refresh");
-      return refreshed.ok ? send(method, path, body) : refreshed;
+      const refreshed = await refreshFor(method, path, body);
+      if ((await codeOf(refreshed)) !== "refresh_invalid") return refreshed;
+      // Another tab may have changed the password just now: the server keeps the cookies, and that tab gets good ones.
+      await new Promise((resolve) => setTimeout(resolve, SOON));
+      return refreshFor(method, path, body);
     });
   }
   return read(response);
+}
+
+/** The answer after one refresh, or that of the refresh where it failed. */
+async function refreshFor(method, path, body) {
+  // Whoever waited finds a new token: one refresh does for all tabs.
+  const again = await send(method, path, body);
+  if (!(await wantsRefresh(again))) return again;
+  const refreshed = await send("POST", "/auth/refresh");
+  return refreshed.ok ? send(method, path, body) : refreshed;
 }
 
 /** The same without a refresh: for what brings its own proof. */
@@ -65,11 +76,16 @@ async function problemOf(response) {
   }
 }
 
+async function codeOf(response) {
+  return response.ok ? undefined : (await problemOf(response.clone())).code;
+}
+
+// An expired cookie is gone from the browser, so that its token is missing; one of a key that leaked and was dropped is not
+// valid any more.
+const STALE = ["token_expired", "token_missing", "token_invalid"];
+
 async function wantsRefresh(response) {
-  if (response.status !== 401) return false;
-  const { code } = await problemOf(response.clone());
-  // An expired cookie is gone from the browser, so that its token is missing.
-  return code === "token_expired" || code === "token_missing";
+  return response.status === 401 && STALE.includes(await codeOf(response));
 }
 
 let queue = Promise.resolve();

@@ -18,7 +18,7 @@ pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 const MIGRATION_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The code of a unique index that refuses.
-const DUPLICATE_KEY: i32 = 11_000;
+pub(super) const DUPLICATE_KEY: i32 = 11_000;
 
 /// A collection that reads from the primary what a majority has, and waits for a majority when it writes.
 #[derive(Clone)]

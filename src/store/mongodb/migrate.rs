@@ -7,46 +7,88 @@ use mongodb::{
     options::IndexOptions,
 };
 
-use super::{handle::Limit, users::MongoUsers};
+use super::{
+    handle::{DUPLICATE_KEY, Limit},
+    users::MongoUsers,
+};
 use crate::{store::StoreError, user::Login};
 
 /// How many documents are given their keys in one command.
 const BATCH: usize = 1000;
 
 /// How many values that several users have are named.
-const NAMED: i64 = 5;
+const NAMED: u8 = 5;
 
 impl MongoUsers {
-    /// Gives every user without lookup keys theirs, and makes the unique indexes over these; every node may do it at every
-    /// start.
+    /// Gives every user the lookup keys of the address and username that they have by now, and makes the unique indexes over
+    /// these; every node may do it at every start.
     ///
     /// # Errors
     /// [`StoreError::internal`] where several users have one e-mail address or username but for the case of its letters: its
     /// source says which users. Else as of [`UserStore`](crate::store::UserStore).
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let fields = &self.fields;
-        self.add_keys(&fields.email, &fields.email_key, Login::email).await?;
-        self.add_keys(&fields.username, &fields.username_key, Login::username).await?;
-        self.make_unique(&fields.email_key, "e-mail address").await?;
-        self.make_unique(&fields.username_key, "username").await
+        let email = Keyed { field: &fields.email, key: &fields.email_key, what: "e-mail address", fold: Login::email };
+        let username =
+            Keyed { field: &fields.username, key: &fields.username_key, what: "username", fold: Login::username };
+        for keyed in [email, username] {
+            // All of them first: somebody may have the address by now that another one had.
+            self.drop_stale(&keyed).await?;
+            self.add_missing(&keyed).await?;
+            self.make_unique(&keyed).await?;
+        }
+        Ok(())
     }
 
-    async fn add_keys(&self, field: &str, key: &str, fold: fn(&str) -> Login) -> Result<(), StoreError> {
+    /// Takes out the keys of what another app has changed or removed since.
+    async fn drop_stale(&self, keyed: &Keyed<'_>) -> Result<(), StoreError> {
+        let Keyed { field, key, .. } = *keyed;
+        // The server folds ASCII alone: what that leaves to look at is folded again here.
+        let (field, its_key) = (format!("${field}"), format!("${key}"));
+        let is_text = doc! { "$eq": [{ "$type": &field }, "string"] };
+        let folded = doc! { "$toLower": { "$trim": { "input": field } } };
+        let differs = doc! { "$ne": [{ "$cond": [is_text, folded, Bson::Null] }, its_key] };
+        let filter = doc! { key: { "$exists": true }, "$expr": differs };
+        self.for_each(keyed, filter, |found| {
+            let (text, old) = (keyed.text(found), found.get(key)?);
+            if text.is_some_and(|text| old.as_str() == Some((keyed.fold)(text).key())) {
+                return None;
+            }
+            let unchanged = doc! { "_id": found.get("_id"), key: old };
+            Some(doc! { "q": unchanged, "u": { "$unset": { key: "" } } })
+        })
+        .await
+    }
+
+    async fn add_missing(&self, keyed: &Keyed<'_>) -> Result<(), StoreError> {
+        let Keyed { field, key, fold, .. } = *keyed;
+        let filter = doc! { key: { "$exists": false }, field: { "$type": "string", "$ne": "" } };
+        self.for_each(keyed, filter, |found| {
+            let text = keyed.text(found)?;
+            // The address as it was read: one that has changed since is found again at the next start.
+            let unchanged = doc! { "_id": found.get("_id"), field: text, key: { "$exists": false } };
+            Some(doc! { "q": unchanged, "u": { "$set": { key: fold(text).key() } } })
+        })
+        .await
+    }
+
+    /// Updates what the filter finds, in batches.
+    async fn for_each(
+        &self,
+        keyed: &Keyed<'_>,
+        filter: Document,
+        update: impl Fn(&Document) -> Option<Document>,
+    ) -> Result<(), StoreError> {
         let handle = &self.handle;
-        let without = doc! { key: { "$exists": false }, field: { "$type": "string", "$ne": "" } };
-        let find = handle.collection().find(without).projection(doc! { field: 1 });
+        let find = handle.collection().find(filter).projection(doc! { keyed.field: 1, keyed.key: 1 });
         let mut found = handle.migrate(find).await?;
         let mut updates = Vec::new();
         loop {
             let next = handle.migrate(found.try_next()).await?;
             let is_last = next.is_none();
-            if let Some((document, text)) = next.as_ref().and_then(|next| Some((next, next.get_str(field).ok()?))) {
-                // The address as it was read: one that has changed since is found again at the next start.
-                let unchanged = doc! { "_id": document.get("_id"), field: text, key: { "$exists": false } };
-                updates.push(Bson::from(doc! { "q": unchanged, "u": { "$set": { key: fold(text).key() } } }));
-            }
+            updates.extend(next.as_ref().and_then(&update));
             if updates.len() >= BATCH || (is_last && !updates.is_empty()) {
-                self.update(std::mem::take(&mut updates)).await?;
+                self.update(keyed, std::mem::take(&mut updates)).await?;
             }
             if is_last {
                 return Ok(());
@@ -54,55 +96,98 @@ impl MongoUsers {
         }
     }
 
-    async fn update(&self, updates: Vec<Bson>) -> Result<(), StoreError> {
+    async fn update(&self, keyed: &Keyed<'_>, updates: Vec<Document>) -> Result<(), StoreError> {
         let command = doc! {
             "update": self.handle.collection().name(),
-            "updates": updates,
+            "updates": &updates,
             "ordered": false,
             "writeConcern": { "w": "majority" },
         };
         let answer: Document = self.handle.migrate(self.database.run_command(command)).await?;
-        match answer.get_array("writeErrors").ok().and_then(|errors| errors.first()).and_then(Bson::as_document) {
-            None => Ok(()),
-            // An index from an earlier start is in force.
-            Some(error) if error.get_i32("code").ok() == Some(11_000) => {
-                Err(StoreError::internal("a user without a lookup key has the e-mail address or username of another"))
-            }
-            Some(_) => Err(StoreError::internal("MongoDB did not take the lookup keys")),
+        let Ok(errors) = answer.get_array("writeErrors") else { return Ok(()) };
+        let errors: Vec<_> = errors.iter().filter_map(Bson::as_document).collect();
+        if errors.is_empty() {
+            return Ok(());
         }
+        // An index from an earlier start is in force.
+        if errors.iter().all(|error| error.get_i32("code").ok() == Some(DUPLICATE_KEY)) {
+            let refused = errors.iter().filter_map(|error| {
+                let index = usize::try_from(error.get_i32("index").ok()?).ok()?;
+                updates.get(index)
+            });
+            return Err(self.say_taken(keyed, refused).await?);
+        }
+        Err(StoreError::internal("MongoDB did not take the lookup keys"))
     }
 
-    async fn make_unique(&self, key: &str, what: &str) -> Result<(), StoreError> {
+    async fn make_unique(&self, keyed: &Keyed<'_>) -> Result<(), StoreError> {
+        let key = keyed.key;
         let options = IndexOptions::builder().name(format!("portcullis_{key}")).unique(true).sparse(true).build();
         let index = IndexModel::builder().keys(doc! { key: 1 }).options(options).build();
         let made = self.handle.run_unique(self.handle.collection().create_index(index), Limit::Migration).await?;
         match made {
             Ok(_) => Ok(()),
-            Err(_) => Err(self.say_duplicates(key, what).await?),
+            Err(_) => Err(self.say_duplicates(keyed).await?),
         }
     }
 
-    /// Names the users by their ids: addresses have no place in a log.
-    async fn say_duplicates(&self, key: &str, what: &str) -> Result<StoreError, StoreError> {
+    /// Names those who were refused a key, with the users who have it.
+    async fn say_taken(
+        &self,
+        keyed: &Keyed<'_>,
+        refused: impl Iterator<Item = &Document>,
+    ) -> Result<StoreError, StoreError> {
+        let mut groups = Vec::new();
+        for update in refused.take(NAMED.into()) {
+            let part = |part: &str| update.get_document(part).ok();
+            let id = part("q").and_then(|query| query.get("_id"));
+            let key = part("u").and_then(|set| set.get_document("$set").ok()?.get(keyed.key));
+            let find = self.handle.collection().find_one(doc! { keyed.key: key }).projection(doc! { "_id": 1 });
+            let holder = self.handle.migrate(find).await?;
+            groups.push(hex([id, holder.as_ref().and_then(|holder| holder.get("_id"))].into_iter().flatten()));
+        }
+        Ok(duplicates(keyed.what, &groups))
+    }
+
+    async fn say_duplicates(&self, keyed: &Keyed<'_>) -> Result<StoreError, StoreError> {
+        let key = keyed.key;
         let pipeline = [
             doc! { "$match": { key: { "$exists": true } } },
             doc! { "$group": { "_id": format!("${key}"), "ids": { "$push": "$_id" }, "users": { "$sum": 1 } } },
             doc! { "$match": { "users": { "$gt": 1 } } },
-            doc! { "$limit": NAMED },
+            doc! { "$limit": i64::from(NAMED) },
         ];
         let handle = &self.handle;
         let action = handle.collection().aggregate(pipeline).allow_disk_use(true);
         let found: Vec<Document> = handle.migrate(async { action.await?.try_collect().await }).await?;
-        let named = |group: &Document| {
-            let ids = group.get_array("ids").ok()?;
-            let ids: Vec<_> = ids.iter().filter_map(Bson::as_object_id).map(ObjectId::to_hex).collect();
-            Some(ids.join(" and "))
-        };
-        let users: Vec<_> = found.iter().filter_map(named).collect();
-        let mend = "change or remove all but one, and start again";
-        Ok(StoreError::internal(format!(
-            "users of one {what} but for the case of its letters: {}; {mend}",
-            users.join(", ")
-        )))
+        let groups: Vec<_> = found.iter().filter_map(|group| Some(hex(group.get_array("ids").ok()?))).collect();
+        Ok(duplicates(keyed.what, &groups))
     }
+}
+
+/// A field whose texts are looked up by keys.
+#[derive(Clone, Copy)]
+struct Keyed<'a> {
+    field: &'a str,
+    key: &'a str,
+    what: &'static str,
+    fold: fn(&str) -> Login,
+}
+
+impl Keyed<'_> {
+    /// What the document has to be found by.
+    fn text<'a>(&self, document: &'a Document) -> Option<&'a str> {
+        document.get_str(self.field).ok().filter(|text| !text.is_empty())
+    }
+}
+
+fn hex<'a>(ids: impl IntoIterator<Item = &'a Bson>) -> String {
+    let ids: Vec<_> = ids.into_iter().filter_map(Bson::as_object_id).map(ObjectId::to_hex).collect();
+    ids.join(" and ")
+}
+
+/// Names the users by their ids: addresses have no place in a log.
+fn duplicates(what: &str, groups: &[String]) -> StoreError {
+    let mend = "change or remove all but one, and start again";
+    StoreError::internal(format!("users of one {what} but for the case of its letters: {}; {mend}", groups.join(", ")))
 }

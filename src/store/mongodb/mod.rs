@@ -23,8 +23,9 @@
 //! [`decide`](crate::session::decide) says of the record, and the record that it leaves tells which of the answers that was.
 //! Only a login that takes over a browser from another user changes a second document, after its own.
 //!
-//! A document has room for 10,000 sessions with the ended ones that are still remembered (some quarter of an hour): who logs
-//! in more often than that is refused as by the limit. The engine deletes a document when all of it has expired (TTL index).
+//! A document has room for 10,000 sessions with the ended ones that are still remembered: a minute longer than an access
+//! token may count, which is a day unless [`max_access_lifetime`](crate::Builder::max_access_lifetime) says less. Who logs in
+//! more often than that is refused as by the limit. The engine deletes a document when all of it has expired (TTL index).
 //!
 //! # Connections
 //! Whatever the URI says, reads go to the primary and see what a majority has, and writes wait for a majority's journal: a
@@ -42,8 +43,8 @@
 //!
 //! [`migrate`](MongoUsers::migrate) adds to each document the lookup keys `emailKey` and `usernameKey`, the trimmed
 //! lower-case forms, and makes a unique index over each, so that `Ada@Example.com` is found by `ada@example.com`. Where two
-//! users differ by case alone it says which they are, and makes no index. Whoever else writes to the collection meanwhile
-//! must write the keys along, or leave them out for the next `migrate`.
+//! users differ by case alone it says which they are, and makes no index. Whoever else writes to the collection meanwhile may
+//! write the keys along; where they do not, the next `migrate` finds who has no key, or that of an old address.
 //!
 //! ```no_run
 //! use portcullis::store::mongodb::{MongoSessions, MongoUsers, UserFields};

@@ -154,11 +154,65 @@ async fn users_who_differ_by_case_alone_are_named_before_anything_is_unique() {
         assert!(cause.contains(&id.to_hex()), "{cause}");
     }
     assert!(cause.contains("e-mail address") && !cause.contains("twin@"), "{cause}");
-    let rename = doc! { "$set": { "email": "other@example.com" }, "$unset": { "emailKey": "" } };
+    let rename = doc! { "$set": { "email": "other@example.com" } };
     collection.update_one(doc! { "_id": ids[1] }, rename).await.unwrap();
     users.migrate().await.unwrap();
     let found = users.find_by_login(&Login::email("OTHER@example.com")).await.unwrap().unwrap();
     assert_eq!(found.id.as_str(), ids[1].to_hex());
+}
+
+#[tokio::test]
+async fn what_the_other_app_has_changed_since_is_found_by_from_the_next_start_on() {
+    if !Server::can_run() {
+        return;
+    }
+    let server = Server::start().await;
+    let database = server.database().await;
+    let collection: Collection<Document> = database.collection("users");
+    let seeded = ["ada", "eve", "bob", "joe"].map(|name| document(name, &format!("{name}@example.com")));
+    let [ada, eve, bob, joe] = seeded.each_ref().map(|user| user.get_object_id("_id").unwrap());
+    collection.insert_many(seeded).await.unwrap();
+    let umlaut = document("uwe", "Ünal@example.com");
+    collection.insert_one(&umlaut).await.unwrap();
+    let users = existing(&database, UserFields::mongoose());
+    users.migrate().await.unwrap();
+
+    // Two change places, one has neither any more, one has a new address, which the server alone could not fold.
+    for (id, change) in [
+        (ada, doc! { "$set": { "email": "Eve@example.com", "username": "eve" } }),
+        (eve, doc! { "$set": { "email": " ada@example.com", "username": "Ada" } }),
+        (bob, doc! { "$set": { "email": null }, "$unset": { "username": "" } }),
+        (joe, doc! { "$set": { "email": "JOÉ@example.com" } }),
+    ] {
+        collection.update_one(doc! { "_id": id }, change).await.unwrap();
+    }
+    users.migrate().await.unwrap();
+    let found = async |login: &str| users.find_by_login(&Login::either(login)).await.unwrap().map(|user| user.id);
+    for (login, id) in [
+        ("eve@example.com", Some(ada)),
+        ("eve", Some(ada)),
+        ("ada@example.com", Some(eve)),
+        ("ada", Some(eve)),
+        ("bob@example.com", None),
+        ("bob", None),
+        ("joé@example.com", Some(joe)),
+        ("joe@example.com", None),
+        ("joe", Some(joe)),
+        ("ünal@example.com", Some(umlaut.get_object_id("_id").unwrap())),
+    ] {
+        assert_eq!(found(login).await, id.map(|id| UserId::from(id.to_hex())), "{login}");
+    }
+
+    // A twin of somebody else's by now: both are named, and nothing of their addresses.
+    let twin = doc! { "$set": { "email": "EVE@example.com" } };
+    collection.update_one(doc! { "_id": joe }, twin).await.unwrap();
+    let refused = users.migrate().await.unwrap_err();
+    let cause = refused.source().unwrap().to_string();
+    for id in [ada, joe] {
+        assert!(cause.contains(&id.to_hex()), "{cause}");
+    }
+    assert!(cause.contains("e-mail address") && !cause.to_lowercase().contains("eve@"), "{cause}");
+    assert_eq!(found("eve@example.com").await, Some(UserId::from(ada.to_hex())));
 }
 
 #[tokio::test]

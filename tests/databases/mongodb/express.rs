@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use mongodb::{
     Collection, Database, IndexModel,
     bson::{Document, doc, oid::ObjectId},
-    options::IndexOptions,
+    options::{IndexOptions, UpdateModifications},
 };
 use portcullis::{
     Auth, Claims, Delivery, ResponseFormat, User,
@@ -29,6 +29,9 @@ const NEW_PASSWORD: &str = "another lantern 8 in the yard";
 /// The Express app's, which the app after the move goes on with: old tokens are refused all the same.
 const ACCESS_SECRET: &str = "Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe";
 const REFRESH_SECRET: &str = "Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs";
+
+/// What it has an operator type into `mongosh`.
+const GUIDE: &str = include_str!("../../../src/guide/from_express.md");
 
 /// A token as `jwt.sign({ _id }, secret, { expiresIn })` makes it.
 fn old_token(id: &str, secret: &str) -> String {
@@ -64,20 +67,68 @@ async fn seeded(database: &Database) -> Collection<Document> {
         let index = IndexModel::builder().keys(doc! { field: 1 }).options(unique).build();
         users.create_index(index).await.unwrap();
     }
-    users.insert_many([mongoose_user("ada", "Ada Lovelace"), mongoose_user("eve", "Eve")]).await.unwrap();
+    users
+        .insert_many([
+            mongoose_user("ada", "Ada Lovelace"),
+            mongoose_user("eve", "Eve"),
+            mongoose_user("mallory", "Mallory"),
+        ])
+        .await
+        .unwrap();
     users
 }
 
-/// What `loginUser` does in Express, once `isPasswordCorrect` knows Argon2id, as the guide has it prepared.
-async fn express_lets_in(users: &Collection<Document>, username: &str, password: &str) -> bool {
-    let found = users.find_one(doc! { "$or": [{ "username": username }, { "email": null }] }).await.unwrap();
+/// What `loginUser` does in Express, once `isPasswordCorrect` is as the guide has it prepared; a schema with
+/// `lowercase: true` has it look for lower case.
+async fn express_lets_in(users: &Collection<Document>, login: &str, password: &str) -> bool {
+    let login = login.to_lowercase();
+    let found = users.find_one(doc! { "$or": [{ "username": &login }, { "email": &login }] }).await.unwrap();
     let Some(user) = found else { return false };
-    let hash = user.get_str("password").unwrap();
+    let Ok(hash) = user.get_str("password") else { return false };
+    if user.get_bool("disabled") == Ok(true) {
+        return false;
+    }
     if hash.starts_with("$argon2") {
         let hash = phc::PasswordHash::new(hash).unwrap();
         return Argon2::default().verify_password(password.as_bytes(), &hash).is_ok();
     }
     bcrypt::verify(password, hash).unwrap()
+}
+
+/// What `refreshAccessToken` does in Express: the token of an old cookie against the document's.
+async fn express_refreshes(users: &Collection<Document>, id: ObjectId) -> bool {
+    let user = users.find_one(doc! { "_id": id }).await.unwrap().unwrap();
+    user.get_str("refreshToken") == Ok(&old_token(&id.to_hex(), REFRESH_SECRET))
+}
+
+/// Runs the commands of a section of the guide, as they stand there.
+async fn type_what_the_guide_says(users: &Collection<Document>, section: &str) {
+    let (_, section) = GUIDE.split_once(section).unwrap();
+    let section = section.split("\n# ").next().unwrap();
+    let commands: Vec<_> = section.lines().filter_map(|line| line.trim().strip_prefix("db.users.")).collect();
+    assert!(!commands.is_empty());
+    for command in commands {
+        let arguments = command.strip_prefix("updateMany(").and_then(|rest| rest.strip_suffix(')')).unwrap();
+        let arguments: Value = serde_json::from_str(&with_names_quoted(&format!("[{arguments}]"))).unwrap();
+        let bson = |value: &Value| mongodb::bson::to_document(value).unwrap();
+        let update = match &arguments[1] {
+            Value::Array(pipeline) => pipeline.iter().map(bson).collect::<Vec<_>>().into(),
+            update => UpdateModifications::from(bson(update)),
+        };
+        users.update_many(bson(&arguments[0]), update).await.unwrap();
+    }
+}
+
+/// JSON of what is JSON in JavaScript but for the quotes around the names of members.
+fn with_names_quoted(javascript: &str) -> String {
+    let mut json = String::new();
+    for part in javascript.split_inclusive(|character: char| character.is_whitespace()) {
+        match part.trim_end().strip_suffix(':') {
+            Some(name) => json.extend(["\"", name, "\": "]),
+            None => json.push_str(part),
+        }
+    }
+    json
 }
 
 /// The app after the move.
@@ -179,20 +230,39 @@ async fn the_front_end_of_an_express_app_goes_on_and_the_app_can_go_back() {
     assert_eq!(after, before);
 
     the_password_is_changed_and_a_newcomer_joins(&mut page).await;
+    somebody_is_disabled(&database, &users).await;
 
-    // The way back: Express finds everybody, with the password that they have by now.
-    for (username, password) in [("ada", NEW_PASSWORD), ("eve", PASSWORD), ("grace", PASSWORD)] {
-        assert!(express_lets_in(&users, username, password).await, "{username}");
+    // The way back: Express finds everybody, with the password that they have by now, and no old cookie lets anybody in.
+    let every: Vec<_> = users.distinct("_id", doc! { "refreshToken": { "$exists": true } }).await.unwrap();
+    assert_eq!(every.len(), 3);
+    assert!(!express_lets_in(&users, "grace", PASSWORD).await, "she is there with a capital letter");
+    type_what_the_guide_says(&users, "# The way back").await;
+    for id in every {
+        assert!(!express_refreshes(&users, id.as_object_id().unwrap()).await, "{id}");
+    }
+    for (username, password) in [("ada", NEW_PASSWORD), ("eve", PASSWORD), ("Grace", PASSWORD)] {
+        for login in [username, &format!("{username}@example.com")] {
+            assert!(express_lets_in(&users, login, password).await, "{login}");
+        }
     }
     assert!(!express_lets_in(&users, "ada", PASSWORD).await);
+    assert!(!express_lets_in(&users, "mallory", PASSWORD).await);
     let grace = users.find_one(doc! { "username": "grace" }).await.unwrap().unwrap();
     for field in ["username", "fullName", "email", "password"] {
         assert!(grace.get_str(field).is_ok(), "the schema requires {field}");
     }
     let ada = users.find_one(doc! { "_id": ada }).await.unwrap().unwrap();
-    for field in ["refreshToken", "avatarUrl", "favourites", "__v"] {
+    for field in ["avatarUrl", "favourites", "__v"] {
         assert_eq!(ada.get(field), before.get(field), "{field}");
     }
+}
+
+async fn somebody_is_disabled(database: &Database, users: &Collection<Document>) {
+    let mallory = users.find_one(doc! { "username": "mallory" }).await.unwrap().unwrap();
+    let id = mallory.get_object_id("_id").unwrap();
+    assert!(express_lets_in(users, "mallory", PASSWORD).await && express_refreshes(users, id).await);
+    let store = MongoUsers::existing(database, "users", UserFields::mongoose()).unwrap();
+    assert!(store.with_timeout(Duration::from_secs(30)).set_disabled(&id.to_hex().into(), true).await.unwrap());
 }
 
 /// Whatever the browser still holds: refused, without anything ending.
@@ -244,7 +314,7 @@ async fn the_password_is_changed_and_a_newcomer_joins(page: &mut FrontEnd) {
     assert_eq!(page.profile().await.0, StatusCode::UNAUTHORIZED);
 
     let newcomer =
-        json!({ "username": "grace", "fullName": "Grace Hopper", "email": "grace@example.com", "password": PASSWORD });
+        json!({ "username": "Grace", "fullName": "Grace Hopper", "email": "Grace@Example.com", "password": PASSWORD });
     let (status, body) = page.post("/register", newcomer.clone()).await;
     assert_eq!((status, &body["data"]["fullName"]), (StatusCode::CREATED, &json!("Grace Hopper")));
     assert!(page.cookies.is_empty(), "a registration signs nobody in there");
