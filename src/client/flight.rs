@@ -32,7 +32,7 @@ pub(super) struct State {
     pub(super) unsaved: Option<Unsaved>,
     /// The refresh token of a session that is over, where the storage would not forget it.
     pub(super) over: Option<Secret<String>>,
-    flight: Option<watch::Receiver<Option<Outcome>>>,
+    pub(super) flight: Option<watch::Receiver<Option<Outcome>>>,
     /// After a refresh that failed, tokens that are still good are used until then without another try.
     quiet_until: Option<Timestamp>,
 }
