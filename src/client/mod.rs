@@ -34,7 +34,8 @@
 //!
 //! Whoever needs a token while a refresh is under way waits for that one. It runs in a task of its own on the Tokio runtime:
 //! a caller that goes away stops nothing, though a runtime that ends does; before leaving `main` by a signal, wait for
-//! [`settled`](ClientAuth::settled).
+//! [`settled`](ClientAuth::settled). Who waits keeps no place in an HTTP client that has few of them, as behind
+//! `tower::limit`: the refresh may need it.
 //!
 //! # What ends a session, and what does not
 //!
