@@ -14,7 +14,11 @@ use serde_json::Value;
 use tower::BoxError;
 use tower_service::Service;
 
-use super::{ClientError, ClientErrorKind, error::Problem, tokens::Pair};
+use super::{
+    ClientError, ClientErrorKind,
+    error::Problem,
+    tokens::{Lineage, Pair},
+};
 use crate::{clock::Timestamp, error::FieldError, secret::Secret};
 
 /// The largest answer that is read: an app's own public user may be large.
@@ -104,7 +108,7 @@ impl Answer {
     ///
     /// # Errors
     /// [`ClientErrorKind::Refused`] or [`ClientErrorKind::Unexpected`].
-    pub(super) fn tokens(self, asked_at: Timestamp) -> Result<(Value, Option<Pair>), ClientError> {
+    pub(super) fn tokens(self, lineage: Lineage, asked_at: Timestamp) -> Result<(Value, Option<Pair>), ClientError> {
         let status = self.status;
         let unexpected = |what| ClientError::unexpected(status, what);
         self.done()?;
@@ -114,7 +118,7 @@ impl Answer {
         let pair = match (answer.access_token, answer.refresh_token, answer.expires_in) {
             (Some(access), Some(refresh), Some(expires_in)) => {
                 let expires_at = asked_at.plus(Duration::from_secs(expires_in));
-                let pair = Pair::new(access, refresh, asked_at, expires_at);
+                let pair = Pair::new(access, refresh, lineage, asked_at, expires_at);
                 Some(pair.ok_or_else(|| unexpected("the tokens are none"))?)
             }
             (None, None, _) if status == StatusCode::CREATED => None,
@@ -178,6 +182,10 @@ impl Answer {
 mod tests {
     use super::*;
 
+    fn lineage() -> Lineage {
+        Lineage::draw().unwrap()
+    }
+
     fn answer(status: u16, body: &str) -> Answer {
         let status = StatusCode::from_u16(status).unwrap();
         Answer { status, retry_after: None, challenged: true, body: body.to_owned().into() }
@@ -214,17 +222,17 @@ mod tests {
             (200, r#"{"access_token":"canary","refresh_token":"r","expires_in":-1}"#),
             (302, "canary"),
         ] {
-            let error = answer(status, body).tokens(now).unwrap_err();
+            let error = answer(status, body).tokens(lineage(), now).unwrap_err();
             assert_eq!(error.kind(), ClientErrorKind::Unexpected, "{status} {body}");
             assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
         }
-        let (user, pair) = answer(201, r#"{"user":{"id":"7"}}"#).tokens(now).unwrap();
+        let (user, pair) = answer(201, r#"{"user":{"id":"7"}}"#).tokens(lineage(), now).unwrap();
         assert!(pair.is_none() && user["id"] == "7");
     }
 
     #[test]
     fn a_life_beyond_the_calendar_is_no_panic() {
         let body = format!(r#"{{"access_token":"a","refresh_token":"r","expires_in":{}}}"#, u64::MAX);
-        assert!(answer(200, &body).tokens(Timestamp::from_secs(1)).unwrap().1.is_some());
+        assert!(answer(200, &body).tokens(lineage(), Timestamp::from_secs(1)).unwrap().1.is_some());
     }
 }

@@ -76,8 +76,8 @@ where
             State::Sending { sending: service.call(bearing(&pair, request)), with: Some(pair) }
         } else {
             service = service.clone();
-            let asked = auth.clone();
-            State::Asking { asking: Box::pin(async move { asked.usable().await }), request: Some(request) }
+            let (asked, lineage) = (auth.clone(), auth.lineage());
+            State::Asking { asking: Box::pin(async move { asked.usable_in(lineage).await }), request: Some(request) }
         };
         Self { auth, service, again, at_our_endpoints, state }
     }
@@ -96,7 +96,7 @@ where
                 StateProjection::Asking { asking, request } => {
                     let pair = ready!(asking.as_mut().poll(cx)).map_err(CallError::Tokens)?;
                     let Some(request) = request.take() else { return Poll::Pending };
-                    // Where nobody is signed in: some routes are for anybody, and the others say so themselves.
+                    // Where nobody is signed in, or not who was: some routes are for anybody, and the others say so.
                     let request = match &pair {
                         Some(pair) => bearing(pair, request),
                         None => request,
