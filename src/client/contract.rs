@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT},
 };
 use http_body::Body;
 use http_body_util::{BodyExt, Full, Limited};
@@ -47,9 +47,7 @@ where
             let (parts, body) = response.into_parts();
             let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(lost)?.to_bytes();
             let retry_after = retry_after(&parts.headers);
-            let is_challenge = |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().starts_with(b"bearer");
-            let challenged = parts.headers.get_all(WWW_AUTHENTICATE).iter().any(is_challenge);
-            Ok(Answer { status: parts.status, retry_after, challenged, body })
+            Ok(Answer { status: parts.status, retry_after, body })
         })
     })
 }
@@ -88,8 +86,6 @@ pub(super) fn request(
 pub(super) struct Answer {
     status: StatusCode,
     retry_after: Option<Duration>,
-    /// Whether it asks for a Bearer token, as all of our 401s do.
-    challenged: bool,
     body: Bytes,
 }
 
@@ -140,14 +136,11 @@ impl Answer {
         Err(ClientError::refused(self.status, self.retry_after, problem))
     }
 
-    /// Whether a refresh was refused for good. A 401 that does not come from our endpoints, but from a proxy on the way,
-    /// ends nothing: ours are JSON objects with a code, or with the challenge alone where the app writes its own bodies.
+    /// Whether a refresh was refused for good: by one of our codes, because a proxy on the way has 401s of its own.
     pub(super) fn ends_the_session(&self) -> bool {
-        let is_final = |problem: Problem| match problem.code {
-            Some(code) => code.starts_with("refresh_"),
-            None => self.challenged,
-        };
-        self.status == StatusCode::UNAUTHORIZED && self.problem().is_some_and(is_final)
+        let code = self.problem().and_then(|problem| problem.code);
+        let is_final = |code| matches!(code, "refresh_expired" | "refresh_invalid" | "refresh_reused");
+        self.status == StatusCode::UNAUTHORIZED && code.as_deref().is_some_and(is_final)
     }
 
     /// Whether it is our access token that was refused.
@@ -188,7 +181,7 @@ mod tests {
 
     fn answer(status: u16, body: &str) -> Answer {
         let status = StatusCode::from_u16(status).unwrap();
-        Answer { status, retry_after: None, challenged: true, body: body.to_owned().into() }
+        Answer { status, retry_after: None, body: body.to_owned().into() }
     }
 
     #[test]
