@@ -15,7 +15,7 @@ use tokio::{runtime::Handle, sync::watch};
 use super::{
     ClientAuth, ClientError, ClientErrorKind,
     contract::{self, Answer},
-    tokens::Pair,
+    tokens::{Lineage, Pair},
 };
 use crate::{clock::Timestamp, error::causes, secret::Secret};
 
@@ -32,7 +32,7 @@ pub(super) struct State {
     pub(super) unsaved: Option<Unsaved>,
     /// The refresh token of a session that is over, where the storage would not forget it.
     pub(super) over: Option<Secret<String>>,
-    flight: Option<watch::Receiver<Option<Outcome>>>,
+    pub(super) flight: Option<watch::Receiver<Option<Outcome>>>,
     /// After a refresh that failed, tokens that are still good are used until then without another try.
     quiet_until: Option<Timestamp>,
 }
@@ -90,6 +90,17 @@ impl ClientAuth {
         state.held.clone().filter(is_usable)
     }
 
+    /// Whose session this process holds, as far as it knows without asking.
+    pub(super) fn lineage(&self) -> Option<Lineage> {
+        self.state().held.as_ref().map(|pair| pair.lineage)
+    }
+
+    /// The pair to use now for what belongs to that session. Where it has been replaced, it is over.
+    pub(super) async fn usable_in(&self, lineage: Option<Lineage>) -> Outcome {
+        let pair = self.usable().await?;
+        Ok(pair.filter(|pair| lineage.is_none_or(|lineage| lineage == pair.lineage)))
+    }
+
     /// The pair to use now, refreshed where it is about to expire.
     pub(super) async fn usable(&self) -> Outcome {
         if let Some(pair) = self.usable_now() {
@@ -103,8 +114,13 @@ impl ClientAuth {
         }
     }
 
-    /// The pair to use after the server has refused this one.
+    /// The pair to use after the server has refused this one, for what was refused: another session's is none.
     pub(super) async fn after(&self, refused: &Arc<Pair>) -> Outcome {
+        let pair = self.in_place_of(refused).await?;
+        Ok(pair.filter(|pair| pair.lineage == refused.lineage))
+    }
+
+    async fn in_place_of(&self, refused: &Arc<Pair>) -> Outcome {
         // The flight that we meet may have begun before this pair was there.
         for _ in 0..2 {
             let held = self.state().held.clone();
@@ -198,7 +214,7 @@ impl ClientAuth {
 
     /// Presents the refresh token until there is an answer that says something, and keeps what comes of it.
     async fn rotate(&self, pair: Arc<Pair>) -> Outcome {
-        match self.present(&pair.refresh).await {
+        match self.present(&pair).await {
             Rotated::New(new) => {
                 self.keep(Unsaved { presented: pair.refresh.clone(), pair: Arc::new(new) }, true).await
             }
@@ -221,8 +237,8 @@ impl ClientAuth {
         }
     }
 
-    async fn present(&self, refresh: &Secret<String>) -> Rotated {
-        let body = Presented { refresh_token: refresh.expose() };
+    async fn present(&self, pair: &Pair) -> Rotated {
+        let body = Presented { refresh_token: pair.refresh.expose() };
         let mut tried = 0;
         loop {
             tried += 1;
@@ -233,7 +249,7 @@ impl ClientAuth {
                 }
                 Ok(answer) => {
                     let open = answer.leaves_open();
-                    match answer.tokens(asked_at) {
+                    match answer.tokens(pair.lineage, asked_at) {
                         Ok((_, Some(pair))) => return Rotated::New(pair),
                         Ok((_, None)) => return Rotated::Failed(no_pair()),
                         Err(error) => (error, open),
