@@ -24,7 +24,7 @@
 //! | `user.registration_refused` | an address or username was taken | `reason`: [`RegistrationRefusal`] |
 //! | `user.sessions_ended` | all sessions of a user ended, but for the `kept` one | `user`, `session` that asked for it, `reason`: [`EndAllReason`], `kept` |
 //! | `session.started` | somebody signed in | `user`, `session`, `means`: [`SignInMeans`] |
-//! | `sign_in.failed` | somebody did not | `user` where the login is somebody's, `reason`: [`SignInFailure`] |
+//! | `sign_in.failed` | somebody did not, or got a session that was dead on arrival | `user` where the login is somebody's, `session` where it is `superseded`, `reason`: [`SignInFailure`] |
 //! | `attempt.throttled` | the [throttle](crate::throttle) refused an attempt | `operation`: [`Operation`], `retry_after_ms`; `user` and `session` for a password change |
 //! | `session.refreshed` | the current refresh token was exchanged | `user`, `session` |
 //! | `session.replayed` | the one before was, within the grace | `user`, `session` |

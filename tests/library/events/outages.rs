@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use portcullis::{Check, Client, Registration, user::Profile};
+use portcullis::{Check, Client, ErrorKind, Registration, user::Profile};
 
 use super::{Ear, brief, log_in, node, node_with};
-use crate::fixture::{Failure, PASSWORD, World, register, sign_in};
+use crate::fixture::{Failure, PASSWORD, Pair, World, kind, register, sign_in};
 
 fn unavailable(operation: &str, may_have_happened: bool) -> String {
     format!("store.unavailable may_have_happened={may_have_happened} operation={operation}")
@@ -100,6 +100,85 @@ async fn an_ending_whose_answer_was_lost_is_said_to_be_unknown_and_never_told_tw
     auth.logout(Some(&pair.refresh), None).await.unwrap();
     auth.poll_revocations().await.unwrap();
     assert_eq!(ear.brief(), [unavailable("logout", true)]);
+}
+
+/// Hangs up while a flow's call is held, and lets the call go on.
+async fn hang_up<T: Send + 'static>(world: &World, call: &'static str, flow: impl Future<Output = T> + Send + 'static) {
+    world.store.hold(call);
+    let caller = tokio::spawn(flow);
+    world.store.held().await;
+    caller.abort();
+    assert!(caller.await.is_err_and(|error| error.is_cancelled()));
+    world.store.release();
+}
+
+/// What is told until there is something, by a flow that goes on without its caller.
+async fn told_at_last(ear: &Ear) -> Vec<String> {
+    for _ in 0..100_000 {
+        let told = ear.brief();
+        if !told.is_empty() {
+            return told;
+        }
+        tokio::task::yield_now().await;
+    }
+    Vec::new()
+}
+
+#[tokio::test]
+async fn a_listed_session_ends_whether_or_not_its_user_waits_for_it() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node(&world, &ear);
+    let user = register(&auth, "ada").await;
+    let (one, other, last) = (sign_in(&auth, &user).await, sign_in(&auth, &user).await, sign_in(&auth, &user).await);
+    ear.take();
+    let end = |id| {
+        let (auth, user) = (auth.clone(), user.id.clone());
+        async move { auth.end_session(&user, id).await }
+    };
+    let refused = async |pair: &Pair| kind(auth.authenticate(&pair.access, Check::Stateless).await);
+    assert_eq!(refused(&one).await, None);
+
+    hang_up(&world, "end", end(one.session)).await;
+    assert_eq!(told_at_last(&ear).await, ["session.ended reason=ended_by_user"]);
+    world.store.idle_after("end").await;
+    tokio::task::yield_now().await;
+    assert_eq!(refused(&one).await, Some(ErrorKind::TokenRevoked));
+
+    // A lost answer is asked for again.
+    world.store.lose_next_answer("end");
+    end(other.session).await.unwrap();
+    assert_eq!(ear.brief(), ["session.ended reason=ended_by_user"]);
+    assert_eq!(refused(&other).await, Some(ErrorKind::TokenRevoked));
+
+    // One that the store could not take is brought, and another user's is not.
+    let eve = register(&auth, "eve").await;
+    let hers = sign_in(&auth, &eve).await;
+    ear.take();
+    world.store.fail("end", Failure::Before);
+    for id in [last.session, hers.session] {
+        end(id).await.unwrap_err();
+        assert_eq!(ear.brief(), [unavailable("end_session", true)]);
+    }
+    world.store.recover();
+    auth.poll_revocations().await.unwrap();
+    assert_eq!(ear.brief(), ["session.ended reason=ended_by_user"]);
+    assert_eq!((refused(&last).await, refused(&hers).await), (Some(ErrorKind::TokenRevoked), None));
+}
+
+#[tokio::test]
+async fn an_ending_whose_first_answer_was_lost_is_told_once() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node(&world, &ear);
+    let user = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &user).await;
+    ear.take();
+    for expected in [&["session.ended reason=logout"][..], &[]] {
+        world.store.lose_next_answer("end");
+        auth.logout(Some(&pair.refresh), None).await.unwrap();
+        assert_eq!(ear.brief(), expected);
+        // Or it would be the very ending that was asked for.
+        world.clock.advance(Duration::from_millis(1));
+    }
 }
 
 #[tokio::test]
