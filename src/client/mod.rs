@@ -31,6 +31,7 @@
 //! 3. The token is attached, and the request sent. Where nobody is signed in, it is sent without.
 //! 4. If the answer is that the token is no good (401, or gRPC's status 16), it is refreshed, unless it has been in the
 //!    meantime, and the request sent once more, if its body can be ([`BearerLayer::replay`]). What comes then is the answer.
+//!    A token that is refused within a second of its refresh is not refreshed again: some services refuse any.
 //!
 //! A request belongs to the session that it began in. Where somebody signs in while it is on its way, here or in another
 //! process, it is not sent again, but gets its 401; one that still waits for a token is sent without. The next one is of the
@@ -56,7 +57,8 @@
 //!   `refresh_invalid`, `refresh_reused`). The storage is cleared, callers get the server's 401, and the next
 //!   [`sign_in`](ClientAuth::sign_in) begins anew.
 //! - **Everything else is no logout**: without a network, at 429, 503 or a captive portal, tokens stay, and callers get
-//!   [`CallError::Tokens`] once the access token has expired.
+//!   [`CallError::Tokens`] once the access token has expired. The server is left alone for a second then, or for as long as
+//!   its `Retry-After` says, up to five minutes; who comes before gets the same error.
 //!
 //! # With reqwest
 //!
@@ -348,8 +350,7 @@ impl ClientAuth {
             return Err(error);
         }
         let mut state = self.state();
-        state.held = Some(Arc::new(pair));
-        state.unsaved = None;
+        state.begin(Some(Arc::new(pair)));
         state.over = None;
         Ok(user)
     }
@@ -361,9 +362,7 @@ impl ClientAuth {
 
     async fn forget_alone(&self) -> Result<(), ClientError> {
         self.0.storage.clear().await.map_err(ClientError::storage)?;
-        let mut state = self.state();
-        state.held = None;
-        state.unsaved = None;
+        self.state().begin(None);
         Ok(())
     }
 

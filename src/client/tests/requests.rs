@@ -92,6 +92,7 @@ async fn a_request_is_sent_again_once_and_only_for_the_tokens_sake() {
         ("/auth/sessions", 401, invalid, true),
         ("/authors", 401, bare, true),
     ] {
+        world.clock.advance(Duration::from_secs(1));
         let anywhere = Anywhere::new(move || {
             let mut answer = Response::new(Full::default());
             *answer.status_mut() = StatusCode::from_u16(status).unwrap();
