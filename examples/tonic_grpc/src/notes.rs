@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::{
     FutureExt, StreamExt,
-    stream::{self, Stream},
+    stream::{self, PollNext, Stream},
 };
 use portcullis::{Auth, Claims, ErrorKind, User};
 use tokio::sync::broadcast::Sender;
@@ -24,6 +24,12 @@ pub(crate) mod proto {
     tonic::include_proto!("notes.v1");
 }
 
+/// How many notes there is room for, until an admin clears them.
+const MAX_NOTES: usize = 1000;
+
+/// How many bytes a note may have: tonic takes messages of 4 MiB.
+const MAX_TEXT: usize = 4 * 1024;
+
 /// The notes that there are, and those who watch them come.
 #[derive(Clone)]
 pub(crate) struct Notebook {
@@ -38,6 +44,19 @@ impl Notebook {
 
     fn with<T>(&self, work: impl FnOnce(&mut Vec<Note>) -> T) -> T {
         work(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn add(&self, note: Note) -> Result<(), Status> {
+        if note.text.len() > MAX_TEXT {
+            return Err(Status::invalid_argument(format!("A note has {MAX_TEXT} bytes at most")));
+        }
+        self.with(|notes| {
+            if notes.len() >= MAX_NOTES {
+                return Err(Status::resource_exhausted("There is no room for another note"));
+            }
+            notes.push(note);
+            Ok(())
+        })
     }
 
     fn count(&self) -> u64 {
@@ -80,7 +99,7 @@ impl notes_server::Notes for Notes {
     async fn add(&self, request: Request<AddRequest>) -> Result<Response<Note>, Status> {
         let by = claims(&request)?.subject().to_string();
         let note = Note { by, text: request.into_inner().text };
-        self.notebook.with(|notes| notes.push(note.clone()));
+        self.notebook.add(note.clone())?;
         // That nobody watches is no failure.
         let _ = self.notebook.added.send(note.clone());
         Ok(Response::new(note))
@@ -93,8 +112,9 @@ impl notes_server::Notes for Notes {
         // Who reads too slowly misses something.
         let notes =
             BroadcastStream::new(self.notebook.added.subscribe()).filter_map(|note| async { note.ok().map(Ok) });
-        // A stream of tonic's ends with its first failure.
-        Ok(Response::new(stream::select(stream::once(over), notes).boxed()))
+        // The end is asked for first each time, so that no note comes after it; a stream of tonic's ends with its first failure.
+        let end_first = |(): &mut ()| PollNext::Left;
+        Ok(Response::new(stream::select_with_strategy(stream::once(over), notes, end_first).boxed()))
     }
 
     async fn clear(&self, request: Request<ClearRequest>) -> Result<Response<ClearReply>, Status> {
@@ -116,5 +136,20 @@ fn refusal(why: ErrorKind) -> Status {
     match why {
         ErrorKind::InsufficientRole => Status::permission_denied(why.message()),
         _ => Status::unauthenticated(why.message()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_so_many_notes_and_no_more() {
+        let notebook = Notebook::new();
+        let added = (0..=MAX_NOTES).map(|_| notebook.add(Note::default()).map_err(|status| status.code()));
+        assert_eq!(added.filter(|added| *added == Err(Code::ResourceExhausted)).count(), 1);
+        assert_eq!(notebook.count(), MAX_NOTES as u64);
     }
 }

@@ -130,6 +130,15 @@ fn one_method_is_for_admins() {
 }
 
 #[test]
+fn a_note_has_an_end() {
+    let server = Server::start();
+    let ada = server.sign("/auth/register", "ada@example.com");
+    server.refused(&["add", &ada, &"w".repeat(4 * 1024 + 1)], "InvalidArgument: A note has 4096 bytes at most");
+    server.call(&["add", &ada, &"w".repeat(4 * 1024)]).unwrap();
+    assert_eq!(server.call(&["describe"]).unwrap(), "1 notes");
+}
+
+#[test]
 fn a_stream_ends_when_its_session_does_and_the_others_go_on() {
     let server = Server::start();
     let (ada, eve) =
