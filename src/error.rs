@@ -160,6 +160,7 @@ struct Inner {
     retry_after: Option<Duration>,
     overtaken: bool,
     uncertain: bool,
+    told: bool,
     scope: Option<Box<str>>,
     source: Option<Source>,
 }
@@ -176,6 +177,7 @@ impl Error {
             retry_after,
             overtaken: false,
             uncertain: false,
+            told: false,
             scope: None,
             source: None,
         }))
@@ -229,6 +231,17 @@ impl Error {
     /// Whether what was asked for may have happened in spite of the error.
     pub(crate) fn is_uncertain(&self) -> bool {
         self.0.uncertain
+    }
+
+    /// Notes that the event of it has been told.
+    pub(crate) fn told(mut self) -> Self {
+        self.0.told = true;
+        self
+    }
+
+    /// Whether its event has been told, so that nobody tells it again.
+    pub(crate) fn is_told(&self) -> bool {
+        self.0.told
     }
 
     /// Says which scopes would do, for the challenge.

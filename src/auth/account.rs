@@ -5,7 +5,6 @@ use std::pin::pin;
 use super::{
     Auth, Client, SignedIn,
     flow::{Flow, of_a_write},
-    to_the_end,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -68,10 +67,12 @@ impl<U: AuthUser> Auth<U> {
         self.check_token_content(&user)?;
         let hash = self.0.passwords.hash(new).await?;
         let (auth, flow, claims, client) = (self.clone(), flow.clone(), claims.clone(), client.clone());
-        to_the_end(async move { auth.replace_password(&flow, user, &stored, &hash, &claims, &client).await }).await
+        let of = flow.clone();
+        self.see_through(&of, async move { auth.replace_password(&flow, user, &stored, &hash, &claims, &client).await })
+            .await
     }
 
-    /// Writes the password and ends the other sessions.
+    /// Writes the password, then ends the other sessions.
     async fn replace_password(
         &self,
         flow: &Flow,
@@ -86,6 +87,20 @@ impl<U: AuthUser> Auth<U> {
             return Err(self.wrong_password(flow));
         };
         self.tell(flow, EventKind::PasswordChanged);
+        // Whatever fails from here on, the password is another.
+        self.end_others(flow, user, version, claims, client).await.map_err(Error::uncertain)
+    }
+
+    /// Ends the sessions of lower versions than a new password's, and gives the caller the next pair.
+    async fn end_others(
+        &self,
+        flow: &Flow,
+        user: U,
+        version: u64,
+        claims: &Claims,
+        client: &Client,
+    ) -> Result<SignedIn<U>, Error> {
+        let id = claims.subject();
         let now = self.now();
         // Before the sessions are asked: were they to fail now, this node at least admits no old access token.
         let ending = self.revoke_versions(id, version, now);

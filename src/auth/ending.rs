@@ -6,7 +6,6 @@ use super::{
     Auth, Client,
     flow::{Flow, of_a_write},
     nodes::Unfinished,
-    to_the_end,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -84,12 +83,12 @@ impl<U: AuthUser> Auth<U> {
         id: SessionId,
         reason: EndReason,
     ) -> Result<bool, Error> {
-        let (auth, flow) = (self.clone(), flow.clone());
-        to_the_end(async move {
+        let (auth, of) = (self.clone(), flow.clone());
+        self.see_through(flow, async move {
             let now = auth.now();
             // First here, so that this node admits nothing more even if the store's answer is lost.
             let ending = auth.revoke_session(id, now);
-            let unfinished = Unfinished::Session(user, id, auth.ended(reason, now), flow);
+            let unfinished = Unfinished::Session(user, id, auth.ended(reason, now), of);
             let live = auth.finish(unfinished).await?;
             auth.publish(ending);
             Ok(live)
@@ -130,14 +129,14 @@ impl<U: AuthUser> Auth<U> {
     }
 
     async fn end_everything(&self, flow: &Flow, user: &UserId, reason: EndAllReason) -> Result<(), Error> {
-        let (auth, user, flow) = (self.clone(), user.clone(), flow.clone());
-        to_the_end(async move {
+        let (auth, user, of) = (self.clone(), user.clone(), flow.clone());
+        self.see_through(flow, async move {
             let bumped = auth.0.users.bump_token_version(&user).await.map_err(of_a_write)?;
             let min_version = bumped.unwrap_or(ABOVE_ALL_VERSIONS);
             let now = auth.now();
             let ending = auth.revoke_versions(&user, min_version, now);
             let all = EndAll::new(user, min_version, auth.ended(EndReason::LogoutAll, now));
-            auth.finish(Unfinished::All(all, Some((reason, flow)))).await?;
+            auth.finish(Unfinished::All(all, Some((reason, of)))).await?;
             auth.publish(ending);
             Ok(())
         })
@@ -177,11 +176,11 @@ impl<U: AuthUser> Auth<U> {
     }
 
     async fn end_listed(&self, flow: &Flow, user: &UserId, id: SessionId) -> Result<(), Error> {
-        let (auth, user, flow) = (self.clone(), user.clone(), flow.clone());
-        to_the_end(async move {
+        let (auth, user, of) = (self.clone(), user.clone(), flow.clone());
+        self.see_through(flow, async move {
             let now = auth.now();
             // Not `end_one`: an id of somebody else's must not be revoked before the store says whose it is.
-            if !auth.finish(Unfinished::Session(user, id, auth.ended(EndReason::EndedByUser, now), flow)).await? {
+            if !auth.finish(Unfinished::Session(user, id, auth.ended(EndReason::EndedByUser, now), of)).await? {
                 return Err(ErrorKind::SessionNotFound.into());
             }
             auth.publish(auth.revoke_session(id, now));

@@ -10,7 +10,7 @@ use std::{
 
 use tracing::{Instrument, Span, field};
 
-use super::{Auth, Client};
+use super::{Auth, Client, to_the_end};
 use crate::{
     clock::Clock,
     error::{Error, ErrorKind},
@@ -41,14 +41,25 @@ struct Subject {
 impl Flow {
     /// Notes whose account it is about.
     pub(super) fn is_of(&self, user: &UserId) {
-        self.span.record("user", field::display(user));
-        self.subject().user = Some(user.clone());
+        self.note(user, None);
     }
 
     /// Notes which session it is about.
     pub(super) fn is_of_session(&self, user: &UserId, session: SessionId) {
-        self.span.record("user", field::display(user)).record("session", field::display(session));
-        *self.subject() = Subject { user: Some(user.clone()), session: Some(session) };
+        self.note(user, Some(session));
+    }
+
+    /// The span hears only of what is new: a line of text shows every time that a field was recorded.
+    fn note(&self, user: &UserId, session: Option<SessionId>) {
+        let mut subject = self.subject();
+        if subject.user.as_ref() != Some(user) {
+            self.span.record("user", field::display(user));
+            subject.user = Some(user.clone());
+        }
+        if let Some(session) = session.filter(|session| subject.session != Some(*session)) {
+            self.span.record("session", field::display(session));
+            subject.session = Some(session);
+        }
     }
 
     /// Lets go of the span, for what is told long after the flow is over.
@@ -99,12 +110,18 @@ impl<U: AuthUser> Auth<U> {
         work: Pin<&mut impl Future<Output = Result<T, Error>>>,
     ) -> Result<T, Error> {
         let result = self.watch(flow, work).await;
-        if let Err(error) = &result
-            && error.kind() == ErrorKind::StoreUnavailable
-        {
-            self.tell_of_outage(flow, error.is_uncertain());
-        }
-        result
+        result.map_err(|error| self.tell_of_outage(flow, error))
+    }
+
+    /// Runs a part of a flow that must not stop half-way (see [`to_the_end`]), and tells of an outage there: when the part
+    /// has failed, nobody may be left to hear of it.
+    pub(super) async fn see_through<T: Send + 'static>(
+        &self,
+        flow: &Flow,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (auth, flow) = (self.clone(), flow.clone());
+        to_the_end(async move { work.await.map_err(|error| auth.tell_of_outage(&flow, error)) }).await
     }
 
     /// Runs a flow to its result, within its span.
@@ -137,9 +154,14 @@ impl<U: AuthUser> Auth<U> {
         }
     }
 
-    /// Tells that a store did not answer, and whether it may have done what it was asked all the same.
-    pub(super) fn tell_of_outage(&self, flow: &Flow, may_have_happened: bool) {
+    /// Tells, once, that a store did not answer, and whether it may have done what it was asked all the same.
+    fn tell_of_outage(&self, flow: &Flow, error: Error) -> Error {
+        if error.kind() != ErrorKind::StoreUnavailable || error.is_told() {
+            return error;
+        }
+        let may_have_happened = error.is_uncertain();
         self.tell(flow, EventKind::StoreUnavailable { operation: flow.operation, may_have_happened });
+        error.told()
     }
 
     /// Tells that the throttle refused what the flow attempts.

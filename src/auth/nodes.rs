@@ -54,6 +54,12 @@ impl Unfinished {
         };
         *stamp = ended(stamp.reason);
     }
+
+    /// Whether this ends nothing, and has nothing to tell, that an ending of all of the user's sessions does not.
+    fn is_covered_by(&self, all: &EndAll, is_told: bool) -> bool {
+        let Self::All(this, told) = self else { return false };
+        this.user_id == all.user_id && this.min_version <= all.min_version && (is_told || told.is_none())
+    }
 }
 
 /// How this node follows the others.
@@ -110,6 +116,9 @@ impl Nodes {
             flow.leave_span();
         }
         let mut list = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Unfinished::All(all, told) = &unfinished {
+            list.retain(|left| !left.is_covered_by(all, told.is_some()));
+        }
         let has_room = match &unfinished {
             Unfinished::Session(user, ..) => {
                 let same = |left: &&Unfinished| matches!(left, Unfinished::Session(owner, ..) if owner == user);
@@ -122,6 +131,12 @@ impl Nodes {
         } else {
             tracing::error!(target: "portcullis", "an ending is lost: the store has been out of reach for too many of them");
         }
+    }
+
+    /// Forgets endings that are left and that this one has made up for.
+    fn forget_covered(&self, all: &EndAll, is_told: bool) {
+        let mut list = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+        list.retain(|left| !left.is_covered_by(all, is_told));
     }
 
     fn take_unfinished(&self) -> Vec<Unfinished> {
@@ -237,7 +252,9 @@ impl<U: AuthUser> Auth<U> {
             Err(error) if error.is_unavailable() => self.0.sessions.end_all(&all).await,
             result => result,
         };
-        if result.as_ref().is_err_and(StoreError::is_unavailable) {
+        if result.is_ok() {
+            self.0.nodes.forget_covered(&all, true);
+        } else if result.as_ref().is_err_and(StoreError::is_unavailable) {
             let EndAll { user_id, min_version, ended, .. } = all;
             let all = EndAll::new(user_id, min_version, ended);
             self.0.nodes.put_aside(Unfinished::All(all, Some((reason, flow.clone()))));
@@ -269,6 +286,7 @@ impl<U: AuthUser> Auth<U> {
             }
             Unfinished::All(all, told) => {
                 self.0.sessions.end_all(all).await?;
+                self.0.nodes.forget_covered(all, told.is_some());
                 if let Some((reason, flow)) = told {
                     self.tell(flow, EventKind::SessionsEnded { reason: *reason, kept: None });
                 }

@@ -6,14 +6,13 @@ use super::{
     Auth, Client, SignedIn,
     flow::{Flow, of_a_write},
     nodes::Unfinished,
-    to_the_end,
 };
 use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind},
     event::{EventKind, Operation, RefreshRefusal},
     session::{EndReason, RotateOutcome, Rotation, Session, TokenId},
-    store::EndAll,
+    store::{EndAll, StoreError},
     token::{Expiry, RefreshClaims, TokenFault},
     user::AuthUser,
 };
@@ -66,8 +65,9 @@ impl<U: AuthUser> Auth<U> {
             self.check_token_content(&user)?;
             // The grace is counted from here: however long the user took to be read, it is not part of it.
             let rotation = self.rotation(&claims, user.token_version(), next_token_id, self.now());
-            let (auth, flow, claims) = (self.clone(), flow.clone(), claims.clone());
-            let Some(session) = to_the_end(async move { auth.move_on(&flow, &claims, &rotation).await }).await? else {
+            let (auth, its, claims) = (self.clone(), flow.clone(), claims.clone());
+            let moved = async move { auth.move_on(&its, &claims, &rotation).await };
+            let Some(session) = self.see_through(flow, moved).await? else {
                 continue;
             };
             let tokens = self.tokens(&user, &session, now)?;
@@ -85,7 +85,7 @@ impl<U: AuthUser> Auth<U> {
         claims: &RefreshClaims,
         rotation: &Rotation,
     ) -> Result<Option<Session>, Error> {
-        let (session, told) = match self.rotate(flow, rotation).await? {
+        let (session, told) = match self.rotate(rotation).await? {
             RotateOutcome::Rotated(session) => (session, EventKind::Refreshed),
             RotateOutcome::Replayed(session) => (session, EventKind::Replayed),
             RotateOutcome::StaleUser => return Ok(None),
@@ -111,19 +111,23 @@ impl<U: AuthUser> Auth<U> {
     }
 
     /// Asks once more where the first answer was lost: the store recognises its own `next_token_id`.
-    async fn rotate(&self, flow: &Flow, rotation: &Rotation) -> Result<RotateOutcome, Error> {
+    async fn rotate(&self, rotation: &Rotation) -> Result<RotateOutcome, Error> {
         match self.0.sessions.rotate(rotation).await {
-            Err(error) if error.is_unavailable() => {
-                let again = self.0.sessions.rotate(rotation).await.map_err(of_a_write)?;
-                if matches!(again, RotateOutcome::Ended(EndReason::Reuse)) {
-                    // The answer that was lost may have been that the reuse was found now: rather two alarms than none.
-                    self.tell_of_outage(flow, true);
-                    return Ok(RotateOutcome::Reused);
-                }
-                Ok(again)
-            }
-            answer => Ok(answer.map_err(of_a_write)?),
+            Err(error) if error.is_unavailable() => self.rotate_again(rotation).await.map_err(of_a_write),
+            answer => answer.map_err(of_a_write),
         }
+    }
+
+    /// As [`rotate`](Self::rotate); the answer that was lost may have been that the reuse was found now: the record knows.
+    async fn rotate_again(&self, rotation: &Rotation) -> Result<RotateOutcome, StoreError> {
+        let again = self.0.sessions.rotate(rotation).await?;
+        if again != RotateOutcome::Ended(EndReason::Reuse) {
+            return Ok(again);
+        }
+        let Rotation { user_id, session_id, now, .. } = rotation;
+        let record = self.0.sessions.find(user_id, session_id, *now).await?;
+        let ours = self.ended(EndReason::Reuse, *now);
+        Ok(if record.is_some_and(|session| session.ended == Some(ours)) { RotateOutcome::Reused } else { again })
     }
 
     async fn end_for_gone_user(&self, flow: &Flow, claims: &RefreshClaims) -> Error {

@@ -35,22 +35,24 @@
 //! | `password.changed` | a user changed their password | `user`, `session` |
 //! | `password.change_failed` | the current password was wrong | `user`, `session` |
 //! | `password.hash_upgraded` | a stored hash was replaced by a better one, at a good login | `user` |
-//! | `store.unavailable` | a flow failed with 503 because a store could not be reached | `operation`: [`Operation`], `may_have_happened`; `user` and `session` where they were known |
+//! | `store.unavailable` | a flow failed because a store could not be reached: 503, or a registration's 201 without tokens | `operation`: [`Operation`], `may_have_happened`; `user` and `session` where they were known |
 //!
 //! - **Once, and after the fact.** An event is recorded when the store has accepted what it tells of. Where the store's
-//!   answer was lost, nobody knows, and `store.unavailable` says so: `may_have_happened`. An ending that the store missed is
-//!   told of when it was brought to the store, by the polling task.
+//!   answer was lost, it is asked again, and the record says what the first call did; where that fails too, nobody knows,
+//!   and `store.unavailable` says so: `may_have_happened`, of the whole flow. An ending that the store missed is told of when
+//!   it was brought to the store, by the polling task, unless a later ending of all the user's sessions covers it.
+//! - An outage is told of a flow that failed by it. What goes on without the store is logged and not told: the renewal of a
+//!   hash, and the floor that a refresh writes for somebody else. Of internal errors (500) nothing is told; they are in the
+//!   log, and the outcome `internal` of spans and metrics.
 //! - A refresh token that we signed and that has not expired gives one of `session.refreshed`, `session.replayed`,
 //!   `session.refresh_refused`, `session.reuse_found`, `session.foreign_token` and `store.unavailable` each time that it is
-//!   presented. Reuse that is found, and a user who is found to be gone or disabled, end the session besides:
+//!   presented, unless it is answered 500 or its caller hangs up. Reuse that is found, and a user who is found to be gone or disabled, end the session besides:
 //!   `session.ended`.
 //! - Nothing is told of tokens that are forged or expired, of bodies that are not valid, nor of requests that a guard
 //!   refuses: strangers make as many of them as they like. The [metrics](#metrics) count the refreshes among them. Nothing is
 //!   told of sessions that end because their time is up, nor of what other nodes do, who tell of it themselves.
 //! - A caller who hangs up in the middle of a sign-in stops it, and it tells nothing more. A refresh that the store was asked
-//!   for, endings and password changes go on to their end, and tell of it.
-//! - Where a refresh's first answer was lost and the store then knows only that the session ended for reuse,
-//!   `session.reuse_found` is told beside `store.unavailable`, though it may be for the second time.
+//!   for, endings and password changes go on to their end, and tell of it, outages included.
 //! - A stateless guarded request tells nothing, and none of this costs it anything.
 //!
 //! # What is never in it

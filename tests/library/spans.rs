@@ -34,11 +34,18 @@ struct Fields<'a>(&'a mut BTreeMap<&'static str, String>);
 
 impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.0.insert(field.name(), format!("{value:?}"));
+        self.add(field, format!("{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.insert(field.name(), value.to_owned());
+        self.add(field, value.to_owned());
+    }
+}
+
+impl Fields<'_> {
+    /// As in a line of text: what is recorded again stands beside what was there.
+    fn add(&mut self, field: &Field, value: String) {
+        self.0.entry(field.name()).and_modify(|there| *there = format!("{there} {value}")).or_insert(value);
     }
 }
 
@@ -107,6 +114,7 @@ async fn each_flow_has_a_span_that_says_whom_it_was_about_and_how_it_ended() {
     let pair = sign_in(&auth, &ada).await;
     assert_eq!(spans.last()["session"], pair.session.to_string());
     auth.login(&login, PASSWORD.into(), &client).await.unwrap();
+    assert_eq!(spans.last()["user"], "1", "said once");
     auth.login(&login, "a wrong guess".into(), &client).await.unwrap_err();
     assert_eq!(spans.last(), BTreeMap::from([("user", "1".to_owned()), ("outcome", "invalid_credentials".to_owned())]));
     auth.login(&Login::either("a password"), "a wrong guess".into(), &client).await.unwrap_err();
@@ -122,6 +130,8 @@ async fn each_flow_has_a_span_that_says_whom_it_was_about_and_how_it_ended() {
     auth.sessions(&ada.id).await.unwrap();
     auth.end_session(&ada.id, pair.session).await.unwrap_err();
     auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &client).await.unwrap();
+    // The session that it names changes, and the user does not.
+    assert_eq!(spans.last()["user"], "1");
     auth.logout(Some(&pair.refresh), None).await.unwrap();
     auth.logout_all(&claims).await.unwrap();
     auth.end_sessions_of(&ada.id).await.unwrap();

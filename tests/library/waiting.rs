@@ -186,8 +186,7 @@ async fn a_slow_store_keeps_nobody_who_was_ended_here_or_has_expired() {
         let ada = register(&world.node(), "ada").await;
         let pair = sign_in(&world.node(), &ada).await;
         let of_pair = claims(&world.node(), &pair).await;
-        let auth =
-            world.node_with(|it| it.revocation_poll(minutes(1)).ask_store_when_polls_fail_for(minutes(2)));
+        let auth = world.node_with(|it| it.revocation_poll(minutes(1)).ask_store_when_polls_fail_for(minutes(2)));
         if slow == "find" {
             auth.authenticate(&pair.access, Check::Stateless).await.unwrap();
         }

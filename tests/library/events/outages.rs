@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
-use portcullis::{Check, Client, ErrorKind, Registration, user::Profile};
+use portcullis::{
+    Check, Client, ErrorKind, Registration,
+    clock::Timestamp,
+    session::{EndReason, Ended},
+    store::SessionStore,
+    user::Profile,
+};
 
-use super::{Ear, brief, log_in, node, node_with};
+use super::{Ear, brief, log_in, node, node_with, now};
 use crate::fixture::{Failure, PASSWORD, Pair, World, kind, register, sign_in};
 
 fn unavailable(operation: &str, may_have_happened: bool) -> String {
@@ -199,7 +205,106 @@ async fn a_password_that_was_changed_is_told_though_the_other_sessions_end_later
 }
 
 #[tokio::test]
-async fn a_refresh_whose_answer_was_lost_is_told_once_and_a_reuse_rather_twice_than_never() {
+async fn an_outage_is_told_though_nobody_waits_any_more() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node(&world, &ear);
+    let user = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &user).await;
+    let claims = auth.authenticate(&pair.access, Check::Stateless).await.unwrap().claims;
+    for (call, operation) in [
+        ("end", "logout"),
+        ("end", "end_session"),
+        ("bump_token_version", "end_sessions"),
+        ("set_password", "change_password"),
+        // The last, because it raises the version.
+        ("end_all", "logout_all"),
+    ] {
+        ear.take();
+        world.store.fail(call, Failure::Before);
+        let (auth, user, claims, pair) = (auth.clone(), user.id.clone(), claims.clone(), pair.clone());
+        let flow = async move {
+            match operation {
+                "logout" => auth.logout(Some(&pair.refresh), None).await.is_ok(),
+                "end_session" => auth.end_session(&user, pair.session).await.is_ok(),
+                "logout_all" => auth.logout_all(&claims).await.is_ok(),
+                "end_sessions" => auth.end_sessions_of(&user).await.is_ok(),
+                _ => auth.change_password(&claims, PASSWORD.into(), PASSWORD.into(), &Client::unknown()).await.is_ok(),
+            }
+        };
+        hang_up(&world, call, flow).await;
+        assert_eq!(told_at_last(&ear).await, [unavailable(operation, true)], "{operation}");
+        world.store.recover();
+    }
+}
+
+#[tokio::test]
+async fn what_fails_after_the_password_was_written_may_have_happened() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node(&world, &ear);
+    let user = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &user).await;
+    let claims = auth.authenticate(&pair.access, Check::Stateless).await.unwrap().claims;
+    ear.take();
+    world.store.hold("end_all");
+    let change = tokio::spawn({
+        let auth = auth.clone();
+        async move {
+            auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &Client::unknown()).await.is_ok()
+        }
+    });
+    world.store.held().await;
+    // The session is not there to be kept, so that the user is read for another one.
+    let ended =
+        Ended { at: now(&world), reason: EndReason::TokenVersion, keep_until: Timestamp::from_secs(2_000_000_000) };
+    assert!(world.store.memory.end(&user.id, &pair.session, ended).await.unwrap());
+    world.store.fail("find_by_id", Failure::Before);
+    world.store.release();
+    assert!(!change.await.unwrap());
+    let told = ["password.changed".to_owned(), "user.sessions_ended reason=password_changed".to_owned()];
+    assert_eq!(ear.brief(), [&told[..], &[unavailable("change_password", true)]].concat());
+}
+
+#[tokio::test]
+async fn an_older_ending_of_all_is_not_brought_after_a_later_one() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node(&world, &ear);
+    let user = register(&auth, "ada").await;
+    ear.take();
+    let missed = async || {
+        world.store.fail("end_all", Failure::Before);
+        auth.end_sessions_of(&user.id).await.unwrap_err();
+        assert_eq!(ear.brief(), [unavailable("end_sessions", true)]);
+        world.store.recover();
+    };
+    missed().await;
+    missed().await;
+    auth.poll_revocations().await.unwrap();
+    assert_eq!(ear.brief(), ["user.sessions_ended reason=by_app"], "the later one covers the older");
+    missed().await;
+    auth.end_sessions_of(&user.id).await.unwrap();
+    auth.poll_revocations().await.unwrap();
+    assert_eq!(ear.brief(), ["user.sessions_ended reason=by_app"]);
+}
+
+#[tokio::test]
+async fn an_ending_of_all_that_nobody_tells_of_covers_none_that_is_to_be_told() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node(&world, &ear);
+    let user = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &user).await;
+    ear.take();
+    world.store.fail("end_all", Failure::Before);
+    auth.end_sessions_of(&user.id).await.unwrap_err();
+    world.store.recover();
+    // It finds the raised version, and writes the floor.
+    auth.refresh(&pair.refresh).await.unwrap_err();
+    ear.take();
+    auth.poll_revocations().await.unwrap();
+    assert_eq!(ear.brief(), ["user.sessions_ended reason=by_app"]);
+}
+
+#[tokio::test]
+async fn a_refresh_whose_answer_was_lost_is_told_once_when_the_store_says_so() {
     let (world, ear) = (World::new(), Ear::default());
     let auth = node_with(&world, &ear, |builder| builder.refresh_grace(Duration::ZERO));
     let user = register(&auth, "ada").await;
@@ -208,13 +313,16 @@ async fn a_refresh_whose_answer_was_lost_is_told_once_and_a_reuse_rather_twice_t
     world.store.lose_next_answer("rotate");
     auth.refresh(&pair.refresh).await.unwrap();
     assert_eq!(ear.brief(), ["session.refreshed"]);
-    // The reuse was found by the call whose answer was lost; asked again, the store knows only that it was.
-    world.store.lose_next_answer("rotate");
-    auth.refresh(&pair.refresh).await.unwrap_err();
-    assert_eq!(
-        ear.brief(),
-        [unavailable("refresh", true), "session.reuse_found".to_owned(), "session.ended reason=reuse".to_owned()]
-    );
+    // The reuse was found by the call whose answer was lost; asked again, the record says so, and says it once.
+    for expected in [
+        &["session.reuse_found", "session.ended reason=reuse"][..],
+        &["session.refresh_refused ended_by=reuse reason=ended"],
+    ] {
+        world.store.lose_next_answer("rotate");
+        auth.refresh(&pair.refresh).await.unwrap_err();
+        assert_eq!(ear.brief(), expected);
+        world.clock.advance(Duration::from_millis(1));
+    }
 }
 
 #[tokio::test]
