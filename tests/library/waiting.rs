@@ -178,6 +178,53 @@ async fn a_full_set_of_endings_asks_the_store_whose_outage_ends_no_wait() {
 }
 
 #[tokio::test]
+async fn waits_share_a_full_set_without_asking_for_each_other_or_at_each_poll() {
+    let world = World::new();
+    let auth = world.node_with(|it| it.revocation_capacity(1).revocation_poll(Duration::from_secs(60)));
+    let ada = register(&auth, "ada").await;
+    tokio::time::pause();
+    // So many that they ring most bells.
+    for _ in 0..2000 {
+        let pair = sign_in(&auth, &ada).await;
+        auth.logout(Some(&pair.refresh), None).await.unwrap();
+    }
+    let mut pairs = Vec::new();
+    for _ in 0..40 {
+        pairs.push(sign_in(&auth, &ada).await);
+    }
+    let mut waiting = Vec::new();
+    for pair in &pairs {
+        waiting.push(tokio::spawn(auth.until_ended(&claims(&auth, pair).await)));
+    }
+    let soon = || tokio::time::sleep(Duration::from_millis(5));
+    soon().await;
+    auth.poll_revocations().await.unwrap();
+    soon().await;
+    world.store.take_calls();
+    for _ in 0..5 {
+        auth.poll_revocations().await.unwrap();
+        soon().await;
+    }
+    assert_eq!(world.store.take_calls(), 5, "the polls, which bring nothing new");
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    assert_eq!(world.store.take_calls(), 0);
+    // One ends, and it alone asks.
+    auth.end_session(&ada.id, pairs[0].session).await.unwrap();
+    world.store.take_calls();
+    assert_eq!(waiting.remove(0).await.unwrap(), ErrorKind::TokenRevoked);
+    soon().await;
+    assert_eq!(world.store.take_calls(), 1);
+    // After half a minute to a minute they ask again, and not together.
+    let mut asked = Vec::new();
+    for _ in 0..6 {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        asked.push(world.store.take_calls());
+    }
+    assert!(asked.iter().sum::<usize>() <= 39 && asked.iter().all(|calls| *calls < 39), "{asked:?}");
+    assert!(waiting.iter().all(|wait| !wait.is_finished()));
+}
+
+#[tokio::test]
 async fn a_slow_store_keeps_nobody_who_was_ended_here_or_has_expired() {
     let minutes = |n: u64| Duration::from_secs(60 * n);
     // The load of a node that is new, and the look at the session of one that is out of touch.
@@ -186,8 +233,7 @@ async fn a_slow_store_keeps_nobody_who_was_ended_here_or_has_expired() {
         let ada = register(&world.node(), "ada").await;
         let pair = sign_in(&world.node(), &ada).await;
         let of_pair = claims(&world.node(), &pair).await;
-        let auth =
-            world.node_with(|it| it.revocation_poll(minutes(1)).ask_store_when_polls_fail_for(minutes(2)));
+        let auth = world.node_with(|it| it.revocation_poll(minutes(1)).ask_store_when_polls_fail_for(minutes(2)));
         if slow == "find" {
             auth.authenticate(&pair.access, Check::Stateless).await.unwrap();
         }
