@@ -20,6 +20,9 @@ use crate::{
 /// How long a wait goes without a look at the clock, which may have been set, or have stood still with the machine.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
+/// A clock that stands still just before an expiry is looked at no more often.
+const LOOK_AT_MOST: Duration = Duration::from_millis(50);
+
 /// How long a wait leaves a store in peace that it has asked, or up to twice as long: they do not ask all at once.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
 
@@ -71,7 +74,7 @@ impl<U: AuthUser> Auth<U> {
                     Look::Counts { left } => (left, None),
                     Look::AskStore { left, again } => (left, Some(again)),
                 };
-                let mut pause = left.min(LOOK_AGAIN);
+                let mut pause = left.clamp(LOOK_AT_MOST, LOOK_AGAIN);
                 if let Some(again) = ask_again.filter(|_| asking.is_none()) {
                     let again = again + part(again, &claims.session_id());
                     let rest = asked.map_or(Duration::ZERO, |asked| again.saturating_sub(asked.elapsed()));

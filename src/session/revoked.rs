@@ -152,6 +152,12 @@ impl Revocations {
         }
     }
 
+    /// Wakes everybody who waits for [`news`](Self::news), though there are none: the clock was moved.
+    #[cfg(feature = "testing")]
+    pub(crate) fn ring_all(&self) {
+        self.sessions.ring_all();
+    }
+
     /// Remembers an ending; remembering it again changes nothing.
     pub(crate) fn add(&self, ending: &Ending, now: Timestamp) {
         let inserted = match ending {

@@ -94,6 +94,11 @@ impl<K: Hash + Eq + Clone, V: Expires> Shards<K, V> {
         self.bells.get(self.place(key, BELLS))
     }
 
+    #[cfg(feature = "testing")]
+    pub(super) fn ring_all(&self) {
+        self.bells.iter().for_each(Notify::notify_waiters);
+    }
+
     pub(super) fn read<T>(&self, key: &K, f: impl FnOnce(&V) -> T) -> Option<T> {
         if self.len() == 0 {
             return None;

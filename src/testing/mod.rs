@@ -135,14 +135,16 @@ impl<S: UserStore> TestAuth<S> {
         &self.users
     }
 
-    /// The clock that everything goes by.
+    /// The clock that everything goes by. Who waits with [`Auth::until_ended`] hears of it only when it is moved by
+    /// [`advance`](Self::advance).
     pub fn clock(&self) -> &ManualClock {
         &self.clock
     }
 
-    /// Moves the clock forwards.
+    /// Moves the clock forwards: what waits for an expiry that is reached ends, such as a WebSocket.
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
+        self.auth.0.revocations.ring_all();
     }
 
     /// Registers a user of the app's own type, with [`PASSWORD`].
