@@ -63,6 +63,9 @@ pub(crate) struct Inner<U: AuthUser> {
     pub(crate) nodes: Nodes,
     pub(crate) sinks: Sinks,
     pub(crate) web: WebSettings,
+    /// It signs whatever a test wants to see refused.
+    #[cfg(feature = "testing")]
+    pub(crate) for_tests: bool,
 }
 
 /// How long sessions and their traces live.

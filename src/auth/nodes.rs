@@ -192,6 +192,7 @@ impl<U: AuthUser> Auth<U> {
         for ending in self.0.sessions.ended_since(since, now).await? {
             self.0.revocations.add(&ending, now);
         }
+        self.0.revocations.polled();
         nodes.polled_at.store(now.as_millis(), Ordering::Release);
         Ok(())
     }

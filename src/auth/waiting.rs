@@ -20,8 +20,14 @@ use crate::{
 /// How long a wait goes without a look at the clock, which may have been set, or have stood still with the machine.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
-/// How long a wait leaves a store in peace that it has asked, and up to twice as long.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// A clock that stands still just before an expiry is looked at no more often.
+const LOOK_AT_MOST: Duration = Duration::from_millis(50);
+
+/// How long a wait leaves a store in peace that it has asked, or up to twice as long: they do not ask all at once.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
+
+/// The same where what this node could not remember may have been the end of this very session.
+const ASK_SOON: Duration = Duration::from_secs(5);
 
 impl<U: AuthUser> Auth<U> {
     /// Waits until an access token that was accepted no longer counts, and answers what a request with it would now be
@@ -51,34 +57,34 @@ impl<U: AuthUser> Auth<U> {
     /// What this node ends counts at once; what another ends, as soon as this one hears of it: at once with a
     /// [`revocation_feed`](crate::Builder::revocation_feed), otherwise at the next poll. Whoever waits costs about a
     /// kilobyte and a timer that looks at the clock once a minute; the store is asked only where the guard would ask it too, and
-    /// by each wait every 5 to 10 seconds at most. A store that is slow or out of reach ends no wait, and delays none that
-    /// ends for what this node knows. Misses what [`Check::Stateless`](crate::Check::Stateless) misses.
+    /// by each wait every 30 to 60 seconds at most, or every 5 to 10 where the set of endings had no room for what may be this
+    /// one. A store that is slow or out of reach ends no wait, and delays none that ends for what this node knows. Misses what [`Check::Stateless`](crate::Check::Stateless) misses.
     ///
     /// # Panics
     /// When polled outside of a Tokio runtime with its timer enabled.
     pub fn until_ended(&self, claims: &Claims) -> impl Future<Output = ErrorKind> + Send + use<U> {
         let (auth, claims) = (self.clone(), claims.clone());
         async move {
-            let ask_again = ASK_AGAIN + spread(&claims.session_id(), ASK_AGAIN);
             let (mut asking, mut asked) = (None::<Asking>, None::<Instant>);
             loop {
                 // Before the look, so that nothing falls in between.
                 let mut news = pin!(auth.0.revocations.news(&claims.session_id(), claims.subject()));
-                let pause = match auth.look(&claims) {
+                let (left, ask_again) = match auth.look(&claims) {
                     Look::Over(why) => return why,
-                    Look::Counts { left } => left.min(LOOK_AGAIN),
-                    Look::AskStore { left } if asking.is_some() => left.min(LOOK_AGAIN),
-                    Look::AskStore { left } => {
-                        let rest = asked.map_or(Duration::ZERO, |asked| ask_again.saturating_sub(asked.elapsed()));
-                        if rest.is_zero() {
-                            asking = Some(Box::pin(auth.clone().has_ended(claims.clone())));
-                            asked = Some(Instant::now());
-                            left.min(LOOK_AGAIN)
-                        } else {
-                            left.min(rest)
-                        }
-                    }
+                    Look::Counts { left } => (left, None),
+                    Look::AskStore { left, again } => (left, Some(again)),
                 };
+                let mut pause = left.clamp(LOOK_AT_MOST, LOOK_AGAIN);
+                if let Some(again) = ask_again.filter(|_| asking.is_none()) {
+                    let again = again + part(again, &claims.session_id());
+                    let rest = asked.map_or(Duration::ZERO, |asked| again.saturating_sub(asked.elapsed()));
+                    if rest.is_zero() {
+                        asking = Some(Box::pin(auth.clone().has_ended(claims.clone())));
+                        asked = Some(Instant::now());
+                    } else {
+                        pause = pause.min(rest);
+                    }
+                }
                 // A store may take its time: news and the expiry are not kept waiting by it, nor is its answer lost to them.
                 let look_or_answer = poll_fn(|cx| {
                     if let Some(answer) = &mut asking
@@ -103,11 +109,16 @@ impl<U: AuthUser> Auth<U> {
         if left.is_zero() {
             return Look::Over(ErrorKind::TokenExpired);
         }
+        // Claims that another `Auth` verified may be the first thing that this one hears of.
+        let loaded = self.0.nodes.is_loaded();
         match self.standing(claims, now) {
             Standing::Ended => Look::Over(ErrorKind::TokenRevoked),
-            // Claims that another `Auth` verified may be the first thing that this one hears of.
-            Standing::Good if self.0.nodes.is_loaded() => Look::Counts { left },
-            Standing::Good | Standing::AskStore => Look::AskStore { left },
+            Standing::Good if loaded => Look::Counts { left },
+            Standing::Good | Standing::AskStore => {
+                let (session, user) = (claims.session_id(), claims.subject());
+                let soon = !loaded || self.0.revocations.may_have_missed(&session, user, claims.token_version());
+                Look::AskStore { left, again: if soon { ASK_SOON } else { ASK_AGAIN } }
+            }
         }
     }
 
@@ -135,10 +146,12 @@ enum Look {
     },
     AskStore {
         left: Duration,
+        /// How long the store is left in peace that was asked.
+        again: Duration,
     },
 }
 
-/// Part of `longest`, another for each session: those who wait do not ask all at once.
-fn spread(session: &SessionId, longest: Duration) -> Duration {
-    longest * u32::from(session.as_bytes().last().copied().unwrap_or(0)) / 256
+/// Some part of `whole`: which, the random bytes of the session say.
+fn part(whole: Duration, session: &SessionId) -> Duration {
+    whole * u32::from(session.as_bytes().last().copied().unwrap_or(0)) / 256
 }

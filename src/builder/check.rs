@@ -213,11 +213,11 @@ fn lifetimes(settings: &Settings, problems: &mut Vec<String>) -> Lifetimes {
 }
 
 fn hasher(settings: &Settings) -> Result<Hasher, &'static str> {
+    // In tests as well: what the app sets there it sets in `main`.
+    let hasher = Hasher::new(settings.hash_cost)?;
     #[cfg(feature = "testing")]
-    if let Some(cost) = settings.test_hash_cost {
-        return Ok(Hasher::at_any_cost(cost));
-    }
-    Hasher::new(settings.hash_cost)
+    let hasher = settings.test_hash_cost.map_or(hasher, Hasher::at_any_cost);
+    Ok(hasher)
 }
 
 /// Half the cores, at least one.

@@ -392,6 +392,8 @@ impl<U: AuthUser> Builder<U> {
             Arc::new(Measured::users(users, Arc::clone(&clock))),
             Arc::new(Measured::sessions(sessions, Arc::clone(&clock))),
         );
+        #[cfg(feature = "testing")]
+        let for_tests = settings.test_hash_cost.is_some();
         let throttled = settings.throttle;
         let mut checked = settings.check()?;
         checked.verifier.profile.custom_claims = access_claims.is_some();
@@ -400,6 +402,13 @@ impl<U: AuthUser> Builder<U> {
         let passwords = Passwords::new(checked.password_policy, checked.hasher, pool)
             .map_err(|error| BuildError::one(format!("no randomness: {error:?}")))?
             .with_breaches(breaches);
+        #[cfg(feature = "testing")]
+        if for_tests {
+            tracing::warn!(
+                target: "portcullis",
+                "made by `testing::TestAuth`: its password hashes can be read back, and it must serve nobody but a test"
+            );
+        }
         if !throttled {
             tracing::warn!(target: "portcullis", "the throttle is off (THROTTLE): guesses at passwords are not slowed");
         }
@@ -419,6 +428,8 @@ impl<U: AuthUser> Builder<U> {
             nodes: Nodes::new(checked.revocation_poll, checked.trust_without_poll, feed),
             sinks,
             web: checked.web,
+            #[cfg(feature = "testing")]
+            for_tests,
         })))
     }
 }

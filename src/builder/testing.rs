@@ -20,7 +20,7 @@ impl<U: AuthUser> Builder<U> {
             }
         }
         settings.test_hash_cost = Some(HashCost { memory_kib: 8, iterations: 1, parallelism: 1 });
-        settings.hash_threads = Some(1);
+        settings.hash_threads.get_or_insert(1);
         // One that the app sets is one that it wants to test.
         settings.throttle = self.throttle.is_some();
         Ok(self.clock(clock))

@@ -3,9 +3,11 @@
 //! The record holds what a refresh token must match (its generation and token id), never the token: a dump of the
 //! store cannot be presented, and a leaked signing key cannot make a token that the record knows.
 
+mod missed;
 mod record;
 mod revoked;
 mod rotate;
+mod shards;
 
 pub(crate) use self::revoked::{Revocations, Standing};
 pub use self::{

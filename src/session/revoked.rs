@@ -8,20 +8,22 @@
 //! of those who wait, and costs one more atomic operation where nobody does.
 
 use std::{
-    collections::{HashMap, hash_map::RandomState},
     future::{Future, poll_fn},
-    hash::{BuildHasher, Hash},
     pin::pin,
     sync::{
-        PoisonError, RwLock,
-        atomic::{AtomicI64, AtomicUsize, Ordering},
+        Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
     },
     task::Poll,
 };
 
 use tokio::sync::Notify;
 
-use super::record::SessionId;
+use super::{
+    missed::Missed,
+    record::SessionId,
+    shards::{Expires, Inserted, Shards},
+};
 use crate::{clock::Timestamp, user::UserId};
 
 /// Something that ended, as stores report it to every node.
@@ -63,6 +65,7 @@ pub(crate) struct Revocations {
     capacity: usize,
     /// Until when an ending that found no room counts.
     missed_until: AtomicI64,
+    missed: Mutex<Missed>,
 }
 
 #[derive(Clone, Copy)]
@@ -71,9 +74,21 @@ struct Floor {
     keep_until: Timestamp,
 }
 
+impl Expires for Floor {
+    fn keep_until(&self) -> Timestamp {
+        self.keep_until
+    }
+}
+
 impl Revocations {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { sessions: Shards::new(), users: Shards::new(), capacity, missed_until: AtomicI64::new(i64::MIN) }
+        Self {
+            sessions: Shards::new(),
+            users: Shards::new(),
+            capacity,
+            missed_until: AtomicI64::new(i64::MIN),
+            missed: Mutex::default(),
+        }
     }
 
     /// Whether an access token's session or version has ended.
@@ -87,6 +102,37 @@ impl Revocations {
         } else {
             Standing::Good
         }
+    }
+
+    /// Whether an ending that found no room lately was one of this session or version. Those that were too many to note are
+    /// left out.
+    pub(crate) fn may_have_missed(&self, session: &SessionId, user: &UserId, version: u64) -> bool {
+        let (session, user) = (self.sessions.hash(session), self.users.hash(user));
+        let missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        missed.floor(session).is_some() || missed.floor(user).is_some_and(|floor| version < floor)
+    }
+
+    /// All is added that a poll has brought: what polls no longer bring need not be told from news.
+    pub(crate) fn polled(&self) {
+        self.missed.lock().unwrap_or_else(PoisonError::into_inner).polled();
+    }
+
+    /// Notes an ending that found no room, and answers whether it is news.
+    fn miss(&self, ending: &Ending, now: Timestamp) -> bool {
+        let (key, floor, until) = match ending {
+            Ending::Session { id, keep_until } => (self.sessions.hash(id), u64::MAX, *keep_until),
+            Ending::User { id, min_version, keep_until } => (self.users.hash(id), *min_version, *keep_until),
+        };
+        let before = self.missed_until.fetch_max(until.as_millis(), Ordering::AcqRel);
+        if before <= now.as_millis() {
+            tracing::warn!(
+                target: "portcullis",
+                capacity = self.capacity,
+                "the set of ended sessions is full: guards ask the store until it has room again"
+            );
+        }
+        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        missed.note(key, floor)
     }
 
     /// Waits for an ending that may change the [`standing`](Self::standing) of this session or user: every one from this
@@ -106,9 +152,15 @@ impl Revocations {
         }
     }
 
+    /// Wakes everybody who waits for [`news`](Self::news), though there are none: the clock was moved.
+    #[cfg(feature = "testing")]
+    pub(crate) fn ring_all(&self) {
+        self.sessions.ring_all();
+    }
+
     /// Remembers an ending; remembering it again changes nothing.
     pub(crate) fn add(&self, ending: &Ending, now: Timestamp) {
-        let (inserted, until) = match ending {
+        let inserted = match ending {
             Ending::Session { keep_until, .. } | Ending::User { keep_until, .. } if *keep_until <= now => {
                 return;
             }
@@ -118,7 +170,7 @@ impl Revocations {
                     *old = (*old).max(*keep_until);
                     dead
                 };
-                (self.sessions.insert(id, *keep_until, merge, self.capacity, |until| now < *until), *keep_until)
+                self.sessions.insert(id, *keep_until, merge, self.capacity, now)
             }
             Ending::User { id, min_version, keep_until } => {
                 let floor = Floor { min_version: *min_version, keep_until: *keep_until };
@@ -128,21 +180,16 @@ impl Revocations {
                     old.keep_until = old.keep_until.max(floor.keep_until);
                     news
                 };
-                (self.users.insert(id, floor, merge, self.capacity, |floor| now < floor.keep_until), *keep_until)
+                self.users.insert(id, floor, merge, self.capacity, now)
             }
         };
-        if inserted == Inserted::NoRoom {
-            let before = self.missed_until.fetch_max(until.as_millis(), Ordering::AcqRel);
-            if before <= now.as_millis() {
-                tracing::warn!(
-                    target: "portcullis",
-                    capacity = self.capacity,
-                    "the set of ended sessions is full: guards ask the store until it has room again"
-                );
-            }
-        }
         // Polls bring again what they brought before: that is no news.
-        if inserted != Inserted::Known {
+        let news = match inserted {
+            Inserted::News => true,
+            Inserted::Known => false,
+            Inserted::NoRoom => self.miss(ending, now),
+        };
+        if news {
             let bell = match ending {
                 Ending::Session { id, .. } => self.sessions.bell(id),
                 Ending::User { id, .. } => self.users.bell(id),
@@ -163,102 +210,11 @@ impl std::fmt::Debug for Revocations {
     }
 }
 
-/// Enough that cores seldom meet, few enough that an empty set is small.
-const SHARDS: usize = 64;
-
-/// Enough that an ending wakes few, few enough that they take some 40 kB.
-const BELLS: usize = 1024;
-
-/// A map in shards; `len` is read without a lock, so that an empty map costs one load.
-struct Shards<K, V> {
-    shards: Box<[RwLock<HashMap<K, V>>]>,
-    /// They wake those who wait for an entry.
-    bells: Box<[Notify]>,
-    len: AtomicUsize,
-    hasher: RandomState,
-}
-
-/// What became of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Inserted {
-    /// It says something that was not known.
-    News,
-    Known,
-    NoRoom,
-}
-
-impl<K: Hash + Eq + Clone, V> Shards<K, V> {
-    fn new() -> Self {
-        Self {
-            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
-            bells: (0..BELLS).map(|_| Notify::new()).collect(),
-            len: AtomicUsize::new(0),
-            hasher: RandomState::new(),
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.len.load(Ordering::Acquire)
-    }
-
-    /// A number below `count` that is always the same for this key.
-    fn place(&self, key: &K, count: usize) -> usize {
-        usize::try_from(self.hasher.hash_one(key) % count as u64).unwrap_or(0)
-    }
-
-    fn shard(&self, key: &K) -> Option<&RwLock<HashMap<K, V>>> {
-        self.shards.get(self.place(key, SHARDS))
-    }
-
-    fn bell(&self, key: &K) -> Option<&Notify> {
-        self.bells.get(self.place(key, BELLS))
-    }
-
-    fn read<T>(&self, key: &K, f: impl FnOnce(&V) -> T) -> Option<T> {
-        if self.len() == 0 {
-            return None;
-        }
-        let shard = self.shard(key)?.read().unwrap_or_else(PoisonError::into_inner);
-        shard.get(key).map(f)
-    }
-
-    /// `merge` answers whether that is news.
-    fn insert(
-        &self,
-        key: &K,
-        value: V,
-        merge: impl FnOnce(&mut V) -> bool,
-        capacity: usize,
-        live: impl Fn(&V) -> bool,
-    ) -> Inserted {
-        let Some(shard) = self.shard(key) else {
-            return Inserted::NoRoom;
-        };
-        let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(old) = shard.get_mut(key) {
-            return if merge(old) { Inserted::News } else { Inserted::Known };
-        }
-        // Room is made shard by shard: the dead entries of this one go when it is at its share.
-        let share = capacity.div_ceil(SHARDS).max(1);
-        if shard.len() >= share {
-            let before = shard.len();
-            shard.retain(|_, value| live(value));
-            self.len.fetch_sub(before.saturating_sub(shard.len()), Ordering::AcqRel);
-            if shard.len() >= share {
-                return Inserted::NoRoom;
-            }
-        }
-        shard.insert(key.clone(), value);
-        self.len.fetch_add(1, Ordering::AcqRel);
-        Inserted::News
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::*;
+    use super::{super::shards::SHARDS, *};
 
     fn session(n: u32) -> SessionId {
         let mut bytes = [0; 16];
@@ -317,5 +273,45 @@ mod tests {
             assert_eq!(set.standing(&session(n), &UserId::from("ada"), 0, now), Standing::Ended);
         }
         assert!(set.sessions.len() <= SHARDS);
+    }
+
+    /// Whether it has rung.
+    fn rang(news: &mut std::pin::Pin<Box<impl Future<Output = ()>>>) -> bool {
+        news.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn an_ending_without_room_rings_once_however_often_polls_bring_it() {
+        let (set, now) = (Revocations::new(SHARDS), NOW);
+        let (ada, eve) = (UserId::from("ada"), UserId::from("eve"));
+        for n in 0..10_000 {
+            set.add(&Ending::Session { id: session(n), keep_until: later(60) }, now);
+            set.add(&Ending::User { id: n.to_string().into(), min_version: 1, keep_until: later(60) }, now);
+        }
+        let missed = session(10_001);
+        let ending = Ending::Session { id: missed, keep_until: later(60) };
+        let floor = |min_version| Ending::User { id: ada.clone(), min_version, keep_until: later(60) };
+        assert!(!set.may_have_missed(&missed, &ada, 0));
+        for (ending, rung) in [
+            // Ended here, then brought by each poll.
+            (&ending, [true, false, false, false]),
+            (&floor(1), [true, false, false, false]),
+            (&floor(2), [true, false, false, false]),
+        ] {
+            for rings in rung {
+                let mut news = Box::pin(set.news(&missed, &ada));
+                set.add(ending, now);
+                assert_eq!(rang(&mut news), rings, "{ending:?}");
+                set.polled();
+            }
+        }
+        set.add(&ending, now);
+        assert!(set.may_have_missed(&missed, &eve, 9));
+        assert!(set.may_have_missed(&session(10_002), &ada, 1), "below the floor");
+        assert!(!set.may_have_missed(&session(10_002), &ada, 2));
+        for _ in 0..2 {
+            set.polled();
+        }
+        assert!(!set.may_have_missed(&missed, &ada, 0), "polls no longer bring it");
     }
 }

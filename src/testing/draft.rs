@@ -14,7 +14,7 @@ use crate::{
     user::AuthUser,
 };
 
-/// An access token before it is signed, with the service's own key: made by
+/// An access token before it is signed, with the key of a [`TestAuth`](super::TestAuth): made by
 /// [`TestSession::draft`](super::TestSession::draft).
 ///
 /// ```
@@ -45,6 +45,10 @@ pub struct TokenDraft<U: AuthUser> {
 
 impl<U: AuthUser> TokenDraft<U> {
     pub(super) fn of(auth: &Auth<U>, token: &str) -> Result<Self, Error> {
+        // The keys of any other may be those of a service that runs.
+        if !auth.0.for_tests {
+            return Err(internal("drafts are of sessions on the `Auth` of a `TestAuth`: no other signs them"));
+        }
         let payload = token.split('.').nth(1).unwrap_or_default();
         let payload = URL_SAFE_NO_PAD.decode(payload).map_err(internal)?;
         let claims = serde_json::from_slice(&payload).map_err(internal)?;

@@ -47,7 +47,8 @@
 //!
 //! It opens no door to a service that runs: no setting, variable, endpoint or token turns any of it on, and code that holds
 //! an [`Auth`] can sign anybody in anyway. But a [`TestAuth`] hashes passwords so cheaply that they can be read back, so its
-//! hashes must not outlive the test.
+//! hashes must not outlive the test, and it signs every [draft](TokenDraft), which no other `Auth` does. The log warns
+//! of one that is made.
 
 mod draft;
 mod session;
@@ -97,7 +98,7 @@ impl TestAuth {
 impl<S: UserStore> TestAuth<S> {
     /// An app's own settings and users. Kept of the builder is everything but
     /// - the clock, which stands at the present second;
-    /// - the cost and the threads of password hashes;
+    /// - the cost of password hashes, which is checked and not used, and their threads, of which there is one unless set;
     /// - the throttle, which is off unless one was given with [`Builder::throttle`];
     /// - the issuer and the secrets, where they were not set.
     ///
@@ -135,14 +136,16 @@ impl<S: UserStore> TestAuth<S> {
         &self.users
     }
 
-    /// The clock that everything goes by.
+    /// The clock that everything goes by. Who waits with [`Auth::until_ended`] hears of it only when it is moved by
+    /// [`advance`](Self::advance).
     pub fn clock(&self) -> &ManualClock {
         &self.clock
     }
 
-    /// Moves the clock forwards.
+    /// Moves the clock forwards: what waits for an expiry that is reached ends, such as a WebSocket.
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
+        self.auth.0.revocations.ring_all();
     }
 
     /// Registers a user of the app's own type, with [`PASSWORD`].

@@ -96,7 +96,8 @@ impl<U: AuthUser> TestSession<U> {
     /// Another access token of the session, to be changed before it is signed.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) for a token that is none of ours.
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) for a session on an [`Auth`] that no
+    /// [`TestAuth`](super::TestAuth) made, whose keys may be real, and for a token that is none of ours.
     pub fn draft(&self) -> Result<TokenDraft<U>, Error> {
         TokenDraft::of(&self.auth, self.access_token())
     }

@@ -6,7 +6,7 @@ use axum::{Router, body::Body, routing::get};
 use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use portcullis::{
-    Auth, Check, Claims, Client, ErrorKind, User,
+    Auth, Check, Claims, Client, ErrorKind, HashCost, User,
     clock::Clock,
     store::memory::{MemorySessions, MemoryStore},
     testing::{PASSWORD, TestAuth, TestSession},
@@ -20,6 +20,7 @@ use tower::ServiceExt;
 use crate::{
     fixture::{World, kind, register},
     own_users::{Accounts, SignUp},
+    secrets::Log,
 };
 
 /// An app as its guide shows one.
@@ -174,8 +175,12 @@ async fn an_app_keeps_its_settings_and_its_own_users() {
     assert_eq!(guess().await, Some(ErrorKind::TooManyAttempts), "the throttle that was set is in force");
 
     // What is wrong with an app's settings is said in tests too.
-    let refused = TestAuth::of(Auth::builder(store.clone(), store.clone()).mount_path("auth"), store);
-    assert!(refused.unwrap_err().to_string().contains("auth"));
+    let too_cheap = HashCost { memory_kib: 8, iterations: 1, parallelism: 1 };
+    let builder = Auth::builder(store.clone(), store.clone()).mount_path("auth").hash_cost(too_cheap).hash_threads(0);
+    let refused = TestAuth::of(builder, store).unwrap_err().to_string();
+    for said in ["auth", "hash cost", "hash_threads"] {
+        assert!(refused.contains(said), "{said}: {refused}");
+    }
 }
 
 #[tokio::test]
@@ -195,8 +200,19 @@ async fn a_session_starts_on_any_auth() {
     let ada = register(&auth, "ada").await;
     let session = TestSession::start(&auth, &ada).await.unwrap();
     assert_eq!(status(&auth, "/profile", session.bearer()).await, StatusCode::OK);
-    let token = session.draft().unwrap().expired().token().unwrap();
-    assert_eq!(kind(auth.authenticate(&token, Check::Stateless).await), Some(ErrorKind::TokenExpired));
+    assert_eq!(kind(session.draft()), Some(ErrorKind::Internal), "its keys may be real: nothing is forged with them");
+}
+
+#[test]
+fn the_log_warns_of_what_must_serve_nobody_but_a_test() {
+    let log = Log::default();
+    let subscriber = || tracing_subscriber::fmt().with_writer(log.clone()).finish();
+    // With a second one Tracing asks this thread's, whichever thread comes first.
+    let _guards = (tracing::subscriber::set_default(subscriber()), tracing::Dispatch::new(subscriber()));
+    World::new().node();
+    assert!(!log.text().contains("TestAuth"), "{}", log.text());
+    TestAuth::new().unwrap();
+    assert!(log.text().contains("WARN") && log.text().contains("TestAuth"), "{}", log.text());
 }
 
 #[tokio::test]

@@ -1,11 +1,20 @@
 //! Waiting for an access token to stop counting, as connections do that outlive their request.
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Wake, Waker},
+    time::Duration,
+};
 
 use portcullis::{
     Auth, Check, Claims, Client, ErrorKind, User,
     clock::Clock,
     store::{SessionStore, memory::MemoryFeed},
+    testing::TestAuth,
 };
 
 use crate::fixture::{Failure, PASSWORD, Pair, World, kind, register, sign_in};
@@ -101,23 +110,44 @@ async fn a_feed_wakes_who_waits_on_other_nodes() {
     assert_eq!(answer(all_end).await, ErrorKind::TokenRevoked);
 }
 
+/// Counts how often what it polls is woken.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 #[tokio::test]
-async fn what_ends_for_others_wakes_nobody_else_and_waiting_asks_no_store() {
+async fn what_ends_for_others_wakes_few_and_waiting_asks_no_store() {
     let world = World::new();
     let auth = world.node();
-    let (ada, eve) = (register(&auth, "ada").await, register(&auth, "eve").await);
+    let ada = register(&auth, "ada").await;
     let kept = sign_in(&auth, &ada).await;
-    let mut waiting = wait(&auth, &claims(&auth, &kept).await);
-    assert!(waits(&mut waiting).await);
-    // So many that some wake it, to no avail.
+    // Without the turns that Tokio makes a busy task take.
+    let mut waiting = Box::pin(tokio::task::unconstrained(auth.until_ended(&claims(&auth, &kept).await)));
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    let mut look = || assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    look();
+    let mut looks = 0;
     for _ in 0..2000 {
         let other = sign_in(&auth, &ada).await;
         auth.logout(Some(&other.refresh), None).await.unwrap();
+        world.store.take_calls();
+        if wakes.0.load(Ordering::SeqCst) > looks {
+            looks = wakes.0.load(Ordering::SeqCst);
+            look();
+        }
+        assert_eq!(world.store.take_calls(), 0);
     }
-    auth.end_sessions_of(&eve.id).await.unwrap();
-    world.store.take_calls();
-    assert!(waits(&mut waiting).await);
-    assert_eq!(world.store.take_calls(), 0);
+    // One in 1024 is about it, as far as the hash can tell.
+    assert!(looks <= 30, "{looks}");
+    auth.end_sessions_of(&ada.id).await.unwrap();
+    assert!(wakes.0.load(Ordering::SeqCst) > looks);
+    assert_eq!(answer(waiting).await, ErrorKind::TokenRevoked);
 }
 
 #[tokio::test]
@@ -152,6 +182,46 @@ async fn a_token_is_waited_for_until_it_expires_by_the_injected_clock() {
 }
 
 #[tokio::test]
+async fn a_clock_that_was_set_is_looked_at_again_and_one_that_stands_still_not_for_ever() {
+    let world = World::new();
+    let auth = world.node();
+    let ada = register(&auth, "ada").await;
+    let claims = claims(&auth, &sign_in(&auth, &ada).await).await;
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let mut waiting = wait(&auth, &claims);
+    assert!(waits(&mut waiting).await);
+    world.clock.set(claims.expires_at());
+    assert_eq!(answer(waiting).await, ErrorKind::TokenExpired);
+    assert_eq!(began.elapsed().as_secs(), 60, "it was a quarter of an hour by the first look");
+
+    world.clock.set(claims.expires_at().minus(Duration::from_millis(1)));
+    let (mut waiting, mut polls) = (wait(&auth, &claims), 0);
+    let counted = std::future::poll_fn(|cx| {
+        polls += 1;
+        waiting.as_mut().poll(cx)
+    });
+    assert!(tokio::time::timeout(Duration::from_secs(10), counted).await.is_err());
+    assert!((100..=210).contains(&polls), "{polls}");
+}
+
+#[tokio::test]
+async fn a_test_that_moves_its_clock_sees_a_wait_end_at_once() {
+    let test = TestAuth::new().unwrap();
+    let ada = test.user("ada@example.com").create().await.unwrap();
+    let session = test.sign_in(&ada).await.unwrap();
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let claims = test.auth().authenticate(session.access_token(), Check::Stateless).await.unwrap().claims;
+    let mut waiting = wait(test.auth(), &claims);
+    test.advance(Duration::from_secs(15 * 60 - 1));
+    assert!(waits(&mut waiting).await);
+    test.advance(Duration::from_secs(1));
+    assert_eq!(answer(waiting).await, ErrorKind::TokenExpired);
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn a_full_set_of_endings_asks_the_store_whose_outage_ends_no_wait() {
     let world = World::new();
     let auth = world.node_with(|builder| builder.revocation_capacity(1));
@@ -175,6 +245,53 @@ async fn a_full_set_of_endings_asks_the_store_whose_outage_ends_no_wait() {
     assert!(waits(&mut waiting).await);
     let now = world.clock.now();
     assert!(world.store.memory.find(&ada.id, &live.session, now).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn waits_share_a_full_set_without_asking_for_each_other_or_at_each_poll() {
+    let world = World::new();
+    let auth = world.node_with(|it| it.revocation_capacity(1).revocation_poll(Duration::from_secs(60)));
+    let ada = register(&auth, "ada").await;
+    tokio::time::pause();
+    // So many that they ring most bells.
+    for _ in 0..2000 {
+        let pair = sign_in(&auth, &ada).await;
+        auth.logout(Some(&pair.refresh), None).await.unwrap();
+    }
+    let mut pairs = Vec::new();
+    for _ in 0..40 {
+        pairs.push(sign_in(&auth, &ada).await);
+    }
+    let mut waiting = Vec::new();
+    for pair in &pairs {
+        waiting.push(tokio::spawn(auth.until_ended(&claims(&auth, pair).await)));
+    }
+    let soon = || tokio::time::sleep(Duration::from_millis(5));
+    soon().await;
+    auth.poll_revocations().await.unwrap();
+    soon().await;
+    world.store.take_calls();
+    for _ in 0..5 {
+        auth.poll_revocations().await.unwrap();
+        soon().await;
+    }
+    assert_eq!(world.store.take_calls(), 5, "the polls, which bring nothing new");
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    assert_eq!(world.store.take_calls(), 0);
+    // One ends, and it alone asks.
+    auth.end_session(&ada.id, pairs[0].session).await.unwrap();
+    world.store.take_calls();
+    assert_eq!(waiting.remove(0).await.unwrap(), ErrorKind::TokenRevoked);
+    soon().await;
+    assert_eq!(world.store.take_calls(), 1);
+    // After half a minute to a minute they ask again, and not together.
+    let mut asked = Vec::new();
+    for _ in 0..6 {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        asked.push(world.store.take_calls());
+    }
+    assert!(asked.iter().sum::<usize>() <= 39 && asked.iter().all(|calls| *calls < 39), "{asked:?}");
+    assert!(waiting.iter().all(|wait| !wait.is_finished()));
 }
 
 #[tokio::test]
