@@ -96,7 +96,8 @@ impl ClientAuthBuilder {
     }
 
     /// How long one request to the endpoints may take: four seconds unless set. For a refresh that is each try, so keep it
-    /// below half of the server's grace; signing in, which waits for a hash, has four times as long.
+    /// below half of the server's grace; signing in, which waits for a hash, has four times as long, and each call of the
+    /// [storage](TokenStorage) five times. A token that is still good waits for the next one for a quarter of it.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;
         self

@@ -27,7 +27,8 @@
 //!
 //! 1. It passes untouched if it goes elsewhere than to the server or a named [`origin`](ClientAuthBuilder::origin), whether
 //!    directly or by a redirect that is followed outside of this layer, and if it has an `Authorization` header.
-//! 2. If the access token is about to expire, it is refreshed first. While that fails, the old one is used until it expires.
+//! 2. If the access token is about to expire, it is refreshed first. While that fails, or takes longer than a second, the old
+//!    one is used until it expires.
 //! 3. The token is attached, and the request sent. Where nobody is signed in, it is sent without.
 //! 4. If the answer is that the token is no good (401, or gRPC's status 16), it is refreshed, unless it has been in the
 //!    meantime, and the request sent once more, if its body can be ([`BearerLayer::replay`]). What comes then is the answer.
@@ -38,8 +39,8 @@
 //! new session.
 //!
 //! Whoever needs a token while a refresh is under way waits for that one. It runs in a task of its own on the Tokio runtime:
-//! a caller that goes away stops nothing, though a runtime that ends does; before leaving `main` by a signal, wait for
-//! [`settled`](ClientAuth::settled). Who waits keeps no place in an HTTP client that has few of them, as behind
+//! a caller that goes away stops nothing, though a runtime that ends does: before leaving `main`, wait for
+//! [`settled`](ClientAuth::settled), or a token that the server has just given may never be stored. Who waits keeps no place in an HTTP client that has few of them, as behind
 //! `tower::limit`: the refresh may need it.
 //!
 //! # What ends a session, and what does not
@@ -94,6 +95,7 @@ mod contract;
 mod error;
 mod flight;
 mod future;
+mod kept;
 mod layer;
 mod storage;
 #[cfg(test)]
@@ -121,7 +123,8 @@ pub use self::{
 use self::{
     builder::Settings,
     contract::Transport,
-    flight::{Presented, State, Unsaved},
+    flight::{Presented, State},
+    kept::Unsaved,
     tokens::{Lineage, Pair},
 };
 use crate::{clock::Clock, secret::Secret, web::origin::Origin};
@@ -237,7 +240,7 @@ impl ClientAuth {
         let this = self.clone();
         to_the_end(async move {
             let _alone = this.0.alone.lock().await;
-            let _locked = this.0.storage.lock().await.map_err(ClientError::storage)?;
+            let _locked = this.locked().await?;
             let unsaved = this.state().unsaved.clone();
             let refresh = match unsaved {
                 Some(unsaved) => Some(unsaved.pair.refresh.clone()),
@@ -259,7 +262,7 @@ impl ClientAuth {
         let this = self.clone();
         to_the_end(async move {
             let _alone = this.0.alone.lock().await;
-            let _locked = this.0.storage.lock().await.map_err(ClientError::storage)?;
+            let _locked = this.locked().await?;
             this.forget_alone().await
         })
         .await
@@ -329,7 +332,7 @@ impl ClientAuth {
 
     /// The refresh token of the session that is about to be replaced; one that cannot be read is replaced as well.
     async fn stored_refresh_token(&self) -> Result<Option<Secret<String>>, ClientError> {
-        let text = self.0.storage.load().await.map_err(ClientError::storage)?;
+        let text = self.load_text().await?;
         let pair = text.and_then(|text| Pair::from_text(&text, &self.0.server).ok());
         Ok(pair.map(|pair| pair.refresh))
     }
@@ -337,7 +340,7 @@ impl ClientAuth {
     /// Begins a session with the answer to this.
     async fn begin(&self, path: &str, body: &impl Serialize) -> Result<Value, ClientError> {
         let _alone = self.0.alone.lock().await;
-        let _locked = self.0.storage.lock().await.map_err(ClientError::storage)?;
+        let _locked = self.locked().await?;
         let no_lineage = |error| ClientError::with_source(ClientErrorKind::Unreachable, error);
         let lineage = Lineage::draw().map_err(no_lineage)?;
         let asked_at = self.clock().now();
@@ -361,7 +364,7 @@ impl ClientAuth {
     }
 
     async fn forget_alone(&self) -> Result<(), ClientError> {
-        self.0.storage.clear().await.map_err(ClientError::storage)?;
+        self.clear().await?;
         self.state().begin(None);
         Ok(())
     }
@@ -369,7 +372,7 @@ impl ClientAuth {
     /// Says whether it was changed: not where the pair is refused, or no longer the one that is stored.
     async fn change_password_with(&self, pair: &Arc<Pair>, body: &NewPassword<'_>) -> Result<bool, ClientError> {
         let _alone = self.0.alone.lock().await;
-        let _locked = self.0.storage.lock().await.map_err(ClientError::storage)?;
+        let _locked = self.locked().await?;
         let stored = self.load().await?;
         if !stored.as_ref().is_some_and(|stored| stored.is_same_as(pair)) {
             self.adopt(stored);

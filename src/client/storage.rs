@@ -18,6 +18,9 @@ pub type StorageError = Box<dyn std::error::Error + Send + Sync + 'static>;
 /// What the text says is nobody's business but [`ClientAuth`](super::ClientAuth)'s. Whoever reads it is signed in: a file
 /// is for its owner alone (mode 0600), a keyring of the operating system is better.
 ///
+/// A call that takes longer than five [timeouts](super::ClientAuthBuilder::timeout), 20 seconds unless set, is given up, and
+/// is an error: another program may have been stopped while it held the lock.
+///
 /// ```
 /// use async_trait::async_trait;
 /// use portcullis::{Secret, client::{StorageError, StorageLock, TokenStorage}};
