@@ -183,6 +183,8 @@ impl ClientAuthBuilder {
 
 impl fmt::Debug for ClientAuthBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientAuthBuilder").field("server", &self.server).finish_non_exhaustive()
+        // What is none may be an origin with a password in it.
+        let server = Origin::parse(&self.server).map(|server| server.to_string());
+        f.debug_struct("ClientAuthBuilder").field("server", &server).finish_non_exhaustive()
     }
 }
