@@ -113,6 +113,8 @@ const LONGEST_REST: Duration = Duration::from_secs(300);
 const FRESH: Duration = Duration::from_secs(1);
 /// What part of a timeout a token that is still good waits for the next one.
 const PATIENCE: u32 = 4;
+/// How long a process without the lock may take from the answer to a change of the password until it has stored it.
+const OVERTAKING: Duration = Duration::from_secs(1);
 /// How long a refresh waits for its next try at most: within the server's grace, whose default is ten seconds.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
@@ -287,17 +289,18 @@ impl ClientAuth {
             }
         }
         let _locked = self.locked().await?;
-        if let Some(unsaved) = unsaved {
-            return self.keep(unsaved, false).await;
-        }
-        let stored = self.load().await?;
-        match (stored, &stale) {
-            (Some(stored), Some(stale)) if stored.is_same_as(stale) => self.rotate(Arc::clone(stale)).await,
-            // Another process has refreshed meanwhile, or signed out, or somebody else in.
-            (stored, _) => match self.adopt(stored) {
-                Some(pair) if pair.is_due(self.clock(), self.0.settings.margin) => self.rotate(pair).await,
-                other => Ok(other),
-            },
+        let pair = if let Some(unsaved) = unsaved {
+            self.keep(unsaved).await?
+        } else {
+            match (self.load().await?, &stale) {
+                (Some(stored), Some(stale)) if stored.is_same_as(stale) => return self.rotate(Arc::clone(stale)).await,
+                // Another process has refreshed meanwhile, or signed out, or somebody else in.
+                (stored, _) => self.adopt(stored),
+            }
+        };
+        match pair {
+            Some(pair) if pair.is_due(self.clock(), self.0.settings.margin) => self.rotate(pair).await,
+            other => Ok(other),
         }
     }
 
@@ -307,25 +310,37 @@ impl ClientAuth {
             Rotated::New(new) => {
                 let (new, now) = (Arc::new(new), self.clock().now());
                 self.state().rotated = Some((Arc::clone(&new), now));
-                self.keep(Unsaved { presented: pair.refresh.clone(), pair: new }, true).await
+                self.keep(Unsaved { presented: pair.refresh.clone(), pair: new, password_changed: false }).await
             }
             Rotated::Failed(error) => Err(error),
-            Rotated::Over(error) => {
-                // Ours may be over because another process has signed in anew.
-                let stored = self.load().await?;
-                if stored.as_ref().is_some_and(|stored| !stored.is_same_as(&pair)) {
-                    return Ok(self.adopt(stored));
-                }
+            Rotated::Over(error) => self.end_of(&pair, &error).await,
+        }
+    }
+
+    /// The session of this pair is over, as far as the server says, or only the pair is.
+    async fn end_of(&self, pair: &Pair, error: &ClientError) -> Outcome {
+        let mut stored = self.load().await?;
+        if error.code() == Some("refresh_invalid") && stored.as_ref().is_some_and(|stored| stored.is_same_as(pair)) {
+            // A change of the password outdates it, and what came of that may be about to be stored.
+            tokio::time::sleep(OVERTAKING).await;
+            stored = self.load().await?;
+        }
+        match stored {
+            // Another process has signed in anew, or changed the password.
+            Some(stored) if !stored.is_same_as(pair) => return Ok(self.adopt(Some(stored))),
+            Some(_) => {
                 tracing::info!(target: "portcullis", code = error.code(), "the session is over");
                 if let Err(error) = self.clear().await {
                     let cause = causes(Some(&error));
                     tracing::warn!(target: "portcullis", cause, "the tokens of a session that is over stay stored");
                     self.state().over = Some(pair.refresh.clone());
                 }
-                self.hold(None);
-                Ok(None)
             }
+            // Another process has signed out.
+            None => {}
         }
+        self.hold(None);
+        Ok(None)
     }
 
     async fn present(&self, pair: &Pair) -> Rotated {

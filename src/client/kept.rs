@@ -6,7 +6,7 @@ use std::{future::Future, sync::Arc};
 use super::{
     ClientAuth, ClientError, StorageError, StorageLock,
     flight::{Held, Outcome},
-    tokens::Pair,
+    tokens::{Pair, Unusable},
 };
 use crate::secret::Secret;
 
@@ -16,6 +16,8 @@ pub(super) struct Unsaved {
     /// What the storage has to hold for this pair to follow it.
     pub(super) presented: Secret<String>,
     pub(super) pair: Arc<Pair>,
+    /// Whether it is from a change of the password, after which no token from before it is good.
+    pub(super) password_changed: bool,
 }
 
 /// How long a storage may take, in timeouts: another process holds the lock while it signs in or refreshes, and a keyring
@@ -34,29 +36,34 @@ impl ClientAuth {
 
     /// Stores a new pair, and only then holds it. What cannot be stored waits, unused, for the next try: the server counts
     /// on it now, so it must not be lost while this process lives.
-    pub(super) async fn keep(&self, unsaved: Unsaved, at_once: bool) -> Outcome {
+    pub(super) async fn keep(&self, unsaved: Unsaved) -> Outcome {
         self.state().unsaved = Some(unsaved.clone());
-        let Unsaved { presented, pair } = unsaved;
-        let kept = match self.load().await {
+        let Unsaved { presented, pair, password_changed } = unsaved;
+        // What cannot be read just now may be newer than ours.
+        let text = self.load_text().await?;
+        let newer = match text.map(|text| Pair::from_text(&text, &self.0.server)).transpose() {
             Ok(Some(stored)) if stored.refresh.expose() == presented.expose() => None,
+            // From before the change, which outdated it.
+            Ok(Some(stored)) if password_changed && stored.is_before(&pair) => None,
             // Another process was faster, and what it stored is no older than ours.
-            Ok(Some(stored)) => self.adopt(Some(stored)),
-            // Another process has signed out, and the session with it.
-            Ok(None) if at_once => {
-                self.hold(None);
-                self.state().unsaved = None;
-                return Ok(None);
-            }
-            Err(error) if at_once => return Err(error),
-            // A save that failed may have left nothing, or half of something.
-            Ok(None) | Err(_) => None,
+            Ok(Some(stored)) => Some(Some(stored)),
+            // Another process took the session for over, because the change had outdated its token.
+            Ok(None) if password_changed => None,
+            // Another process has signed out, or forgotten.
+            Ok(None) => Some(None),
+            // A save that failed may have left half of something.
+            Err(Unusable::Garbled) => None,
+            Err(error) => return Err(ClientError::storage(error)),
         };
-        if kept.is_none() {
+        let kept = if let Some(stored) = newer {
+            self.adopt(stored)
+        } else {
             self.save(&pair).await?;
             self.hold(Some(Arc::clone(&pair)));
-        }
+            Some(pair)
+        };
         self.state().unsaved = None;
-        Ok(kept.or(Some(pair)))
+        Ok(kept)
     }
 
     pub(super) async fn save(&self, pair: &Pair) -> Result<(), ClientError> {

@@ -56,7 +56,8 @@
 //!   stored before it refreshes and before it stores.
 //! - **The session is over** when the server answers a refresh with 401 and one of its codes (`refresh_expired`,
 //!   `refresh_invalid`, `refresh_reused`). The storage is cleared, callers get the server's 401, and the next
-//!   [`sign_in`](ClientAuth::sign_in) begins anew.
+//!   [`sign_in`](ClientAuth::sign_in) begins anew. It is not cleared where another process has stored something else, up to
+//!   a second after a `refresh_invalid`: a change of the password outdates the tokens from before it.
 //! - **Everything else is no logout**: without a network, at 429, 503 or a captive portal, tokens stay, and callers get
 //!   [`CallError::Tokens`] once the access token has expired. The server is left alone for a second then, or for as long as
 //!   its `Retry-After` says, up to five minutes; who comes before gets the same error.
@@ -127,7 +128,7 @@ use self::{
     kept::Unsaved,
     tokens::{Lineage, Pair},
 };
-use crate::{clock::Clock, secret::Secret, web::origin::Origin};
+use crate::{clock::Clock, error::causes, secret::Secret, web::origin::Origin};
 
 /// How long a sign-in may take, in timeouts: the server hashes the password, and others' before it.
 const HASHING: u32 = 4;
@@ -222,9 +223,13 @@ impl ClientAuth {
         let mut body: Map<String, Value> = others.collect();
         let (this, email) = (self.clone(), email.to_owned());
         to_the_end(async move {
+            let before = this.stored_refresh_token().await?;
             body.insert("email".to_owned(), email.into());
             body.insert("password".to_owned(), password.expose().as_str().into());
             body.insert("delivery".to_owned(), "body".into());
+            if let Some(before) = before {
+                body.insert("refresh_token".to_owned(), before.expose().as_str().into());
+            }
             this.begin("register", &body).await
         })
         .await
@@ -268,13 +273,15 @@ impl ClientAuth {
         .await
     }
 
-    /// Changes the password. The user's other sessions end; this one goes on with a new pair.
+    /// Changes the password. The user's other sessions end; this one goes on with a new pair, which waits in memory for the
+    /// next call where it cannot be stored at once.
     ///
     /// # Errors
     /// - [`ClientErrorKind::Refused`] as the server says: `wrong_password`, `validation_failed`, `too_many_attempts`;
     /// - [`ClientErrorKind::NotSignedIn`], also where somebody else has signed in meanwhile;
-    /// - the others of [`sign_in`](Self::sign_in). After [`ClientErrorKind::Unreachable`] the password may be the new one,
-    ///   and this session over: sign in with whichever is good.
+    /// - [`ClientErrorKind::Storage`] where the tokens could not be read; nothing has been changed then;
+    /// - [`ClientErrorKind::Unreachable`], [`ClientErrorKind::Unexpected`] and [`ClientErrorKind::Interrupted`], after which
+    ///   the password may be the new one, and this session over: sign in with whichever is good.
     pub async fn change_password(&self, current: Secret<String>, new: Secret<String>) -> Result<(), ClientError> {
         let (this, lineage) = (self.clone(), self.lineage());
         to_the_end(async move {
@@ -386,7 +393,12 @@ impl ClientAuth {
         let (_, new) = answer.tokens(pair.lineage, asked_at)?;
         let missing = || ClientError::new(ClientErrorKind::Unexpected);
         let new = Arc::new(new.ok_or_else(missing)?);
-        self.keep(Unsaved { presented: pair.refresh.clone(), pair: new }, true).await?;
+        let unsaved = Unsaved { presented: pair.refresh.clone(), pair: new, password_changed: true };
+        if let Err(error) = self.keep(unsaved).await {
+            // It has been changed all the same, and who tries again with the old one is told that it is wrong.
+            let cause = causes(Some(&error));
+            tracing::warn!(target: "portcullis", cause, "the tokens of a changed password are not stored yet");
+        }
         Ok(true)
     }
 }
