@@ -23,7 +23,8 @@ const USAGE: &str = "usage: spa_and_native [--server URL] [--state PATH] COMMAND
   login EMAIL       likewise
   whoami            who is signed in
   sessions          where else
-  logout            nowhere but there";
+  logout            nowhere but there
+URL is http and on this machine: a program of yours takes a connector with TLS, such as hyper-rustls";
 
 type Http = Client<HttpConnector, Full<Bytes>>;
 

@@ -2,7 +2,8 @@
 //!
 //! [`ClientAuth`] signs in at the ready endpoints and holds the session; [`ClientAuth::layer`] is a tower layer for any HTTP
 //! client that is a `Service<http::Request<B>, Response = http::Response<R>>`. The server's
-//! [`TOKEN_DELIVERY`](crate::Builder::token_delivery) has to allow `body`, and its answers the standard shape.
+//! [`TOKEN_DELIVERY`](crate::Builder::token_delivery) has to allow `body`, and its answers the standard shape. It sends no
+//! `Origin`, as it is no page: [`strict_cross_site`](crate::Builder::strict_cross_site) refuses it with `cross_site`.
 //!
 //! ```no_run
 //! use bytes::Bytes;

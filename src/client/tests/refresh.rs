@@ -156,7 +156,11 @@ async fn who_is_told_when_to_come_back_does_not_come_before() {
     for (status, code) in [(429, r#"{"code":"too_many_attempts"}"#), (503, r#"{"code":"store_unavailable"}"#)] {
         for refused in [false, true] {
             let asked = world.seen("/auth/refresh");
-            if refused { world.refuse_access() } else { world.clock.advance(LIFETIME) }
+            if refused {
+                world.refuse_access()
+            } else {
+                world.clock.advance(LIFETIME)
+            }
             world.fault(Fault::Instead(status, "60", code));
             for seconds in [0, 0, 59] {
                 world.clock.advance(Duration::from_secs(seconds));
