@@ -16,6 +16,7 @@ use super::{
     ClientAuth, ClientError, ClientErrorKind,
     contract::{self, Answer},
     kept::Unsaved,
+    rest::{Failure, is_within},
     tokens::{Lineage, Pair},
 };
 use crate::{clock::Timestamp, error::causes, secret::Secret};
@@ -49,35 +50,6 @@ impl State {
     }
 }
 
-/// A refresh that failed, after which there is a rest.
-struct Failure {
-    error: ClientError,
-    at: Timestamp,
-    rest: Duration,
-}
-
-impl Failure {
-    fn new(error: &ClientError, at: Timestamp) -> Self {
-        let rest = error.retry_after().unwrap_or_default().clamp(REST, LONGEST_REST);
-        Self { error: error.clone(), at, rest }
-    }
-
-    fn is_recent(&self, now: Timestamp) -> bool {
-        is_within(self.rest, self.at, now)
-    }
-
-    /// Whether it was the server's, which is not asked again before the rest is over; a storage is.
-    fn is_the_servers(&self) -> bool {
-        use ClientErrorKind::{Refused, Unexpected, Unreachable};
-        matches!(self.error.kind(), Refused | Unexpected | Unreachable)
-    }
-}
-
-/// A clock that was set back ends every rest.
-fn is_within(time: Duration, since: Timestamp, now: Timestamp) -> bool {
-    since <= now && now.since(since) < time
-}
-
 /// How far a refresh has come.
 #[derive(Clone)]
 pub(super) enum Progress {
@@ -105,10 +77,6 @@ pub(super) struct Presented<'a> {
     pub(super) refresh_token: &'a str,
 }
 
-/// The least time from a refresh that failed to the next one.
-const REST: Duration = Duration::from_secs(1);
-/// The longest time that a server may ask for.
-const LONGEST_REST: Duration = Duration::from_secs(300);
 /// A pair that is younger than this and refused is not rotated: the next one would be no better.
 const FRESH: Duration = Duration::from_secs(1);
 /// What part of a timeout a token that is still good waits for the next one.
@@ -270,6 +238,14 @@ impl ClientAuth {
 
     async fn refreshed(&self, stale: Held) -> Outcome {
         let _alone = self.0.alone.lock().await;
+        let outcome = self.refreshed_alone(stale).await;
+        let now = self.clock().now();
+        // Before somebody signs in, whom it does not concern.
+        self.state().failed = outcome.as_ref().err().map(|error| Failure::new(error, now));
+        outcome
+    }
+
+    async fn refreshed_alone(&self, stale: Held) -> Outcome {
         let held = self.state().held.clone();
         let is_held = match (&held, &stale) {
             (Some(held), Some(stale)) => Arc::ptr_eq(held, stale),
@@ -408,20 +384,15 @@ impl Flight {
         let outcome = {
             let mut refreshed = pin!(self.client.refreshed(stale));
             let in_time = tokio::time::timeout(self.client.0.settings.timeout / PATIENCE, refreshed.as_mut()).await;
-            match in_time {
-                Ok(outcome) => outcome,
-                Err(_) => {
-                    self.landed.send_replace(Progress::Late);
-                    refreshed.await
-                }
+            if let Ok(outcome) = in_time {
+                outcome
+            } else {
+                self.landed.send_replace(Progress::Late);
+                refreshed.await
             }
         };
-        let now = self.client.clock().now();
-        let mut state = self.client.state();
-        state.failed = outcome.as_ref().err().map(|error| Failure::new(error, now));
         // Before anybody hears of it: whoever comes now and is not content begins another one.
-        state.flight = None;
-        drop(state);
+        self.client.state().flight = None;
         self.done = true;
         self.landed.send_replace(Progress::Landed(outcome));
     }

@@ -39,7 +39,7 @@
 //! process, it is not sent again, but gets its 401; one that still waits for a token is sent without. The next one is of the
 //! new session.
 //!
-//! Whoever needs a token while a refresh is under way waits for that one. It runs in a task of its own on the Tokio runtime:
+//! Whoever needs a token while a refresh is under way waits for that one. It runs in a task of its own on the Tokio runtime (with its timers):
 //! a caller that goes away stops nothing, though a runtime that ends does: before leaving `main`, wait for
 //! [`settled`](ClientAuth::settled), or a token that the server has just given may never be stored. Who waits keeps no place in an HTTP client that has few of them, as behind
 //! `tower::limit`: the refresh may need it.
@@ -99,6 +99,7 @@ mod flight;
 mod future;
 mod kept;
 mod layer;
+mod rest;
 mod storage;
 #[cfg(test)]
 mod tests;

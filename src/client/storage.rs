@@ -75,7 +75,8 @@ pub trait TokenStorage: Send + Sync + 'static {
     /// out signed in, because the server answers both for its grace, and what another one stored meanwhile is never
     /// overwritten as far as can be seen; what cannot be seen is a write between the last look and our own, after which a
     /// token that is older than the grace could come back and end the session. [`StorageLock::none`] where one process
-    /// alone uses this storage, `std::fs::File::lock` for files: it ends with its process.
+    /// alone uses this storage, `std::fs::File::try_lock` now and then for files: it ends with its process, and who gives up
+    /// leaves no thread behind that waits.
     ///
     /// # Errors
     /// What kept it from being locked.
