@@ -23,7 +23,8 @@ const USAGE: &str = "usage: spa_and_native [--server URL] [--state PATH] COMMAND
   login EMAIL       likewise
   whoami            who is signed in
   sessions          where else
-  logout            nowhere but there";
+  logout            nowhere but there
+URL is http and on this machine: a program of yours takes a connector with TLS, such as hyper-rustls";
 
 type Http = Client<HttpConnector, Full<Bytes>>;
 
@@ -66,15 +67,10 @@ pub(crate) async fn run(mut arguments: impl Iterator<Item = String>) -> Result<(
     let auth = ClientAuth::builder(&server).storage(state).user_agent("spa_and_native/1.0").build(http.clone())?;
     let this = CommandLine { server, auth, http };
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match words[..] {
-        ["register", email] => this.greet(&this.auth.register(email, password()?, []).await?),
-        ["login", email] => this.greet(&this.auth.sign_in(email, password()?).await?),
-        ["whoami"] => this.greet(&this.get::<Me>("/auth/me").await?.user),
-        ["sessions"] => list(&this.get::<Sessions>("/auth/sessions").await?),
-        ["logout"] => this.auth.sign_out().await?,
-        _ => return Err(USAGE.into()),
-    }
-    Ok(())
+    let done = this.obey(&words).await;
+    // A refresh may go on after the request that it was for: what comes of it has to be stored.
+    this.auth.settled().await;
+    done
 }
 
 /// What belongs to a program, and not to its settings.
@@ -96,6 +92,18 @@ fn password() -> Result<Secret<String>, BoxError> {
 }
 
 impl CommandLine {
+    async fn obey(&self, words: &[&str]) -> Result<(), BoxError> {
+        match *words {
+            ["register", email] => self.greet(&self.auth.register(email, password()?, []).await?),
+            ["login", email] => self.greet(&self.auth.sign_in(email, password()?).await?),
+            ["whoami"] => self.greet(&self.get::<Me>("/auth/me").await?.user),
+            ["sessions"] => list(&self.get::<Sessions>("/auth/sessions").await?),
+            ["logout"] => self.auth.sign_out().await?,
+            _ => return Err(USAGE.into()),
+        }
+        Ok(())
+    }
+
     /// The layer does all there is to do about tokens.
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, BoxError> {
         let request = Request::get(format!("{}{path}", self.server)).body(Full::default())?;

@@ -1,9 +1,10 @@
 //! Tokens in a file that is its owner's alone, and that commands which run at once take turns with.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, ErrorKind, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -70,12 +71,15 @@ impl TokenStorage for StateFile {
     /// A file of its own is locked, because the other one is replaced. The operating system unlocks it with its process.
     async fn lock(&self) -> Result<StorageLock, StorageError> {
         let path = self.beside(".lock");
-        blocking(move || {
-            let file = private().write(true).create(true).truncate(false).open(path)?;
-            file.lock()?;
-            Ok(StorageLock::holding(file))
-        })
-        .await
+        let file = blocking(move || private().write(true).create(true).truncate(false).open(path)).await?;
+        // A thread that waits in `lock` would keep the program from ending for as long as the other one is stopped.
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(StorageLock::holding(file)),
+                Err(TryLockError::WouldBlock) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Err(TryLockError::Error(error)) => return Err(error.into()),
+            }
+        }
     }
 }
 

@@ -96,7 +96,8 @@ impl ClientAuthBuilder {
     }
 
     /// How long one request to the endpoints may take: four seconds unless set. For a refresh that is each try, so keep it
-    /// below half of the server's grace; signing in, which waits for a hash, has four times as long.
+    /// below half of the server's grace; signing in, which waits for a hash, has four times as long, and each call of the
+    /// [storage](TokenStorage) five times. A token that is still good waits for the next one for a quarter of it.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;
         self
@@ -182,6 +183,8 @@ impl ClientAuthBuilder {
 
 impl fmt::Debug for ClientAuthBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientAuthBuilder").field("server", &self.server).finish_non_exhaustive()
+        // What is none may be an origin with a password in it.
+        let server = Origin::parse(&self.server).map(|server| server.to_string());
+        f.debug_struct("ClientAuthBuilder").field("server", &server).finish_non_exhaustive()
     }
 }

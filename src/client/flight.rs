@@ -1,9 +1,9 @@
 //! One refresh at a time, in a task of its own: no request that goes away takes it along, and none begins a second one.
 //!
-//! What is held in memory, and what is stored, changes in the hands of one task at a time. A new pair is stored before it is
-//! held, so that what is used can be found again after a crash.
+//! What is held in memory, and what is stored, changes in the hands of one task at a time.
 
 use std::{
+    pin::pin,
     sync::{Arc, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -15,6 +15,8 @@ use tokio::{runtime::Handle, sync::watch};
 use super::{
     ClientAuth, ClientError, ClientErrorKind,
     contract::{self, Answer},
+    kept::Unsaved,
+    rest::{Failure, is_within},
     tokens::{Lineage, Pair},
 };
 use crate::{clock::Timestamp, error::causes, secret::Secret};
@@ -22,7 +24,7 @@ use crate::{clock::Timestamp, error::causes, secret::Secret};
 /// The pair that is to be used, or nobody is signed in.
 pub(super) type Held = Option<Arc<Pair>>;
 
-type Outcome = Result<Held, ClientError>;
+pub(super) type Outcome = Result<Held, ClientError>;
 
 /// What this process knows without asking.
 #[derive(Default)]
@@ -32,10 +34,10 @@ pub(super) struct State {
     pub(super) unsaved: Option<Unsaved>,
     /// The refresh token of a session that is over, where the storage would not forget it.
     pub(super) over: Option<Secret<String>>,
-    pub(super) flight: Option<watch::Receiver<Option<Outcome>>>,
+    pub(super) flight: Option<watch::Receiver<Progress>>,
     failed: Option<Failure>,
-    /// When the last refresh brought a pair.
-    rotated_at: Option<Timestamp>,
+    /// What the last refresh brought, and when.
+    rotated: Option<(Arc<Pair>, Timestamp)>,
 }
 
 impl State {
@@ -44,45 +46,23 @@ impl State {
         self.held = held;
         self.unsaved = None;
         self.failed = None;
-        self.rotated_at = None;
+        self.rotated = None;
     }
 }
 
-/// A refresh that failed, after which there is a rest.
-struct Failure {
-    error: ClientError,
-    at: Timestamp,
-    rest: Duration,
-}
-
-impl Failure {
-    fn new(error: &ClientError, at: Timestamp) -> Self {
-        let rest = error.retry_after().unwrap_or_default().clamp(REST, LONGEST_REST);
-        Self { error: error.clone(), at, rest }
-    }
-
-    fn is_recent(&self, now: Timestamp) -> bool {
-        is_within(self.rest, self.at, now)
-    }
-
-    /// Whether it was the server's, which is not asked again before the rest is over; a storage is.
-    fn is_the_servers(&self) -> bool {
-        use ClientErrorKind::{Refused, Unexpected, Unreachable};
-        matches!(self.error.kind(), Refused | Unexpected | Unreachable)
-    }
-}
-
-/// A clock that was set back ends every rest.
-fn is_within(time: Duration, since: Timestamp, now: Timestamp) -> bool {
-    since <= now && now.since(since) < time
-}
-
-/// A pair that is yet to be stored.
+/// How far a refresh has come.
 #[derive(Clone)]
-pub(super) struct Unsaved {
-    /// What the storage has to hold for this pair to follow it.
-    pub(super) presented: Secret<String>,
-    pub(super) pair: Arc<Pair>,
+pub(super) enum Progress {
+    Begun,
+    /// It takes longer than a token that is still good need wait for.
+    Late,
+    Landed(Outcome),
+}
+
+impl Progress {
+    fn has_landed(&self) -> bool {
+        matches!(self, Self::Landed(_))
+    }
 }
 
 /// What became of a presented refresh token.
@@ -97,12 +77,12 @@ pub(super) struct Presented<'a> {
     pub(super) refresh_token: &'a str,
 }
 
-/// The least time from a refresh that failed to the next one.
-const REST: Duration = Duration::from_secs(1);
-/// The longest time that a server may ask for.
-const LONGEST_REST: Duration = Duration::from_secs(300);
 /// A pair that is younger than this and refused is not rotated: the next one would be no better.
 const FRESH: Duration = Duration::from_secs(1);
+/// What part of a timeout a token that is still good waits for the next one.
+const PATIENCE: u32 = 4;
+/// How long a process without the lock may take from the answer to a change of the password until it has stored it.
+const OVERTAKING: Duration = Duration::from_secs(1);
 /// How long a refresh waits for its next try at most: within the server's grace, whose default is ten seconds.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
@@ -151,11 +131,20 @@ impl ClientAuth {
         if let Some(pair) = self.usable_now() {
             return Ok(Some(pair));
         }
-        let held = self.state().held.clone();
-        match self.refresh(held).await {
-            // Nothing is lost yet: the server may be back before it expires.
-            Err(error) => self.still_good().map(Some).ok_or(error),
-            outcome => outcome,
+        loop {
+            let is_good = self.still_good().is_some();
+            let held = self.state().held.clone();
+            let error = match self.refresh(held, !is_good).await {
+                Err(error) => error,
+                outcome => return outcome,
+            };
+            match self.still_good() {
+                // Nothing is lost yet: the server may be back before it expires.
+                Some(pair) => return Ok(Some(pair)),
+                // It has expired while we waited.
+                None if is_good => {}
+                None => return Err(error),
+            }
         }
     }
 
@@ -166,7 +155,6 @@ impl ClientAuth {
     }
 
     async fn in_place_of(&self, refused: &Arc<Pair>) -> Outcome {
-        let is_fresh = |rotated_at| is_within(FRESH, rotated_at, self.clock().now());
         // The flight that we meet may have begun before this pair was there.
         for _ in 0..2 {
             let held = self.state().held.clone();
@@ -174,11 +162,10 @@ impl ClientAuth {
                 Some(pair) if Arc::ptr_eq(pair, refused) => {}
                 _ => return Ok(held),
             }
-            let rotated_at = self.state().rotated_at;
-            if rotated_at.is_some_and(is_fresh) {
+            if self.is_fresh(refused) {
                 return Ok(None);
             }
-            match self.refresh(held).await? {
+            match self.refresh(held, true).await? {
                 Some(pair) if Arc::ptr_eq(&pair, refused) => {}
                 other => return Ok(other),
             }
@@ -186,11 +173,17 @@ impl ClientAuth {
         Ok(None)
     }
 
+    fn is_fresh(&self, pair: &Arc<Pair>) -> bool {
+        let now = self.clock().now();
+        let state = self.state();
+        state.rotated.as_ref().is_some_and(|(new, at)| Arc::ptr_eq(new, pair) && is_within(FRESH, *at, now))
+    }
+
     /// What came of the last refresh, while its rest lasts, or else of another one.
-    async fn refresh(&self, stale: Held) -> Outcome {
+    async fn refresh(&self, stale: Held, to_the_end: bool) -> Outcome {
         match self.resting() {
             Some(error) => Err(error),
-            None => self.fly(stale).await,
+            None => self.fly(stale, to_the_end).await,
         }
     }
 
@@ -202,22 +195,31 @@ impl ClientAuth {
         state.unsaved.is_none().then(|| failure.error.clone())
     }
 
-    /// Waits for the refresh that is under way, or for one that begins now because this pair will not do.
-    async fn fly(&self, stale: Held) -> Outcome {
+    /// Waits for the refresh that is under way, or for one that begins now because this pair will not do; unless it is to
+    /// the end, then for so long as it is not late.
+    async fn fly(&self, stale: Held, to_the_end: bool) -> Outcome {
         let mut landing = self.join(stale)?;
-        let landed = landing.wait_for(Option::is_some).await;
-        let outcome = landed.ok().and_then(|outcome| outcome.clone());
-        outcome.unwrap_or_else(|| Err(ClientError::new(ClientErrorKind::Interrupted)))
+        let is_enough = |progress: &Progress| match progress {
+            Progress::Begun => false,
+            Progress::Late => !to_the_end,
+            Progress::Landed(_) => true,
+        };
+        let progress = landing.wait_for(is_enough).await.map(|progress| progress.clone());
+        match progress {
+            Ok(Progress::Landed(outcome)) => outcome,
+            Ok(_) => Err(ClientError::with_source(ClientErrorKind::Unreachable, "it takes too long")),
+            Err(_) => Err(ClientError::new(ClientErrorKind::Interrupted)),
+        }
     }
 
-    fn join(&self, stale: Held) -> Result<watch::Receiver<Option<Outcome>>, ClientError> {
+    fn join(&self, stale: Held) -> Result<watch::Receiver<Progress>, ClientError> {
         let runtime =
             Handle::try_current().map_err(|error| ClientError::with_source(ClientErrorKind::Interrupted, error))?;
         let mut state = self.state();
         if let Some(flight) = &state.flight {
             return Ok(flight.clone());
         }
-        let (landed, landing) = watch::channel(None);
+        let (landed, landing) = watch::channel(Progress::Begun);
         state.flight = Some(landing.clone());
         drop(state);
         let flight = Flight { client: self.clone(), landed, done: false };
@@ -230,12 +232,20 @@ impl ClientAuth {
         let flight = self.state().flight.clone();
         if let Some(mut landing) = flight {
             // An error is that its task is gone.
-            let _ = landing.wait_for(Option::is_some).await;
+            let _ = landing.wait_for(Progress::has_landed).await;
         }
     }
 
     async fn refreshed(&self, stale: Held) -> Outcome {
         let _alone = self.0.alone.lock().await;
+        let outcome = self.refreshed_alone(stale).await;
+        let now = self.clock().now();
+        // Before somebody signs in, whom it does not concern.
+        self.state().failed = outcome.as_ref().err().map(|error| Failure::new(error, now));
+        outcome
+    }
+
+    async fn refreshed_alone(&self, stale: Held) -> Outcome {
         let held = self.state().held.clone();
         let is_held = match (&held, &stale) {
             (Some(held), Some(stale)) => Arc::ptr_eq(held, stale),
@@ -254,54 +264,59 @@ impl ClientAuth {
                 return Ok(stored);
             }
         }
-        let _locked = self.0.storage.lock().await.map_err(ClientError::storage)?;
-        if let Some(unsaved) = unsaved {
-            return self.keep(unsaved, false).await;
+        let _locked = self.locked().await?;
+        let pair = if let Some(unsaved) = unsaved {
+            self.keep(unsaved).await?
+        } else {
+            match (self.load().await?, &stale) {
+                (Some(stored), Some(stale)) if stored.is_same_as(stale) => return self.rotate(Arc::clone(stale)).await,
+                // Another process has refreshed meanwhile, or signed out, or somebody else in.
+                (stored, _) => self.adopt(stored),
+            }
+        };
+        match pair {
+            Some(pair) if pair.is_due(self.clock(), self.0.settings.margin) => self.rotate(pair).await,
+            other => Ok(other),
         }
-        let stored = self.load().await?;
-        match (stored, &stale) {
-            (Some(stored), Some(stale)) if stored.is_same_as(stale) => self.rotate(Arc::clone(stale)).await,
-            // Another process has refreshed meanwhile, or signed out, or somebody else in.
-            (stored, _) => match self.adopt(stored) {
-                Some(pair) if pair.is_due(self.clock(), self.0.settings.margin) => self.rotate(pair).await,
-                other => Ok(other),
-            },
-        }
-    }
-
-    /// Takes over what is stored, unless it is what the storage would not forget.
-    pub(super) fn adopt(&self, stored: Option<Pair>) -> Held {
-        let mut state = self.state();
-        let is_over = |pair: &Pair| state.over.as_ref().is_some_and(|over| over.expose() == pair.refresh.expose());
-        let stored = stored.filter(|pair| !is_over(pair)).map(Arc::new);
-        state.held.clone_from(&stored);
-        stored
     }
 
     /// Presents the refresh token until there is an answer that says something, and keeps what comes of it.
     async fn rotate(&self, pair: Arc<Pair>) -> Outcome {
         match self.present(&pair).await {
             Rotated::New(new) => {
-                self.state().rotated_at = Some(self.clock().now());
-                self.keep(Unsaved { presented: pair.refresh.clone(), pair: Arc::new(new) }, true).await
+                let (new, now) = (Arc::new(new), self.clock().now());
+                self.state().rotated = Some((Arc::clone(&new), now));
+                self.keep(Unsaved { presented: pair.refresh.clone(), pair: new, password_changed: false }).await
             }
             Rotated::Failed(error) => Err(error),
-            Rotated::Over(error) => {
-                // Ours may be over because another process has signed in anew.
-                let stored = self.load().await?;
-                if stored.as_ref().is_some_and(|stored| !stored.is_same_as(&pair)) {
-                    return Ok(self.adopt(stored));
-                }
+            Rotated::Over(error) => self.end_of(&pair, &error).await,
+        }
+    }
+
+    /// The session of this pair is over, as far as the server says, or only the pair is.
+    async fn end_of(&self, pair: &Pair, error: &ClientError) -> Outcome {
+        let mut stored = self.load().await?;
+        if error.code() == Some("refresh_invalid") && stored.as_ref().is_some_and(|stored| stored.is_same_as(pair)) {
+            // A change of the password outdates it, and what came of that may be about to be stored.
+            tokio::time::sleep(OVERTAKING).await;
+            stored = self.load().await?;
+        }
+        match stored {
+            // Another process has signed in anew, or changed the password.
+            Some(stored) if !stored.is_same_as(pair) => return Ok(self.adopt(Some(stored))),
+            Some(_) => {
                 tracing::info!(target: "portcullis", code = error.code(), "the session is over");
-                if let Err(error) = self.0.storage.clear().await {
-                    let cause = causes(Some(error.as_ref()));
+                if let Err(error) = self.clear().await {
+                    let cause = causes(Some(&error));
                     tracing::warn!(target: "portcullis", cause, "the tokens of a session that is over stay stored");
                     self.state().over = Some(pair.refresh.clone());
                 }
-                self.hold(None);
-                Ok(None)
             }
+            // Another process has signed out.
+            None => {}
         }
+        self.hold(None);
+        Ok(None)
     }
 
     async fn present(&self, pair: &Pair) -> Rotated {
@@ -337,43 +352,6 @@ impl ClientAuth {
         }
     }
 
-    /// Stores a new pair, and only then holds it. What cannot be stored waits, unused, for the next try: the server counts
-    /// on it now, so it must not be lost while this process lives.
-    pub(super) async fn keep(&self, unsaved: Unsaved, at_once: bool) -> Outcome {
-        self.state().unsaved = Some(unsaved.clone());
-        let Unsaved { presented, pair } = unsaved;
-        let kept = match self.load().await {
-            Ok(Some(stored)) if stored.refresh.expose() == presented.expose() => None,
-            // Another process was faster, and what it stored is no older than ours.
-            Ok(Some(stored)) => self.adopt(Some(stored)),
-            // Another process has signed out, and the session with it.
-            Ok(None) if at_once => {
-                self.hold(None);
-                self.state().unsaved = None;
-                return Ok(None);
-            }
-            Err(error) if at_once => return Err(error),
-            // A save that failed may have left nothing, or half of something.
-            Ok(None) | Err(_) => None,
-        };
-        if kept.is_none() {
-            self.save(&pair).await?;
-            self.hold(Some(Arc::clone(&pair)));
-        }
-        self.state().unsaved = None;
-        Ok(kept.or(Some(pair)))
-    }
-
-    pub(super) async fn save(&self, pair: &Pair) -> Result<(), ClientError> {
-        let text = pair.to_text(&self.0.server).ok_or_else(no_pair)?;
-        self.0.storage.save(&text).await.map_err(ClientError::storage)
-    }
-
-    pub(super) async fn load(&self) -> Result<Option<Pair>, ClientError> {
-        let text = self.0.storage.load().await.map_err(ClientError::storage)?;
-        text.map(|text| Pair::from_text(&text, &self.0.server)).transpose().map_err(ClientError::storage)
-    }
-
     /// Asks one of our endpoints, within so many times the timeout.
     pub(super) async fn ask(
         &self,
@@ -397,21 +375,26 @@ fn no_pair() -> ClientError {
 /// A refresh under way. It lands also where its task was dropped with the runtime.
 struct Flight {
     client: ClientAuth,
-    landed: watch::Sender<Option<Outcome>>,
+    landed: watch::Sender<Progress>,
     done: bool,
 }
 
 impl Flight {
     async fn fly(mut self, stale: Held) {
-        let outcome = self.client.refreshed(stale).await;
-        let now = self.client.clock().now();
-        let mut state = self.client.state();
-        state.failed = outcome.as_ref().err().map(|error| Failure::new(error, now));
+        let outcome = {
+            let mut refreshed = pin!(self.client.refreshed(stale));
+            let in_time = tokio::time::timeout(self.client.0.settings.timeout / PATIENCE, refreshed.as_mut()).await;
+            if let Ok(outcome) = in_time {
+                outcome
+            } else {
+                self.landed.send_replace(Progress::Late);
+                refreshed.await
+            }
+        };
         // Before anybody hears of it: whoever comes now and is not content begins another one.
-        state.flight = None;
-        drop(state);
+        self.client.state().flight = None;
         self.done = true;
-        self.landed.send_replace(Some(outcome));
+        self.landed.send_replace(Progress::Landed(outcome));
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! [`ClientAuth`] signs in at the ready endpoints and holds the session; [`ClientAuth::layer`] is a tower layer for any HTTP
 //! client that is a `Service<http::Request<B>, Response = http::Response<R>>`. The server's
-//! [`TOKEN_DELIVERY`](crate::Builder::token_delivery) has to allow `body`, and its answers the standard shape.
+//! [`TOKEN_DELIVERY`](crate::Builder::token_delivery) has to allow `body`, and its answers the standard shape. It sends no
+//! `Origin`, as it is no page: [`strict_cross_site`](crate::Builder::strict_cross_site) refuses it with `cross_site`.
 //!
 //! ```no_run
 //! use bytes::Bytes;
@@ -27,7 +28,8 @@
 //!
 //! 1. It passes untouched if it goes elsewhere than to the server or a named [`origin`](ClientAuthBuilder::origin), whether
 //!    directly or by a redirect that is followed outside of this layer, and if it has an `Authorization` header.
-//! 2. If the access token is about to expire, it is refreshed first. While that fails, the old one is used until it expires.
+//! 2. If the access token is about to expire, it is refreshed first. While that fails, or takes longer than a second, the old
+//!    one is used until it expires.
 //! 3. The token is attached, and the request sent. Where nobody is signed in, it is sent without.
 //! 4. If the answer is that the token is no good (401, or gRPC's status 16), it is refreshed, unless it has been in the
 //!    meantime, and the request sent once more, if its body can be ([`BearerLayer::replay`]). What comes then is the answer.
@@ -37,9 +39,9 @@
 //! process, it is not sent again, but gets its 401; one that still waits for a token is sent without. The next one is of the
 //! new session.
 //!
-//! Whoever needs a token while a refresh is under way waits for that one. It runs in a task of its own on the Tokio runtime:
-//! a caller that goes away stops nothing, though a runtime that ends does; before leaving `main` by a signal, wait for
-//! [`settled`](ClientAuth::settled). Who waits keeps no place in an HTTP client that has few of them, as behind
+//! Whoever needs a token while a refresh is under way waits for that one. It runs in a task of its own on the Tokio runtime (with its timers):
+//! a caller that goes away stops nothing, though a runtime that ends does: before leaving `main`, wait for
+//! [`settled`](ClientAuth::settled), or a token that the server has just given may never be stored. Who waits keeps no place in an HTTP client that has few of them, as behind
 //! `tower::limit`: the refresh may need it.
 //!
 //! # What ends a session, and what does not
@@ -55,7 +57,8 @@
 //!   stored before it refreshes and before it stores.
 //! - **The session is over** when the server answers a refresh with 401 and one of its codes (`refresh_expired`,
 //!   `refresh_invalid`, `refresh_reused`). The storage is cleared, callers get the server's 401, and the next
-//!   [`sign_in`](ClientAuth::sign_in) begins anew.
+//!   [`sign_in`](ClientAuth::sign_in) begins anew. It is not cleared where another process has stored something else, up to
+//!   a second after a `refresh_invalid`: a change of the password outdates the tokens from before it.
 //! - **Everything else is no logout**: without a network, at 429, 503 or a captive portal, tokens stay, and callers get
 //!   [`CallError::Tokens`] once the access token has expired. The server is left alone for a second then, or for as long as
 //!   its `Retry-After` says, up to five minutes; who comes before gets the same error.
@@ -94,7 +97,9 @@ mod contract;
 mod error;
 mod flight;
 mod future;
+mod kept;
 mod layer;
+mod rest;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -121,10 +126,11 @@ pub use self::{
 use self::{
     builder::Settings,
     contract::Transport,
-    flight::{Presented, State, Unsaved},
+    flight::{Presented, State},
+    kept::Unsaved,
     tokens::{Lineage, Pair},
 };
-use crate::{clock::Clock, secret::Secret, web::origin::Origin};
+use crate::{clock::Clock, error::causes, secret::Secret, web::origin::Origin};
 
 /// How long a sign-in may take, in timeouts: the server hashes the password, and others' before it.
 const HASHING: u32 = 4;
@@ -219,9 +225,13 @@ impl ClientAuth {
         let mut body: Map<String, Value> = others.collect();
         let (this, email) = (self.clone(), email.to_owned());
         to_the_end(async move {
+            let before = this.stored_refresh_token().await?;
             body.insert("email".to_owned(), email.into());
             body.insert("password".to_owned(), password.expose().as_str().into());
             body.insert("delivery".to_owned(), "body".into());
+            if let Some(before) = before {
+                body.insert("refresh_token".to_owned(), before.expose().as_str().into());
+            }
             this.begin("register", &body).await
         })
         .await
@@ -237,7 +247,7 @@ impl ClientAuth {
         let this = self.clone();
         to_the_end(async move {
             let _alone = this.0.alone.lock().await;
-            let _locked = this.0.storage.lock().await.map_err(ClientError::storage)?;
+            let _locked = this.locked().await?;
             let unsaved = this.state().unsaved.clone();
             let refresh = match unsaved {
                 Some(unsaved) => Some(unsaved.pair.refresh.clone()),
@@ -259,19 +269,21 @@ impl ClientAuth {
         let this = self.clone();
         to_the_end(async move {
             let _alone = this.0.alone.lock().await;
-            let _locked = this.0.storage.lock().await.map_err(ClientError::storage)?;
+            let _locked = this.locked().await?;
             this.forget_alone().await
         })
         .await
     }
 
-    /// Changes the password. The user's other sessions end; this one goes on with a new pair.
+    /// Changes the password. The user's other sessions end; this one goes on with a new pair, which waits in memory for the
+    /// next call where it cannot be stored at once.
     ///
     /// # Errors
     /// - [`ClientErrorKind::Refused`] as the server says: `wrong_password`, `validation_failed`, `too_many_attempts`;
     /// - [`ClientErrorKind::NotSignedIn`], also where somebody else has signed in meanwhile;
-    /// - the others of [`sign_in`](Self::sign_in). After [`ClientErrorKind::Unreachable`] the password may be the new one,
-    ///   and this session over: sign in with whichever is good.
+    /// - [`ClientErrorKind::Storage`] where the tokens could not be read; nothing has been changed then;
+    /// - [`ClientErrorKind::Unreachable`], [`ClientErrorKind::Unexpected`] and [`ClientErrorKind::Interrupted`], after which
+    ///   the password may be the new one, and this session over: sign in with whichever is good.
     pub async fn change_password(&self, current: Secret<String>, new: Secret<String>) -> Result<(), ClientError> {
         let (this, lineage) = (self.clone(), self.lineage());
         to_the_end(async move {
@@ -329,7 +341,7 @@ impl ClientAuth {
 
     /// The refresh token of the session that is about to be replaced; one that cannot be read is replaced as well.
     async fn stored_refresh_token(&self) -> Result<Option<Secret<String>>, ClientError> {
-        let text = self.0.storage.load().await.map_err(ClientError::storage)?;
+        let text = self.load_text().await?;
         let pair = text.and_then(|text| Pair::from_text(&text, &self.0.server).ok());
         Ok(pair.map(|pair| pair.refresh))
     }
@@ -337,7 +349,7 @@ impl ClientAuth {
     /// Begins a session with the answer to this.
     async fn begin(&self, path: &str, body: &impl Serialize) -> Result<Value, ClientError> {
         let _alone = self.0.alone.lock().await;
-        let _locked = self.0.storage.lock().await.map_err(ClientError::storage)?;
+        let _locked = self.locked().await?;
         let no_lineage = |error| ClientError::with_source(ClientErrorKind::Unreachable, error);
         let lineage = Lineage::draw().map_err(no_lineage)?;
         let asked_at = self.clock().now();
@@ -361,7 +373,7 @@ impl ClientAuth {
     }
 
     async fn forget_alone(&self) -> Result<(), ClientError> {
-        self.0.storage.clear().await.map_err(ClientError::storage)?;
+        self.clear().await?;
         self.state().begin(None);
         Ok(())
     }
@@ -369,7 +381,7 @@ impl ClientAuth {
     /// Says whether it was changed: not where the pair is refused, or no longer the one that is stored.
     async fn change_password_with(&self, pair: &Arc<Pair>, body: &NewPassword<'_>) -> Result<bool, ClientError> {
         let _alone = self.0.alone.lock().await;
-        let _locked = self.0.storage.lock().await.map_err(ClientError::storage)?;
+        let _locked = self.locked().await?;
         let stored = self.load().await?;
         if !stored.as_ref().is_some_and(|stored| stored.is_same_as(pair)) {
             self.adopt(stored);
@@ -383,7 +395,12 @@ impl ClientAuth {
         let (_, new) = answer.tokens(pair.lineage, asked_at)?;
         let missing = || ClientError::new(ClientErrorKind::Unexpected);
         let new = Arc::new(new.ok_or_else(missing)?);
-        self.keep(Unsaved { presented: pair.refresh.clone(), pair: new }, true).await?;
+        let unsaved = Unsaved { presented: pair.refresh.clone(), pair: new, password_changed: true };
+        if let Err(error) = self.keep(unsaved).await {
+            // It has been changed all the same, and who tries again with the old one is told that it is wrong.
+            let cause = causes(Some(&error));
+            tracing::warn!(target: "portcullis", cause, "the tokens of a changed password are not stored yet");
+        }
         Ok(true)
     }
 }

@@ -18,6 +18,9 @@ pub type StorageError = Box<dyn std::error::Error + Send + Sync + 'static>;
 /// What the text says is nobody's business but [`ClientAuth`](super::ClientAuth)'s. Whoever reads it is signed in: a file
 /// is for its owner alone (mode 0600), a keyring of the operating system is better.
 ///
+/// A call that takes longer than five [timeouts](super::ClientAuthBuilder::timeout), 20 seconds unless set, is given up, and
+/// is an error: another program may have been stopped while it held the lock.
+///
 /// ```
 /// use async_trait::async_trait;
 /// use portcullis::{Secret, client::{StorageError, StorageLock, TokenStorage}};
@@ -72,7 +75,8 @@ pub trait TokenStorage: Send + Sync + 'static {
     /// out signed in, because the server answers both for its grace, and what another one stored meanwhile is never
     /// overwritten as far as can be seen; what cannot be seen is a write between the last look and our own, after which a
     /// token that is older than the grace could come back and end the session. [`StorageLock::none`] where one process
-    /// alone uses this storage, `std::fs::File::lock` for files: it ends with its process.
+    /// alone uses this storage, `std::fs::File::try_lock` now and then for files: it ends with its process, and who gives up
+    /// leaves no thread behind that waits.
     ///
     /// # Errors
     /// What kept it from being locked.

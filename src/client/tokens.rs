@@ -51,6 +51,17 @@ struct Stored<T> {
 
 const VERSION: u8 = 1;
 
+/// Why a stored text is no pair of ours; nothing of it is repeated.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unusable {
+    #[error("what is stored is nothing that was stored here")]
+    Garbled,
+    #[error("what is stored was stored by another release")]
+    AnotherRelease,
+    #[error("what is stored belongs to another server")]
+    AnotherServer,
+}
+
 impl Pair {
     /// `None` where the tokens cannot be tokens (RFC 6750 §2.1): nothing else goes into a header or a storage.
     pub(super) fn new(
@@ -82,6 +93,11 @@ impl Pair {
         self.refresh.expose() == other.refresh.expose()
     }
 
+    /// Whether it is an earlier one of the same sign-in.
+    pub(super) fn is_before(&self, other: &Self) -> bool {
+        self.lineage == other.lineage && self.asked_at < other.asked_at
+    }
+
     /// `Bearer` and the access token, marked so that nobody who prints headers prints this one.
     pub(super) fn bearer(&self) -> Option<HeaderValue> {
         let mut value = HeaderValue::try_from(format!("Bearer {}", self.access.expose())).ok()?;
@@ -103,18 +119,19 @@ impl Pair {
     }
 
     /// # Errors
-    /// A sentence that repeats nothing of the text.
-    pub(super) fn from_text(text: &Secret<String>, server: &Origin) -> Result<Self, &'static str> {
-        let unreadable = "what is stored is nothing that was stored here";
-        let stored: Stored<Secret<String>> = serde_json::from_str(text.expose()).map_err(|_| unreadable)?;
+    /// [`Unusable`], variant by variant.
+    pub(super) fn from_text(text: &Secret<String>, server: &Origin) -> Result<Self, Unusable> {
+        // The parser's own words would repeat what is in the text.
+        let stored: Stored<Secret<String>> = serde_json::from_str(text.expose()).map_err(|_| Unusable::Garbled)?;
         if stored.version != VERSION {
-            return Err("what is stored was stored by another release");
+            return Err(Unusable::AnotherRelease);
         }
         if stored.server != server.to_string() {
-            return Err("what is stored belongs to another server");
+            return Err(Unusable::AnotherServer);
         }
         let [asked_at, expires_at] = [stored.asked_at, stored.expires_at].map(Timestamp::from_millis);
-        Self::new(stored.access_token, stored.refresh_token, stored.lineage, asked_at, expires_at).ok_or(unreadable)
+        Self::new(stored.access_token, stored.refresh_token, stored.lineage, asked_at, expires_at)
+            .ok_or(Unusable::Garbled)
     }
 }
 
@@ -158,11 +175,12 @@ mod tests {
         assert_eq!((again.asked_at, again.expires_at), (pair(900).asked_at, pair(900).expires_at));
 
         for other in ["https://api.example.com:8443", "http://api.example.com", "https://example.com"] {
-            assert!(Pair::from_text(&text, &Origin::parse(other).unwrap()).unwrap_err().contains("another server"));
+            let why = Pair::from_text(&text, &Origin::parse(other).unwrap()).unwrap_err();
+            assert!(matches!(why, Unusable::AnotherServer), "{other}: {why}");
         }
         for (change, to) in [("\"version\":1", "\"version\":2"), ("a.b.c", "a b"), ("a.b.c", ""), ("}", "")] {
             let changed = Secret::new(text.expose().replace(change, to));
-            let why = Pair::from_text(&changed, &server).unwrap_err();
+            let why = Pair::from_text(&changed, &server).unwrap_err().to_string();
             assert!(!why.contains("r.r"), "{why}");
         }
     }

@@ -202,9 +202,55 @@ async fn the_password_the_device_and_the_session_can_be_changed_named_and_ended(
     here.world.clock.advance(LIFETIME);
     assert!(here.is_signed_in(&client).await);
 
+    let user = client.register("bob@example.com", PASSWORD.into(), []).await.unwrap();
+    assert!(here.auth.sessions(&ada.id).await.unwrap().is_empty(), "as a registration does");
+    assert!(here.notes(&client).await.1.starts_with(user["id"].as_str().unwrap()));
     client.sign_out().await.unwrap();
-    assert!(here.auth.sessions(&ada.id).await.unwrap().is_empty());
     assert!(!here.is_signed_in(&client).await);
+}
+
+#[tokio::test]
+async fn what_one_user_sends_is_never_noted_as_anothers() {
+    let here = InProcess::new();
+    let daemon = here.client();
+    for name in ["ada", "bob"] {
+        register(&here.auth, name).await;
+    }
+    let ada = daemon.sign_in("ada@example.com", PASSWORD.into()).await.unwrap();
+    assert!(here.notes(&daemon).await.1.starts_with(ada["id"].as_str().unwrap()));
+    let bob = here.client().sign_in("bob@example.com", PASSWORD.into()).await.unwrap();
+    let (status, said) = here.notes(&daemon).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "{said}");
+    assert!(here.notes(&daemon).await.1.starts_with(bob["id"].as_str().unwrap()));
+}
+
+#[tokio::test]
+async fn a_password_that_one_process_changes_signs_no_other_one_out() {
+    let here = InProcess::new();
+    register(&here.auth, "ada").await;
+    let (one, other) = (here.client(), here.client());
+    one.sign_in("ada@example.com", PASSWORD.into()).await.unwrap();
+    assert!(here.is_signed_in(&other).await);
+    one.change_password(PASSWORD.into(), "another sesame 43".into()).await.unwrap();
+    let tokens = here.storage.load().await.unwrap().unwrap();
+    here.world.clock.advance(LIFETIME);
+    for client in [&other, &one] {
+        assert!(here.is_signed_in(client).await);
+    }
+    assert_ne!(here.storage.load().await.unwrap().unwrap().expose(), tokens.expose());
+}
+
+#[tokio::test]
+async fn a_server_that_demands_browsers_refuses_programs() {
+    let world = World::new();
+    let strict =
+        world.node_with(|builder| builder.token_delivery([Delivery::Cookie, Delivery::Body]).strict_cross_site());
+    register(&strict, "ada").await;
+    let app = app(&strict);
+    let http = service_fn(move |request: Request<Full<Bytes>>| app.clone().oneshot(request));
+    let client = ClientAuth::builder(HERE).build(http).unwrap();
+    let error = client.sign_in("ada@example.com", PASSWORD.into()).await.unwrap_err();
+    assert_eq!(error.code(), Some("cross_site"));
 }
 
 #[tokio::test]
@@ -261,6 +307,7 @@ async fn neither_debug_nor_the_log_at_trace_shows_a_secret() {
             let error = client.layer().layer(here.http()).oneshot(request(HERE)).await.unwrap_err();
             shown.push(format!("{error} {error:?}"));
             here.world.store.recover();
+            here.world.clock.advance(Duration::from_secs(1));
         } else {
             here.auth.end_sessions_of(&ada.id).await.unwrap();
         }

@@ -157,9 +157,9 @@ async fn who_is_told_when_to_come_back_does_not_come_before() {
         for refused in [false, true] {
             let asked = world.seen("/auth/refresh");
             if refused {
-                world.refuse_access()
+                world.refuse_access();
             } else {
-                world.clock.advance(LIFETIME)
+                world.clock.advance(LIFETIME);
             }
             world.fault(Fault::Instead(status, "60", code));
             for seconds in [0, 0, 59] {
