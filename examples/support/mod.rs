@@ -57,7 +57,8 @@ pub(crate) async fn listen() -> Result<TcpListener, BoxError> {
 
 /// Where `ADDR` says to listen.
 pub(crate) fn addr() -> Result<SocketAddr, BoxError> {
-    Ok(env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:3000".to_owned()).parse()?)
+    let addr = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:3000".to_owned());
+    Ok(addr.parse().map_err(|_| format!("ADDR={addr} is not an address and a port, such as 127.0.0.1:3000"))?)
 }
 
 /// Listens there.

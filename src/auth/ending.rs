@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    event::{EndAllReason, EventKind, Operation},
+    event::{EndAllReason, Operation},
     session::{EndReason, Session, SessionId},
     store::EndAll,
     token::{Claims, Expiry},
@@ -157,11 +157,11 @@ impl<U: AuthUser> Auth<U> {
         Ok(sessions)
     }
 
-    /// Ends one session of a user.
+    /// Ends one session of a user. One store round trip.
     ///
     /// # Errors
     /// [`ErrorKind::SessionNotFound`] where the user has no live session of this id;
-    /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`].
+    /// [`ErrorKind::StoreUnavailable`]: it ends when the store can be reached; and [`ErrorKind::Internal`].
     pub async fn end_session(&self, user: &UserId, id: SessionId) -> Result<(), Error> {
         self.end_session_from(user, id, &Client::unknown()).await
     }
@@ -177,14 +177,16 @@ impl<U: AuthUser> Auth<U> {
     }
 
     async fn end_listed(&self, flow: &Flow, user: &UserId, id: SessionId) -> Result<(), Error> {
-        let now = self.now();
-        let reason = EndReason::EndedByUser;
-        // Not `end_one`: an id of somebody else's must not be revoked before the store says whose it is.
-        if !self.0.sessions.end(user, &id, self.ended(reason, now)).await.map_err(of_a_write)? {
-            return Err(ErrorKind::SessionNotFound.into());
-        }
-        self.tell(flow, EventKind::SessionEnded { reason });
-        self.publish(self.revoke_session(id, now));
-        Ok(())
+        let (auth, user, flow) = (self.clone(), user.clone(), flow.clone());
+        to_the_end(async move {
+            let now = auth.now();
+            // Not `end_one`: an id of somebody else's must not be revoked before the store says whose it is.
+            if !auth.finish(Unfinished::Session(user, id, auth.ended(EndReason::EndedByUser, now), flow)).await? {
+                return Err(ErrorKind::SessionNotFound.into());
+            }
+            auth.publish(auth.revoke_session(id, now));
+            Ok(())
+        })
+        .await
     }
 }

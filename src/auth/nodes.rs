@@ -35,6 +35,9 @@ const OVERLAP: Duration = Duration::from_secs(180);
 /// How many endings this node keeps for a store that cannot be reached.
 const MAX_UNFINISHED: usize = 4096;
 
+/// How many of them are single sessions of one user, who may name any ids while the store cannot say whose they are.
+const MAX_UNFINISHED_OF_ONE: usize = 128;
+
 /// An ending that counts on this node and is not yet in the store.
 #[derive(Clone, Debug)]
 pub(super) enum Unfinished {
@@ -107,7 +110,14 @@ impl Nodes {
             flow.leave_span();
         }
         let mut list = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
-        if list.len() < MAX_UNFINISHED {
+        let has_room = match &unfinished {
+            Unfinished::Session(user, ..) => {
+                let same = |left: &&Unfinished| matches!(left, Unfinished::Session(owner, ..) if owner == user);
+                list.iter().filter(same).count() < MAX_UNFINISHED_OF_ONE
+            }
+            Unfinished::All(..) => true,
+        };
+        if has_room && list.len() < MAX_UNFINISHED {
             list.push(unfinished);
         } else {
             tracing::error!(target: "portcullis", "an ending is lost: the store has been out of reach for too many of them");
@@ -207,14 +217,7 @@ impl<U: AuthUser> Auth<U> {
     /// Answers whether it ended anything.
     pub(super) async fn finish(&self, unfinished: Unfinished) -> Result<bool, Error> {
         let result = match self.bring(&unfinished).await {
-            Err(error) if error.is_unavailable() => {
-                let again = self.bring(&unfinished).await;
-                if let (Ok(false), Unfinished::Session(.., flow)) = (&again, &unfinished) {
-                    // The answer that was lost may have been that it ended now.
-                    self.tell_of_outage(flow, true);
-                }
-                again
-            }
+            Err(error) if error.is_unavailable() => self.bring_again(&unfinished).await,
             result => result,
         };
         if result.as_ref().is_err_and(StoreError::is_unavailable) {
@@ -240,6 +243,18 @@ impl<U: AuthUser> Auth<U> {
             self.0.nodes.put_aside(Unfinished::All(all, Some((reason, flow.clone()))));
         }
         result.map_err(of_a_write)
+    }
+
+    /// As [`bring`](Self::bring), where the answer may have been lost that the session has ended now: its record knows.
+    async fn bring_again(&self, unfinished: &Unfinished) -> Result<bool, StoreError> {
+        let live = self.bring(unfinished).await?;
+        let (false, Unfinished::Session(user, id, ended, flow)) = (live, unfinished) else { return Ok(live) };
+        let record = self.0.sessions.find(user, id, ended.at).await?;
+        let was_lost = record.is_some_and(|session| session.ended == Some(*ended));
+        if was_lost {
+            self.tell_of(flow, EventKind::SessionEnded { reason: ended.reason }, user, *id);
+        }
+        Ok(was_lost)
     }
 
     /// Asks the store once, and tells of what it has ended.

@@ -6,12 +6,13 @@ use super::{
     Auth, Client, SignedIn,
     flow::{Flow, of_a_write},
     nodes::Unfinished,
+    to_the_end,
 };
 use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind},
     event::{EventKind, Operation, RefreshRefusal},
-    session::{EndReason, RotateOutcome, Rotation, TokenId},
+    session::{EndReason, RotateOutcome, Rotation, Session, TokenId},
     store::EndAll,
     token::{Expiry, RefreshClaims, TokenFault},
     user::AuthUser,
@@ -65,18 +66,33 @@ impl<U: AuthUser> Auth<U> {
             self.check_token_content(&user)?;
             // The grace is counted from here: however long the user took to be read, it is not part of it.
             let rotation = self.rotation(&claims, user.token_version(), next_token_id, self.now());
-            let (session, told) = match self.rotate(flow, &rotation).await? {
-                RotateOutcome::Rotated(session) => (session, EventKind::Refreshed),
-                RotateOutcome::Replayed(session) => (session, EventKind::Replayed),
-                RotateOutcome::StaleUser => continue,
-                refused => return Err(self.refusal(flow, &refused, &claims, user.token_version()).await),
+            let (auth, flow, claims) = (self.clone(), flow.clone(), claims.clone());
+            let Some(session) = to_the_end(async move { auth.move_on(&flow, &claims, &rotation).await }).await? else {
+                continue;
             };
-            self.tell(flow, told);
             let tokens = self.tokens(&user, &session, now)?;
             return Ok(SignedIn { user, tokens });
         }
         Err(Error::new(ErrorKind::StoreUnavailable)
             .with_source("the user store answers older token versions than the sessions have"))
+    }
+
+    /// Has the store decide, and does what follows from it: to its end, because a thief who hangs up must not take the alarm
+    /// along. `None` where the user was read too early.
+    async fn move_on(
+        &self,
+        flow: &Flow,
+        claims: &RefreshClaims,
+        rotation: &Rotation,
+    ) -> Result<Option<Session>, Error> {
+        let (session, told) = match self.rotate(flow, rotation).await? {
+            RotateOutcome::Rotated(session) => (session, EventKind::Refreshed),
+            RotateOutcome::Replayed(session) => (session, EventKind::Replayed),
+            RotateOutcome::StaleUser => return Ok(None),
+            refused => return Err(self.refusal(flow, &refused, claims, rotation.token_version).await),
+        };
+        self.tell(flow, told);
+        Ok(Some(session))
     }
 
     fn rotation(&self, claims: &RefreshClaims, token_version: u64, next_token_id: TokenId, now: Timestamp) -> Rotation {
@@ -100,8 +116,9 @@ impl<U: AuthUser> Auth<U> {
             Err(error) if error.is_unavailable() => {
                 let again = self.0.sessions.rotate(rotation).await.map_err(of_a_write)?;
                 if matches!(again, RotateOutcome::Ended(EndReason::Reuse)) {
-                    // The answer that was lost may have been that the reuse was found now.
+                    // The answer that was lost may have been that the reuse was found now: rather two alarms than none.
                     self.tell_of_outage(flow, true);
+                    return Ok(RotateOutcome::Reused);
                 }
                 Ok(again)
             }

@@ -278,7 +278,17 @@ impl<U: AuthUser> Auth<U> {
             of_a_write(error)
         })?;
         flow.is_of_session(&owner, id);
-        self.tell(flow, EventKind::SignedIn { means });
+        if created.dead_on_arrival {
+            self.tell(flow, EventKind::SignInFailed { reason: SignInFailure::Superseded });
+            self.publish(self.revoke_session(id, now));
+        } else {
+            self.tell(flow, EventKind::SignedIn { means });
+        }
+        // Whoever raised the version has not come to end them.
+        for id in created.outdated {
+            self.publish(self.revoke_session(id, now));
+            self.tell_of(flow, EventKind::SessionEnded { reason: EndReason::TokenVersion }, &owner, id);
+        }
         for id in created.ended {
             self.publish(self.revoke_session(id, now));
             match &replaced {

@@ -1,12 +1,27 @@
 //! Waiting for an access token to stop counting: for connections that outlive the request that opened them.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
+
+use tokio::time::{Instant, timeout};
 
 use super::Auth;
-use crate::{error::ErrorKind, session::Standing, token::Claims, user::AuthUser};
+use crate::{
+    error::ErrorKind,
+    session::{SessionId, Standing},
+    token::Claims,
+    user::AuthUser,
+};
 
 /// How long a wait goes without a look at the clock, which may have been set, or have stood still with the machine.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// How long a wait leaves a store in peace that it has asked, and up to twice as long.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 impl<U: AuthUser> Auth<U> {
     /// Waits until an access token that was accepted no longer counts, and answers what a request with it would now be
@@ -35,43 +50,95 @@ impl<U: AuthUser> Auth<U> {
     ///
     /// What this node ends counts at once; what another ends, as soon as this one hears of it: at once with a
     /// [`revocation_feed`](crate::Builder::revocation_feed), otherwise at the next poll. Whoever waits costs about a
-    /// kilobyte and a timer that looks at the clock once a minute; the store is asked only where the guard would ask it too.
-    /// An outage of the store ends no wait. Misses what [`Check::Stateless`](crate::Check::Stateless) misses.
+    /// kilobyte and a timer that looks at the clock once a minute; the store is asked only where the guard would ask it too, and
+    /// by each wait every 5 to 10 seconds at most. A store that is slow or out of reach ends no wait, and delays none that
+    /// ends for what this node knows. Misses what [`Check::Stateless`](crate::Check::Stateless) misses.
     ///
     /// # Panics
     /// When polled outside of a Tokio runtime with its timer enabled.
     pub fn until_ended(&self, claims: &Claims) -> impl Future<Output = ErrorKind> + Send + use<U> {
         let (auth, claims) = (self.clone(), claims.clone());
         async move {
+            let ask_again = ASK_AGAIN + spread(&claims.session_id(), ASK_AGAIN);
+            let (mut asking, mut asked) = (None::<Asking>, None::<Instant>);
             loop {
                 // Before the look, so that nothing falls in between.
-                let news = auth.0.revocations.news(&claims.session_id(), claims.subject());
-                if let Some(why) = auth.refusal_of(&claims).await {
-                    return why;
+                let mut news = pin!(auth.0.revocations.news(&claims.session_id(), claims.subject()));
+                let pause = match auth.look(&claims) {
+                    Look::Over(why) => return why,
+                    Look::Counts { left } => left.min(LOOK_AGAIN),
+                    Look::AskStore { left } if asking.is_some() => left.min(LOOK_AGAIN),
+                    Look::AskStore { left } => {
+                        let rest = asked.map_or(Duration::ZERO, |asked| ask_again.saturating_sub(asked.elapsed()));
+                        if rest.is_zero() {
+                            asking = Some(Box::pin(auth.clone().has_ended(claims.clone())));
+                            asked = Some(Instant::now());
+                            left.min(LOOK_AGAIN)
+                        } else {
+                            left.min(rest)
+                        }
+                    }
+                };
+                // A store may take its time: news and the expiry are not kept waiting by it, nor is its answer lost to them.
+                let look_or_answer = poll_fn(|cx| {
+                    if let Some(answer) = &mut asking
+                        && let Poll::Ready(ended) = answer.as_mut().poll(cx)
+                    {
+                        asking = None;
+                        return Poll::Ready(ended);
+                    }
+                    news.as_mut().poll(cx).map(|()| false)
+                });
+                if timeout(pause, look_or_answer).await == Ok(true) {
+                    return ErrorKind::TokenRevoked;
                 }
-                let expiry = claims.expires_at().plus(auth.0.verifier.profile.leeway);
-                // On news or in time: either way it looks again.
-                let _ = tokio::time::timeout(expiry.since(auth.now()).min(LOOK_AGAIN), news).await;
             }
         }
     }
 
-    /// Why the token no longer counts. Where a store would have to say and cannot, it still does.
-    async fn refusal_of(&self, claims: &Claims) -> Option<ErrorKind> {
+    /// What this node knows of the token by itself.
+    fn look(&self, claims: &Claims) -> Look {
         let now = self.now();
-        if now >= claims.expires_at().plus(self.0.verifier.profile.leeway) {
-            return Some(ErrorKind::TokenExpired);
+        let left = claims.expires_at().plus(self.0.verifier.profile.leeway).since(now);
+        if left.is_zero() {
+            return Look::Over(ErrorKind::TokenExpired);
         }
-        // Claims that another `Auth` verified may be the first thing that this one hears of.
-        let _ = self.load_revocations().await;
-        let refused = match self.standing(claims, now) {
-            Standing::Good => false,
-            Standing::Ended => true,
-            Standing::AskStore => {
-                let session = self.require_live_session(claims).await;
-                session.is_err_and(|error| error.kind() == ErrorKind::TokenRevoked)
-            }
-        };
-        refused.then_some(ErrorKind::TokenRevoked)
+        match self.standing(claims, now) {
+            Standing::Ended => Look::Over(ErrorKind::TokenRevoked),
+            // Claims that another `Auth` verified may be the first thing that this one hears of.
+            Standing::Good if self.0.nodes.is_loaded() => Look::Counts { left },
+            Standing::Good | Standing::AskStore => Look::AskStore { left },
+        }
     }
+
+    /// Whether the store says that the session has ended. Where it cannot say, it has not.
+    async fn has_ended(self, claims: Claims) -> bool {
+        // What it brings is for the next look.
+        let _ = self.load_revocations().await;
+        if self.standing(&claims, self.now()) != Standing::AskStore {
+            return false;
+        }
+        let session = self.require_live_session(&claims).await;
+        session.is_err_and(|error| error.kind() == ErrorKind::TokenRevoked)
+    }
+}
+
+/// A question to the store that is under way: in a box, because few waits ever ask.
+type Asking = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+/// What a look at the clock and into memory says of a token.
+enum Look {
+    Over(ErrorKind),
+    Counts {
+        /// Until it expires.
+        left: Duration,
+    },
+    AskStore {
+        left: Duration,
+    },
+}
+
+/// Part of `longest`, another for each session: those who wait do not ask all at once.
+fn spread(session: &SessionId, longest: Duration) -> Duration {
+    longest * u32::from(session.as_bytes().last().copied().unwrap_or(0)) / 256
 }

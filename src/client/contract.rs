@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT},
 };
 use http_body::Body;
 use http_body_util::{BodyExt, Full, Limited};
@@ -14,7 +14,11 @@ use serde_json::Value;
 use tower::BoxError;
 use tower_service::Service;
 
-use super::{ClientError, ClientErrorKind, error::Problem, tokens::Pair};
+use super::{
+    ClientError, ClientErrorKind,
+    error::Problem,
+    tokens::{Lineage, Pair},
+};
 use crate::{clock::Timestamp, error::FieldError, secret::Secret};
 
 /// The largest answer that is read: an app's own public user may be large.
@@ -43,9 +47,7 @@ where
             let (parts, body) = response.into_parts();
             let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(lost)?.to_bytes();
             let retry_after = retry_after(&parts.headers);
-            let is_challenge = |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().starts_with(b"bearer");
-            let challenged = parts.headers.get_all(WWW_AUTHENTICATE).iter().any(is_challenge);
-            Ok(Answer { status: parts.status, retry_after, challenged, body })
+            Ok(Answer { status: parts.status, retry_after, body })
         })
     })
 }
@@ -84,8 +86,6 @@ pub(super) fn request(
 pub(super) struct Answer {
     status: StatusCode,
     retry_after: Option<Duration>,
-    /// Whether it asks for a Bearer token, as all of our 401s do.
-    challenged: bool,
     body: Bytes,
 }
 
@@ -104,7 +104,7 @@ impl Answer {
     ///
     /// # Errors
     /// [`ClientErrorKind::Refused`] or [`ClientErrorKind::Unexpected`].
-    pub(super) fn tokens(self, asked_at: Timestamp) -> Result<(Value, Option<Pair>), ClientError> {
+    pub(super) fn tokens(self, lineage: Lineage, asked_at: Timestamp) -> Result<(Value, Option<Pair>), ClientError> {
         let status = self.status;
         let unexpected = |what| ClientError::unexpected(status, what);
         self.done()?;
@@ -114,7 +114,7 @@ impl Answer {
         let pair = match (answer.access_token, answer.refresh_token, answer.expires_in) {
             (Some(access), Some(refresh), Some(expires_in)) => {
                 let expires_at = asked_at.plus(Duration::from_secs(expires_in));
-                let pair = Pair::new(access, refresh, asked_at, expires_at);
+                let pair = Pair::new(access, refresh, lineage, asked_at, expires_at);
                 Some(pair.ok_or_else(|| unexpected("the tokens are none"))?)
             }
             (None, None, _) if status == StatusCode::CREATED => None,
@@ -136,14 +136,11 @@ impl Answer {
         Err(ClientError::refused(self.status, self.retry_after, problem))
     }
 
-    /// Whether a refresh was refused for good. A 401 that does not come from our endpoints, but from a proxy on the way,
-    /// ends nothing: ours are JSON objects with a code, or with the challenge alone where the app writes its own bodies.
+    /// Whether a refresh was refused for good: by one of our codes, because a proxy on the way has 401s of its own.
     pub(super) fn ends_the_session(&self) -> bool {
-        let is_final = |problem: Problem| match problem.code {
-            Some(code) => code.starts_with("refresh_"),
-            None => self.challenged,
-        };
-        self.status == StatusCode::UNAUTHORIZED && self.problem().is_some_and(is_final)
+        let code = self.problem().and_then(|problem| problem.code);
+        let is_final = |code| matches!(code, "refresh_expired" | "refresh_invalid" | "refresh_reused");
+        self.status == StatusCode::UNAUTHORIZED && code.as_deref().is_some_and(is_final)
     }
 
     /// Whether it is our access token that was refused.
@@ -178,9 +175,13 @@ impl Answer {
 mod tests {
     use super::*;
 
+    fn lineage() -> Lineage {
+        Lineage::draw().unwrap()
+    }
+
     fn answer(status: u16, body: &str) -> Answer {
         let status = StatusCode::from_u16(status).unwrap();
-        Answer { status, retry_after: None, challenged: true, body: body.to_owned().into() }
+        Answer { status, retry_after: None, body: body.to_owned().into() }
     }
 
     #[test]
@@ -189,7 +190,9 @@ mod tests {
             (401, r#"{"code":"refresh_reused"}"#, true),
             (401, r#"{"code":"refresh_invalid"}"#, true),
             (401, r#"{"code":"refresh_expired"}"#, true),
-            (401, r#"{"oops":"the app's own words"}"#, true),
+            (401, r#"{"code":"refresh_missing"}"#, false),
+            (401, r#"{"code":"refresh_quota_exceeded"}"#, false),
+            (401, r#"{"message":"No API key found"}"#, false),
             (401, r#"{"code":"proxy_login"}"#, false),
             (401, "<html>Sign in to the airport's network", false),
             (401, "", false),
@@ -199,8 +202,6 @@ mod tests {
         ] {
             assert_eq!(answer(status, body).ends_the_session(), ends, "{status} {body}");
         }
-        let gateway = Answer { challenged: false, ..answer(401, r#"{"message":"No API key found"}"#) };
-        assert!(!gateway.ends_the_session());
     }
 
     #[test]
@@ -214,17 +215,17 @@ mod tests {
             (200, r#"{"access_token":"canary","refresh_token":"r","expires_in":-1}"#),
             (302, "canary"),
         ] {
-            let error = answer(status, body).tokens(now).unwrap_err();
+            let error = answer(status, body).tokens(lineage(), now).unwrap_err();
             assert_eq!(error.kind(), ClientErrorKind::Unexpected, "{status} {body}");
             assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
         }
-        let (user, pair) = answer(201, r#"{"user":{"id":"7"}}"#).tokens(now).unwrap();
+        let (user, pair) = answer(201, r#"{"user":{"id":"7"}}"#).tokens(lineage(), now).unwrap();
         assert!(pair.is_none() && user["id"] == "7");
     }
 
     #[test]
     fn a_life_beyond_the_calendar_is_no_panic() {
         let body = format!(r#"{{"access_token":"a","refresh_token":"r","expires_in":{}}}"#, u64::MAX);
-        assert!(answer(200, &body).tokens(Timestamp::from_secs(1)).unwrap().1.is_some());
+        assert!(answer(200, &body).tokens(lineage(), Timestamp::from_secs(1)).unwrap().1.is_some());
     }
 }

@@ -15,7 +15,7 @@ use tokio::{runtime::Handle, sync::watch};
 use super::{
     ClientAuth, ClientError, ClientErrorKind,
     contract::{self, Answer},
-    tokens::Pair,
+    tokens::{Lineage, Pair},
 };
 use crate::{clock::Timestamp, error::causes, secret::Secret};
 
@@ -32,9 +32,49 @@ pub(super) struct State {
     pub(super) unsaved: Option<Unsaved>,
     /// The refresh token of a session that is over, where the storage would not forget it.
     pub(super) over: Option<Secret<String>>,
-    flight: Option<watch::Receiver<Option<Outcome>>>,
-    /// After a refresh that failed, tokens that are still good are used until then without another try.
-    quiet_until: Option<Timestamp>,
+    pub(super) flight: Option<watch::Receiver<Option<Outcome>>>,
+    failed: Option<Failure>,
+    /// When the last refresh brought a pair.
+    rotated_at: Option<Timestamp>,
+}
+
+impl State {
+    /// A session begins or ends, and nothing that was before counts for it.
+    pub(super) fn begin(&mut self, held: Held) {
+        self.held = held;
+        self.unsaved = None;
+        self.failed = None;
+        self.rotated_at = None;
+    }
+}
+
+/// A refresh that failed, after which there is a rest.
+struct Failure {
+    error: ClientError,
+    at: Timestamp,
+    rest: Duration,
+}
+
+impl Failure {
+    fn new(error: &ClientError, at: Timestamp) -> Self {
+        let rest = error.retry_after().unwrap_or_default().clamp(REST, LONGEST_REST);
+        Self { error: error.clone(), at, rest }
+    }
+
+    fn is_recent(&self, now: Timestamp) -> bool {
+        is_within(self.rest, self.at, now)
+    }
+
+    /// Whether it was the server's, which is not asked again before the rest is over; a storage is.
+    fn is_the_servers(&self) -> bool {
+        use ClientErrorKind::{Refused, Unexpected, Unreachable};
+        matches!(self.error.kind(), Refused | Unexpected | Unreachable)
+    }
+}
+
+/// A clock that was set back ends every rest.
+fn is_within(time: Duration, since: Timestamp, now: Timestamp) -> bool {
+    since <= now && now.since(since) < time
 }
 
 /// A pair that is yet to be stored.
@@ -57,8 +97,12 @@ pub(super) struct Presented<'a> {
     pub(super) refresh_token: &'a str,
 }
 
-/// The least time from a refresh that failed to the next one that nobody has to wait for.
-const QUIET: Duration = Duration::from_secs(1);
+/// The least time from a refresh that failed to the next one.
+const REST: Duration = Duration::from_secs(1);
+/// The longest time that a server may ask for.
+const LONGEST_REST: Duration = Duration::from_secs(300);
+/// A pair that is younger than this and refused is not rotated: the next one would be no better.
+const FRESH: Duration = Duration::from_secs(1);
 /// How long a refresh waits for its next try at most: within the server's grace, whose default is ten seconds.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
@@ -82,12 +126,24 @@ impl ClientAuth {
             // Every call is a chance to store it.
             return None;
         }
-        let is_quiet = state.quiet_until.is_some_and(|until| self.clock().now() < until);
+        let now = self.clock().now();
+        let is_resting = state.failed.as_ref().is_some_and(|failure| failure.is_recent(now));
         let is_usable = |pair: &Arc<Pair>| {
             let is_due = pair.is_due(self.clock(), self.0.settings.margin);
-            !is_due || is_quiet && !pair.is_expired(self.clock())
+            !is_due || is_resting && !pair.is_expired(self.clock())
         };
         state.held.clone().filter(is_usable)
+    }
+
+    /// Whose session this process holds, as far as it knows without asking.
+    pub(super) fn lineage(&self) -> Option<Lineage> {
+        self.state().held.as_ref().map(|pair| pair.lineage)
+    }
+
+    /// The pair to use now for what belongs to that session. Where it has been replaced, it is over.
+    pub(super) async fn usable_in(&self, lineage: Option<Lineage>) -> Outcome {
+        let pair = self.usable().await?;
+        Ok(pair.filter(|pair| lineage.is_none_or(|lineage| lineage == pair.lineage)))
     }
 
     /// The pair to use now, refreshed where it is about to expire.
@@ -96,15 +152,21 @@ impl ClientAuth {
             return Ok(Some(pair));
         }
         let held = self.state().held.clone();
-        match self.fly(held).await {
+        match self.refresh(held).await {
             // Nothing is lost yet: the server may be back before it expires.
             Err(error) => self.still_good().map(Some).ok_or(error),
             outcome => outcome,
         }
     }
 
-    /// The pair to use after the server has refused this one.
+    /// The pair to use after the server has refused this one, for what was refused: another session's is none.
     pub(super) async fn after(&self, refused: &Arc<Pair>) -> Outcome {
+        let pair = self.in_place_of(refused).await?;
+        Ok(pair.filter(|pair| pair.lineage == refused.lineage))
+    }
+
+    async fn in_place_of(&self, refused: &Arc<Pair>) -> Outcome {
+        let is_fresh = |rotated_at| is_within(FRESH, rotated_at, self.clock().now());
         // The flight that we meet may have begun before this pair was there.
         for _ in 0..2 {
             let held = self.state().held.clone();
@@ -112,12 +174,32 @@ impl ClientAuth {
                 Some(pair) if Arc::ptr_eq(pair, refused) => {}
                 _ => return Ok(held),
             }
-            match self.fly(held).await? {
+            let rotated_at = self.state().rotated_at;
+            if rotated_at.is_some_and(is_fresh) {
+                return Ok(None);
+            }
+            match self.refresh(held).await? {
                 Some(pair) if Arc::ptr_eq(&pair, refused) => {}
                 other => return Ok(other),
             }
         }
         Ok(None)
+    }
+
+    /// What came of the last refresh, while its rest lasts, or else of another one.
+    async fn refresh(&self, stale: Held) -> Outcome {
+        match self.resting() {
+            Some(error) => Err(error),
+            None => self.fly(stale).await,
+        }
+    }
+
+    fn resting(&self) -> Option<ClientError> {
+        let now = self.clock().now();
+        let state = self.state();
+        let failure = state.failed.as_ref().filter(|failure| failure.is_the_servers() && failure.is_recent(now))?;
+        // What has to be stored does not wait for the server.
+        state.unsaved.is_none().then(|| failure.error.clone())
     }
 
     /// Waits for the refresh that is under way, or for one that begins now because this pair will not do.
@@ -198,8 +280,9 @@ impl ClientAuth {
 
     /// Presents the refresh token until there is an answer that says something, and keeps what comes of it.
     async fn rotate(&self, pair: Arc<Pair>) -> Outcome {
-        match self.present(&pair.refresh).await {
+        match self.present(&pair).await {
             Rotated::New(new) => {
+                self.state().rotated_at = Some(self.clock().now());
                 self.keep(Unsaved { presented: pair.refresh.clone(), pair: Arc::new(new) }, true).await
             }
             Rotated::Failed(error) => Err(error),
@@ -221,8 +304,8 @@ impl ClientAuth {
         }
     }
 
-    async fn present(&self, refresh: &Secret<String>) -> Rotated {
-        let body = Presented { refresh_token: refresh.expose() };
+    async fn present(&self, pair: &Pair) -> Rotated {
+        let body = Presented { refresh_token: pair.refresh.expose() };
         let mut tried = 0;
         loop {
             tried += 1;
@@ -233,7 +316,7 @@ impl ClientAuth {
                 }
                 Ok(answer) => {
                     let open = answer.leaves_open();
-                    match answer.tokens(asked_at) {
+                    match answer.tokens(pair.lineage, asked_at) {
                         Ok((_, Some(pair))) => return Rotated::New(pair),
                         Ok((_, None)) => return Rotated::Failed(no_pair()),
                         Err(error) => (error, open),
@@ -323,8 +406,7 @@ impl Flight {
         let outcome = self.client.refreshed(stale).await;
         let now = self.client.clock().now();
         let mut state = self.client.state();
-        state.quiet_until =
-            outcome.as_ref().err().map(|error| now.plus(error.retry_after().unwrap_or_default().max(QUIET)));
+        state.failed = outcome.as_ref().err().map(|error| Failure::new(error, now));
         // Before anybody hears of it: whoever comes now and is not content begins another one.
         state.flight = None;
         drop(state);

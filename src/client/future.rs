@@ -29,7 +29,8 @@ pin_project! {
         S: Service<Request<B>>,
     {
         auth: ClientAuth,
-        // The one that was ready for the first request, and has to be again for the second.
+        // Ready for nothing: what is has been called, or was dropped, because whoever waits for a token keeps no place that
+        // the refresh may need.
         service: S,
         again: Option<Request<B>>,
         at_our_endpoints: bool,
@@ -43,12 +44,12 @@ pin_project! {
     enum State<F, Q, P> {
         // For a token to begin with.
         Asking { asking: Asking, request: Option<Q> },
+        // For a place in the HTTP client.
+        Readying { request: Option<Q>, with: Option<Arc<Pair>> },
         // With this token, or none that could be better.
         Sending { #[pin] sending: F, with: Option<Arc<Pair>> },
         // For a better one.
         Refused { asking: Asking, response: Option<P> },
-        // With the better one.
-        Readying { with: Arc<Pair> },
     }
 }
 
@@ -63,7 +64,10 @@ where
     }
 
     /// Sends the request with a token, and once more where there is a body for it.
-    pub(super) fn new(auth: ClientAuth, mut service: S, request: Request<B>, again: Option<B>) -> Self {
+    pub(super) fn new(auth: ClientAuth, mut service: S, request: Request<B>, again: Option<B>) -> Self
+    where
+        S: Clone,
+    {
         let at_our_endpoints = auth.is_below_mount_path(request.uri());
         let (parts, body) = request.into_parts();
         let again = again.map(|body| Request::from_parts(parts.clone(), body));
@@ -71,8 +75,9 @@ where
         let state = if let Some(pair) = auth.usable_now() {
             State::Sending { sending: service.call(bearing(&pair, request)), with: Some(pair) }
         } else {
-            let asked = auth.clone();
-            State::Asking { asking: Box::pin(async move { asked.usable().await }), request: Some(request) }
+            service = service.clone();
+            let (asked, lineage) = (auth.clone(), auth.lineage());
+            State::Asking { asking: Box::pin(async move { asked.usable_in(lineage).await }), request: Some(request) }
         };
         Self { auth, service, again, at_our_endpoints, state }
     }
@@ -91,12 +96,17 @@ where
                 StateProjection::Asking { asking, request } => {
                     let pair = ready!(asking.as_mut().poll(cx)).map_err(CallError::Tokens)?;
                     let Some(request) = request.take() else { return Poll::Pending };
-                    // Where nobody is signed in: some routes are for anybody, and the others say so themselves.
+                    // Where nobody is signed in, or not who was: some routes are for anybody, and the others say so.
                     let request = match &pair {
                         Some(pair) => bearing(pair, request),
                         None => request,
                     };
-                    State::Sending { sending: this.service.call(request), with: pair }
+                    State::Readying { request: Some(request), with: pair }
+                }
+                StateProjection::Readying { request, with } => {
+                    ready!(this.service.poll_ready(cx)).map_err(CallError::Call)?;
+                    let Some(request) = request.take() else { return Poll::Pending };
+                    State::Sending { sending: this.service.call(request), with: with.take() }
                 }
                 StateProjection::Sending { sending, with } => {
                     let response = ready!(sending.poll(cx)).map_err(CallError::Call)?;
@@ -112,17 +122,14 @@ where
                 StateProjection::Refused { asking, response } => {
                     let newer = ready!(asking.as_mut().poll(cx));
                     let Some(response) = response.take() else { return Poll::Pending };
-                    match newer {
-                        Ok(Some(with)) if this.again.is_some() => State::Readying { with },
-                        Err(error) if this.again.is_some() => return Poll::Ready(Err(CallError::Tokens(error))),
+                    match (newer, this.again.take()) {
+                        (Ok(Some(pair)), Some(request)) => {
+                            State::Readying { request: Some(bearing(&pair, request)), with: None }
+                        }
+                        (Err(error), Some(_)) => return Poll::Ready(Err(CallError::Tokens(error))),
                         // The session is over, or the request cannot be sent again: what the server said is the answer.
                         _ => return Poll::Ready(Ok(response)),
                     }
-                }
-                StateProjection::Readying { with } => {
-                    ready!(this.service.poll_ready(cx)).map_err(CallError::Call)?;
-                    let Some(request) = this.again.take() else { return Poll::Pending };
-                    State::Sending { sending: this.service.call(bearing(with, request)), with: None }
                 }
             };
             this.state.set(next);

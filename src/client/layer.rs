@@ -102,7 +102,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        // The one that was polled ready is called, and its clone takes its place.
+        // The one that was polled ready is called, unless a token has to be waited for, and its clone takes its place.
         let next = self.inner.clone();
         let service = mem::replace(&mut self.inner, next);
         // Who brings credentials of their own has their reasons.

@@ -31,10 +31,16 @@
 //! 3. The token is attached, and the request sent. Where nobody is signed in, it is sent without.
 //! 4. If the answer is that the token is no good (401, or gRPC's status 16), it is refreshed, unless it has been in the
 //!    meantime, and the request sent once more, if its body can be ([`BearerLayer::replay`]). What comes then is the answer.
+//!    A token that is refused within a second of its refresh is not refreshed again: some services refuse any.
+//!
+//! A request belongs to the session that it began in. Where somebody signs in while it is on its way, here or in another
+//! process, it is not sent again, but gets its 401; one that still waits for a token is sent without. The next one is of the
+//! new session.
 //!
 //! Whoever needs a token while a refresh is under way waits for that one. It runs in a task of its own on the Tokio runtime:
 //! a caller that goes away stops nothing, though a runtime that ends does; before leaving `main` by a signal, wait for
-//! [`settled`](ClientAuth::settled).
+//! [`settled`](ClientAuth::settled). Who waits keeps no place in an HTTP client that has few of them, as behind
+//! `tower::limit`: the refresh may need it.
 //!
 //! # What ends a session, and what does not
 //!
@@ -51,7 +57,8 @@
 //!   `refresh_invalid`, `refresh_reused`). The storage is cleared, callers get the server's 401, and the next
 //!   [`sign_in`](ClientAuth::sign_in) begins anew.
 //! - **Everything else is no logout**: without a network, at 429, 503 or a captive portal, tokens stay, and callers get
-//!   [`CallError::Tokens`] once the access token has expired.
+//!   [`CallError::Tokens`] once the access token has expired. The server is left alone for a second then, or for as long as
+//!   its `Retry-After` says, up to five minutes; who comes before gets the same error.
 //!
 //! # With reqwest
 //!
@@ -115,7 +122,7 @@ use self::{
     builder::Settings,
     contract::Transport,
     flight::{Presented, State, Unsaved},
-    tokens::Pair,
+    tokens::{Lineage, Pair},
 };
 use crate::{clock::Clock, secret::Secret, web::origin::Origin};
 
@@ -262,15 +269,15 @@ impl ClientAuth {
     ///
     /// # Errors
     /// - [`ClientErrorKind::Refused`] as the server says: `wrong_password`, `validation_failed`, `too_many_attempts`;
-    /// - [`ClientErrorKind::NotSignedIn`];
+    /// - [`ClientErrorKind::NotSignedIn`], also where somebody else has signed in meanwhile;
     /// - the others of [`sign_in`](Self::sign_in). After [`ClientErrorKind::Unreachable`] the password may be the new one,
     ///   and this session over: sign in with whichever is good.
     pub async fn change_password(&self, current: Secret<String>, new: Secret<String>) -> Result<(), ClientError> {
-        let this = self.clone();
+        let (this, lineage) = (self.clone(), self.lineage());
         to_the_end(async move {
             let signed_out = || ClientError::new(ClientErrorKind::NotSignedIn);
             let body = NewPassword { current_password: current.expose(), new_password: new.expose() };
-            let mut pair = this.usable().await?.ok_or_else(signed_out)?;
+            let mut pair = this.usable_in(lineage).await?.ok_or_else(signed_out)?;
             // The token is refused once at most, but another process may come in between as well.
             for _ in 0..3 {
                 if this.change_password_with(&pair, &body).await? {
@@ -331,9 +338,11 @@ impl ClientAuth {
     async fn begin(&self, path: &str, body: &impl Serialize) -> Result<Value, ClientError> {
         let _alone = self.0.alone.lock().await;
         let _locked = self.0.storage.lock().await.map_err(ClientError::storage)?;
+        let no_lineage = |error| ClientError::with_source(ClientErrorKind::Unreachable, error);
+        let lineage = Lineage::draw().map_err(no_lineage)?;
         let asked_at = self.clock().now();
         let answer = self.ask(Method::POST, path, None, body, HASHING).await?;
-        let (user, pair) = answer.tokens(asked_at)?;
+        let (user, pair) = answer.tokens(lineage, asked_at)?;
         let Some(pair) = pair else { return Ok(user) };
         if let Err(error) = self.save(&pair).await {
             // A session that nobody holds should not stay in the user's list.
@@ -341,8 +350,7 @@ impl ClientAuth {
             return Err(error);
         }
         let mut state = self.state();
-        state.held = Some(Arc::new(pair));
-        state.unsaved = None;
+        state.begin(Some(Arc::new(pair)));
         state.over = None;
         Ok(user)
     }
@@ -354,9 +362,7 @@ impl ClientAuth {
 
     async fn forget_alone(&self) -> Result<(), ClientError> {
         self.0.storage.clear().await.map_err(ClientError::storage)?;
-        let mut state = self.state();
-        state.held = None;
-        state.unsaved = None;
+        self.state().begin(None);
         Ok(())
     }
 
@@ -374,7 +380,7 @@ impl ClientAuth {
         if answer.wants_another_token() {
             return Ok(false);
         }
-        let (_, new) = answer.tokens(asked_at)?;
+        let (_, new) = answer.tokens(pair.lineage, asked_at)?;
         let missing = || ClientError::new(ClientErrorKind::Unexpected);
         let new = Arc::new(new.ok_or_else(missing)?);
         self.keep(Unsaved { presented: pair.refresh.clone(), pair: new }, true).await?;

@@ -7,14 +7,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::{Clock, Timestamp},
+    error::Error,
+    random,
     secret::Secret,
     web::origin::Origin,
 };
+
+/// Which sign-in a pair comes from, through all of its rotations, so that nothing that belongs to one user is taken for
+/// another's. It is no secret: the server does not know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(transparent)]
+pub(super) struct Lineage(u64);
+
+impl Lineage {
+    /// # Errors
+    /// As for [`random::bytes`].
+    pub(super) fn draw() -> Result<Self, Error> {
+        random::bytes().map(u64::from_le_bytes).map(Self)
+    }
+}
 
 /// A session's pair.
 pub(super) struct Pair {
     pub(super) access: Secret<String>,
     pub(super) refresh: Secret<String>,
+    pub(super) lineage: Lineage,
     /// When it was asked for: the server issued it later, so what is computed from it is early rather than late.
     asked_at: Timestamp,
     expires_at: Timestamp,
@@ -27,6 +44,7 @@ struct Stored<T> {
     server: String,
     access_token: T,
     refresh_token: T,
+    lineage: Lineage,
     asked_at: i64,
     expires_at: i64,
 }
@@ -38,6 +56,7 @@ impl Pair {
     pub(super) fn new(
         access: Secret<String>,
         refresh: Secret<String>,
+        lineage: Lineage,
         asked_at: Timestamp,
         expires_at: Timestamp,
     ) -> Option<Self> {
@@ -45,7 +64,7 @@ impl Pair {
             let bytes = token.expose().as_bytes();
             !bytes.is_empty() && bytes.iter().all(u8::is_ascii_graphic)
         };
-        (is_token(&access) && is_token(&refresh)).then_some(Self { access, refresh, asked_at, expires_at })
+        (is_token(&access) && is_token(&refresh)).then_some(Self { access, refresh, lineage, asked_at, expires_at })
     }
 
     /// Whether the server would refuse it by now, as far as our clock can tell.
@@ -76,6 +95,7 @@ impl Pair {
             server: server.to_string(),
             access_token: self.access.expose(),
             refresh_token: self.refresh.expose(),
+            lineage: self.lineage,
             asked_at: self.asked_at.as_millis(),
             expires_at: self.expires_at.as_millis(),
         };
@@ -94,7 +114,7 @@ impl Pair {
             return Err("what is stored belongs to another server");
         }
         let [asked_at, expires_at] = [stored.asked_at, stored.expires_at].map(Timestamp::from_millis);
-        Self::new(stored.access_token, stored.refresh_token, asked_at, expires_at).ok_or(unreadable)
+        Self::new(stored.access_token, stored.refresh_token, stored.lineage, asked_at, expires_at).ok_or(unreadable)
     }
 }
 
@@ -111,7 +131,8 @@ mod tests {
 
     fn pair(lifetime: u64) -> Pair {
         let asked_at = Timestamp::from_secs(1_800_000_000);
-        Pair::new("a.b.c".into(), "r.r.r".into(), asked_at, asked_at.plus(Duration::from_secs(lifetime))).unwrap()
+        let expires_at = asked_at.plus(Duration::from_secs(lifetime));
+        Pair::new("a.b.c".into(), "r.r.r".into(), Lineage(u64::MAX), asked_at, expires_at).unwrap()
     }
 
     fn due_after(lifetime: u64) -> u64 {
@@ -133,7 +154,7 @@ mod tests {
         let server = Origin::parse("https://api.example.com").unwrap();
         let text = pair(900).to_text(&server).unwrap();
         let again = Pair::from_text(&text, &server).unwrap();
-        assert!(again.is_same_as(&pair(900)) && again.access.expose() == "a.b.c");
+        assert!(again.is_same_as(&pair(900)) && again.access.expose() == "a.b.c" && again.lineage == Lineage(u64::MAX));
         assert_eq!((again.asked_at, again.expires_at), (pair(900).asked_at, pair(900).expires_at));
 
         for other in ["https://api.example.com:8443", "http://api.example.com", "https://example.com"] {

@@ -174,6 +174,9 @@ words! {
         NoPassword = "no_password",
         /// The user has as many sessions as are allowed, and the limit refuses more.
         TooManySessions = "too_many_sessions",
+        /// The password was changed, or all sessions were ended, after the user was read: the session that the client gets
+        /// has ended before it began.
+        Superseded = "superseded",
     }
 }
 

@@ -24,7 +24,7 @@
 //! | `user.registration_refused` | an address or username was taken | `reason`: [`RegistrationRefusal`] |
 //! | `user.sessions_ended` | all sessions of a user ended, but for the `kept` one | `user`, `session` that asked for it, `reason`: [`EndAllReason`], `kept` |
 //! | `session.started` | somebody signed in | `user`, `session`, `means`: [`SignInMeans`] |
-//! | `sign_in.failed` | somebody did not | `user` where the login is somebody's, `reason`: [`SignInFailure`] |
+//! | `sign_in.failed` | somebody did not, or got a session that was dead on arrival | `user` where the login is somebody's, `session` where it is `superseded`, `reason`: [`SignInFailure`] |
 //! | `attempt.throttled` | the [throttle](crate::throttle) refused an attempt | `operation`: [`Operation`], `retry_after_ms`; `user` and `session` for a password change |
 //! | `session.refreshed` | the current refresh token was exchanged | `user`, `session` |
 //! | `session.replayed` | the one before was, within the grace | `user`, `session` |
@@ -47,8 +47,10 @@
 //! - Nothing is told of tokens that are forged or expired, of bodies that are not valid, nor of requests that a guard
 //!   refuses: strangers make as many of them as they like. The [metrics](#metrics) count the refreshes among them. Nothing is
 //!   told of sessions that end because their time is up, nor of what other nodes do, who tell of it themselves.
-//! - A caller who hangs up in the middle of a sign-in or refresh stops it, and it tells nothing more. Endings and password
-//!   changes go on to their end, and tell of it.
+//! - A caller who hangs up in the middle of a sign-in stops it, and it tells nothing more. A refresh that the store was asked
+//!   for, endings and password changes go on to their end, and tell of it.
+//! - Where a refresh's first answer was lost and the store then knows only that the session ended for reuse,
+//!   `session.reuse_found` is told beside `store.unavailable`, though it may be for the second time.
 //! - A stateless guarded request tells nothing, and none of this costs it anything.
 //!
 //! # What is never in it
@@ -180,7 +182,7 @@ impl Serialize for AuthEvent {
             EventKind::SignedIn { means } => map.serialize_entry("means", means.as_str())?,
             EventKind::Throttled { operation, retry_after } => {
                 map.serialize_entry("operation", operation.as_str())?;
-                map.serialize_entry("retry_after_ms", &retry_after.as_millis())?;
+                map.serialize_entry("retry_after_ms", &u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX))?;
             }
             EventKind::RefreshRefused { reason: RefreshRefusal::Ended(ended_by) } => {
                 map.serialize_entry("ended_by", ended_by.as_str())?;

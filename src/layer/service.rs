@@ -22,7 +22,7 @@ use crate::{
     web::{
         ResponseBody,
         credentials::{self, Found, Source},
-        respond,
+        csrf, respond,
     },
 };
 
@@ -68,7 +68,7 @@ impl<U: AuthUser> AuthLayer<U> {
             && may_change_something(request.method(), headers)
             && !web.cross_site.admits(headers, request.uri())
         {
-            return Err(ErrorKind::CrossSite.into());
+            return Err(csrf::refusal());
         }
         let at_once = if self.shared.guard.check == Check::Stateless { auth.authenticate_now(token) } else { None };
         match at_once {

@@ -2,7 +2,10 @@
 //!
 //! Labels are words of ours, never anything that a request brought: their number is bounded.
 
-use std::time::Duration;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
 use ::metrics::{Gauge, Label, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
@@ -15,8 +18,17 @@ const HASH_WAITS: &str = "portcullis_hash_wait_seconds";
 const HASH_QUEUE: &str = "portcullis_hash_queue_length";
 const STORE_CALLS: &str = "portcullis_store_duration_seconds";
 
+/// A recorder that panics must not stop what is being counted, least of all between a write and what has to follow it.
+fn guarded<T>(record: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(record)).ok()
+}
+
 /// Says what each is and in which unit, to the recorder that is installed by now.
 pub(crate) fn describe() {
+    guarded(describe_all);
+}
+
+fn describe_all() {
     describe_counter!(EVENTS, Unit::Count, "Events, by name and reason");
     describe_histogram!(FLOWS, Unit::Seconds, "How long flows take, by operation and outcome");
     describe_histogram!(HASHES, Unit::Seconds, "How long a password takes to be hashed, once it is its turn");
@@ -40,37 +52,41 @@ impl Stopwatch {
 }
 
 /// One more in the queue, until this is dropped, on whichever thread.
-pub(crate) struct Waiting(Gauge);
+pub(crate) struct Waiting(Option<Gauge>);
 
 impl Waiting {
     pub(crate) fn begin() -> Self {
-        let waiting = gauge!(HASH_QUEUE);
-        waiting.increment(1.0);
-        Self(waiting)
+        Self(guarded(|| {
+            let waiting = gauge!(HASH_QUEUE);
+            waiting.increment(1.0);
+            waiting
+        }))
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.decrement(1.0);
+        guarded(|| self.0.as_ref().map(|waiting| waiting.decrement(1.0)));
     }
 }
 
 pub(crate) fn event(name: &'static str, reason: Option<&'static str>) {
     let reason = reason.map(|reason| Label::from_static_parts("reason", reason));
     let labels: Vec<_> = [Label::from_static_parts("event", name)].into_iter().chain(reason).collect();
-    counter!(EVENTS, labels).increment(1);
+    guarded(|| counter!(EVENTS, labels).increment(1));
 }
 
 pub(crate) fn flow(operation: &'static str, outcome: &'static str, took: Duration) {
-    histogram!(FLOWS, "operation" => operation, "outcome" => outcome).record(took);
+    guarded(|| histogram!(FLOWS, "operation" => operation, "outcome" => outcome).record(took));
 }
 
 pub(crate) fn hash(waited: Duration, took: Duration) {
-    histogram!(HASH_WAITS).record(waited);
-    histogram!(HASHES).record(took);
+    guarded(|| {
+        histogram!(HASH_WAITS).record(waited);
+        histogram!(HASHES).record(took);
+    });
 }
 
 pub(crate) fn store(store: &'static str, call: &'static str, outcome: &'static str, took: Duration) {
-    histogram!(STORE_CALLS, "store" => store, "call" => call, "outcome" => outcome).record(took);
+    guarded(|| histogram!(STORE_CALLS, "store" => store, "call" => call, "outcome" => outcome).record(took));
 }

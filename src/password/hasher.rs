@@ -130,7 +130,8 @@ impl Memory {
     /// A row with an unusual cost must not leave a gigabyte behind.
     fn shrink(&mut self, usual: usize) {
         if self.blocks.len() > usual {
-            self.wipe_from(usual);
+            // All of it, because what is kept may be moved.
+            self.wipe();
             self.blocks.truncate(usual);
             self.blocks.shrink_to_fit();
         }
@@ -395,6 +396,17 @@ mod tests {
             assert_eq!(verdict, Verdict::Match { upgrade: false });
             assert_eq!(hasher().verify(password, hash, &mut Memory::default()).unwrap(), verdict);
         }
+    }
+
+    #[test]
+    fn memory_is_wiped_before_it_shrinks() {
+        let mut memory = Memory::default();
+        let large = HashCost { memory_kib: 2 * HashCost::OWASP.memory_kib, ..HashCost::OWASP };
+        let hash = Hasher::new(large).unwrap().hash(b"correct horse", &mut memory).unwrap();
+        let verdict = hasher().verify(b"correct horse", &hash, &mut memory).unwrap();
+        assert_eq!(verdict, Verdict::Match { upgrade: false });
+        assert_eq!(memory.blocks.len(), 19_456);
+        assert!(!memory.is_used() && is_clean(&memory.blocks));
     }
 
     #[test]

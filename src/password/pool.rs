@@ -11,6 +11,7 @@
 
 use std::{
     collections::VecDeque,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::{AtomicU64, Ordering},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -151,15 +152,18 @@ impl Pool {
     fn enqueue(&self, job: Job) -> Result<(), Error> {
         let mut queue = self.shared.lock();
         let late = queue.take_late(job.queued_at, self.shared.deadline);
+        let mut unwanted = VecDeque::new();
         if queue.jobs.len() >= self.capacity {
             // Whoever sends and hangs up takes nobody's place.
-            queue.jobs.retain(|job| !job.task.is_unwanted());
+            (unwanted, queue.jobs) = queue.jobs.drain(..).partition(|job| job.task.is_unwanted());
         }
         let full = queue.jobs.len() >= self.capacity;
         if !full {
             queue.jobs.push_back(job);
         }
         drop(queue);
+        // Out of the lock: jobs that end are counted by whichever recorder the app has.
+        drop(unwanted);
         for late in late {
             late.task.run(Turn::TooLate);
         }
@@ -183,8 +187,9 @@ impl Drop for Pool {
     fn drop(&mut self) {
         let mut queue = self.shared.lock();
         queue.closed = true;
-        queue.jobs.clear();
+        let unanswered = mem::take(&mut queue.jobs);
         drop(queue);
+        drop(unanswered);
         self.shared.wake.notify_all();
     }
 }

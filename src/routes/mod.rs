@@ -34,7 +34,7 @@ use crate::{
     web::{
         Endpoint, ResponseBody,
         credentials::{self, CookieValue},
-        respond,
+        csrf, respond,
     },
 };
 
@@ -203,11 +203,7 @@ fn refuse_cross_site<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<(), Erro
             Endpoint::Logout => exchange.refresh_cookie() == CookieValue::Absent,
             _ => false,
         };
-    if by_bearer || auth.0.web.cross_site.admits(&parts.headers, &parts.uri) {
-        Ok(())
-    } else {
-        Err(ErrorKind::CrossSite.into())
-    }
+    if by_bearer || auth.0.web.cross_site.admits(&parts.headers, &parts.uri) { Ok(()) } else { Err(csrf::refusal()) }
 }
 
 /// A failed refresh clears the cookies where they can never work again; an outage clears nothing.

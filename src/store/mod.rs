@@ -103,7 +103,7 @@ pub trait SessionStore: Send + Sync + 'static {
     ///
     /// A session under a token version below the user's floor (see [`end_all`](Self::end_all)) is added as ended: its login
     /// read the user before the version was raised. Live sessions of lower versions than the new one's end. Neither kind
-    /// counts for the limit, and a login that is refused changes nothing.
+    /// counts for the limit, and a login that is refused changes nothing. [`Created`] tells of all of it.
     ///
     /// # Errors
     /// [`StoreError::too_many_sessions`] where the limit refuses; else as the trait says.
@@ -175,12 +175,16 @@ impl NewSession {
 pub struct Created {
     /// The sessions that ended: the replaced one, and those beyond the limit.
     pub ended: Vec<SessionId>,
+    /// The user's sessions that ended because their token version is lower, the replaced one among them.
+    pub outdated: Vec<SessionId>,
+    /// The new session itself was added as ended, for a token version below the floor.
+    pub dead_on_arrival: bool,
 }
 
 impl Created {
-    /// Says which sessions ended.
+    /// Says which sessions ended, of a new one that lives and found none of a lower version.
     pub fn new(ended: Vec<SessionId>) -> Self {
-        Self { ended }
+        Self { ended, outdated: Vec::new(), dead_on_arrival: false }
     }
 }
 

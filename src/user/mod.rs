@@ -20,7 +20,8 @@ use crate::{clock::Timestamp, error::FieldError};
 pub trait AuthUser: Clone + Send + Sync + 'static {
     /// The app's own fields of a registration, read from the same body as `email` and `password`.
     ///
-    /// Roles, ids and versions do not belong here: whatever this type reads, a stranger may set.
+    /// Roles, ids and versions do not belong here: whatever this type reads, a stranger may set. `()` where there are none.
+    /// All values of a form are texts; a number needs a JSON body, or a `deserialize_with`.
     type Registration: DeserializeOwned + Send + Sync + 'static;
 
     /// What clients may see of a user.

@@ -1,6 +1,6 @@
 //! Request bodies: JSON or a form, bounded, each name once.
 
-use std::{collections::HashSet, fmt};
+use std::{any::TypeId, collections::HashSet, fmt};
 
 use bytes::Bytes;
 use http::{HeaderMap, header::CONTENT_TYPE};
@@ -112,10 +112,17 @@ impl Fields {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidBody`] where they do not fit it.
-    pub(crate) fn rest<T: DeserializeOwned>(self) -> Result<T, Error> {
-        // The parser's own words would repeat what the client sent, to the log too.
-        serde_json::from_value(Value::Object(self.0))
-            .map_err(|_| invalid("A member is missing or has another type than is expected."))
+    pub(crate) fn rest<T: DeserializeOwned + 'static>(self) -> Result<T, Error> {
+        // An app without fields of its own says `()`, which serde reads from `null` alone.
+        let members = if TypeId::of::<T>() == TypeId::of::<()>() { Value::Null } else { Value::Object(self.0) };
+        serde_json::from_value(members).map_err(|error| {
+            // The parser's other words would repeat what the client sent, to the log too; this name is the app's.
+            let said = error.to_string();
+            match said.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+                Some(name) => invalid(format!("The member `{name}` is missing.")),
+                None => invalid("A member has another type than is expected; the values of a form are texts."),
+            }
+        })
     }
 }
 
@@ -229,6 +236,23 @@ mod tests {
             assert_eq!(fields.take("email").unwrap().as_deref(), Some("a b@c"));
             assert_eq!(fields.take("n").unwrap(), None);
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_left_is_read_as_the_apps_type_or_as_nothing() {
+        #[derive(Debug, Deserialize)]
+        struct Own {
+            company: String,
+        }
+        let fields = async |body| read(Some("application/json"), body).await.unwrap();
+        assert_eq!(fields(br#"{"company":"Acme","more":1}"#).await.rest::<Own>().unwrap().company, "Acme");
+        fields(br#"{"company":"Acme"}"#).await.rest::<()>().unwrap();
+        fields(b"{}").await.rest::<()>().unwrap();
+        let missing = fields(br#"{"firm":"canary"}"#).await.rest::<Own>().unwrap_err();
+        assert_eq!(missing.detail(), Some("The member `company` is missing."));
+        let wrong = fields(br#"{"company":["canary"]}"#).await.rest::<Own>().unwrap_err();
+        assert!(!format!("{wrong:?} {wrong} {:?}", wrong.detail()).contains("canary"), "{wrong:?}");
+        assert_eq!(wrong.kind(), ErrorKind::InvalidBody);
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@
 use http::{HeaderMap, Uri, header};
 
 use super::origin::Origin;
+use crate::error::{Error, ErrorKind};
 
 /// Who may send requests that carry cookies.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,15 @@ pub(crate) struct CrossSite {
     pub(crate) strict: bool,
     /// Plain HTTP is in use, so that an origin need not be https.
     pub(crate) insecure: bool,
+}
+
+/// What the client is told, with what the operator may have to mend.
+pub(crate) fn refusal() -> Error {
+    Error::new(ErrorKind::CrossSite).with_source(
+        "neither Sec-Fetch-Site nor Origin says that the request comes from this origin: trust the other one \
+         (TRUSTED_ORIGINS), and over plain HTTP allow insecure cookies (INSECURE_COOKIES), without which every http:// \
+         origin is another one",
+    )
 }
 
 impl CrossSite {

@@ -68,7 +68,9 @@ fn log(error: &Error, status: StatusCode) {
         _ if status.is_server_error() => {
             tracing::error!(target: "portcullis", code, cause = causes(std::error::Error::source(error)), "request failed");
         }
-        _ => tracing::debug!(target: "portcullis", code, "request refused"),
+        _ => {
+            tracing::debug!(target: "portcullis", code, cause = causes(std::error::Error::source(error)), "request refused");
+        }
     }
 }
 

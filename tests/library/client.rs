@@ -175,6 +175,7 @@ async fn an_outage_of_the_store_signs_nobody_out() {
             (Some(StatusCode::SERVICE_UNAVAILABLE), Some(Duration::from_secs(1)))
         );
         here.world.store.recover();
+        here.world.clock.advance(Duration::from_secs(1));
         assert!(here.is_signed_in(&client).await, "{failure:?}");
     }
 }

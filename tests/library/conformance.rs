@@ -42,6 +42,7 @@ enum Fault {
     ListsAHundred,
     RefusesOddDevices,
     FoldsUsers,
+    SaysNothingOfVersions,
 }
 
 /// As a script does that knows no integers.
@@ -98,7 +99,8 @@ impl SessionStore for Wrong {
             new.replaces = None;
         }
         self.aside.lock().unwrap().push(new.session.clone());
-        self.memory.create(new).await
+        let created = self.memory.create(new).await?;
+        Ok(if self.is(Fault::SaysNothingOfVersions) { Created::new(created.ended) } else { created })
     }
 
     async fn find(&self, user: &UserId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
@@ -192,6 +194,7 @@ async fn a_session_store_is_told_which_promise_it_breaks() {
         (Fault::ListsAHundred, "a list is whole, however long"),
         (Fault::RefusesOddDevices, "a device of any text is no obstacle"),
         (Fault::FoldsUsers, "user ids of any text name one user each"),
+        (Fault::SaysNothingOfVersions, "a login says what ended with its version, and whether it is dead itself"),
     ] {
         let report = conformance::sessions(|| async { Wrong::new(fault) }).await;
         let broken: Vec<_> = report.broken().iter().map(|broken| broken.promise).collect();

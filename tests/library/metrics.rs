@@ -126,6 +126,52 @@ fn ada() -> Login {
     Login::either("ada@example.com")
 }
 
+/// A recorder that panics at whatever it is told.
+struct Broken;
+
+impl Recorder for Broken {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {
+        panic!("it is broken");
+    }
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {
+        panic!("it is broken");
+    }
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {
+        panic!("it is broken");
+    }
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        panic!("it is broken");
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        panic!("it is broken");
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        panic!("it is broken");
+    }
+}
+
+#[test]
+fn a_recorder_that_panics_stops_nothing() {
+    let world = World::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    metrics::with_local_recorder(&Broken, || {
+        let auth = world.node();
+        runtime.block_on(async {
+            let user = register(&auth, "ada").await;
+            let pair = sign_in(&auth, &user).await;
+            auth.login(&ada(), PASSWORD.into(), &Client::unknown()).await.unwrap();
+            auth.refresh(&pair.refresh).await.unwrap();
+            auth.logout(Some(&pair.refresh), None).await.unwrap();
+            auth.authenticate(&pair.access, Check::Stateless).await.unwrap_err();
+        });
+    });
+}
+
 #[test]
 fn flows_events_hashes_and_store_calls_are_counted() {
     let world = World::new();

@@ -164,17 +164,46 @@ async fn a_full_set_of_endings_asks_the_store_whose_outage_ends_no_wait() {
     let (live, ended) = (sign_in(&auth, &ada).await, sign_in(&auth, &ada).await);
     let (of_live, of_ended) = (claims(&auth, &live).await, claims(&auth, &ended).await);
     let (mut waiting, mut others) = (wait(&auth, &of_live), wait(&auth, &of_ended));
+    // The wait asks again after some seconds.
+    tokio::time::pause();
     assert!(waits(&mut waiting).await && waits(&mut others).await);
     world.store.fail("find", Failure::Before);
     auth.logout(Some(&ended.refresh), None).await.unwrap();
     assert!(waits(&mut others).await, "nobody could say that it has ended");
     world.store.recover();
-    // Heard again, as from another node's poll.
-    auth.poll_revocations().await.unwrap();
     assert_eq!(answer(others).await, ErrorKind::TokenRevoked);
     assert!(waits(&mut waiting).await);
     let now = world.clock.now();
     assert!(world.store.memory.find(&ada.id, &live.session, now).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_slow_store_keeps_nobody_who_was_ended_here_or_has_expired() {
+    let minutes = |n: u64| Duration::from_secs(60 * n);
+    // The load of a node that is new, and the look at the session of one that is out of touch.
+    for (slow, end) in [("ended_since", true), ("ended_since", false), ("find", true), ("find", false)] {
+        let world = World::new();
+        let ada = register(&world.node(), "ada").await;
+        let pair = sign_in(&world.node(), &ada).await;
+        let of_pair = claims(&world.node(), &pair).await;
+        let auth =
+            world.node_with(|it| it.revocation_poll(minutes(1)).ask_store_when_polls_fail_for(minutes(2)));
+        if slow == "find" {
+            auth.authenticate(&pair.access, Check::Stateless).await.unwrap();
+        }
+        world.clock.set(of_pair.expires_at().minus(Duration::from_millis(20)));
+        world.store.hold(slow);
+        let mut waiting = wait(&auth, &of_pair);
+        assert!(waits(&mut waiting).await);
+        world.store.held().await;
+        if end {
+            auth.end_session(&ada.id, pair.session).await.unwrap();
+            assert_eq!(answer(waiting).await, ErrorKind::TokenRevoked, "{slow}");
+        } else {
+            world.clock.set(of_pair.expires_at());
+            assert_eq!(answer(waiting).await, ErrorKind::TokenExpired, "{slow}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -62,6 +62,10 @@ struct Server {
     rotated_at: Timestamp,
     ended: bool,
     issued: u64,
+    /// Whether the session last moved on by a change of the password: there is no grace for the token before.
+    password_changed: bool,
+    /// The refresh tokens that came with a sign-in or a registration.
+    replaced: Vec<String>,
     /// The access tokens that are good, and until when.
     good: Vec<(String, Timestamp)>,
     faults: VecDeque<Fault>,
@@ -78,6 +82,8 @@ impl World {
             rotated_at: clock.now(),
             ended: true,
             issued: 0,
+            password_changed: false,
+            replaced: Vec::new(),
             good: Vec::new(),
             faults: VecDeque::new(),
             seen: Vec::new(),
@@ -115,8 +121,9 @@ impl World {
         self.server().faults.push_back(fault);
     }
 
-    /// The server forgets its access tokens, as after a change of keys.
+    /// The server forgets its access tokens, as after a change of keys; a second later, so that nobody rests from before.
     fn refuse_access(&self) {
+        self.clock.advance(Duration::from_secs(1));
         self.server().good.clear();
     }
 
@@ -168,8 +175,9 @@ impl Server {
             self.good.iter().any(|(good, until)| good == token && now < *until)
         });
         match path {
-            "/auth/login" if body["password"] == "open sesame 42" => {
+            "/auth/login" | "/auth/register" if body["password"] == "open sesame 42" => {
                 assert_eq!(body["delivery"], "body");
+                self.replaced.extend(body["refresh_token"].as_str().map(str::to_owned));
                 self.session += 1;
                 (self.generation, self.ended) = (0, false);
                 self.pair(StatusCode::OK, now)
@@ -187,6 +195,7 @@ impl Server {
             "/auth/password" if good => {
                 self.generation += 1;
                 self.rotated_at = now;
+                self.password_changed = true;
                 self.pair(StatusCode::OK, now)
             }
             "/open" => Response::new(Full::from("open")),
@@ -205,6 +214,9 @@ impl Server {
         if generation == self.generation {
             self.generation += 1;
             self.rotated_at = now;
+            self.password_changed = false;
+        } else if generation + 1 == self.generation && self.password_changed && now.since(self.rotated_at) <= GRACE {
+            return problem(401, "refresh_invalid", "Bearer");
         } else if generation + 1 != self.generation || now.since(self.rotated_at) > GRACE {
             self.ended = true;
             return problem(401, "refresh_reused", "Bearer");
@@ -241,6 +253,7 @@ struct Shared {
     lock: Arc<tokio::sync::Mutex<()>>,
     unlocked: Arc<AtomicBool>,
     failing: Arc<Mutex<HashSet<&'static str>>>,
+    stuck: Arc<Mutex<HashSet<&'static str>>>,
 }
 
 impl Shared {
@@ -248,12 +261,22 @@ impl Shared {
         self.failing.lock().unwrap().insert(call);
     }
 
+    /// Has a call never come back, as behind a program that was stopped while it held the lock.
+    fn stick(&self, call: &'static str) {
+        self.stuck.lock().unwrap().insert(call);
+    }
+
     fn recover(&self) {
         self.failing.lock().unwrap().clear();
+        self.stuck.lock().unwrap().clear();
     }
 
     async fn check(&self, call: &'static str) -> Result<(), StorageError> {
         tokio::task::yield_now().await;
+        let is_stuck = self.stuck.lock().unwrap().contains(call);
+        if is_stuck {
+            std::future::pending::<()>().await;
+        }
         if self.failing.lock().unwrap().contains(call) { Err(format!("no {call} today").into()) } else { Ok(()) }
     }
 

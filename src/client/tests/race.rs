@@ -33,7 +33,7 @@ async fn play(seed: u64) {
     let mut calls = Vec::new();
     for step in 0..60 {
         match dice.roll(12) {
-            0 => world.refuse_access(),
+            0 => world.server().good.clear(),
             // An answer that is lost is asked for again at once; two in a row would leave that to the next caller.
             1 => world.fault(Fault::Unanswered),
             2 => world.fault(Fault::Lost),
@@ -83,6 +83,7 @@ async fn calm(world: &World, processes: &[ClientAuth]) {
         world.refuse_access();
         // Twice: what another process has stored may be refused as well.
         for _ in 0..2 {
+            world.clock.advance(Duration::from_secs(1));
             let _ = call(world, auth, "/notes").await;
         }
     }

@@ -89,6 +89,7 @@ async fn a_token_that_is_still_good_is_used_while_the_server_is_away() {
     assert_eq!(world.seen("/auth/refresh"), 2, "it is not asked again for a second");
     world.clock.advance(Duration::from_secs(10));
     assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Unreachable), "expired by now");
+    world.clock.advance(Duration::from_secs(1));
     assert_eq!(call(&world, &auth, "/notes").await, OK, "and nobody was signed out");
 }
 
@@ -122,6 +123,8 @@ async fn what_is_no_verdict_on_the_session_ends_nothing() {
         (Fault::Instead(500, "", r#"{"code":"internal"}"#), ClientErrorKind::Refused),
         (Fault::Instead(404, "", "nothing here"), ClientErrorKind::Refused),
         (Fault::Instead(401, "", "<html>the network's login page"), ClientErrorKind::Refused),
+        (Fault::Instead(401, "", r#"{"message":"No API key found"}"#), ClientErrorKind::Refused),
+        (Fault::Instead(401, "", r#"{"code":"refresh_missing"}"#), ClientErrorKind::Refused),
         (Fault::Instead(200, "", "<html>the network's login page"), ClientErrorKind::Unexpected),
         (Fault::Instead(302, "", ""), ClientErrorKind::Unexpected),
     ] {
@@ -129,6 +132,7 @@ async fn what_is_no_verdict_on_the_session_ends_nothing() {
         world.fault(fault.clone());
         assert_eq!(call(&world, &auth, "/notes").await, Err(expected), "{fault:?}");
         assert_eq!(world.storage.stored().await, stored);
+        world.clock.advance(Duration::from_secs(7));
     }
     assert_eq!(call(&world, &auth, "/notes").await, OK);
 }
@@ -143,6 +147,57 @@ async fn an_outage_says_when_to_come_back_and_is_not_waited_for_beyond_the_grace
     assert_eq!((error.status(), error.code()), (Some(StatusCode::SERVICE_UNAVAILABLE), Some("store_unavailable")));
     assert_eq!((error.retry_after(), error.detail()), (Some(Duration::from_secs(60)), Some("Later.")));
     assert_eq!(world.seen("/auth/refresh"), 1);
+}
+
+#[tokio::test]
+async fn who_is_told_when_to_come_back_does_not_come_before() {
+    let world = World::new();
+    let auth = world.signed_in().await;
+    for (status, code) in [(429, r#"{"code":"too_many_attempts"}"#), (503, r#"{"code":"store_unavailable"}"#)] {
+        for refused in [false, true] {
+            let asked = world.seen("/auth/refresh");
+            if refused { world.refuse_access() } else { world.clock.advance(LIFETIME) }
+            world.fault(Fault::Instead(status, "60", code));
+            for seconds in [0, 0, 59] {
+                world.clock.advance(Duration::from_secs(seconds));
+                assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Refused));
+            }
+            assert_eq!(auth.access_token().await.is_err(), !refused, "what has not expired is still shown");
+            assert_eq!(world.seen("/auth/refresh"), asked + 1);
+            world.clock.advance(Duration::from_secs(1));
+            assert_eq!((call(&world, &auth, "/notes").await, world.seen("/auth/refresh")), (OK, asked + 2));
+        }
+    }
+
+    // A wait without measure is not believed, and a new session waits for nothing.
+    world.refuse_access();
+    world.fault(Fault::Instead(429, "31536000", ""));
+    assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Refused));
+    world.clock.advance(Duration::from_secs(300));
+    assert_eq!(call(&world, &auth, "/notes").await, OK);
+    world.refuse_access();
+    world.fault(Fault::Instead(429, "60", ""));
+    assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Refused));
+    auth.sign_in("ada", "open sesame 42".into()).await.unwrap();
+    world.server().good.clear();
+    assert_eq!(call(&world, &auth, "/notes").await, OK);
+}
+
+#[tokio::test]
+async fn a_token_that_is_good_waits_for_no_server_that_hangs() {
+    let world = World::new();
+    let auth = world.process_with(|builder| builder.timeout(Duration::from_secs(2)));
+    auth.sign_in("ada", "open sesame 42".into()).await.unwrap();
+    world.clock.advance(Duration::from_secs(890));
+    world.may_refresh.forget_permits(100_000);
+    for _ in 0..3 {
+        assert_eq!(call(&world, &auth, "/notes").await, OK);
+        assert!(auth.state().flight.is_some(), "it goes on");
+    }
+    assert_eq!(world.server().generation, 0);
+    world.may_refresh.add_permits(100_000);
+    auth.settled().await;
+    assert!(world.storage.stored().await.unwrap().starts_with("refresh-1-1-"), "and what it brings is stored");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Which requests carry the token, and which are sent again.
 
+use tower::{Service, limit::ConcurrencyLimit};
+
 use super::*;
 
 /// The requests that arrive at whatever they are sent to, all answered alike.
@@ -90,6 +92,7 @@ async fn a_request_is_sent_again_once_and_only_for_the_tokens_sake() {
         ("/auth/sessions", 401, invalid, true),
         ("/authors", 401, bare, true),
     ] {
+        world.clock.advance(Duration::from_secs(1));
         let anywhere = Anywhere::new(move || {
             let mut answer = Response::new(Full::default());
             *answer.status_mut() = StatusCode::from_u16(status).unwrap();
@@ -153,4 +156,45 @@ async fn the_clients_own_errors_pass_through() {
     let request = Request::get(format!("{SERVER}/notes")).body(Full::default()).unwrap();
     let error = auth.layer().layer(http).oneshot(request).await.unwrap_err();
     assert!(matches!(&error, CallError::Call(_)) && error.to_string() == "no route", "{error}");
+}
+
+#[tokio::test]
+async fn requests_that_wait_for_a_token_leave_their_place_to_the_refresh() {
+    for seconds in [1, 890, 900] {
+        let world = World::new();
+        let http = ConcurrencyLimit::new(world.http(), 1);
+        let builder = ClientAuth::builder(SERVER).storage(world.storage.clone()).clock(world.clock.clone());
+        let auth = builder.timeout(Duration::from_secs(2)).refresh_attempts(1).build(http.clone()).unwrap();
+        auth.sign_in("ada", "open sesame 42".into()).await.unwrap();
+        world.clock.advance(Duration::from_secs(seconds));
+        if seconds == 1 {
+            world.refuse_access();
+        }
+        let mut api = auth.layer().layer(http);
+        let request = || Request::post(format!("{SERVER}/notes")).body(Full::from("\"body\"")).unwrap();
+        let others: Vec<_> = (0..3).map(|_| tokio::spawn(api.clone().oneshot(request()))).collect();
+        // Nor is it kept by who has called.
+        let calling = api.ready().await.unwrap().call(request());
+        assert_eq!(calling.await.unwrap().status(), StatusCode::OK, "{seconds}");
+        for other in others {
+            assert_eq!(other.await.unwrap().unwrap().status(), StatusCode::OK, "{seconds}");
+        }
+        assert_eq!(world.seen("/auth/refresh"), 1, "{seconds}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_refuses_every_token_has_them_rotated_once_a_second() {
+    let world = World::new();
+    let auth = world.process_with(|builder| builder.origin("https://files.example.com"));
+    auth.sign_in("ada", "open sesame 42".into()).await.unwrap();
+    let anywhere = Anywhere::new(|| problem(401, "token_invalid", "Bearer error=\"invalid_token\""));
+    let request = || Request::get("https://files.example.com/a").body(Full::default()).unwrap();
+    for second in 1..=3 {
+        for _ in 0..5 {
+            assert_eq!(anywhere.send(&auth, request()).await.status(), StatusCode::UNAUTHORIZED);
+        }
+        assert_eq!(world.seen("/auth/refresh"), second);
+        world.clock.advance(Duration::from_secs(1));
+    }
 }

@@ -97,6 +97,7 @@ async fn nothing_shows_a_token_or_a_password() {
     let auth = world.signed_in().await;
     let layer = auth.layer();
     let mut shown = vec![format!("{auth:?} {layer:?} {:?} {:?}", world.storage.memory, ClientAuth::builder(SERVER))];
+    shown.push(format!("{:?}", ClientAuth::builder("https://ada:open sesame@api.example.com")));
     world.refuse_access();
     world.storage.fail("save");
     for error in [auth.access_token().await.map(drop), auth.sign_in("ada", "wrong".into()).await.map(drop)] {
@@ -144,4 +145,61 @@ fn settings_that_cannot_be_are_refused_with_their_mend() {
         let said = problems(builder);
         assert!(said.len() == 1 && said[0].contains(mend) && !said[0].contains("canary"), "{mend}: {said:?}");
     }
+}
+
+/// The tokens that requests to `/notes` came with, by their session.
+fn sessions_at_notes(world: &World) -> Vec<String> {
+    let session = |bearer: &str| bearer.trim_start_matches("Bearer access-").split('-').next().unwrap().to_owned();
+    world.server().seen.iter().filter(|(path, _)| path == "/notes").map(|(_, bearer)| session(bearer)).collect()
+}
+
+#[tokio::test]
+async fn what_one_user_sent_is_never_sent_again_as_another() {
+    let world = World::new();
+    let auth = world.signed_in().await;
+    let ada = auth.usable().await.unwrap().unwrap();
+    auth.sign_in("bob", "open sesame 42".into()).await.unwrap();
+    assert!(auth.after(&ada).await.unwrap().is_none(), "signed in meanwhile");
+
+    // By another process, which this one hears of with its 401.
+    world.refuse_access();
+    world.process().sign_in("eve", "open sesame 42".into()).await.unwrap();
+    assert_eq!(call(&world, &auth, "/notes").await, UNAUTHORIZED);
+    assert_eq!(sessions_at_notes(&world), ["2"]);
+    assert_eq!((call(&world, &auth, "/notes").await, world.seen("/auth/refresh")), (OK, 0), "the next one is hers");
+}
+
+#[tokio::test]
+async fn what_waits_for_one_users_token_is_never_sent_with_anothers() {
+    for locked in [true, false] {
+        let world = World::new();
+        let auth = world.signed_in().await;
+        world.storage.unlocked.store(!locked, Ordering::SeqCst);
+        world.clock.advance(LIFETIME);
+        world.process().sign_in("bob", "open sesame 42".into()).await.unwrap();
+        assert_eq!(call(&world, &auth, "/notes").await, UNAUTHORIZED);
+        assert_eq!(sessions_at_notes(&world), [""], "as for anybody whose session is over");
+        assert_eq!(call(&world, &auth, "/notes").await, OK);
+        assert_eq!(sessions_at_notes(&world), ["", "2"]);
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_not_tried_on_whoever_is_signed_in_by_now() {
+    let world = World::new();
+    let auth = world.signed_in().await;
+    world.process().sign_in("bob", "open sesame 42".into()).await.unwrap();
+    let error = auth.change_password("open sesame 42".into(), "open sesame 43".into()).await.unwrap_err();
+    assert_eq!((error.kind(), world.seen("/auth/password")), (ClientErrorKind::NotSignedIn, 0));
+    auth.change_password("open sesame 42".into(), "open sesame 43".into()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_registration_takes_the_place_of_the_session_before() {
+    let world = World::new();
+    let auth = world.signed_in().await;
+    let before = world.storage.stored().await.unwrap();
+    auth.register("bob@example.com", "open sesame 42".into(), []).await.unwrap();
+    assert_eq!(world.server().replaced, [before]);
+    assert!(world.storage.stored().await.unwrap().starts_with("refresh-2-0-"));
 }

@@ -42,18 +42,125 @@ async fn a_pair_that_waits_is_stored_by_the_next_call_though_the_old_token_would
 async fn a_save_that_left_nothing_behind_is_made_good() {
     let world = World::new();
     let auth = world.signed_in().await;
-    for left in [None, Some("half of somethi")] {
+    for left in ["", "half of somethi"] {
         world.refuse_access();
         world.storage.fail("save");
         assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Storage));
-        match left {
-            None => world.storage.memory.clear().await.unwrap(),
-            Some(left) => world.storage.memory.save(&left.into()).await.unwrap(),
-        }
+        world.storage.memory.save(&left.into()).await.unwrap();
         world.storage.recover();
         assert_eq!(call(&world, &auth, "/notes").await, OK);
         assert!(world.storage.stored().await.is_some());
     }
+}
+
+#[tokio::test]
+async fn a_pair_that_waits_does_not_replace_what_cannot_be_read_just_now() {
+    let world = World::new();
+    world.storage.unlocked.store(true, Ordering::SeqCst);
+    let (auth, other) = (world.signed_in().await, world.process());
+    world.refuse_access();
+    world.storage.fail("save");
+    assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Storage));
+    world.storage.recover();
+    for _ in 0..2 {
+        world.refuse_access();
+        assert_eq!(call(&world, &other, "/notes").await, OK);
+    }
+    let stored = world.storage.stored().await.unwrap();
+    assert!(stored.starts_with("refresh-1-2-"), "{stored}");
+    world.clock.advance(LIFETIME);
+    world.storage.fail("load");
+    assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Storage));
+    assert_eq!(world.storage.stored().await, Some(stored));
+    world.storage.recover();
+    assert_eq!(call(&world, &auth, "/notes").await, OK);
+    assert!(!world.server().ended);
+}
+
+#[tokio::test]
+async fn a_pair_that_waits_signs_nobody_in_again() {
+    let world = World::new();
+    let auth = world.signed_in().await;
+    world.refuse_access();
+    world.storage.fail("save");
+    assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Storage));
+    world.storage.recover();
+    world.process().forget().await.unwrap();
+    assert_eq!(call(&world, &auth, "/notes").await, UNAUTHORIZED);
+    assert_eq!(world.storage.stored().await, None);
+}
+
+#[tokio::test]
+async fn a_pair_that_waited_for_too_long_is_refreshed_before_it_is_used() {
+    let world = World::new();
+    let auth = world.signed_in().await;
+    world.refuse_access();
+    world.storage.fail("save");
+    assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Storage));
+    world.clock.advance(LIFETIME);
+    world.storage.recover();
+    let pair = auth.usable().await.unwrap().unwrap();
+    assert!(!pair.is_expired(&world.clock));
+    assert!(world.storage.stored().await.unwrap().starts_with("refresh-1-2-"));
+}
+
+#[tokio::test]
+async fn a_storage_that_does_not_come_back_is_an_error_in_time() {
+    for call_name in ["lock", "load", "save"] {
+        let world = World::new();
+        let auth = world.process_with(|builder| builder.timeout(Duration::from_millis(100)));
+        auth.sign_in("ada", "open sesame 42".into()).await.unwrap();
+        world.refuse_access();
+        world.storage.stick(call_name);
+        let called = tokio::time::timeout(Duration::from_secs(60), call(&world, &auth, "/notes")).await;
+        assert_eq!(called.unwrap(), Err(ClientErrorKind::Storage), "{call_name}");
+        world.storage.recover();
+        assert_eq!(call(&world, &auth, "/notes").await, OK, "{call_name}");
+    }
+}
+
+/// Two processes without a lock; the first has changed the password, and could not store what came of it.
+async fn with_a_change_that_is_not_stored(world: &World) -> (ClientAuth, ClientAuth) {
+    world.storage.unlocked.store(true, Ordering::SeqCst);
+    let (auth, other) = (world.signed_in().await, world.process());
+    assert_eq!(call(world, &other, "/notes").await, OK);
+    world.storage.fail("save");
+    auth.change_password("open sesame 42".into(), "open sesame 43".into()).await.unwrap();
+    world.refuse_access();
+    (auth, other)
+}
+
+#[tokio::test]
+async fn a_password_that_another_process_changes_ends_nothing_here() {
+    let world = World::new();
+    let (auth, other) = with_a_change_that_is_not_stored(&world).await;
+    let calling = tokio::spawn({
+        let (world, other) = (world.clone(), other.clone());
+        async move { call(&world, &other, "/notes").await }
+    });
+    while world.seen("/auth/refresh") < 1 {
+        tokio::task::yield_now().await;
+    }
+    world.storage.recover();
+    assert!(auth.is_signed_in().await.unwrap(), "which stores it");
+    assert!(world.storage.stored().await.unwrap().starts_with("refresh-1-1-"));
+    // It was refused with the others; what is stored in its place is not.
+    assert!(calling.await.unwrap().is_ok());
+    assert!(world.storage.stored().await.is_some());
+    world.refuse_access();
+    assert_eq!(call(&world, &other, "/notes").await, OK);
+    assert_eq!(call(&world, &auth, "/notes").await, OK);
+}
+
+#[tokio::test]
+async fn a_changed_passwords_pair_is_stored_though_another_process_took_the_session_for_over() {
+    let world = World::new();
+    let (auth, other) = with_a_change_that_is_not_stored(&world).await;
+    assert_eq!(call(&world, &other, "/notes").await, UNAUTHORIZED);
+    assert_eq!(world.storage.stored().await, None);
+    world.storage.recover();
+    assert_eq!(call(&world, &auth, "/notes").await, OK);
+    assert_eq!(call(&world, &other, "/notes").await, OK);
 }
 
 #[tokio::test]
@@ -152,8 +259,9 @@ async fn a_session_that_another_process_replaced_is_not_cleared() {
     }
     world.signed_in().await;
     world.may_refresh.add_permits(100_000);
-    assert_eq!(calling.await.unwrap(), OK);
+    assert_eq!(calling.await.unwrap(), UNAUTHORIZED, "it was another session's");
     assert!(world.storage.stored().await.unwrap().starts_with("refresh-2-0-"));
+    assert_eq!(call(&world, &one, "/notes").await, OK);
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@
 //! | an expired session counts as absent | kept | kept | kept | kept | kept |
 //! | a session ended for reuse says so until it would have expired | kept | kept | kept | kept | kept |
 //! | a session of an ended version is dead on arrival | kept | kept | kept | kept | kept |
+//! | a login says what ended with its version, and whether it is dead itself | kept | kept | kept | kept | kept |
 //! | the limit ends the session used longest ago | kept | kept | kept | kept | kept |
 //! | a limit that refuses changes nothing | kept | kept | kept | kept | kept |
 //! | racing logins stay within the limit | kept | kept | kept | kept | kept |
@@ -102,6 +103,7 @@ impl Report {
     ///
     /// # Panics
     /// With the list of broken promises.
+    #[track_caller]
     pub fn assert_kept(&self) {
         assert!(self.broken.is_empty(), "{self}");
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     session::{EndReason, Ending, RotateOutcome, Rotation, Session, SessionId, decide},
-    store::{SessionLimit, SessionStore},
+    store::{Created, SessionLimit, SessionStore},
     user::UserId,
 };
 
@@ -42,6 +42,12 @@ where
     report.check("an expired session counts as absent", expired_is_absent(fresh().await)).await;
     report.check("a session ended for reuse says so until it would have expired", reuse_stays(fresh().await)).await;
     report.check("a session of an ended version is dead on arrival", dead_on_arrival(fresh().await)).await;
+    report
+        .check(
+            "a login says what ended with its version, and whether it is dead itself",
+            says_what_ended(fresh().await),
+        )
+        .await;
     report.check("the limit ends the session used longest ago", limit_ends(fresh().await)).await;
     report.check("a limit that refuses changes nothing", limit_refuses(fresh().await)).await;
     report.check("racing logins stay within the limit", racing_logins(fresh().await)).await;
@@ -282,6 +288,29 @@ async fn dead_on_arrival(store: Arc<impl SessionStore>) -> Result<(), String> {
     newer.limit = SessionLimit::Refuse(1);
     store.create(newer).await.map_err(|error| format!("a lower version counts: {error:?}"))?;
     expect("the sessions left", live(&*store, &ada(), 5).await?, vec![id(3)])
+}
+
+async fn says_what_ended(store: Arc<impl SessionStore>) -> Result<(), String> {
+    let of_version = |version, n: u8| {
+        let session = session(&ada(), n, at(n.into()));
+        store.create(new(Session { token_version: version, ..session }))
+    };
+    for n in 1..=2 {
+        expect("what the first logins say", of_version(1, n).await.map_err(said)?, Created::default())?;
+    }
+    // Nobody has come to end the sessions of the version before.
+    let mut created = of_version(2, 3).await.map_err(said)?;
+    created.outdated.sort();
+    let mut expected = Created::default();
+    expected.outdated = vec![id(1), id(2)];
+    expect("what a login of the next version says", created, expected)?;
+    store.end_all(&end_all(&ada(), 3, at(4))).await.map_err(said)?;
+    let mut expected = Created::default();
+    expected.dead_on_arrival = true;
+    expect("what a late login says", of_version(2, 5).await.map_err(said)?, expected)?;
+    let mut again = new(Session { token_version: 3, ..session(&ada(), 6, at(6)) });
+    again.replaces = Some((ada(), id(3)));
+    expect("what a login in time says", store.create(again).await.map_err(said)?, Created::default())
 }
 
 async fn limit_ends(store: Arc<impl SessionStore>) -> Result<(), String> {

@@ -169,7 +169,8 @@ fn or_none(array: &str) -> Document {
     doc! { "$ifNull": [array, []] }
 }
 
-/// Adds a session, unless it is there already. The document says afterwards in `login` what that did: `{refused, ended}`.
+/// Adds a session, unless it is there already. The document says afterwards in `login` what that did:
+/// `{refused, dead, outdated, ended}`.
 pub(super) fn create(new: &NewSession) -> Result<Vec<Document>, StoreError> {
     let NewSession { session, replaces, limit, tombstone } = new;
     let now = session.created_at;
@@ -192,6 +193,9 @@ pub(super) fn create(new: &NewSession) -> Result<Vec<Document>, StoreError> {
     } };
     let of_a_lower_version =
         doc! { "$and": [{ "$not": ["$below"] }, { "$lt": ["$$s.token_version", version] }, live(now)] };
+    // Asked again, because the answer was lost.
+    let ended_with_version = doc! { "$eq": ["$$s.ended_reason", EndReason::TokenVersion.as_str()] };
+    let was_dead = doc! { "$in": [binary(session.id.as_bytes()), ids(filter("$sessions", ended_with_version).into())] };
     let too_many_records = doc! { "$gte": [{ "$size": "$kept" }, MAX_RECORDS] };
     let size = doc! { "$size": "$live" };
     let (refused, beyond) = match *limit {
@@ -233,6 +237,7 @@ pub(super) fn create(new: &NewSession) -> Result<Vec<Document>, StoreError> {
             "known": { "$in": [binary(session.id.as_bytes()), ids("$sessions".into())] },
         } },
         doc! { "$set": {
+            "outdated": ids(filter("$sessions", of_a_lower_version.clone()).into()),
             "kept": map("$sessions", doc! { "$cond": [of_a_lower_version, end(ended(EndReason::TokenVersion)), "$$s"] }),
         } },
         doc! { "$set": {
@@ -241,6 +246,8 @@ pub(super) fn create(new: &NewSession) -> Result<Vec<Document>, StoreError> {
         } },
         doc! { "$set": { "login": { "$mergeObjects": [{
             "refused": { "$cond": ["$known", false, refused] },
+            "dead": { "$cond": ["$known", was_dead, "$below"] },
+            "outdated": { "$cond": ["$known", [], "$outdated"] },
             "ended": { "$cond": ["$known", [], { "$concatArrays": [ids("$replaced".into()), beyond] }] },
         }] } } },
         doc! { "$set": {
@@ -250,7 +257,7 @@ pub(super) fn create(new: &NewSession) -> Result<Vec<Document>, StoreError> {
                 { "$concatArrays": [after, [added]] },
             ] },
         } },
-        doc! { "$unset": ["below", "known", "kept", "live", "replaced"] },
+        doc! { "$unset": ["below", "known", "outdated", "kept", "live", "replaced"] },
         summary(now),
     ])
 }

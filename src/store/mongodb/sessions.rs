@@ -129,8 +129,13 @@ impl SessionStore for MongoSessions {
         if login.get_bool("refused").map_err(StoreError::internal)? {
             return Err(StoreError::too_many_sessions());
         }
-        let ids = login.get_array("ended").map_err(StoreError::internal)?;
-        let mut ended = ids.iter().map(|id| read_id(&doc! { "id": id })).collect::<Result<Vec<_>, _>>()?;
+        let ids = |of: &str| {
+            let ids = login.get_array(of).map_err(StoreError::internal)?;
+            ids.iter().map(|id| read_id(&doc! { "id": id })).collect::<Result<Vec<_>, _>>()
+        };
+        let mut created = Created::new(ids("ended")?);
+        created.outdated = ids("outdated")?;
+        created.dead_on_arrival = login.get_bool("dead").map_err(StoreError::internal)?;
         // Another user's session of the same browser is in another document, and ending it need not be one step with the rest.
         if let Some((owner, id)) = &new.replaces
             && *owner != user
@@ -138,10 +143,10 @@ impl SessionStore for MongoSessions {
             let now = new.session.created_at;
             let end = Ended { at: now, reason: EndReason::SignedInAgain, keep_until: now.plus(new.tombstone) };
             if self.end(owner, id, end).await? {
-                ended.push(*id);
+                created.ended.push(*id);
             }
         }
-        Ok(Created::new(ended))
+        Ok(created)
     }
 
     async fn find(&self, user: &UserId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {

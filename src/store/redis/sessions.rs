@@ -49,18 +49,28 @@ impl SessionStore for RedisSessions {
         let arguments = [id.as_bytes(), &record, replaced.as_bytes(), kind.as_bytes(), limit.as_bytes()];
         let answer = self.write(&scripts::CREATE, &session.user_id, ended, &arguments).await?;
         let answer: Vec<Vec<u8>> = from_redis_value(answer).map_err(failed)?;
+        let mut created = Created::default();
         let gone = match answer.split_first() {
-            Some((word, gone)) if word == b"created" => gone,
+            Some((word, gone)) if word == b"created" || word == b"dead" => {
+                created.dead_on_arrival = word == b"dead";
+                gone
+            }
             Some((word, _)) if word == b"refused" => return Err(StoreError::too_many_sessions()),
             _ => return Err(strange()),
         };
-        let mut gone = gone.iter().map(|id| codec::session_id(id)).collect::<Result<Vec<_>, _>>()?;
+        for gone in gone {
+            match gone.split_first() {
+                Some((b'v', id)) => created.outdated.push(codec::session_id(id)?),
+                Some((b'e', id)) => created.ended.push(codec::session_id(id)?),
+                _ => return Err(strange()),
+            }
+        }
         if let Some((owner, id)) = replaces.filter(|(owner, _)| *owner != session.user_id)
             && self.end(&owner, &id, ended).await?
         {
-            gone.push(id);
+            created.ended.push(id);
         }
-        Ok(Created::new(gone))
+        Ok(created)
     }
 
     async fn find(&self, user: &UserId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {

@@ -81,7 +81,8 @@ pub(super) const RESTAMP: &str = concat!(
 pub(super) const END_VERSIONS: &str = concat!(
     "UPDATE portcullis_sessions SET ended_at = $3, ended_reason = $4, ended_keep_until = $5, delete_at = $5 \
      WHERE user_id = $1 AND token_version < $2 AND ",
-    live!()
+    live!(),
+    " RETURNING id"
 );
 
 /// The least version of the user that counts, if one was raised.

@@ -228,23 +228,23 @@ macro_rules! sql_store {
                 Ok(done.rows_affected() > 0)
             }
 
-            /// Ends the user's sessions of lower versions.
+            /// Ends the user's sessions of lower versions, and answers which they were.
             async fn end_versions(
                 connection: &mut Connection,
                 user: &UserId,
                 min_version: u64,
                 ended: Ended,
-            ) -> Result<(), StoreError> {
-                sqlx::query(sql::END_VERSIONS)
+            ) -> Result<Vec<SessionId>, StoreError> {
+                let rows = sqlx::query(sql::END_VERSIONS)
                     .bind(user.as_str().as_bytes())
                     .bind(signed(min_version)?)
                     .bind(ended.at.as_millis())
                     .bind(ended.reason.as_str())
                     .bind(ended.keep_until.as_millis())
-                    .execute(connection)
+                    .fetch_all(connection)
                     .await
                     .map_err(failed)?;
-                Ok(())
+                rows.iter().map(|row| rows::session_id(&bytes(row, "id")?)).collect()
             }
 
             async fn find_in(
@@ -407,7 +407,7 @@ macro_rules! sql_store {
                 let now = session.created_at;
                 let end = |reason| Ended { at: now, reason, keep_until: now.plus(tombstone) };
                 let created = on_connection!(self, |connection| {
-                    let mut gone = Vec::new();
+                    let mut created = Created::default();
                     let mut transaction = Self::lock(connection, &session.user_id, self.timeout).await?;
                     let user = session.user_id.as_str().as_bytes();
                     let floor: Option<i64> = sqlx::query_scalar(sql::FLOOR)
@@ -418,15 +418,17 @@ macro_rules! sql_store {
                         .map_err(failed)?;
                     if floor.is_some_and(|floor| signed(session.token_version).is_ok_and(|version| version < floor)) {
                         session.end(end(EndReason::TokenVersion));
+                        created.dead_on_arrival = true;
                     } else {
-                        Self::end_versions(&mut transaction, &session.user_id, session.token_version, end(EndReason::TokenVersion))
-                            .await?;
+                        let (user, version) = (&session.user_id, session.token_version);
+                        let ended = end(EndReason::TokenVersion);
+                        created.outdated = Self::end_versions(&mut transaction, user, version, ended).await?;
                     }
                     // Where the limit refuses, the transaction is dropped, and this ends nothing.
                     if let Some((owner, id)) = &replaces
                         && Self::end_in(&mut transaction, owner, id, end(EndReason::SignedInAgain)).await?
                     {
-                        gone.push(*id);
+                        created.ended.push(*id);
                     }
                     if session.ended.is_none() {
                         let live = Self::list_in(&mut transaction, &session.user_id, now).await?;
@@ -439,12 +441,12 @@ macro_rules! sql_store {
                         };
                         for old in live.iter().take(excess) {
                             Self::end_in(&mut transaction, &old.user_id, &old.id, end(EndReason::Limit)).await?;
-                            gone.push(old.id);
+                            created.ended.push(old.id);
                         }
                     }
                     Self::insert_session(&mut transaction, &session).await?;
                     transaction.commit().await.map_err(failed)?;
-                    Ok(Created::new(gone))
+                    Ok(created)
                 })?;
                 self.sweep_at_times(now).await;
                 Ok(created)

@@ -135,8 +135,9 @@ impl Game {
             new.replaces = self.any().map(|(user, id)| (self.users[user].0.clone(), id));
         }
         let (ours, theirs) = (self.redis.create(new.clone()).await, self.memory.create(new).await);
-        let gone =
-            |answer: Result<portcullis::store::Created, _>| answer.map(|created| BTreeSet::from_iter(created.ended));
+        let gone = |answer: Result<portcullis::store::Created, _>| {
+            answer.map(|it| (BTreeSet::from_iter(it.ended), BTreeSet::from_iter(it.outdated), it.dead_on_arrival))
+        };
         assert_eq!(format!("{:?}", gone(ours)), format!("{:?}", gone(theirs)), "{what}: create");
         self.known.push(Known { user, id, tokens: vec![(0, token_id)] });
     }

@@ -2,6 +2,7 @@
 
 mod outages;
 mod secrets;
+mod versions;
 mod web;
 
 use std::{

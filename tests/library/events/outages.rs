@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use portcullis::{Check, Client, Registration, user::Profile};
+use portcullis::{Check, Client, ErrorKind, Registration, user::Profile};
 
 use super::{Ear, brief, log_in, node, node_with};
-use crate::fixture::{Failure, PASSWORD, World, register, sign_in};
+use crate::fixture::{Failure, PASSWORD, Pair, World, kind, register, sign_in};
 
 fn unavailable(operation: &str, may_have_happened: bool) -> String {
     format!("store.unavailable may_have_happened={may_have_happened} operation={operation}")
@@ -102,6 +102,85 @@ async fn an_ending_whose_answer_was_lost_is_said_to_be_unknown_and_never_told_tw
     assert_eq!(ear.brief(), [unavailable("logout", true)]);
 }
 
+/// Hangs up while a flow's call is held, and lets the call go on.
+async fn hang_up<T: Send + 'static>(world: &World, call: &'static str, flow: impl Future<Output = T> + Send + 'static) {
+    world.store.hold(call);
+    let caller = tokio::spawn(flow);
+    world.store.held().await;
+    caller.abort();
+    assert!(caller.await.is_err_and(|error| error.is_cancelled()));
+    world.store.release();
+}
+
+/// What is told until there is something, by a flow that goes on without its caller.
+async fn told_at_last(ear: &Ear) -> Vec<String> {
+    for _ in 0..100_000 {
+        let told = ear.brief();
+        if !told.is_empty() {
+            return told;
+        }
+        tokio::task::yield_now().await;
+    }
+    Vec::new()
+}
+
+#[tokio::test]
+async fn a_listed_session_ends_whether_or_not_its_user_waits_for_it() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node(&world, &ear);
+    let user = register(&auth, "ada").await;
+    let (one, other, last) = (sign_in(&auth, &user).await, sign_in(&auth, &user).await, sign_in(&auth, &user).await);
+    ear.take();
+    let end = |id| {
+        let (auth, user) = (auth.clone(), user.id.clone());
+        async move { auth.end_session(&user, id).await }
+    };
+    let refused = async |pair: &Pair| kind(auth.authenticate(&pair.access, Check::Stateless).await);
+    assert_eq!(refused(&one).await, None);
+
+    hang_up(&world, "end", end(one.session)).await;
+    assert_eq!(told_at_last(&ear).await, ["session.ended reason=ended_by_user"]);
+    world.store.idle_after("end").await;
+    tokio::task::yield_now().await;
+    assert_eq!(refused(&one).await, Some(ErrorKind::TokenRevoked));
+
+    // A lost answer is asked for again.
+    world.store.lose_next_answer("end");
+    end(other.session).await.unwrap();
+    assert_eq!(ear.brief(), ["session.ended reason=ended_by_user"]);
+    assert_eq!(refused(&other).await, Some(ErrorKind::TokenRevoked));
+
+    // One that the store could not take is brought, and another user's is not.
+    let eve = register(&auth, "eve").await;
+    let hers = sign_in(&auth, &eve).await;
+    ear.take();
+    world.store.fail("end", Failure::Before);
+    for id in [last.session, hers.session] {
+        end(id).await.unwrap_err();
+        assert_eq!(ear.brief(), [unavailable("end_session", true)]);
+    }
+    world.store.recover();
+    auth.poll_revocations().await.unwrap();
+    assert_eq!(ear.brief(), ["session.ended reason=ended_by_user"]);
+    assert_eq!((refused(&last).await, refused(&hers).await), (Some(ErrorKind::TokenRevoked), None));
+}
+
+#[tokio::test]
+async fn an_ending_whose_first_answer_was_lost_is_told_once() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node(&world, &ear);
+    let user = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &user).await;
+    ear.take();
+    for expected in [&["session.ended reason=logout"][..], &[]] {
+        world.store.lose_next_answer("end");
+        auth.logout(Some(&pair.refresh), None).await.unwrap();
+        assert_eq!(ear.brief(), expected);
+        // Or it would be the very ending that was asked for.
+        world.clock.advance(Duration::from_millis(1));
+    }
+}
+
 #[tokio::test]
 async fn a_password_that_was_changed_is_told_though_the_other_sessions_end_later() {
     let (world, ear) = (World::new(), Ear::default());
@@ -120,7 +199,7 @@ async fn a_password_that_was_changed_is_told_though_the_other_sessions_end_later
 }
 
 #[tokio::test]
-async fn a_refresh_whose_answer_was_lost_is_told_once_when_the_store_says_so() {
+async fn a_refresh_whose_answer_was_lost_is_told_once_and_a_reuse_rather_twice_than_never() {
     let (world, ear) = (World::new(), Ear::default());
     let auth = node_with(&world, &ear, |builder| builder.refresh_grace(Duration::ZERO));
     let user = register(&auth, "ada").await;
@@ -134,6 +213,36 @@ async fn a_refresh_whose_answer_was_lost_is_told_once_when_the_store_says_so() {
     auth.refresh(&pair.refresh).await.unwrap_err();
     assert_eq!(
         ear.brief(),
-        [unavailable("refresh", true), "session.refresh_refused ended_by=reuse reason=ended".to_owned()]
+        [unavailable("refresh", true), "session.reuse_found".to_owned(), "session.ended reason=reuse".to_owned()]
     );
+}
+
+#[tokio::test]
+async fn a_thief_who_hangs_up_does_not_take_the_alarm_along() {
+    let (world, ear) = (World::new(), Ear::default());
+    let auth = node_with(&world, &ear, |builder| builder.refresh_grace(Duration::ZERO));
+    let user = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &user).await;
+    let current = auth.refresh(&pair.refresh).await.unwrap();
+    ear.take();
+    world.store.hold("rotate");
+    {
+        let mut theft = std::pin::pin!(auth.refresh(&pair.refresh));
+        tokio::select! {
+            biased;
+            _ = &mut theft => panic!("the store has it"),
+            () = world.store.held() => {}
+        }
+    }
+    world.store.release();
+    let access = current.tokens.access_token.expose();
+    // It is a task of its own by now, which the others make room for.
+    for _ in 0..1000 {
+        if auth.authenticate(access, Check::Stateless).await.is_err() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(ear.brief(), ["session.reuse_found", "session.ended reason=reuse"]);
+    auth.authenticate(access, Check::Stateless).await.unwrap_err();
 }

@@ -239,18 +239,19 @@ impl Shard {
     }
 
     /// Ends what was made under a lower token version than a new session's: nobody came to end it when that was raised.
-    fn end_versions_below(&mut self, new: &Session, ended: Ended) {
-        let Some(owned) = self.users.get_mut(&new.user_id) else { return };
-        let mut any = false;
+    fn end_versions_below(&mut self, new: &Session, ended: Ended) -> Vec<SessionId> {
+        let Some(owned) = self.users.get_mut(&new.user_id) else { return Vec::new() };
+        let mut outdated = Vec::new();
         for session in &mut owned.sessions {
             if session.token_version < new.token_version && session.is_live(ended.at) {
                 session.end(ended);
-                any = true;
+                outdated.push(session.id);
             }
         }
-        if any {
+        if !outdated.is_empty() {
             self.note_ending(&new.user_id, ended.at);
         }
+        outdated
     }
 
     fn insert(&mut self, session: Session) {
@@ -280,13 +281,14 @@ impl SessionStore for MemorySessions {
         let NewSession { mut session, replaces, limit, tombstone } = new;
         let now = session.created_at;
         let ended = |reason| Ended { at: now, reason, keep_until: now.plus(tombstone) };
-        let mut gone = Vec::new();
+        let mut created = Created::default();
         self.reserve(now)?;
         {
             let mut shard = self.lock_to_write(&session.user_id, now)?;
             let replaced = replaces.as_ref().filter(|(owner, _)| *owner == session.user_id).map(|(_, id)| *id);
             if shard.is_below_floor(&session, now) {
                 session.end(ended(EndReason::TokenVersion));
+                created.dead_on_arrival = true;
                 shard.note_ending(&session.user_id, now);
             } else {
                 if let SessionLimit::Refuse(limit) = limit
@@ -296,17 +298,17 @@ impl SessionStore for MemorySessions {
                     self.forget(1);
                     return Err(StoreError::too_many_sessions());
                 }
-                shard.end_versions_below(&session, ended(EndReason::TokenVersion));
+                created.outdated = shard.end_versions_below(&session, ended(EndReason::TokenVersion));
             }
             if let Some(id) = replaced
                 && shard.end(&session.user_id, &id, ended(EndReason::SignedInAgain))
             {
-                gone.push(id);
+                created.ended.push(id);
             }
             if let SessionLimit::EndLeastRecentlyUsed(limit) = limit
                 && session.ended.is_none()
             {
-                gone.extend(shard.make_room(&session.user_id, limit, ended(EndReason::Limit)));
+                created.ended.extend(shard.make_room(&session.user_id, limit, ended(EndReason::Limit)));
             }
             let forgotten = shard.forget_old_reuse(&session.user_id, now);
             shard.insert(session.clone());
@@ -317,9 +319,9 @@ impl SessionStore for MemorySessions {
             && owner != session.user_id
             && self.lock_to_write(&owner, now)?.end(&owner, &id, ended(EndReason::SignedInAgain))
         {
-            gone.push(id);
+            created.ended.push(id);
         }
-        Ok(Created { ended: gone })
+        Ok(created)
     }
 
     async fn find(&self, user: &UserId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {

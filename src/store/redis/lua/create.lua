@@ -10,7 +10,7 @@ for i = 1, #all, 2 do
     floor = all[i + 1]
   elseif all[i] == id then
     -- Asked again, because the answer was lost: whatever became of the session since, it stays so.
-    return {'created'}
+    return {all[i + 1]:sub(191, 204) == 'token_version|' and 'dead' or 'created'}
   else
     sessions[#sessions + 1] = {id = all[i], record = all[i + 1]}
   end
@@ -31,18 +31,22 @@ for _, session in ipairs(sessions) do
 end
 if refuses and not dead and #others >= limit then return {'refused'} end
 
-local answer = {'created'}
+-- What ended, each after an `e`, or a `v` where it ended with its version.
+local answer = {dead and 'dead' or 'created'}
 if is_replaced then
   -- One of a lower version has ended with its version, whoever signs in.
   if not dead and version(is_replaced.record) < version(record) then
     lower[#lower + 1] = is_replaced
   else
     finish(replaced, is_replaced.record, 'signed_in_again')
-    answer[#answer + 1] = replaced
+    answer[#answer + 1] = 'e' .. replaced
   end
 end
 if not dead then
-  for _, session in ipairs(lower) do finish(session.id, session.record, 'token_version') end
+  for _, session in ipairs(lower) do
+    finish(session.id, session.record, 'token_version')
+    answer[#answer + 1] = 'v' .. session.id
+  end
   if not refuses then
     table.sort(others, function(a, b)
       local x, y = a.record, b.record
@@ -52,7 +56,7 @@ if not dead then
     end)
     for n = 1, #others + 1 - math.max(limit, 1) do
       finish(others[n].id, others[n].record, 'limit')
-      answer[#answer + 1] = others[n].id
+      answer[#answer + 1] = 'e' .. others[n].id
     end
   end
 end
