@@ -6,7 +6,7 @@
 //! apt-get install postgresql redis-server
 //! service postgresql start
 //! service redis-server start
-//! redis-cli config set appendonly yes
+//! redis-cli config set appendonly yes && redis-cli config rewrite
 //! su postgres -c "psql -c \"CREATE ROLE portcullis LOGIN PASSWORD 'portcullis'\" -c 'CREATE DATABASE portcullis OWNER portcullis'"
 //! ```
 //!
