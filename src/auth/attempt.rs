@@ -11,10 +11,11 @@ impl<U: AuthUser> Auth<U> {
     /// Lets an attempt go on, or says how long to wait; asked before the work.
     pub(super) async fn admit(&self, flow: &Flow, attempt: &Attempt<'_>) -> Result<(), Error> {
         let Some(throttle) = &self.0.throttle else { return Ok(()) };
-        match throttle.admit(attempt, self.now()).await? {
+        let now = self.now();
+        match throttle.admit(attempt, now).await? {
             Admission::Admitted => Ok(()),
             Admission::Delayed(wait) => {
-                self.tell_of_throttle(flow, wait);
+                self.tell_of_throttle(flow, wait, || self.0.refusals_told.is_news(attempt, wait, now));
                 Err(Error::new(ErrorKind::TooManyAttempts).with_retry_after(wait))
             }
         }

@@ -164,9 +164,14 @@ impl<U: AuthUser> Auth<U> {
         error.told()
     }
 
-    /// Tells that the throttle refused what the flow attempts.
-    pub(super) fn tell_of_throttle(&self, flow: &Flow, retry_after: Duration) {
-        self.tell(flow, EventKind::Throttled { operation: flow.operation, retry_after });
+    /// Counts that the throttle refused what the flow attempts, and tells of it where that is news.
+    pub(super) fn tell_of_throttle(&self, flow: &Flow, retry_after: Duration, is_news: impl FnOnce() -> bool) {
+        let kind = EventKind::Throttled { operation: flow.operation, retry_after };
+        meter::event(kind.name(), kind.reason());
+        if self.is_heard() && is_news() {
+            let subject = flow.subject().clone();
+            self.record(flow, kind, subject);
+        }
     }
 
     fn record(&self, flow: &Flow, kind: EventKind, subject: Subject) {

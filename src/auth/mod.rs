@@ -28,7 +28,7 @@ use crate::{
     secret::Secret,
     session::{EndReason, Ended, Revocations, Session},
     store::{SessionLimit, SessionStore, UserStore},
-    throttle::Throttle,
+    throttle::{Throttle, Told},
     token::{CustomProblem, Issuer, Verifier},
     user::AuthUser,
     web::WebSettings,
@@ -54,6 +54,8 @@ pub(crate) struct Inner<U: AuthUser> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) passwords: Passwords,
     pub(crate) throttle: Option<Arc<dyn Throttle>>,
+    /// The refusals of the throttle that were told.
+    pub(crate) refusals_told: Told,
     pub(crate) issuer: Issuer,
     pub(crate) access_claims: Option<AccessClaimsOf<U>>,
     pub(crate) verifier: Verifier,

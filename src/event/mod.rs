@@ -25,7 +25,7 @@
 //! | `user.sessions_ended` | all sessions of a user ended, but for the `kept` one | `user`, `session` that asked for it, `reason`: [`EndAllReason`], `kept` |
 //! | `session.started` | somebody signed in | `user`, `session`, `means`: [`SignInMeans`] |
 //! | `sign_in.failed` | somebody did not, or got a session that was dead on arrival | `user` where the login is somebody's, `session` where it is `superseded`, `reason`: [`SignInFailure`] |
-//! | `attempt.throttled` | the [throttle](crate::throttle) refused an attempt | `operation`: [`Operation`], `retry_after_ms`; `user` and `session` for a password change |
+//! | `attempt.throttled` | the [throttle](crate::throttle) refused an attempt, the first of a delay | `operation`: [`Operation`], `retry_after_ms`; `user` and `session` for a password change |
 //! | `session.refreshed` | the current refresh token was exchanged | `user`, `session` |
 //! | `session.replayed` | the one before was, within the grace | `user`, `session` |
 //! | `session.refresh_refused` | a refresh token of ours was refused | `user`, `session`, `reason`: [`RefreshRefusal`], `ended_by` where it is `ended` |
@@ -46,11 +46,13 @@
 //!   log, and the outcome `internal` of spans and metrics.
 //! - A refresh token that we signed and that has not expired gives one of `session.refreshed`, `session.replayed`,
 //!   `session.refresh_refused`, `session.reuse_found`, `session.foreign_token` and `store.unavailable` each time that it is
-//!   presented, unless it is answered 500 or its caller hangs up. Reuse that is found, and a user who is found to be gone or disabled, end the session besides:
-//!   `session.ended`.
+//!   presented, unless it is answered 500 or its caller hangs up. Reuse that is found, and a user who is found to be gone or
+//!   disabled, end the session besides: `session.ended`.
 //! - Nothing is told of tokens that are forged or expired, of bodies that are not valid, nor of requests that a guard
 //!   refuses: strangers make as many of them as they like. The [metrics](#metrics) count the refreshes among them. Nothing is
 //!   told of sessions that end because their time is up, nor of what other nodes do, who tell of it themselves.
+//! - `attempt.throttled` is told once in a delay: of an address, of a session, and of a login, there once a minute at most. The
+//!   metric counts every refusal. A refusal costs a stranger nothing, and would bury what else there is to find.
 //! - A caller who hangs up in the middle of a sign-in stops it, and it tells nothing more. A refresh that the store was asked
 //!   for, endings and password changes go on to their end, and tell of it, outages included.
 //! - A stateless guarded request tells nothing, and none of this costs it anything.
@@ -98,7 +100,7 @@
 //!
 //! | name | kind | labels | |
 //! |---|---|---|---|
-//! | `portcullis_events_total` | counter | `event`, `reason` where there is one | events, whether or not there is a sink |
+//! | `portcullis_events_total` | counter | `event`, `reason` where there is one | events, whether or not there is a sink; each `attempt.throttled`, told or not |
 //! | `portcullis_flow_duration_seconds` | histogram | `operation`, `outcome` | how long flows take; the labels are the names and outcomes of the [spans](#spans) |
 //! | `portcullis_hash_duration_seconds` | histogram | | how long a password takes to be hashed, once it is its turn |
 //! | `portcullis_hash_wait_seconds` | histogram | | how long it waits for its turn |

@@ -40,6 +40,7 @@
 mod bounded;
 mod memory;
 mod rule;
+mod told;
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -49,6 +50,7 @@ use std::{
 use async_trait::async_trait;
 
 pub use self::memory::MemoryThrottle;
+pub(crate) use self::told::Told;
 use crate::{clock::Timestamp, session::SessionId, store::StoreError, user::UserId};
 
 /// Decides whether an attempt at a password may go on.

@@ -319,13 +319,20 @@ async fn what_a_limit_or_a_throttle_refuses_is_told() {
 
     let mut client = Client::unknown();
     client.ip = Some([192, 0, 2, 7].into());
-    for _ in 0..7 {
+    // Those who are refused pay nothing, and must not fill a log.
+    for _ in 0..20 {
         auth.login(&ada(), "a wrong guess".into(), &client).await.unwrap_err();
     }
     let events = ear.take();
     assert_eq!(events.len(), 7);
     assert_eq!(brief(&events[6]), "attempt.throttled operation=login retry_after_ms=1000");
     assert_eq!((&events[6].user_id, events[6].ip), (&None, client.ip), "nothing was looked up");
+    world.clock.advance(Duration::from_secs(1));
+    for _ in 0..3 {
+        auth.login(&ada(), "a wrong guess".into(), &client).await.unwrap_err();
+    }
+    let next = ["sign_in.failed reason=wrong_password", "attempt.throttled operation=login retry_after_ms=2000"];
+    assert_eq!(ear.brief(), next, "the next delay is another");
 
     let claims = auth.authenticate(&pair.access, Check::Stateless).await.unwrap().claims;
     for _ in 0..7 {

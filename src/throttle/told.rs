@@ -1,0 +1,93 @@
+//! Of which delays a refusal has been told: refusals cost a stranger nothing, and an audit log must not be theirs to fill.
+
+use std::time::Duration;
+
+use super::{
+    Attempt,
+    bounded::{Bounded, Key, Keys},
+};
+use crate::clock::Timestamp;
+
+/// How long a login's refusals go untold after one was told. A login's own delay is no longer than this, that of one of its
+/// guessers may be, and must not hide the others.
+const LOGIN: Duration = Duration::from_secs(60);
+
+/// Until when refusals need not be told again, by address and by whom the attempt is at. Kept whatever the
+/// [`Throttle`](super::Throttle), bounded as its counts are.
+pub(crate) struct Told {
+    keys: Keys,
+    until: Bounded<Timestamp>,
+}
+
+impl Told {
+    pub(crate) fn new() -> Self {
+        Self { keys: Keys::default(), until: Bounded::new() }
+    }
+
+    /// Whether a refusal is the first of its delay, and so is to be told.
+    pub(crate) fn is_news(&self, attempt: &Attempt<'_>, wait: Duration, now: Timestamp) -> bool {
+        let (from, at) = self.sources(attempt);
+        // Either silences: strangers have many addresses, and each of them many logins to name.
+        let is_told = |key: Key| self.until.get(key).is_some_and(|until| now < until);
+        if from.is_some_and(is_told) || at.is_some_and(is_told) {
+            return false;
+        }
+        if let Some(from) = from {
+            self.until.insert(from, now.plus(wait));
+        }
+        if let Some(at) = at {
+            self.until.insert(at, now.plus(wait.min(LOGIN)));
+        }
+        true
+    }
+
+    /// Where an attempt comes from, and whom it is at.
+    fn sources(&self, attempt: &Attempt<'_>) -> (Option<Key>, Option<Key>) {
+        match *attempt {
+            Attempt::Login { login, address } => {
+                (address.map(|address| self.keys.of(("login from", address))), Some(self.keys.of(("login", login))))
+            }
+            Attempt::Register { address } => (address.map(|address| self.keys.of(("register from", address))), None),
+            Attempt::ChangePassword { user, session } => {
+                (Some(self.keys.of(("change from", session.as_bytes()))), Some(self.keys.of(("change", user))))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::throttle::Address;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn address(last: u8) -> Option<Address> {
+        Some(Address::from(std::net::IpAddr::from([192, 0, 2, last])))
+    }
+
+    #[test]
+    fn a_refusal_is_news_once_in_its_delay() {
+        let (told, wait) = (Told::new(), Duration::from_secs(2));
+        let login = Attempt::login("ada", address(1));
+        assert!(told.is_news(&login, wait, NOW));
+        let almost = NOW.plus(wait).minus(Duration::from_millis(1));
+        assert!(!told.is_news(&login, Duration::from_millis(1), almost));
+        assert!(told.is_news(&login, wait, NOW.plus(wait)), "the next delay is another");
+        assert!(told.is_news(&Attempt::register(address(1)), wait, NOW), "each operation is told of");
+    }
+
+    #[test]
+    fn neither_other_logins_nor_other_addresses_fill_a_log() {
+        let (told, wait) = (Told::new(), Duration::from_secs(900));
+        let mut news = 0;
+        for number in 0..=255 {
+            news += usize::from(told.is_news(&Attempt::login(&number.to_string(), address(1)), wait, NOW));
+            news += usize::from(told.is_news(&Attempt::login("0", address(number)), wait, NOW));
+        }
+        assert_eq!(news, 1);
+        // One guesser's long delay does not hide those who guess at the same login after a minute.
+        assert!(told.is_news(&Attempt::login("0", address(2)), wait, NOW.plus(LOGIN)));
+        assert!(!told.is_news(&Attempt::login("0", address(1)), wait, NOW.plus(LOGIN)));
+    }
+}
