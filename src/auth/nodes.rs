@@ -167,8 +167,10 @@ impl fmt::Debug for Nodes {
 }
 
 impl<U: AuthUser> Auth<U> {
-    /// Writes what this node has ended while the store was out of reach, and reads what has ended on other nodes, since the last time or, the first time, since the oldest
-    /// access token that may still be in use. One store round trip, and one for each ending that was left.
+    /// Writes what this node has ended while the store was out of reach, and reads what has ended on other nodes.
+    ///
+    /// That is since the last time or, the first time, since the oldest access token that may still be in use. One store round
+    /// trip, and one for each ending that was left.
     ///
     /// It happens by itself, every 5 seconds unless configured otherwise; call it where something outside tells of an
     /// ending, or where no Tokio runtime serves the requests.
