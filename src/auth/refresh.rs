@@ -66,8 +66,8 @@ impl<U: AuthUser> Auth<U> {
             // The grace is counted from here: however long the user took to be read, it is not part of it.
             let rotation = self.rotation(&claims, user.token_version(), next_token_id, self.now());
             let (session, told) = match self.rotate(&rotation).await? {
-                RotateOutcome::Rotated(session) => (session, EventKind::Refreshed),
-                RotateOutcome::Replayed(session) => (session, EventKind::Replayed),
+                RotateOutcome::Rotated(session) => (session, EventKind::Refreshed {}),
+                RotateOutcome::Replayed(session) => (session, EventKind::Replayed {}),
                 RotateOutcome::StaleUser => continue,
                 refused => return Err(self.refusal(flow, &refused, &claims, user.token_version()).await),
             };
@@ -134,10 +134,10 @@ impl<U: AuthUser> Auth<U> {
         };
         match outcome {
             RotateOutcome::Reused => {
-                self.tell(flow, EventKind::ReuseFound);
+                self.tell(flow, EventKind::ReuseFound {});
                 self.tell(flow, EventKind::SessionEnded { reason: EndReason::Reuse });
             }
-            RotateOutcome::Foreign => self.tell(flow, EventKind::ForeignToken),
+            RotateOutcome::Foreign => self.tell(flow, EventKind::ForeignToken {}),
             _ => self.tell(flow, EventKind::RefreshRefused { reason }),
         }
         match outcome {
