@@ -301,12 +301,10 @@ async fn says_what_ended(store: Arc<impl SessionStore>) -> Result<(), String> {
     // Nobody has come to end the sessions of the version before.
     let mut created = of_version(2, 3).await.map_err(said)?;
     created.outdated.sort();
-    let mut expected = Created::default();
-    expected.outdated = vec![id(1), id(2)];
+    let expected = Created { outdated: vec![id(1), id(2)], ..Created::default() };
     expect("what a login of the next version says", created, expected)?;
     store.end_all(&end_all(&ada(), 3, at(4))).await.map_err(said)?;
-    let mut expected = Created::default();
-    expected.dead_on_arrival = true;
+    let expected = Created { dead_on_arrival: true, ..Created::default() };
     expect("what a late login says", of_version(2, 5).await.map_err(said)?, expected)?;
     let mut again = new(Session { token_version: 3, ..session(&ada(), 6, at(6)) });
     again.replaces = Some((ada(), id(3)));
