@@ -86,7 +86,7 @@ impl<U: AuthUser> Auth<U> {
         let Some(version) = self.0.users.set_password(id, stored, hash).await.map_err(of_a_write)? else {
             return Err(self.wrong_password(flow));
         };
-        self.tell(flow, EventKind::PasswordChanged);
+        self.tell(flow, EventKind::PasswordChanged {});
         // Whatever fails from here on, the password is another.
         self.end_others(flow, user, version, claims, client).await.map_err(Error::uncertain)
     }
@@ -134,7 +134,7 @@ impl<U: AuthUser> Auth<U> {
     }
 
     fn wrong_password(&self, flow: &Flow) -> Error {
-        self.tell(flow, EventKind::PasswordChangeFailed);
+        self.tell(flow, EventKind::PasswordChangeFailed {});
         ErrorKind::WrongPassword.into()
     }
 

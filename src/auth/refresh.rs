@@ -86,8 +86,8 @@ impl<U: AuthUser> Auth<U> {
         rotation: &Rotation,
     ) -> Result<Option<Session>, Error> {
         let (session, told) = match self.rotate(rotation).await? {
-            RotateOutcome::Rotated(session) => (session, EventKind::Refreshed),
-            RotateOutcome::Replayed(session) => (session, EventKind::Replayed),
+            RotateOutcome::Rotated(session) => (session, EventKind::Refreshed {}),
+            RotateOutcome::Replayed(session) => (session, EventKind::Replayed {}),
             RotateOutcome::StaleUser => return Ok(None),
             refused => return Err(self.refusal(flow, &refused, claims, rotation.token_version).await),
         };
@@ -150,10 +150,10 @@ impl<U: AuthUser> Auth<U> {
         };
         match outcome {
             RotateOutcome::Reused => {
-                self.tell(flow, EventKind::ReuseFound);
+                self.tell(flow, EventKind::ReuseFound {});
                 self.tell(flow, EventKind::SessionEnded { reason: EndReason::Reuse });
             }
-            RotateOutcome::Foreign => self.tell(flow, EventKind::ForeignToken),
+            RotateOutcome::Foreign => self.tell(flow, EventKind::ForeignToken {}),
             _ => self.tell(flow, EventKind::RefreshRefused { reason }),
         }
         match outcome {

@@ -140,7 +140,7 @@ impl<U: AuthUser> Auth<U> {
         let reason = match created.as_ref().map_err(StoreError::duplicate_field) {
             Ok(user) => {
                 flow.is_of(&user.id());
-                return self.tell(flow, EventKind::Registered);
+                return self.tell(flow, EventKind::Registered {});
             }
             Err(Some(UniqueField::Email)) => RegistrationRefusal::EmailTaken,
             Err(Some(UniqueField::Username)) => RegistrationRefusal::UsernameTaken,
@@ -342,7 +342,7 @@ impl<U: AuthUser> Auth<U> {
             Ok::<_, Error>(self.0.users.replace_password_hash(&user.id(), stored, &hash).await?)
         };
         match renewed.await {
-            Ok(true) => self.tell(flow, EventKind::HashUpgraded),
+            Ok(true) => self.tell(flow, EventKind::HashUpgraded {}),
             // Somebody else was faster, with a hash as good or another password.
             Ok(false) => {}
             Err(error) => tracing::warn!(target: "portcullis", ?error, "a password hash could not be renewed"),

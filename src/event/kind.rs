@@ -5,11 +5,15 @@ use std::time::Duration;
 use crate::session::{EndReason, SessionId};
 
 /// What happened; the [module](super) says when each is told.
+///
+/// Kinds get members in later versions: match with `..`. For tests of an [`EventSink`](super::EventSink) each has a function
+/// that makes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventKind {
     /// `user.registered`: a user was added.
-    Registered,
+    #[non_exhaustive]
+    Registered {},
     /// `user.registration_refused`: what makes a user unique was taken.
     #[non_exhaustive]
     RegistrationRefused {
@@ -37,9 +41,11 @@ pub enum EventKind {
         retry_after: Duration,
     },
     /// `session.refreshed`: the current refresh token was exchanged for the next pair.
-    Refreshed,
+    #[non_exhaustive]
+    Refreshed {},
     /// `session.replayed`: the refresh token before was presented within the grace, and answered with the current pair.
-    Replayed,
+    #[non_exhaustive]
+    Replayed {},
     /// `session.refresh_refused`: a refresh token with our signature was refused.
     #[non_exhaustive]
     RefreshRefused {
@@ -47,9 +53,11 @@ pub enum EventKind {
         reason: RefreshRefusal,
     },
     /// `session.reuse_found`: a refresh token was used a second time; its session has ended.
-    ReuseFound,
+    #[non_exhaustive]
+    ReuseFound {},
     /// `session.foreign_token`: a refresh token has our signature and an id that its session never gave.
-    ForeignToken,
+    #[non_exhaustive]
+    ForeignToken {},
     /// `session.ended`: one session ended.
     #[non_exhaustive]
     SessionEnded {
@@ -65,11 +73,14 @@ pub enum EventKind {
         kept: Option<SessionId>,
     },
     /// `password.changed`: the user changed their password.
-    PasswordChanged,
+    #[non_exhaustive]
+    PasswordChanged {},
     /// `password.change_failed`: the current password was wrong, or was changed meanwhile.
-    PasswordChangeFailed,
+    #[non_exhaustive]
+    PasswordChangeFailed {},
     /// `password.hash_upgraded`: the stored hash was replaced by one at the present cost.
-    HashUpgraded,
+    #[non_exhaustive]
+    HashUpgraded {},
     /// `store.unavailable`: the flow failed, because a store could not be reached.
     #[non_exhaustive]
     StoreUnavailable {
@@ -84,21 +95,21 @@ impl EventKind {
     /// The stable name, such as `session.reuse_found`.
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Registered => "user.registered",
+            Self::Registered { .. } => "user.registered",
             Self::RegistrationRefused { .. } => "user.registration_refused",
             Self::SignedIn { .. } => "session.started",
             Self::SignInFailed { .. } => "sign_in.failed",
             Self::Throttled { .. } => "attempt.throttled",
-            Self::Refreshed => "session.refreshed",
-            Self::Replayed => "session.replayed",
+            Self::Refreshed { .. } => "session.refreshed",
+            Self::Replayed { .. } => "session.replayed",
             Self::RefreshRefused { .. } => "session.refresh_refused",
-            Self::ReuseFound => "session.reuse_found",
-            Self::ForeignToken => "session.foreign_token",
+            Self::ReuseFound { .. } => "session.reuse_found",
+            Self::ForeignToken { .. } => "session.foreign_token",
             Self::SessionEnded { .. } => "session.ended",
             Self::SessionsEnded { .. } => "user.sessions_ended",
-            Self::PasswordChanged => "password.changed",
-            Self::PasswordChangeFailed => "password.change_failed",
-            Self::HashUpgraded => "password.hash_upgraded",
+            Self::PasswordChanged { .. } => "password.changed",
+            Self::PasswordChangeFailed { .. } => "password.change_failed",
+            Self::HashUpgraded { .. } => "password.hash_upgraded",
             Self::StoreUnavailable { .. } => "store.unavailable",
         }
     }

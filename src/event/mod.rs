@@ -117,6 +117,7 @@
 //! tables, which stay.
 
 mod kind;
+mod made;
 mod sink;
 
 use std::net::IpAddr;
@@ -155,6 +156,15 @@ pub struct AuthEvent {
 
 impl AuthEvent {
     /// An event of which nothing more is known; for tests of an [`EventSink`].
+    ///
+    /// ```
+    /// use portcullis::{AuthEvent, clock::Timestamp, event::{EventKind, SignInMeans}};
+    ///
+    /// let kind = EventKind::signed_in(SignInMeans::Password);
+    /// let mut event = AuthEvent::new(Timestamp::from_secs(1_800_000_000), kind);
+    /// event.user_id = Some("42".into());
+    /// assert_eq!(event.name(), "session.started");
+    /// ```
     pub const fn new(at: Timestamp, kind: EventKind) -> Self {
         Self { at, kind, user_id: None, session_id: None, ip: None, user_agent: None }
     }
@@ -224,7 +234,7 @@ mod tests {
             serde_json::to_string(&event).unwrap(),
             r#"{"at":"2026-01-02T03:00:45.678Z","event":"session.ended","user":"42","session":"c2Vzc2lvbi1vZi1hZGE5OQ","ip":"192.0.2.7","user_agent":"curl/8.14.1","reason":"logout"}"#
         );
-        assert_eq!(json(EventKind::Registered), r#"{"at":"2026-01-02T03:00:45.678Z","event":"user.registered"}"#);
+        assert_eq!(json(EventKind::Registered {}), r#"{"at":"2026-01-02T03:00:45.678Z","event":"user.registered"}"#);
     }
 
     #[test]

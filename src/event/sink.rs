@@ -6,7 +6,17 @@ use super::AuthEvent;
 
 /// Takes events, such as into an audit log: see the [module](super) for what is told, and how fast a sink has to be.
 ///
-/// A closure is one: `builder.event_sink(|event: &AuthEvent| …)`.
+/// A closure is one: `builder.event_sink(|event: &AuthEvent| …)`. By a closure a sink that is shared, or chosen at run time,
+/// becomes one as well:
+///
+/// ```
+/// use std::sync::Arc;
+/// use portcullis::{AuthEvent, Builder, EventSink, User};
+///
+/// fn with_log(builder: Builder<User>, log: Arc<dyn EventSink>) -> Builder<User> {
+///     builder.event_sink(move |event: &AuthEvent| log.record(event))
+/// }
+/// ```
 pub trait EventSink: Send + Sync + 'static {
     /// Takes note of an event, without blocking. It is called within the flow that the event tells of.
     fn record(&self, event: &AuthEvent);
@@ -57,7 +67,7 @@ mod tests {
         sinks.add(|_: &AuthEvent| panic!("the disk is full"));
         let ears = Arc::clone(&heard);
         sinks.add(move |event: &AuthEvent| ears.lock().unwrap().push(event.name()));
-        sinks.record(&AuthEvent::new(Timestamp::EPOCH, EventKind::Refreshed));
+        sinks.record(&AuthEvent::new(Timestamp::EPOCH, EventKind::Refreshed {}));
         assert_eq!(*heard.lock().unwrap(), ["session.refreshed"]);
     }
 }

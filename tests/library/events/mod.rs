@@ -13,7 +13,9 @@ use std::{
 use portcullis::{
     Auth, AuthEvent, Builder, Check, Client, EventSink, User,
     clock::{Clock, Timestamp},
-    event::{EventKind, SignInFailure},
+    event::{
+        EndAllReason, EndReason, EventKind, Operation, RefreshRefusal, RegistrationRefusal, SignInFailure, SignInMeans,
+    },
     session::SessionId,
     store::{NewSession, SessionLimit, SessionStore, UserStore},
     user::Login,
@@ -366,6 +368,36 @@ async fn a_better_hash_is_told_once() {
         log_in(&auth, PASSWORD).await.unwrap();
         assert_eq!(ear.brief(), expected);
     }
+}
+
+#[test]
+fn whoever_tests_a_sink_can_make_every_kind_of_the_table() {
+    let (operation, second) = (Operation::Login, Duration::from_secs(1));
+    let kinds = [
+        EventKind::registered(),
+        EventKind::registration_refused(RegistrationRefusal::EmailTaken),
+        EventKind::sessions_ended(EndAllReason::LogoutAll, None),
+        EventKind::signed_in(SignInMeans::Password),
+        EventKind::sign_in_failed(SignInFailure::Superseded),
+        EventKind::throttled(operation, second),
+        EventKind::refreshed(),
+        EventKind::replayed(),
+        EventKind::refresh_refused(RefreshRefusal::Unknown),
+        EventKind::reuse_found(),
+        EventKind::foreign_token(),
+        EventKind::session_ended(EndReason::Logout),
+        EventKind::password_changed(),
+        EventKind::password_change_failed(),
+        EventKind::hash_upgraded(),
+        EventKind::store_unavailable(operation, true),
+    ];
+    let page = include_str!("../../../src/event/mod.rs");
+    let rows = page.lines().skip_while(|line| *line != "//! # What is told").filter_map(|line| {
+        let name = line.strip_prefix("//! | `")?.split('`').next()?;
+        name.contains('.').then_some(name)
+    });
+    let names = kinds.map(|kind| AuthEvent::new(Timestamp::EPOCH, kind).name());
+    assert_eq!(rows.collect::<Vec<_>>(), names);
 }
 
 #[tokio::test]
