@@ -83,7 +83,7 @@ mod tests {
         let mut news = 0;
         for number in 0..=255 {
             news += usize::from(told.is_news(&Attempt::login(&number.to_string(), Some(address(1))), wait, NOW));
-            news += usize::from(told.is_news(&Attempt::login("0", address(number)), wait, NOW));
+            news += usize::from(told.is_news(&Attempt::login("0", Some(address(number))), wait, NOW));
         }
         assert_eq!(news, 1);
         // One guesser's long delay does not hide those who guess at the same login after a minute.
