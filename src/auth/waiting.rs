@@ -56,9 +56,10 @@ impl<U: AuthUser> Auth<U> {
     ///
     /// What this node ends counts at once; what another ends, as soon as this one hears of it: at once with a
     /// [`revocation_feed`](crate::Builder::revocation_feed), otherwise at the next poll. Whoever waits costs about a
-    /// kilobyte and a timer that looks at the clock once a minute; the store is asked only where the guard would ask it too, and
-    /// by each wait every 30 to 60 seconds at most, or every 5 to 10 where the set of endings had no room for what may be this
-    /// one. A store that is slow or out of reach ends no wait, and delays none that ends for what this node knows. Misses what [`Check::Stateless`](crate::Check::Stateless) misses.
+    /// kilobyte and a timer that looks at the clock once a minute; the store is asked only where the guard would ask it too,
+    /// and by each wait every 30 to 60 seconds at most, or every 5 to 10 where the set of endings had no room for what may
+    /// be this one. A store that is slow or out of reach ends no wait, and delays none that ends for what this node knows.
+    /// Misses what [`Check::Stateless`](crate::Check::Stateless) misses.
     ///
     /// # Panics
     /// When polled outside of a Tokio runtime with its timer enabled.
