@@ -39,10 +39,10 @@
 //! process, it is not sent again, but gets its 401; one that still waits for a token is sent without. The next one is of the
 //! new session.
 //!
-//! Whoever needs a token while a refresh is under way waits for that one. It runs in a task of its own on the Tokio runtime (with its timers):
-//! a caller that goes away stops nothing, though a runtime that ends does: before leaving `main`, wait for
-//! [`settled`](ClientAuth::settled), or a token that the server has just given may never be stored. Who waits keeps no place in an HTTP client that has few of them, as behind
-//! `tower::limit`: the refresh may need it.
+//! Whoever needs a token while a refresh is under way waits for that one, and keeps no place meanwhile in an HTTP client that
+//! has few of them, as behind `tower::limit`: the refresh may need it. It runs in a task of its own on the Tokio runtime, with
+//! its timers. A caller that goes away stops nothing, though a runtime that ends does: before leaving `main`, wait for
+//! [`settled`](ClientAuth::settled), or a token that the server has just given may never be stored.
 //!
 //! # What ends a session, and what does not
 //!

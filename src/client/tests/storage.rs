@@ -78,6 +78,21 @@ async fn a_pair_that_waits_does_not_replace_what_cannot_be_read_just_now() {
 }
 
 #[tokio::test]
+async fn a_pair_that_waits_does_not_replace_what_is_another_servers() {
+    let world = World::new();
+    let auth = world.signed_in().await;
+    let text = world.storage.memory.load().await.unwrap().unwrap();
+    let another: Secret<String> = text.expose().replace(SERVER, "https://elsewhere.example.com").into();
+    world.refuse_access();
+    world.storage.fail("save");
+    assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Storage));
+    world.storage.recover();
+    world.storage.memory.save(&another).await.unwrap();
+    assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Storage));
+    assert_eq!(world.storage.memory.load().await.unwrap().unwrap().expose(), another.expose());
+}
+
+#[tokio::test]
 async fn a_pair_that_waits_signs_nobody_in_again() {
     let world = World::new();
     let auth = world.signed_in().await;
