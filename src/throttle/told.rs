@@ -62,19 +62,19 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
-    fn address(last: u8) -> Option<Address> {
-        Some(Address::from(std::net::IpAddr::from([192, 0, 2, last])))
+    fn address(last: u8) -> Address {
+        Address::from(std::net::IpAddr::from([192, 0, 2, last]))
     }
 
     #[test]
     fn a_refusal_is_news_once_in_its_delay() {
         let (told, wait) = (Told::new(), Duration::from_secs(2));
-        let login = Attempt::login("ada", address(1));
+        let login = Attempt::login("ada", Some(address(1)));
         assert!(told.is_news(&login, wait, NOW));
         let almost = NOW.plus(wait).minus(Duration::from_millis(1));
         assert!(!told.is_news(&login, Duration::from_millis(1), almost));
         assert!(told.is_news(&login, wait, NOW.plus(wait)), "the next delay is another");
-        assert!(told.is_news(&Attempt::register(address(1)), wait, NOW), "each operation is told of");
+        assert!(told.is_news(&Attempt::register(Some(address(1))), wait, NOW), "each operation is told of");
     }
 
     #[test]
@@ -82,12 +82,12 @@ mod tests {
         let (told, wait) = (Told::new(), Duration::from_secs(900));
         let mut news = 0;
         for number in 0..=255 {
-            news += usize::from(told.is_news(&Attempt::login(&number.to_string(), address(1)), wait, NOW));
-            news += usize::from(told.is_news(&Attempt::login("0", address(number)), wait, NOW));
+            news += usize::from(told.is_news(&Attempt::login(&number.to_string(), Some(address(1))), wait, NOW));
+            news += usize::from(told.is_news(&Attempt::login("0", Some(address(number))), wait, NOW));
         }
         assert_eq!(news, 1);
         // One guesser's long delay does not hide those who guess at the same login after a minute.
-        assert!(told.is_news(&Attempt::login("0", address(2)), wait, NOW.plus(LOGIN)));
-        assert!(!told.is_news(&Attempt::login("0", address(1)), wait, NOW.plus(LOGIN)));
+        assert!(told.is_news(&Attempt::login("0", Some(address(2))), wait, NOW.plus(LOGIN)));
+        assert!(!told.is_news(&Attempt::login("0", Some(address(1))), wait, NOW.plus(LOGIN)));
     }
 }
