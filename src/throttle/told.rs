@@ -63,7 +63,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
     fn address(last: u8) -> Address {
-        std::net::IpAddr::from([192, 0, 2, last]).into()
+        Address::from(std::net::IpAddr::from([192, 0, 2, last]))
     }
 
     #[test]
