@@ -190,6 +190,16 @@ impl Error {
         error
     }
 
+    /// Names fields as the client does.
+    pub(crate) fn renaming_fields(mut self, theirs: impl Fn(&str) -> Option<&'static str>) -> Self {
+        for mistake in &mut self.0.fields {
+            if let Some(name) = theirs(&mistake.field) {
+                mistake.field = name.into();
+            }
+        }
+        self
+    }
+
     /// Adds a sentence that the client may read.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {

@@ -146,13 +146,20 @@ const fn message(endpoint: Endpoint) -> &'static str {
 /// Lets a request speak as that system's front end does. The names of a profile are the ready user's: an app's own
 /// registration type reads its members as they were sent.
 pub(super) fn rename_fields<R: 'static>(fields: &mut Fields) {
-    for (theirs, ours) in
-        [("refreshToken", "refresh_token"), ("currentPassword", "current_password"), ("newPassword", "new_password")]
-    {
+    for (theirs, ours) in names::<R>() {
         fields.rename(theirs, ours);
     }
-    if TypeId::of::<R>() == TypeId::of::<Profile>() {
-        fields.rename("fullName", "name");
-        fields.rename("avatarUrl", "avatar_url");
-    }
+}
+
+/// Says what is wrong with its fields in the names that it sent.
+pub(super) fn rename_mistakes<R: 'static>(error: Error) -> Error {
+    error.renaming_fields(|field| names::<R>().find(|(_, ours)| *ours == field).map(|(theirs, _)| theirs))
+}
+
+fn names<R: 'static>() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let always =
+        [("refreshToken", "refresh_token"), ("currentPassword", "current_password"), ("newPassword", "new_password")];
+    let profile = [("fullName", "name"), ("avatarUrl", "avatar_url")];
+    let is_profile = TypeId::of::<R>() == TypeId::of::<Profile>();
+    always.into_iter().chain(profile.into_iter().filter(move |_| is_profile))
 }

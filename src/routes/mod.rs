@@ -32,7 +32,7 @@ use crate::{
     error::{Error, ErrorKind},
     user::AuthUser,
     web::{
-        Endpoint, ResponseBody,
+        Endpoint, ResponseBody, ResponseFormat,
         credentials::{self, CookieValue},
         csrf, respond,
     },
@@ -162,6 +162,9 @@ where
     let exchange = Exchange { auth: &auth, parts: &parts, endpoint, id };
     let answer = match handle(&exchange, body).await {
         Ok(answer) => answer,
+        Err(error) if auth.0.web.responder.format == ResponseFormat::Envelope => {
+            failure(&auth, endpoint, &answer::rename_mistakes::<U::Registration>(error))
+        }
         Err(error) => failure(&auth, endpoint, &error),
     };
     if head { without_body(answer) } else { answer }

@@ -33,7 +33,8 @@ pub enum ResponseFormat {
     ///   [`cookie_names`](crate::Builder::cookie_names) says otherwise, with the prefix that every name gets.
     /// - Requests may say `fullName`, `avatarUrl`, `refreshToken`, `currentPassword` and `newPassword`; a login may name
     ///   both `email` and `username`, of which the address counts if it is one. `POST /refresh-token` is `POST /refresh`.
-    /// - Failures are `{"statusCode", "data": null, "message", "success": false, "errors", "code"}`.
+    /// - Failures are `{"statusCode", "data": null, "message", "success": false, "errors", "code"}`,
+    ///   and `errors` names fields as that front end does.
     ///
     /// Not as that system has it: statuses of failures are ours (an unknown user is 401 like a wrong password, not 404),
     /// a refresh by cookie answers with no refresh token in its body,

@@ -125,9 +125,11 @@ fn failures_have_the_shape_and_our_statuses() {
     let server = start(AXUM_MEMORY);
     server.post("/auth/register").json(&sign_up()).send().expect(201);
     failed(&server.post("/auth/register").json(&sign_up()).send(), 409, "email_taken");
-    let blank = server.post("/auth/register").json(&json!({"fullName": "", "email": "", "password": ""})).send();
+    let blank = server.post("/auth/register").json(&json!({"fullName": " ", "email": "", "password": ""})).send();
     let errors = failed(&blank, 400, "validation_failed")["errors"].clone();
-    assert!(errors.as_array().is_some_and(|errors| errors.iter().any(|error| error["field"] == "email")), "{errors}");
+    for field in ["fullName", "email", "password"] {
+        assert!(errors.as_array().is_some_and(|errors| errors.iter().any(|error| error["field"] == field)), "{errors}");
+    }
     failed(&server.post("/auth/login").json(&json!({"password": PASSWORD})).send(), 400, "validation_failed");
     for login in
         [json!({"email": "eve@example.com", "password": PASSWORD}), json!({"username": "ada", "password": "no"})]
