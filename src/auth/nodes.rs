@@ -55,6 +55,24 @@ impl Unfinished {
         *stamp = ended(stamp.reason);
     }
 
+    /// Whether both end the same.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Session(user, id, ..), Self::Session(other_user, other_id, ..)) => {
+                user == other_user && id == other_id
+            }
+            (Self::All(all, _), Self::All(other, _)) => {
+                all.user_id == other.user_id && all.min_version == other.min_version
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether nobody has seen yet that its user has such a session.
+    fn is_unchecked(&self) -> bool {
+        matches!(self, Self::Session(_, _, ended, _) if ended.reason == EndReason::EndedByUser)
+    }
+
     /// Whether this ends nothing, and has nothing to tell, that an ending of all of the user's sessions does not.
     fn is_covered_by(&self, all: &EndAll, is_told: bool) -> bool {
         let Self::All(this, told) = self else { return false };
@@ -73,6 +91,8 @@ pub(crate) struct Nodes {
     /// How many loads have failed: who waited for one that did need not try it again.
     failed_loads: AtomicU64,
     unfinished: Mutex<Vec<Unfinished>>,
+    /// Held by who brings them to the store.
+    finishing: tokio::sync::Mutex<()>,
     /// When the last successful poll began.
     polled_at: AtomicI64,
     tasks: Mutex<Vec<AbortHandle>>,
@@ -92,6 +112,7 @@ impl Nodes {
             loading: tokio::sync::Mutex::new(()),
             failed_loads: AtomicU64::new(0),
             unfinished: Mutex::default(),
+            finishing: tokio::sync::Mutex::new(()),
             polled_at: AtomicI64::new(i64::MIN),
             tasks: Mutex::default(),
         }
@@ -119,10 +140,16 @@ impl Nodes {
         if let Unfinished::All(all, told) = &unfinished {
             list.retain(|left| !left.is_covered_by(all, told.is_some()));
         }
+        if list.iter().any(|left| left.is_same(&unfinished)) {
+            return;
+        }
+        // Made-up ids leave room for the endings of everybody else.
         let has_room = match &unfinished {
             Unfinished::Session(user, ..) => {
                 let same = |left: &&Unfinished| matches!(left, Unfinished::Session(owner, ..) if owner == user);
+                let unchecked = |left: &&Unfinished| left.is_unchecked();
                 list.iter().filter(same).count() < MAX_UNFINISHED_OF_ONE
+                    && !(unfinished.is_unchecked() && list.iter().filter(unchecked).count() >= MAX_UNFINISHED / 2)
             }
             Unfinished::All(..) => true,
         };
@@ -139,8 +166,26 @@ impl Nodes {
         list.retain(|left| !left.is_covered_by(all, is_told));
     }
 
-    fn take_unfinished(&self) -> Vec<Unfinished> {
-        std::mem::take(&mut *self.unfinished.lock().unwrap_or_else(PoisonError::into_inner))
+    /// What is left; it keeps its place until it is done.
+    fn unfinished(&self) -> Vec<Unfinished> {
+        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn is_left(&self, this: &Unfinished) -> bool {
+        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|left| left.is_same(this))
+    }
+
+    fn done(&self, this: &Unfinished) {
+        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).retain(|left| !left.is_same(this));
+    }
+
+    /// Lets the others be first the next time.
+    fn step_back(&self, this: &Unfinished) {
+        let mut list = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = list.iter().position(|left| left.is_same(this)) {
+            let unfinished = list.remove(at);
+            list.push(unfinished);
+        }
     }
 
     /// Puts new tasks in the place of those of an earlier runtime.
@@ -300,18 +345,29 @@ impl<U: AuthUser> Auth<U> {
 
     /// Tries again what the store could not take; as a task, because the request that polls may be given up.
     async fn finish_what_is_left(&self) {
-        let left = self.0.nodes.take_unfinished();
-        if left.is_empty() {
+        if self.0.nodes.unfinished().is_empty() {
             return;
         }
         let auth = self.clone();
         let brought = to_the_end(async move {
-            for mut unfinished in left {
+            let nodes = &auth.0.nodes;
+            let Ok(_one_at_a_time) = nodes.finishing.try_lock() else { return Ok(()) };
+            for mut unfinished in nodes.unfinished() {
+                // A later ending of all may have made up for it.
+                if !nodes.is_left(&unfinished) {
+                    continue;
+                }
                 // Other nodes ask for what ended lately, so it ends now.
                 unfinished.restamp(|reason| auth.ended(reason, auth.now()));
-                if let Err(error) = auth.bring(&unfinished).await {
-                    tracing::warn!(target: "portcullis", ?error, "an ending still cannot be written");
-                    auth.0.nodes.put_aside(unfinished);
+                let Err(error) = auth.bring(&unfinished).await else {
+                    nodes.done(&unfinished);
+                    continue;
+                };
+                tracing::warn!(target: "portcullis", ?error, "an ending still cannot be written");
+                nodes.step_back(&unfinished);
+                if error.is_unavailable() {
+                    // Nor will the next one, and who polls waits for this.
+                    break;
                 }
             }
             Ok(())

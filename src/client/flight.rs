@@ -134,7 +134,7 @@ impl ClientAuth {
         loop {
             let is_good = self.still_good().is_some();
             let held = self.state().held.clone();
-            let error = match self.refresh(held, !is_good).await {
+            let error = match self.fly(held, !is_good).await {
                 Err(error) => error,
                 outcome => return outcome,
             };
@@ -165,7 +165,7 @@ impl ClientAuth {
             if self.is_fresh(refused) {
                 return Ok(None);
             }
-            match self.refresh(held, true).await? {
+            match self.fly(held, true).await? {
                 Some(pair) if Arc::ptr_eq(&pair, refused) => {}
                 other => return Ok(other),
             }
@@ -177,14 +177,6 @@ impl ClientAuth {
         let now = self.clock().now();
         let state = self.state();
         state.rotated.as_ref().is_some_and(|(new, at)| Arc::ptr_eq(new, pair) && is_within(FRESH, *at, now))
-    }
-
-    /// What came of the last refresh, while its rest lasts, or else of another one.
-    async fn refresh(&self, stale: Held, to_the_end: bool) -> Outcome {
-        match self.resting() {
-            Some(error) => Err(error),
-            None => self.fly(stale, to_the_end).await,
-        }
     }
 
     fn resting(&self) -> Option<ClientError> {
@@ -241,7 +233,10 @@ impl ClientAuth {
         let outcome = self.refreshed_alone(stale).await;
         let now = self.clock().now();
         // Before somebody signs in, whom it does not concern.
-        self.state().failed = outcome.as_ref().err().map(|error| Failure::new(error, now));
+        // An answer that was given out of a rest does not prolong it.
+        if outcome.is_ok() || self.resting().is_none() {
+            self.state().failed = outcome.as_ref().err().map(|error| Failure::new(error, now));
+        }
         outcome
     }
 
@@ -282,6 +277,10 @@ impl ClientAuth {
 
     /// Presents the refresh token until there is an answer that says something, and keeps what comes of it.
     async fn rotate(&self, pair: Arc<Pair>) -> Outcome {
+        // Only the server is left alone: what another process stored meanwhile has been looked at.
+        if let Some(error) = self.resting() {
+            return Err(error);
+        }
         match self.present(&pair).await {
             Rotated::New(new) => {
                 let (new, now) = (Arc::new(new), self.clock().now());

@@ -32,13 +32,14 @@ impl Told {
         if from.is_some_and(is_told) || at.is_some_and(is_told) {
             return false;
         }
-        if let Some(from) = from {
-            self.until.insert(from, now.plus(wait));
-        }
-        if let Some(at) = at {
-            self.until.insert(at, now.plus(wait.min(LOGIN)));
-        }
-        true
+        // Of several at once one is the first.
+        let claim = |key: Key, until: Timestamp| {
+            self.until.update(key, |told| match told {
+                Some(told) if now < told => (Some(told), false),
+                _ => (Some(until), true),
+            })
+        };
+        from.is_none_or(|from| claim(from, now.plus(wait))) && at.is_none_or(|at| claim(at, now.plus(wait.min(LOGIN))))
     }
 
     /// Where an attempt comes from, and whom it is at.

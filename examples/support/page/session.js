@@ -4,6 +4,9 @@ const CHANNEL = "portcullis-session";
 const REFRESHING = "portcullis-refresh";
 /** How long another tab's answer may be on its way, in milliseconds. */
 const SOON = 1_000;
+/** For how long a second refusal stands, in milliseconds. */
+const HOPELESS = 10_000;
+let hopelessUntil = 0;
 
 /** What the server answered, where that was no success. */
 export class Refused extends Error {
@@ -32,10 +35,13 @@ export async function call(method, path, body) {
   if (await wantsRefresh(response)) {
     response = await exclusively(async () => {
       const refreshed = await refreshFor(method, path, body);
-      if ((await codeOf(refreshed)) !== "refresh_invalid") return refreshed;
+      if ((await codeOf(refreshed)) !== "refresh_invalid" || Date.now() < hopelessUntil) return refreshed;
       // Another tab may have changed the password just now: the server keeps the cookies, and that tab gets good ones.
       await new Promise((resolve) => setTimeout(resolve, SOON));
-      return refreshFor(method, path, body);
+      const last = await refreshFor(method, path, body);
+      // The session is over, then: those who wait in line need not find out one by one.
+      if ((await codeOf(last)) === "refresh_invalid") hopelessUntil = Date.now() + HOPELESS;
+      return last;
     });
   }
   return read(response);

@@ -54,7 +54,10 @@ impl MongoUsers {
             if text.is_some_and(|text| old.as_str() == Some((keyed.fold)(text).key())) {
                 return None;
             }
-            let unchanged = doc! { "_id": found.get("_id"), key: old };
+            // As both were read: a text that was set back meanwhile has its key.
+            let mut unchanged = doc! { "_id": found.get("_id"), key: old };
+            let as_read = found.get(keyed.field).map_or_else(|| doc! { "$exists": false }, |text| doc! { "$eq": text });
+            unchanged.insert(keyed.field, as_read);
             Some(doc! { "q": unchanged, "u": { "$unset": { key: "" } } })
         })
         .await
@@ -82,21 +85,23 @@ impl MongoUsers {
         let handle = &self.handle;
         let find = handle.collection().find(filter).projection(doc! { keyed.field: 1, keyed.key: 1 });
         let mut found = handle.migrate(find).await?;
-        let mut updates = Vec::new();
+        let (mut updates, mut refused) = (Vec::new(), Vec::new());
         loop {
             let next = handle.migrate(found.try_next()).await?;
             let is_last = next.is_none();
             updates.extend(next.as_ref().and_then(&update));
             if updates.len() >= BATCH || (is_last && !updates.is_empty()) {
-                self.update(keyed, std::mem::take(&mut updates)).await?;
+                refused.extend(self.update(std::mem::take(&mut updates)).await?);
             }
             if is_last {
-                return Ok(());
+                // Not before: one who is refused a key must not keep the others from theirs.
+                return if refused.is_empty() { Ok(()) } else { Err(self.say_taken(keyed, refused.iter()).await?) };
             }
         }
     }
 
-    async fn update(&self, keyed: &Keyed<'_>, updates: Vec<Document>) -> Result<(), StoreError> {
+    /// Answers which of the updates an index from an earlier start refused.
+    async fn update(&self, updates: Vec<Document>) -> Result<Vec<Document>, StoreError> {
         let command = doc! {
             "update": self.handle.collection().name(),
             "updates": &updates,
@@ -104,18 +109,14 @@ impl MongoUsers {
             "writeConcern": { "w": "majority" },
         };
         let answer: Document = self.handle.migrate(self.database.run_command(command)).await?;
-        let Ok(errors) = answer.get_array("writeErrors") else { return Ok(()) };
+        let Ok(errors) = answer.get_array("writeErrors") else { return Ok(Vec::new()) };
         let errors: Vec<_> = errors.iter().filter_map(Bson::as_document).collect();
-        if errors.is_empty() {
-            return Ok(());
-        }
-        // An index from an earlier start is in force.
         if errors.iter().all(|error| error.get_i32("code").ok() == Some(DUPLICATE_KEY)) {
             let refused = errors.iter().filter_map(|error| {
                 let index = usize::try_from(error.get_i32("index").ok()?).ok()?;
-                updates.get(index)
+                updates.get(index).cloned()
             });
-            return Err(self.say_taken(keyed, refused).await?);
+            return Ok(refused.collect());
         }
         Err(StoreError::internal("MongoDB did not take the lookup keys"))
     }

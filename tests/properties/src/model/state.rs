@@ -51,6 +51,8 @@ pub(super) struct Session {
     pub(super) idle_until: Timestamp,
     pub(super) absolute_until: Timestamp,
     pub(super) ended: Option<Why>,
+    /// When, where it was ended alone.
+    pub(super) ended_at: Option<Timestamp>,
     /// When it last moved on by a password change.
     pub(super) password_at: Option<Timestamp>,
     /// Whether that is what made its newest generation.
@@ -113,6 +115,7 @@ impl State {
     pub(super) fn end(&mut self, sid: &str, why: Why, now: Timestamp) {
         if let Some(session) = self.sessions.get_mut(sid).filter(|session| session.is_live(now)) {
             session.ended = Some(why);
+            session.ended_at = Some(now);
         }
     }
 
@@ -174,6 +177,7 @@ impl State {
             idle_until: now.plus(settings.idle).min(absolute_until),
             absolute_until,
             ended: is_late.then_some(Why::Other),
+            ended_at: None,
             password_at: None,
             by_password: false,
             gone: false,
