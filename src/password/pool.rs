@@ -229,6 +229,7 @@ impl Shared {
     }
 
     fn work(&self) {
+        yield_to_requests();
         let new_memory = || Memory::counting(Arc::clone(&self.blocks_filled));
         let mut memory = new_memory();
         while let Some(job) = self.next(&mut memory) {
@@ -243,6 +244,20 @@ impl Shared {
             }
             self.lock().running -= 1;
         }
+    }
+}
+
+/// How much nicer than the rest of the process hashing is (`nice(2)`): a quarter of a core's time where the other threads want
+/// all of it, and all that they leave.
+#[cfg(target_os = "linux")]
+const NICER: i32 = 5;
+
+/// Lets whoever answers requests go first: woken on a core that hashes, they would else wait for some milliseconds.
+fn yield_to_requests() {
+    // For this thread alone, as Linux has it; elsewhere it would be for the whole process.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICER) {
+        tracing::debug!(target: "portcullis", %error, "hashing has the priority of everything else");
     }
 }
 
