@@ -8,7 +8,7 @@ const readline = require("node:readline");
 const { chromium } = require("playwright-core");
 
 const root = path.join(__dirname, "..", "..");
-const BINARY = process.env.EXAMPLE ?? path.join(root, "target", "debug", "examples", "axum_memory");
+const BINARY = process.env.EXAMPLE ?? path.join(process.env.CARGO_TARGET_DIR ?? path.join(root, "target"), "debug", "examples", "axum_memory");
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 /** Where screenshots are put, to be looked at. */
