@@ -345,15 +345,16 @@ impl<U: AuthUser> Auth<U> {
 
     /// Tries again what the store could not take; as a task, because the request that polls may be given up.
     async fn finish_what_is_left(&self) {
-        if self.0.nodes.unfinished().is_empty() {
+        let left = self.0.nodes.unfinished();
+        if left.is_empty() {
             return;
         }
         let auth = self.clone();
         let brought = to_the_end(async move {
             let nodes = &auth.0.nodes;
             let Ok(_one_at_a_time) = nodes.finishing.try_lock() else { return Ok(()) };
-            for mut unfinished in nodes.unfinished() {
-                // A later ending of all may have made up for it.
+            for mut unfinished in left {
+                // Another poll may have brought it, or a later ending of all have made up for it.
                 if !nodes.is_left(&unfinished) {
                     continue;
                 }
