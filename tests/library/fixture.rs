@@ -247,3 +247,31 @@ impl From<SignedIn<User>> for Pair {
 pub(crate) fn kind<T>(result: Result<T, Error>) -> Option<ErrorKind> {
     result.err().map(|error| error.kind())
 }
+
+/// Ends a user's session in one of the ways that need nothing but another session of theirs.
+pub(crate) async fn end_by(way: &str, world: &World, auth: &Auth<User>, (user, pair): (&User, &Pair), other: &Claims) {
+    match way {
+        "logout_all" => auth.logout_all(other).await.unwrap(),
+        "end_session" => auth.end_session(&user.id, pair.session).await.unwrap(),
+        "password" => {
+            let new = "close sesame 43".into();
+            auth.change_password(other, PASSWORD.into(), new, &Client::unknown()).await.unwrap();
+        }
+        "login_again" => {
+            let mut client = Client::unknown();
+            client.refresh_token = Some(pair.refresh.as_str().into());
+            auth.start_session(user, &client).await.unwrap();
+        }
+        "limit" => {
+            world.clock.advance(Duration::from_secs(1));
+            for _ in 0..99 {
+                sign_in(auth, user).await;
+            }
+        }
+        "disabled" => {
+            world.store.memory.users().set_disabled(&user.id, true);
+            auth.end_sessions_of(&user.id).await.unwrap();
+        }
+        _ => panic!("nothing ends by {way}"),
+    }
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portcullis::{Auth, Check, Client, ErrorKind, User, store::memory::MemoryFeed};
 
-use crate::fixture::{PASSWORD, Pair, World, kind, register, sign_in};
+use crate::fixture::{PASSWORD, Pair, World, end_by, kind, register, sign_in};
 
 async fn access(auth: &Auth<User>, pair: &Pair) -> Option<ErrorKind> {
     kind(auth.authenticate(&pair.access, Check::Stateless).await)
@@ -37,32 +37,12 @@ async fn every_way_of_ending_reaches_other_nodes() {
         let claims = here.authenticate(&other.access, Check::Stateless).await.unwrap().claims;
         match way {
             "logout" => here.logout(None, Some(&pair.access)).await.unwrap(),
-            "logout_all" => here.logout_all(&claims).await.unwrap(),
-            "end_session" => here.end_session(&ada.id, pair.session).await.unwrap(),
             "reuse" => {
                 here.refresh(&pair.refresh).await.unwrap();
                 world.clock.advance(Duration::from_secs(11));
                 assert_eq!(kind(here.refresh(&pair.refresh).await), Some(ErrorKind::RefreshReused));
             }
-            "password" => {
-                let new = "close sesame 43".into();
-                here.change_password(&claims, PASSWORD.into(), new, &Client::unknown()).await.unwrap();
-            }
-            "login_again" => {
-                let mut client = Client::unknown();
-                client.refresh_token = Some(pair.refresh.as_str().into());
-                here.start_session(&ada, &client).await.unwrap();
-            }
-            "limit" => {
-                world.clock.advance(Duration::from_secs(1));
-                for _ in 0..99 {
-                    sign_in(&here, &ada).await;
-                }
-            }
-            _ => {
-                world.store.memory.users().set_disabled(&ada.id, true);
-                here.end_sessions_of(&ada.id).await.unwrap();
-            }
+            _ => end_by(way, &world, &here, (&ada, &pair), &claims).await,
         }
         assert_eq!(access(&here, &pair).await, REVOKED, "{way}: here");
         there.poll_revocations().await.unwrap();

@@ -17,7 +17,7 @@ use portcullis::{
     testing::TestAuth,
 };
 
-use crate::fixture::{Failure, PASSWORD, Pair, World, kind, register, sign_in};
+use crate::fixture::{Failure, PASSWORD, Pair, World, end_by, kind, register, sign_in};
 
 type Wait = Pin<Box<dyn Future<Output = ErrorKind> + Send>>;
 
@@ -51,38 +51,20 @@ async fn every_way_of_ending_wakes_who_waits_here_at_once_and_elsewhere_with_the
         let (mine, others) = (claims(&here, &pair).await, claims(&here, &other).await);
         let (mut waiting, mut elsewhere) = (wait(&here, &mine), wait(&there, &mine));
         assert!(waits(&mut waiting).await && waits(&mut elsewhere).await, "{way}");
-        let new = "close sesame 43".into();
         match way {
             "logout" => here.logout(Some(&pair.refresh), None).await.unwrap(),
-            "logout_all" => here.logout_all(&others).await.unwrap(),
-            "end_session" => here.end_session(&ada.id, pair.session).await.unwrap(),
             "reuse" => {
                 here.refresh(&pair.refresh).await.unwrap();
                 world.clock.advance(Duration::from_secs(11));
                 assert!(waits(&mut waiting).await, "a refresh ends nothing");
                 assert_eq!(kind(here.refresh(&pair.refresh).await), Some(ErrorKind::RefreshReused));
             }
-            "password" => {
-                here.change_password(&others, PASSWORD.into(), new, &Client::unknown()).await.unwrap();
-            }
             "own_password" => {
-                here.change_password(&mine, PASSWORD.into(), new, &Client::unknown()).await.unwrap();
+                here.change_password(&mine, PASSWORD.into(), "close sesame 43".into(), &Client::unknown())
+                    .await
+                    .unwrap();
             }
-            "login_again" => {
-                let mut client = Client::unknown();
-                client.refresh_token = Some(pair.refresh.as_str().into());
-                here.start_session(&ada, &client).await.unwrap();
-            }
-            "limit" => {
-                world.clock.advance(Duration::from_secs(1));
-                for _ in 0..99 {
-                    sign_in(&here, &ada).await;
-                }
-            }
-            _ => {
-                world.store.memory.users().set_disabled(&ada.id, true);
-                here.end_sessions_of(&ada.id).await.unwrap();
-            }
+            _ => end_by(way, &world, &here, (&ada, &pair), &others).await,
         }
         assert_eq!(answer(waiting).await, ErrorKind::TokenRevoked, "{way}: here");
         assert!(waits(&mut elsewhere).await, "{way}: there, before the poll");
