@@ -1,13 +1,16 @@
 //! A store that counts and fails its calls, and `Auth`s over it that share one clock.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use portcullis::{
-    Auth, Builder, Client, Error, ErrorKind, NewUser, Registration, SignedIn, User, UserId,
+    Auth, Builder, Claims, Client, Error, ErrorKind, NewUser, Registration, SignedIn, User, UserId,
     clock::{ManualClock, Timestamp},
     session::{Ended, Ending, RotateOutcome, Rotation, Session, SessionId},
     store::{Created, EndAll, NewSession, SessionStore, StoreError, UserStore, memory::MemoryStore},
