@@ -44,7 +44,8 @@
 //! | `scrypt`, `pbkdf2` | no | the same for scrypt, and for PBKDF2 with SHA-256 or SHA-512, in PHC form |
 //!
 //! Hashes that are brought along are replaced by Argon2id at their user's next good login. Until then a wrong password
-//! takes as long as the old scheme does, which tells such a user from an unknown one; bcrypt counts the first 72 bytes.
+//! takes as long as the old scheme does, which tells such a user from an unknown one; bcrypt counts the first 72 bytes. The
+//! same holds for Argon2 hashes of another cost than today's.
 //!
 //! One of the two backends is needed; with both, `aws_lc_rs` does the work.
 
@@ -73,6 +74,7 @@ pub mod store;
 pub mod testing;
 pub mod throttle;
 mod token;
+mod unicode;
 pub mod user;
 mod web;
 

@@ -21,7 +21,7 @@ impl UserStore for Members {
 
     async fn find_by_login(&self, login: &Login) -> Result<Option<Member>, StoreError> {
         let Login::Email(key) = login else { return Ok(None) };
-        self.one(query("SELECT * FROM members WHERE mail_key = $1").bind(key)).await
+        self.one(query("SELECT * FROM members WHERE mail_key = $1").bind(key.as_str())).await
     }
 
     async fn create(&self, new: NewUser<Joining>) -> Result<Member, StoreError> {

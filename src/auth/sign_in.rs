@@ -152,7 +152,8 @@ impl<U: AuthUser> Auth<U> {
     /// Logs a user in: a new session and its first pair of tokens.
     ///
     /// An unknown login, a user without a password, a disabled user and a wrong password are one error and cost the same
-    /// work. Two store round trips, and one more when the stored hash is renewed. An attempt that the throttle refuses
+    /// work. Two store round trips, one more when the stored hash is renewed, and one more where the login has an
+    /// [earlier key](Login::earlier). An attempt that the throttle refuses
     /// costs nothing and is refused whether or not the password is right.
     ///
     /// # Errors
@@ -186,9 +187,20 @@ impl<U: AuthUser> Auth<U> {
         Ok(SignedIn { user, tokens })
     }
 
+    /// Finds the user of a login under the key that an earlier release made of what was typed, and under today's.
+    ///
+    /// The earlier key comes first, because of two users with one address by today's rule only one can have today's key.
+    /// Both are always looked up, so that the work does not tell which users exist.
+    async fn user_of(&self, login: &Login) -> Result<Option<U>, Error> {
+        let users = &self.0.users;
+        let Some(earlier) = login.earlier() else { return Ok(users.find_by_login(login).await?) };
+        let found = users.find_by_login(&earlier).await?;
+        Ok(found.or(users.find_by_login(login).await?))
+    }
+
     /// Finds the user who has this login and password; all who are not found cost the same work.
     async fn user_with_password(&self, flow: &Flow, login: &Login, password: Secret<String>) -> Result<U, Error> {
-        let user = self.0.users.find_by_login(login).await?;
+        let user = self.user_of(login).await?;
         let reason = match &user {
             None => SignInFailure::UnknownLogin,
             Some(user) => {

@@ -14,7 +14,7 @@ use crate::{
     store::SessionLimit,
     token::{
         Issuer, MAX_TOKEN_BYTES, Profile, TokenCache, Verifier,
-        keys::{Algorithm, secret_problem},
+        keys::{Algorithm, secret_problem, trimmed},
     },
     web::{
         Delivery, Endpoint, ResponseFormat, WebSettings,
@@ -142,9 +142,14 @@ impl Settings {
     }
 }
 
+/// A secret as it is compared with others: see [`trimmed`].
+fn bare(secret: &Secret<Vec<u8>>) -> &[u8] {
+    trimmed(secret.expose())
+}
+
 /// Checks the peppers, which must be no key of a token either.
 fn peppers(settings: &Settings, problems: &mut Vec<String>) {
-    let peppers: Vec<_> = settings.pepper.iter().chain(&settings.retired_peppers).map(Secret::expose).collect();
+    let peppers: Vec<_> = settings.pepper.iter().chain(&settings.retired_peppers).map(bare).collect();
     for pepper in &peppers {
         if let Some(problem) = secret_problem(Algorithm::HS256, pepper) {
             problems.push(format!("a pepper (PASSWORD_PEPPER, PASSWORD_RETIRED_PEPPERS) {problem}"));
@@ -152,9 +157,9 @@ fn peppers(settings: &Settings, problems: &mut Vec<String>) {
     }
     let tokens = settings.access_secret.iter().chain(&settings.refresh_secret);
     let retired = settings.retired_access_secrets.iter().chain(&settings.retired_refresh_secrets);
-    let tokens: Vec<_> = tokens.chain(retired).map(Secret::expose).collect();
+    let tokens: Vec<_> = tokens.chain(retired).map(bare).collect();
     let again =
-        |(i, pepper): (usize, &&Vec<u8>)| tokens.contains(pepper) || peppers.iter().skip(i + 1).any(|p| p == pepper);
+        |(i, pepper): (usize, &&[u8])| tokens.contains(pepper) || peppers.iter().skip(i + 1).any(|p| p == pepper);
     if peppers.iter().enumerate().any(again) {
         problems.push(
             "the same secret is used twice (PASSWORD_PEPPER, PASSWORD_RETIRED_PEPPERS, ACCESS_TOKEN_SECRET, …): \

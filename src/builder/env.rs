@@ -13,6 +13,7 @@ use crate::{
     user::AuthUser,
     web::{Delivery, ResponseFormat},
 };
+use zeroize::Zeroizing;
 
 impl<U: AuthUser> Builder<U> {
     /// Begins with what the environment says.
@@ -41,6 +42,10 @@ impl<U: AuthUser> Builder<U> {
     ///
     /// Durations are a number and `ms`, `s`, `m`, `h` or `d`. A variable that is set to nothing counts as not set. What is
     /// wrong is reported by [`build`](Self::build), with the variable's name.
+    ///
+    /// One line break (LF, CRLF or CR) at the end of a secret, the issuer or the audience is the file's that it came from,
+    /// and is not counted. Other white space around these is refused, because another service that reads the same file
+    /// may count it. Around the items of a list, and around all other values, white space does not matter.
     ///
     /// ```no_run
     /// use portcullis::{Builder, store::memory::MemoryStore};
@@ -96,7 +101,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn text(&mut self, name: &str) -> Option<String> {
         if let Ok(text) = (self.variables)(name)? {
-            return Some(text).filter(|text| !text.trim().is_empty());
+            return Some(text).filter(|text| !bare(text).is_empty());
         }
         self.problems.push(format!("{}{name} is not UTF-8", self.prefix));
         None
@@ -104,7 +109,7 @@ impl Reader<'_> {
 
     fn parsed<T>(&mut self, name: &str, mend: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let text = self.text(name)?;
-        let parsed = parse(text.trim());
+        let parsed = parse(bare(&text));
         if parsed.is_none() {
             self.problems.push(format!("{}{name} is {text:?}: {mend}", self.prefix));
         }
@@ -117,19 +122,34 @@ impl Reader<'_> {
         }
     }
 
+    /// A text that counts to the last byte, without the line break of the file that it came from.
+    fn exact(&mut self, name: &str) -> Option<String> {
+        let mut text = self.text(name)?;
+        let ends = [text.strip_suffix("\r\n"), text.strip_suffix('\n'), text.strip_suffix('\r')];
+        let end = ends.into_iter().flatten().next().map_or(text.len(), str::len);
+        text.truncate(end);
+        if bare(&text).len() < text.len() {
+            // The value is not repeated: it may be a secret.
+            self.problems.push(format!(
+                "{}{name} begins or ends with white space or a byte order mark: remove it where the variable is set",
+                self.prefix
+            ));
+        }
+        Some(text)
+    }
+
     fn secret(&mut self, name: &str) -> Option<Secret<Vec<u8>>> {
-        // Not trimmed, not shown: it is taken as it is.
-        self.text(name).map(Secret::from)
+        self.exact(name).map(Secret::from)
     }
 
     fn secrets(&mut self, name: &str) -> Vec<Secret<Vec<u8>>> {
-        let list = self.text(name).unwrap_or_default();
-        list.split(',').filter(|secret| !secret.is_empty()).map(Secret::from).collect()
+        let list = self.text(name).map(Zeroizing::new).unwrap_or_default();
+        items(&list).map(Secret::from).collect()
     }
 
     fn key_files(&mut self, name: &str, paths: impl FnOnce(&str) -> Vec<&str>) -> Vec<Key> {
         let list = self.text(name).unwrap_or_default();
-        let paths = paths(&list).into_iter().map(str::trim).filter(|path| !path.is_empty());
+        let paths = paths(&list).into_iter().map(bare).filter(|path| !path.is_empty());
         let mut keys = Vec::new();
         for (at, path) in paths.enumerate() {
             match Key::from_unnamed_file(Path::new(path)) {
@@ -150,8 +170,8 @@ fn read(settings: &mut Settings, prefix: &str, variables: Variables<'_>) {
     settings.retired_refresh_secrets = reader.secrets("REFRESH_TOKEN_RETIRED_SECRETS");
     settings.pepper = reader.secret("PASSWORD_PEPPER");
     settings.retired_peppers = reader.secrets("PASSWORD_RETIRED_PEPPERS");
-    settings.issuer = reader.text("TOKEN_ISSUER");
-    settings.audience = reader.text("TOKEN_AUDIENCE");
+    settings.issuer = reader.exact("TOKEN_ISSUER");
+    settings.audience = reader.exact("TOKEN_AUDIENCE");
     reader.duration("ACCESS_TOKEN_EXPIRY", &mut settings.access_lifetime);
     reader.duration("REFRESH_TOKEN_EXPIRY", &mut settings.refresh_lifetime);
     reader.duration("SESSION_MAX_AGE", &mut settings.session_max_age);
@@ -191,7 +211,12 @@ fn read_key_files(settings: &mut Settings, reader: &mut Reader<'_>) {
 }
 
 fn items(list: &str) -> impl Iterator<Item = &str> {
-    list.split(',').map(str::trim).filter(|item| !item.is_empty())
+    list.split(',').map(bare).filter(|item| !item.is_empty())
+}
+
+/// A text without the white space around it, and without the byte order mark that editors on Windows put before it.
+fn bare(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
 }
 
 fn parse_switch(text: &str) -> Option<bool> {
@@ -294,6 +319,64 @@ mod tests {
             );
         }
         assert_eq!(bad.problems.len(), 2);
+    }
+
+    fn bytes(secret: Option<&Secret<Vec<u8>>>) -> Option<&[u8]> {
+        secret.map(|secret| secret.expose().as_slice())
+    }
+
+    #[test]
+    fn one_line_break_at_the_end_of_a_secret_is_not_counted() {
+        for end in ["", "\n", "\r\n", "\r"] {
+            let with = |text: &str| format!("{text}{end}");
+            let settings = settings(&[
+                ("ACCESS_TOKEN_SECRET", &with("an access secret")),
+                ("REFRESH_TOKEN_SECRET", &with("a refresh secret")),
+                ("PASSWORD_PEPPER", &with("a pepper")),
+                ("TOKEN_ISSUER", &with("https://example.com")),
+                ("TOKEN_AUDIENCE", &with("https://api.example.com")),
+                ("ACCESS_TOKEN_RETIRED_SECRETS", &with("one, two\t,\n three")),
+                ("TRUSTED_ORIGINS", &with("https://a.example ,\thttps://b.example")),
+                ("TOKEN_DELIVERY", &with("cookie, body")),
+                ("ACCESS_TOKEN_EXPIRY", &with(" 5m")),
+            ]);
+            assert_eq!(bytes(settings.access_secret.as_ref()), Some(&b"an access secret"[..]), "{end:?}");
+            assert_eq!(bytes(settings.refresh_secret.as_ref()), Some(&b"a refresh secret"[..]), "{end:?}");
+            assert_eq!(bytes(settings.pepper.as_ref()), Some(&b"a pepper"[..]), "{end:?}");
+            assert_eq!(settings.issuer.as_deref(), Some("https://example.com"), "{end:?}");
+            assert_eq!(settings.audience.as_deref(), Some("https://api.example.com"), "{end:?}");
+            let retired: Vec<_> =
+                settings.retired_access_secrets.iter().map(|secret| secret.expose().clone()).collect();
+            assert_eq!(retired, [&b"one"[..], b"two", b"three"], "{end:?}");
+            assert_eq!(settings.trusted_origins, ["https://a.example", "https://b.example"], "{end:?}");
+            assert_eq!(settings.deliveries, [Delivery::Cookie, Delivery::Body], "{end:?}");
+            assert_eq!(settings.access_lifetime, Duration::from_secs(300), "{end:?}");
+            assert!(settings.problems.is_empty(), "{:?}", settings.problems);
+        }
+    }
+
+    #[test]
+    fn other_white_space_around_a_secret_is_refused() {
+        const NAMES: [&str; 5] =
+            ["ACCESS_TOKEN_SECRET", "REFRESH_TOKEN_SECRET", "PASSWORD_PEPPER", "TOKEN_ISSUER", "TOKEN_AUDIENCE"];
+        for value in
+            [" canary", "canary ", "canary\t", "canary\n\n", "canary \n", "\ncanary", "canary\u{a0}", "\u{feff}canary"]
+        {
+            for name in NAMES {
+                let problems = settings(&[(name, value)]).problems;
+                assert!(
+                    matches!(problems.as_slice(), [problem] if problem.starts_with(&format!("APP_{name} ")) && problem.contains("remove")),
+                    "{problems:?}"
+                );
+                assert!(!problems.concat().contains("canary"), "{problems:?}");
+            }
+        }
+        for blank in [" ", "\n", "\r\n", "\u{feff}"] {
+            for name in NAMES {
+                let settings = settings(&[(name, blank)]);
+                assert!(settings.problems.is_empty() && settings.access_secret.is_none(), "{name} {blank:?}");
+            }
+        }
     }
 
     #[test]

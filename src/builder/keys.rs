@@ -161,13 +161,14 @@ fn hmac(secret: &Secret<Vec<u8>>, name: &str, problems: &mut Vec<String>) -> Opt
     Key::from_secret(secret.clone()).map_err(|error| problems.push(format!("{name} {error}"))).ok()
 }
 
-/// Refuses the same key twice, whether for both kinds or in two places of one ring. A `kid` is derived from its key, so
-/// one `kid` is one key.
+/// Refuses the same key twice, whether for both kinds or in two places of one ring. A secret with white space around it is
+/// the same as without: one of the two was copied with its line break.
 fn distinct<'a>(rings: impl Iterator<Item = &'a KeyRing>, problems: &mut Vec<String>) {
     let keys: Vec<&Key> = rings.flat_map(KeyRing::keys).collect();
-    let twice = keys.iter().enumerate().find(|(i, one)| keys.iter().skip(i + 1).any(|other| one.kid() == other.kid()));
-    match twice {
-        Some((_, key)) if key.algorithm().is_asymmetric() => problems.push(format!(
+    let identities: Vec<String> = keys.iter().map(|key| key.identity()).collect();
+    let twice = identities.iter().enumerate().find(|(i, one)| identities.iter().skip(i + 1).any(|other| other == *one));
+    match twice.and_then(|(i, _)| keys.get(i)) {
+        Some(key) if key.algorithm().is_asymmetric() => problems.push(format!(
             "the key {} is used twice: make one for each place with `openssl genpkey -algorithm ed25519`",
             key.kid()
         )),

@@ -91,7 +91,8 @@ impl<U: AuthUser> Builder<U> {
     }
 
     /// The secret that signs access tokens (HS256), required unless there are [keys](Self::access_keys): at least 32 random
-    /// bytes, such as from `openssl rand -base64 48`.
+    /// bytes, such as from `openssl rand -base64 48`. The bytes are taken as they are. A text with and without white space
+    /// around it counts as the same secret where two must differ.
     pub fn access_secret(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
         self.settings.access_secret = Some(secret.into());
         self

@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::{
     store::memory::MemoryStore,
-    token::keys::{Algorithm, Key},
+    token::keys::{Algorithm, Key, KeyRing},
     user::User,
     web::{Endpoint, ResponseFormat},
 };
@@ -43,6 +43,10 @@ fn each_setting_that_cannot_be_is_refused_with_its_mend() {
         (good().refresh_secret("your-super-secret-refresh-key-min-32-chars"), "tutorial"),
         (good().retired_access_secret("short"), "ACCESS_TOKEN_RETIRED_SECRETS"),
         (good().refresh_secret(ACCESS), "used twice"),
+        (good().refresh_secret(format!("{ACCESS}\n")), "used twice"),
+        (good().refresh_keys(KeyRing::new(Key::from_secret(format!(" {ACCESS}")).unwrap())), "both keys"),
+        (good().pepper(format!("{ACCESS}\r\n")), "used twice"),
+        (good().access_secret("          thirty-bytes-in-the-middle"), "openssl rand"),
         (good().retired_refresh_secret(ACCESS), "used twice"),
         (good().retired_access_secret(ACCESS), "used twice"),
         (good().issuer("  "), "TOKEN_ISSUER"),

@@ -1,8 +1,11 @@
 //! Argon2id: hashing, and verification within bounds.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use argon2::{Algorithm, Argon2, Block, KeyId, Params, ParamsBuilder, Version};
@@ -199,6 +202,11 @@ impl Hasher {
 
     /// Compares a password with a stored hash; one of another scheme is due for an upgrade, whatever it cost.
     ///
+    /// Argon2 is read as others write it: any of its variants, a missing version as 16 (the reference implementation's
+    /// rule, from when there was no other), parameters in any order, associated data (`data=`), and salt and output with
+    /// the padding of base64. All but the order is due for an upgrade. Not read: a hash without `m`, `t` or `p`, whose
+    /// cost is unknown, and one with another pepper's `keyid`.
+    ///
     /// # Errors
     /// [`ErrorKind::Internal`] where the hash is of no scheme that is known, malformed, or asks for more than the bounds.
     pub(crate) fn verify(&self, password: &[u8], stored: &PasswordHash, memory: &mut Memory) -> Result<Verdict, Error> {
@@ -206,9 +214,13 @@ impl Hasher {
             let matches = scheme.matches(password, stored.as_str())?;
             return Ok(if matches { Verdict::Match { upgrade: true } } else { Verdict::Mismatch });
         }
-        let phc = phc::PasswordHash::new(stored.as_str()).map_err(internal)?;
+        let unpadded = without_padding(stored.as_str());
+        let phc = phc::PasswordHash::new(&unpadded).map_err(internal)?;
         let algorithm = Algorithm::try_from(phc.algorithm.as_str()).map_err(internal)?;
-        let version = phc.version.map_or(Ok(Version::default()), Version::try_from).map_err(internal)?;
+        let version = phc.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(internal)?;
+        if let Some(missing) = ["m", "t", "p"].into_iter().find(|name| phc.params.get(*name).is_none()) {
+            return Err(internal(format!("the hash does not say its cost: {missing} is missing")));
+        }
         let params = Params::try_from(&phc).map_err(internal)?;
         let cost = HashCost { memory_kib: params.m_cost(), iterations: params.t_cost(), parallelism: params.p_cost() };
         if !cost.is_bounded() {
@@ -221,6 +233,7 @@ impl Hasher {
         let is_current = params.keyid() == self.peppers.current().map_or(KeyId::EMPTY, Pepper::id).as_bytes();
         let mut output = [0; Output::MAX_LENGTH];
         let output = output.get_mut(..expected.len()).ok_or_else(|| internal("the hash is too long"))?;
+        let is_plain = params.data().is_empty() && unpadded == stored.as_str();
         self.compute(&context(algorithm, version, params, pepper)?, (password, salt), output, memory)?;
         let computed = Output::new(output).map_err(internal)?;
         // `Output` compares in constant time.
@@ -230,6 +243,7 @@ impl Hasher {
         let weaker = algorithm != Algorithm::Argon2id
             || version != Version::V0x13
             || !is_current
+            || !is_plain
             || cost.memory_kib < self.cost.memory_kib
             || cost.iterations < self.cost.iterations
             || expected.len() < OUTPUT_BYTES;
@@ -273,6 +287,15 @@ fn context(
         Some(pepper) => Argon2::new_with_secret(pepper.secret(), algorithm, version, params).map_err(internal),
         None => Ok(Argon2::new(algorithm, version, params)),
     }
+}
+
+/// Takes the padding of base64 from the salt and the output, which the PHC string format leaves out.
+pub(super) fn without_padding(stored: &str) -> Cow<'_, str> {
+    // A parameter's `=` is followed by its value.
+    if !(stored.contains("=$") || stored.ends_with('=')) {
+        return Cow::Borrowed(stored);
+    }
+    Cow::Owned(stored.split('$').map(|part| part.trim_end_matches('=')).collect::<Vec<_>>().join("$"))
 }
 
 fn params_blocks(cost: HashCost) -> usize {
@@ -348,6 +371,15 @@ mod tests {
             hash.as_str().split(",keyid=").next().unwrap().to_owned() + &hash.as_str()[hash.as_str().len() - 67..];
         let stolen = PasswordHash::new(renamed);
         assert_eq!(verify(&hasher(), &stolen), Some(Verdict::Mismatch), "the table alone does not do");
+    }
+
+    #[test]
+    fn a_hash_that_does_not_say_its_cost_is_no_wrong_password() {
+        let tail = "c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA";
+        for params in ["", "m=65536$", "m=65536,t=2$", "m=65536,p=1$", "t=2,p=1$", "m=65536,t=2,p=1,x=1$", "m=$"] {
+            let hash = PasswordHash::new(format!("$argon2i$v=19${params}{tail}"));
+            assert!(hasher().verify(b"password", &hash, &mut Memory::default()).is_err(), "{params}");
+        }
     }
 
     #[test]

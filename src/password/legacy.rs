@@ -4,6 +4,8 @@
 //! unknown one by the time that a wrong password takes: add no such rows, and let old ones end with a password reset.
 
 use super::hasher::internal;
+#[cfg(any(feature = "scrypt", feature = "pbkdf2"))]
+use super::hasher::without_padding;
 use crate::error::Error;
 
 /// A scheme that is not Argon2.
@@ -117,7 +119,7 @@ struct Phc(password_hash::phc::PasswordHash);
 #[cfg(any(feature = "scrypt", feature = "pbkdf2"))]
 impl Phc {
     fn parse(stored: &str) -> Result<Self, Error> {
-        password_hash::phc::PasswordHash::new(stored).map(Self).map_err(internal)
+        password_hash::phc::PasswordHash::new(&without_padding(stored)).map(Self).map_err(internal)
     }
 
     fn number(&self, name: &str) -> Result<u32, Error> {
@@ -212,6 +214,7 @@ mod tests {
         for stored in [
             "$pbkdf2-sha256$i=1000,l=32$MDEyMzQ1Njc4OWFiY2RlZg$BVALGMmC/K/8ELErc5VgJxyPFApArIZRCQsqjEgZWJ4",
             "$pbkdf2-sha256$i=1000$MDEyMzQ1Njc4OWFiY2RlZg$BVALGMmC/K/8ELErc5VgJxyPFApArIZRCQsqjEgZWJ4",
+            "$pbkdf2-sha256$i=1000$MDEyMzQ1Njc4OWFiY2RlZg==$BVALGMmC/K/8ELErc5VgJxyPFApArIZRCQsqjEgZWJ4=",
             "$pbkdf2-sha512$i=1000,l=32$MDEyMzQ1Njc4OWFiY2RlZg$7F/Y1rnWXXurLCfFvAmyjyXtbABhgzBTBNcm//wlnvE",
         ] {
             assert_eq!(matches("correct horse battery", stored), Some(true), "{stored}");

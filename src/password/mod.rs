@@ -20,6 +20,7 @@ use std::sync::Arc;
 use crate::{
     error::{Error, ErrorKind, FieldError},
     secret::Secret,
+    unicode::nfc_of_secret,
     user::PasswordHash,
 };
 
@@ -44,12 +45,13 @@ impl Passwords {
 
     /// Asks the app's own list about a password that passed the policy.
     pub(crate) async fn check_breaches(&self, field: &'static str, password: &Secret<String>) -> Result<(), Error> {
-        match &self.breaches {
-            Some(breaches) if breaches.is_breached(password).await? => {
-                Err(Error::validation(vec![FieldError::new(field, "breached", "This password is known from a leak.")]))
-            }
-            _ => Ok(()),
+        let Some(breaches) = &self.breaches else { return Ok(()) };
+        let normal = nfc_of_secret(password.expose());
+        if breaches.is_breached(normal.as_ref().unwrap_or(password)).await? {
+            let error = FieldError::new(field, "breached", "This password is known from a leak.");
+            return Err(Error::validation(vec![error]));
         }
+        Ok(())
     }
 
     pub(crate) fn stats(&self) -> HashStats {
@@ -60,31 +62,45 @@ impl Passwords {
         &self.policy
     }
 
-    /// Hashes a password that passed the policy.
+    /// Hashes the normal form of a password that passed the policy.
     pub(crate) async fn hash(&self, password: Secret<String>) -> Result<PasswordHash, Error> {
         let hasher = Arc::clone(&self.hasher);
+        let password = nfc_of_secret(password.expose()).unwrap_or(password);
         self.pool.run(move |memory| hasher.hash(password.expose().as_bytes(), memory)).await?
     }
 
     /// Compares a password with a stored hash, or with the decoy where there is none, at the same cost.
     ///
+    /// A text that is not in NFC is tried as it was typed, because its hash may be older than the rule, or another
+    /// system's, and then in NFC. Only such a text costs a second hash, for an unknown user as well. Where the text is
+    /// right as it was typed, its hash is due for an upgrade to the hash of the normal form.
+    ///
     /// A hash that cannot be read is a fault of the row, not a wrong password: it is logged and fails as `Mismatch`
     /// after the decoy's work, so that nobody learns that the row is odd.
     pub(crate) async fn verify(&self, password: Secret<String>, stored: Option<&str>) -> Result<Verdict, Error> {
-        let stored = stored.map(PasswordHash::new);
         let known = stored.is_some();
         let decoy = self.decoy.clone();
+        let mut stored = stored.map_or_else(|| decoy.clone(), PasswordHash::new);
         let hasher = Arc::clone(&self.hasher);
+        let normal = nfc_of_secret(password.expose());
         let verdict = self
             .pool
             .run(move |memory| {
-                let password = password.expose().as_bytes();
-                match hasher.verify(password, stored.as_ref().unwrap_or(&decoy), memory) {
-                    Err(error) if error.kind() == ErrorKind::Internal && known => {
-                        tracing::error!(target: "portcullis", error = ?error, "a stored password hash cannot be verified");
-                        hasher.verify(password, &decoy, memory)
+                let mut verify = |password: &Secret<String>| {
+                    let password = password.expose().as_bytes();
+                    match hasher.verify(password, &stored, memory) {
+                        Err(error) if error.kind() == ErrorKind::Internal && known => {
+                            tracing::error!(target: "portcullis", error = ?error, "a stored password hash cannot be verified");
+                            stored = decoy.clone();
+                            hasher.verify(password, &stored, memory)
+                        }
+                        verdict => verdict,
                     }
-                    verdict => verdict,
+                };
+                match (verify(&password)?, normal) {
+                    (Verdict::Mismatch, Some(normal)) => verify(&normal),
+                    (Verdict::Match { .. }, Some(_)) => Ok(Verdict::Match { upgrade: true }),
+                    (verdict, None) => Ok(verdict),
                 }
             })
             .await??;
@@ -122,6 +138,31 @@ mod tests {
         for corrupt in ["", "plain", "$argon2id$v=19$m=4194304,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo"] {
             let verdict = passwords().verify("anything".into(), Some(corrupt)).await.unwrap();
             assert_eq!(verdict, Verdict::Mismatch, "{corrupt:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_text_of_two_forms_costs_two_hashes_at_most() {
+        const BLOCKS: u64 = 2 * 19_456;
+        let passwords = passwords();
+        let hash = passwords.hash("caf\u{e9} crossing".into()).await.unwrap();
+        let raw = Hasher::new(HashCost::OWASP).unwrap();
+        let as_typed = raw.hash("cafe\u{301} crossing".as_bytes(), &mut hasher::Memory::default()).unwrap();
+        let (hash, as_typed, corrupt) = (Some(hash.as_str()), Some(as_typed.as_str()), Some("plain"));
+        let (good, due) = (Verdict::Match { upgrade: false }, Verdict::Match { upgrade: true });
+        for (typed, stored, verdict, hashes) in [
+            ("caf\u{e9} crossing", hash, good, 1),
+            ("cafe\u{301} crossing", hash, good, 2),
+            ("cafe\u{301} crossing", as_typed, due, 1),
+            ("caf\u{e9} crossing", as_typed, Verdict::Mismatch, 1),
+            ("cafe\u{301} crossings", hash, Verdict::Mismatch, 2),
+            ("cafe\u{301} crossings", None, Verdict::Mismatch, 2),
+            ("cafe\u{301} crossings", corrupt, Verdict::Mismatch, 2),
+            ("caf\u{e9} crossings", None, Verdict::Mismatch, 1),
+        ] {
+            let before = passwords.stats().blocks_filled;
+            assert_eq!(passwords.verify(typed.into(), stored).await.unwrap(), verdict, "{typed:?} {stored:?}");
+            assert_eq!(passwords.stats().blocks_filled - before, hashes * BLOCKS, "{typed:?} {stored:?}");
         }
     }
 

@@ -9,12 +9,24 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use crate::error::FieldError;
+use crate::{
+    error::FieldError,
+    unicode::{nfc, nfc_of_secret},
+};
 
 /// Which passwords may be chosen.
 ///
 /// Length is all that counts, in code points, together with a short list of what attackers try first and the user's own
-/// names. There are no rules about digits or symbols, nothing is trimmed, cut or normalized.
+/// names. There are no rules about digits or symbols, and nothing is trimmed or cut.
+///
+/// # Normal form
+/// One device types `é` as one code point and another as two, which look the same. NIST SP 800-63B-4 §3.1.1.2 therefore
+/// says to normalize before hashing, by NFC or NFKC. Passwords are hashed in NFC here, which makes one of what is the same
+/// text, and their length is counted in it. NFKC would also make one of different texts, such as `x²` and `x2`.
+///
+/// At a login the password is tried as it was typed and then, where that is another text, in NFC. A hash from before this
+/// rule, or from another system, verifies as it was typed, and is made anew in NFC at that login. The second try costs a
+/// second hash, of such texts alone, and an unknown login pays it too. The limit of 1,024 bytes is checked before.
 #[derive(Clone, Debug)]
 pub struct PasswordPolicy {
     min_chars: usize,
@@ -33,7 +45,7 @@ impl PasswordPolicy {
         Self { min_chars: 15, forbidden: None }
     }
 
-    /// At least this many code points; `build()` refuses fewer than 8 or more than 64.
+    /// At least this many code points in NFC; `build()` refuses fewer than 8 or more than 64.
     pub const fn with_min_chars(min_chars: usize) -> Self {
         Self { min_chars, forbidden: None }
     }
@@ -41,7 +53,7 @@ impl PasswordPolicy {
     /// Refuses words of the app's own besides, such as its name: each alone, and with nothing but digits and signs around
     /// it (`portcullis`, `Portcullis2026!`), in any case.
     pub fn forbidding<W: AsRef<str>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
-        let words = words.into_iter().map(|word| bare(&word.as_ref().to_lowercase()).to_owned());
+        let words = words.into_iter().map(|word| bare(&nfc(word.as_ref()).to_lowercase()).to_owned());
         let known = self.forbidden.iter().flat_map(|known| known.iter().cloned());
         self.forbidden = Some(known.chain(words).filter(|word| !word.is_empty()).collect());
         self
@@ -61,6 +73,8 @@ impl PasswordPolicy {
         if let Some(error) = too_long(field, password) {
             return Some(error);
         }
+        let normal = nfc_of_secret(password);
+        let password = normal.as_ref().map_or(password, |normal| normal.expose().as_str());
         if password.chars().count() < self.min_chars {
             let message = format!("The password has fewer than {} characters.", self.min_chars);
             return Some(FieldError::new(field, "too_short", message));
@@ -97,8 +111,8 @@ pub(crate) fn too_long(field: &'static str, password: &str) -> Option<FieldError
 
 /// Whether the password is one of the user's own names, or the local part of an address among them.
 fn is_personal(folded: &str, names: &[&str]) -> bool {
-    let local = |name: &str| name.split_once('@').map(|(local, _)| local.to_lowercase());
-    names.iter().any(|name| name.to_lowercase() == folded || local(name).is_some_and(|local| local == folded))
+    let local = |name: &str| name.split_once('@').is_some_and(|(local, _)| local == folded);
+    names.iter().map(|name| nfc(name).to_lowercase()).any(|name| name == folded || local(&name))
 }
 
 /// A word without the digits and signs around it.

@@ -52,7 +52,7 @@ pub trait UserStore: Send + Sync + 'static {
     /// As the trait says.
     async fn find_by_id(&self, id: &UserId) -> Result<Option<Self::User>, StoreError>;
 
-    /// Finds a user by what they typed to sign in; the text in `login` is trimmed and in lower case.
+    /// Finds a user by what they typed to sign in; the text in `login` is a [`LoginKey`](crate::user::LoginKey).
     ///
     /// # Errors
     /// As the trait says.

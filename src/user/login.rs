@@ -1,13 +1,23 @@
 //! E-mail addresses and usernames: what may be registered, and how a login finds it again.
 
 use email_address::{EmailAddress, Options};
+use idna::uts46::DnsLength;
 
-use crate::error::FieldError;
+use super::key::{LoginKey, ascii_domain, email_key};
+use crate::{
+    error::FieldError,
+    unicode::{becomes_ascii, fold, is_ignorable, nfc},
+};
 
-/// An e-mail address that passed validation; compared without regard to case.
+/// An e-mail address that passed validation; compared without regard to case, normal form and spelling of the domain.
 ///
-/// At most 254 bytes (RFC 5321 §4.5.3.1), `local@domain` with a dot in the domain, no display name, no address literal.
-/// Surrounding white space is trimmed; what is left is kept as written and shown so.
+/// At most 254 bytes (RFC 5321 §4.5.3.1), `local@domain` with a dot in the domain, no display name, no address literal, no
+/// quoted local part. A domain outside ASCII must be one by UTS 46. Refused besides are characters that a reader cannot
+/// see, and characters that are ASCII in another width or style (`＠`, `ﬁ`): they pass for another address.
+///
+/// Surrounding white space is trimmed. What is left is kept as written, in Unicode's NFC (RFC 6532 §3.1), and shown so.
+/// Users with addresses that are refused here, from before this rule or from another app, can still log in:
+/// [`Login::email`] does not validate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Email {
     text: String,
@@ -23,30 +33,44 @@ impl Email {
     /// # Errors
     /// A [`FieldError`] of `email`: `required` where it is blank, `too_long`, or `invalid_email`.
     pub fn parse(text: &str) -> Result<Self, FieldError> {
-        let text = text.trim();
+        let typed = text.trim();
+        let text = nfc(typed);
         if text.is_empty() {
             return Err(FieldError::new("email", "required", "An e-mail address is required."));
         }
         if text.len() > Self::MAX_BYTES {
             return Err(FieldError::new("email", "too_long", "The e-mail address has more than 254 bytes."));
         }
-        let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
-        let well_formed = EmailAddress::parse_with_options(text, options).is_ok();
-        if !well_formed || text.chars().any(|c| c.is_control() || c.is_whitespace() || folds_into_ascii(c)) {
+        // In what was typed, because NFC makes a `K` of the Kelvin sign.
+        let passes_for_another =
+            typed.chars().any(|c| c.is_control() || c.is_whitespace() || is_ignorable(c) || becomes_ascii(c));
+        if passes_for_another || !is_address(&text) {
             return Err(FieldError::new("email", "invalid_email", "This is not an e-mail address."));
         }
-        Ok(Self { text: text.to_owned(), key: fold(text) })
+        Ok(Self { key: email_key(&text), text: text.into_owned() })
     }
 
-    /// The address as it was written.
+    /// The address as it was written, in NFC.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The lower-case form that is unique among users, and that a [`Login::Email`] has.
+    /// The form that is unique among users, and that a [`Login::Email`] of the same address has: see [`LoginKey`].
     pub fn key(&self) -> &str {
         &self.key
     }
+}
+
+fn is_address(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@').filter(|(local, _)| !local.starts_with('"')) else {
+        return false;
+    };
+    let is_encoded = |label: &str| label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"));
+    // A domain of plain ASCII is judged below, where names of an intranet pass that the DNS would not take.
+    let is_plain = domain.is_ascii() && !domain.split('.').any(is_encoded);
+    let domain = if is_plain { Some(domain.into()) } else { ascii_domain(domain, DnsLength::Verify) };
+    let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
+    domain.is_some_and(|domain| EmailAddress::parse_with_options(&format!("{local}@{domain}"), options).is_ok())
 }
 
 /// A username that passed validation; compared without regard to case.
@@ -93,33 +117,33 @@ impl Username {
         &self.text
     }
 
-    /// The lower-case form that is unique among users, and that a [`Login::Username`] has.
+    /// The lower-case form that is unique among users, and that a [`Login::Username`] of the same username has.
     pub fn key(&self) -> &str {
         &self.key
     }
 }
 
-/// What a person types to say who they are: already trimmed and in lower case, ready to be looked up.
+/// What a person types to say who they are, in the form in which logins are compared ([`LoginKey`]).
 ///
-/// Deliberately not validated like a registration: rows from before this crate may have any username, and an
+/// Deliberately not validated like a registration: rows from before this crate may have any username and address, and an
 /// impossible one is simply unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Login {
     /// Look for this e-mail address (see [`Email::key`]).
-    Email(String),
+    Email(LoginKey),
     /// Look for this username (see [`Username::key`]).
-    Username(String),
+    Username(LoginKey),
 }
 
 impl Login {
     /// Reads an e-mail address.
     pub fn email(text: &str) -> Self {
-        Self::Email(fold(text.trim()))
+        Self::Email(LoginKey::of_email(text))
     }
 
     /// Reads a username.
     pub fn username(text: &str) -> Self {
-        Self::Username(fold(text.trim()))
+        Self::Username(LoginKey::of_username(text))
     }
 
     /// Reads either: an e-mail address where there is an `@`, else a username.
@@ -129,20 +153,25 @@ impl Login {
 
     /// The text that is looked up.
     pub fn key(&self) -> &str {
-        match self {
-            Self::Email(key) | Self::Username(key) => key,
-        }
+        self.login_key().as_str()
     }
-}
 
-fn fold(text: &str) -> String {
-    text.to_lowercase()
-}
+    /// Returns the login under the key that it had before keys had normal forms, where that is another.
+    ///
+    /// A row whose key was made then is found by it: in a table of an app's own, or where two users have one address by
+    /// now and only one of them can have its key.
+    pub fn earlier(&self) -> Option<Self> {
+        let earlier = self.login_key().earlier()?.into();
+        Some(match self {
+            Self::Email(_) => Self::Email(earlier),
+            Self::Username(_) => Self::Username(earlier),
+        })
+    }
 
-/// Whether folding turns a character outside ASCII into one inside, as it does the Kelvin sign: such an address would
-/// compare equal to somebody else's.
-fn folds_into_ascii(c: char) -> bool {
-    !c.is_ascii() && c.to_lowercase().any(|lower| lower.is_ascii())
+    pub(crate) fn login_key(&self) -> &LoginKey {
+        let (Self::Email(key) | Self::Username(key)) = self;
+        key
+    }
 }
 
 #[cfg(test)]
@@ -169,6 +198,7 @@ mod tests {
             "ada@exam\u{0}ple.com",
             "ada@exa\nmple.com",
             "\u{212a}im@example.com",
+            "\"ada\"@example.com",
         ] {
             assert_eq!(Email::parse(bad).map_err(|e| e.code).unwrap_err(), "invalid_email", "{bad:?}");
         }

@@ -1,6 +1,7 @@
 //! Users: what we need of an app's own ([`AuthUser`]), the ready [`User`], and what a registration brings ([`NewUser`]).
 
 mod id;
+mod key;
 mod login;
 mod record;
 
@@ -8,6 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use self::{
     id::UserId,
+    key::LoginKey,
     login::{Email, Login, Username},
     record::{Profile, PublicUser, User},
 };

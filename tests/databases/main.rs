@@ -14,3 +14,4 @@ mod scratch;
 mod sqlite;
 #[path = "../../examples/existing_app/store.rs"]
 mod store;
+mod user_keys;

@@ -26,6 +26,45 @@ fn an_email_and_a_username_are_taken_in_any_case() {
 }
 
 #[test]
+fn an_email_is_taken_in_every_spelling() {
+    for example in [AXUM_MEMORY, HYPER_BARE] {
+        let server = Launch::new(example).start();
+        for (registered, typed) in [
+            ("νίκος@example.com", "ΝΊΚΟΣ@EXAMPLE.COM"),
+            ("max@bücher.example", "max@xn--bcher-kva.example"),
+            ("jos\u{e9}@example.com", "jose\u{301}@example.com"),
+        ] {
+            let user = json!({"email": registered, "password": PASSWORD});
+            let answer = server.post("/auth/register").json(&user).send().expect(201);
+            assert_eq!(answer.json()["user"]["email"], registered);
+            let again = json!({"email": typed, "password": PASSWORD});
+            server.post("/auth/register").json(&again).send().problem(409, "email_taken").sets_no_cookie();
+            for login in [json!({"email": typed, "password": PASSWORD}), json!({"login": typed, "password": PASSWORD})]
+            {
+                let answer = server.post("/auth/login").json(&login).send().expect(200);
+                assert_eq!(answer.json()["user"]["email"], registered, "{typed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_address_that_passes_for_another_is_refused() {
+    let server = Launch::new(AXUM_MEMORY).start();
+    server.sign_up("lovelace");
+    for email in [
+        "lovelace\u{3164}@example.com",
+        "lovelace@\u{ff45}xample.com",
+        "lovelace\u{ff20}example.com",
+        "\"lovelace\"@example.com",
+    ] {
+        let body = json!({"email": email, "password": PASSWORD});
+        let problem = server.post("/auth/register").json(&body).send();
+        problem.problem(400, "validation_failed").sets_no_cookie();
+    }
+}
+
+#[test]
 fn a_plain_form_registers_and_signs_in() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let server = Launch::new(example).start();

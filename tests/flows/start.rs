@@ -40,6 +40,33 @@ fn the_same_secret_twice_is_refused() {
 }
 
 #[test]
+fn a_line_break_at_the_end_of_a_secret_makes_no_other_secret() {
+    let server = Launch::new(AXUM_MEMORY).start();
+    let browser = server.sign_up("lovelace");
+    for end in ["\n", "\r\n"] {
+        let with = |name, value: &str| (name, format!("{value}{end}"));
+        let other = [with("ACCESS_TOKEN_SECRET", ACCESS_SECRET), with("REFRESH_TOKEN_SECRET", REFRESH_SECRET)]
+            .into_iter()
+            .fold(Launch::new(AXUM_MEMORY), |launch, (name, value)| launch.env(name, value))
+            .start();
+        other.get("/profile").bearer(&browser.access()).send().expect(200);
+
+        let twice = Launch::new(AXUM_MEMORY).env("REFRESH_TOKEN_SECRET", format!("{ACCESS_SECRET}{end}"));
+        refuses(twice, &["ACCESS_TOKEN_SECRET"], &["same secret is used twice"]);
+    }
+}
+
+#[test]
+fn white_space_around_a_secret_is_refused() {
+    for name in ["ACCESS_TOKEN_SECRET", "REFRESH_TOKEN_SECRET", "TOKEN_ISSUER"] {
+        for secret in [format!(" {ACCESS_SECRET}"), format!("{ACCESS_SECRET} "), format!("{ACCESS_SECRET}\n\n")] {
+            let said = refuses(Launch::new(AXUM_MEMORY).env(name, secret), &[name], &["white space"]);
+            assert!(!said.contains(ACCESS_SECRET), "the secret itself is in: {said}");
+        }
+    }
+}
+
+#[test]
 fn a_secret_that_everybody_knows_is_refused() {
     let mend = ["32 bytes", "32 bytes", "random", "generate", "openssl", "replace", "your own", "choose"];
     for secret in [

@@ -36,6 +36,7 @@ pub(crate) struct Probe {
     /// Only the next call fails.
     once: Arc<AtomicBool>,
     holding: Arc<Holding>,
+    renamed: Arc<Mutex<Vec<(Login, UserId)>>>,
 }
 
 /// A call that is held in the middle, for tests of what happens meanwhile.
@@ -66,6 +67,11 @@ impl Probe {
 
     pub(crate) fn recover(&self) {
         *self.failing.lock().unwrap() = None;
+    }
+
+    /// Gives a user an address as an earlier release took it, under the key that it has today.
+    pub(crate) fn rename(&self, id: &UserId, email: &str) {
+        self.renamed.lock().unwrap().push((Login::email(email), id.clone()));
     }
 
     /// Holds the next call of this name before it does anything.
@@ -130,7 +136,11 @@ impl UserStore for Probe {
     }
 
     async fn find_by_login(&self, login: &Login) -> Result<Option<User>, StoreError> {
-        let mut user = self.call("find_by_login", self.memory.find_by_login(login)).await?;
+        let renamed = self.renamed.lock().unwrap().iter().find(|(own, _)| own == login).map(|(_, id)| id.clone());
+        let mut user = match renamed {
+            Some(id) => self.call("find_by_login", self.memory.find_by_id(&id)).await?,
+            None => self.call("find_by_login", self.memory.find_by_login(login)).await?,
+        };
         // The memory store makes no users without a password.
         if let Some(user) = user.as_mut().filter(|user| user.email.starts_with("federated@")) {
             user.password_hash = None;

@@ -116,3 +116,26 @@ async fn a_longer_lifetime_of_the_past_ends_no_live_token() {
     assert!(longer.jwks().contains(key.kid()));
     assert_eq!(kind(longer.authenticate(&token, Check::Stateless).await), Some(ErrorKind::TokenExpired));
 }
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_key() {
+    let jwk = Key::from_pem(RSA).unwrap().public_jwk().unwrap();
+    let bare = [Key::from_pem(RSA).unwrap(), Key::from_jwk(&jwk).unwrap()];
+    let marked = [Key::from_pem(format!("\u{feff}{RSA}")).unwrap(), Key::from_jwk(&format!("\u{feff}{jwk}")).unwrap()];
+    assert_eq!(bare.each_ref().map(Key::kid), marked.each_ref().map(Key::kid));
+
+    let directory = std::env::temp_dir().join(format!("portcullis-keys-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let write = |name: &str, content: &[u8]| {
+        let path = directory.join(name);
+        std::fs::write(&path, content).unwrap();
+        Key::from_file(path)
+    };
+    assert_eq!(write("key.pem", format!("\u{feff}{RSA}").as_bytes()).unwrap().kid(), bare[0].kid());
+    assert_eq!(write("key.json", format!("\u{feff}{jwk}\r\n").as_bytes()).unwrap().kid(), bare[1].kid());
+    // As a redirection in PowerShell writes it.
+    let utf16: Vec<u8> = format!("\u{feff}{RSA}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let refused = write("utf16.pem", &utf16).unwrap_err().to_string();
+    assert!(refused.contains("UTF-16") && refused.contains("UTF-8"), "{refused}");
+    std::fs::remove_dir_all(directory).unwrap();
+}

@@ -67,6 +67,73 @@ async fn a_legacy_hash_signs_in_and_is_replaced_by_argon2id() {
     }
 }
 
+/// The forms in which Argon2 hashes are stored elsewhere, of the reference implementation.
+#[tokio::test]
+async fn argon2_as_others_write_it_is_verified_and_renewed() {
+    for (form, password, hash) in [
+        (
+            "without a version: 16",
+            "password",
+            "$argon2i$m=65536,t=2,p=1$c29tZXNhbHQ$9sTbSlTio3Biev89thdrlKKiCaYsjjYVJxGAL3swxpQ",
+        ),
+        (
+            "version 16",
+            "password",
+            "$argon2i$v=16$m=65536,t=2,p=1$c29tZXNhbHQ$9sTbSlTio3Biev89thdrlKKiCaYsjjYVJxGAL3swxpQ",
+        ),
+        (
+            "Argon2d",
+            "password",
+            "$argon2d$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$lV5dWxY6G2C7o1/DbQSWR0+6T2tZrVNihmbwf7L5Pq8",
+        ),
+        (
+            "version 16 of Argon2id",
+            "password",
+            "$argon2id$m=65536,t=2,p=1$c29tZXNhbHQ$mA69JKTmZ/FjRvnUp4sXVyh4NhPgzG+xfC7IhLFkNd8",
+        ),
+        (
+            "Argon2i",
+            "password",
+            "$argon2i$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA",
+        ),
+        (
+            "another order",
+            "password",
+            "$argon2i$v=19$t=2,p=1,m=65536$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA",
+        ),
+        (
+            "padded",
+            "password",
+            "$argon2i$v=19$m=65536,t=2,p=1$c29tZXNhbHQ=$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA=",
+        ),
+    ] {
+        let world = World::new();
+        let auth = world.node();
+        let ada = migrated(&world, hash).await;
+        assert_eq!(login(&auth, "passwore").await, Some(ErrorKind::InvalidCredentials), "{form}");
+        assert_eq!(login(&auth, password).await, None, "{form}");
+        let renewed = stored(&world, &ada).await;
+        assert!(renewed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{form}: {renewed}");
+        assert_eq!(login(&auth, password).await, None, "{form}");
+    }
+}
+
+/// What an earlier release, which did not normalize, made of `é` in two code points.
+#[tokio::test]
+async fn a_hash_of_a_decomposed_password_is_renewed_in_nfc() {
+    let world = World::new();
+    let auth = world.node();
+    let hash = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$dTPA1FxJDUc8051d2GNqSgEt1FhXwRLKcKSZTT+et1s";
+    let ada = migrated(&world, hash).await;
+    let (composed, decomposed) = ("caf\u{e9} crossing", "cafe\u{301} crossing");
+    assert_eq!(login(&auth, decomposed).await, None);
+    let renewed = stored(&world, &ada).await;
+    assert_ne!(renewed, hash);
+    assert_eq!(login(&auth, composed).await, None);
+    assert_eq!(login(&auth, decomposed).await, None);
+    assert_eq!(stored(&world, &ada).await, renewed, "once is enough");
+}
+
 #[cfg(feature = "bcrypt")]
 #[tokio::test]
 async fn the_truncation_of_bcrypt_ends_with_the_upgrade() {

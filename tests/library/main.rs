@@ -17,6 +17,7 @@ mod jwks_url;
 mod keys;
 mod left_out;
 mod legacy;
+mod logins;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod nodes;

@@ -94,3 +94,42 @@ async fn leaked_passwords_and_an_apps_own_words_are_refused_wherever_one_is_chos
     }
     assert_eq!(login(&auth).await, None, "the password is as it was");
 }
+
+const COMPOSED: &str = "caf\u{e9} crossing";
+const DECOMPOSED: &str = "cafe\u{301} crossing";
+
+async fn log_in(auth: &Auth<User>, password: &str) -> Option<ErrorKind> {
+    kind(auth.login(&Login::either("ada@example.com"), password.into(), &Client::unknown()).await)
+}
+
+#[tokio::test]
+async fn a_password_is_the_same_in_either_normal_form() {
+    for (chosen, typed) in [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)] {
+        let auth = World::new().node();
+        let registration = Registration::new("ada@example.com", chosen, Profile::default());
+        auth.register(registration).await.unwrap();
+        assert_eq!(log_in(&auth, chosen).await, None, "{chosen:?}");
+        assert_eq!(log_in(&auth, typed).await, None, "{typed:?}");
+        assert_eq!(log_in(&auth, "cafe crossing").await, Some(ErrorKind::InvalidCredentials));
+
+        let signed_in = auth.login(&Login::either("ada@example.com"), typed.into(), &Client::unknown()).await.unwrap();
+        let access = signed_in.tokens.access_token.expose();
+        let claims = auth.authenticate(access, Check::Stateless).await.unwrap().claims;
+        let (current, new) = (typed.into(), format!("{typed} 2").as_str().into());
+        auth.change_password(&claims, current, new, &Client::unknown()).await.unwrap();
+        for password in [format!("{chosen} 2"), format!("{typed} 2")] {
+            assert_eq!(log_in(&auth, &password).await, None, "{password:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_rules_for_passwords_see_the_normal_form() {
+    let auth = World::new().node_with(careful);
+    // Eight code points as typed, four of them marks.
+    for (password, code_of) in [("e\u{301}e\u{300}e\u{302}e\u{308}", "too_short"), ("jose\u{301}.barroso", "personal")]
+    {
+        let registration = Registration::new("jos\u{e9}.barroso@example.com", password, Profile::default());
+        assert_eq!(code(auth.register(registration).await), Some(("password".to_owned(), code_of.to_owned())));
+    }
+}

@@ -38,6 +38,16 @@ impl Drop for Running {
     }
 }
 
+/// The example with nothing of the caller's environment but what a process needs, and where a coverage build writes to.
+fn example() -> Command {
+    let mut command = Command::new(BINARY);
+    command.env_clear();
+    for name in ["PATH", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE"] {
+        command.envs(std::env::var_os(name).map(|value| (name, value)));
+    }
+    command
+}
+
 struct Server {
     addr: String,
     _running: Running,
@@ -45,7 +55,7 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        let mut command = Command::new(BINARY);
+        let mut command = example();
         command.env("ADDR", "127.0.0.1:0").env("THROTTLE", "off").stderr(Stdio::null());
         command.env("ADMIN_EMAIL", "warden@example.com").env("ADMIN_PASSWORD", PASSWORD);
         let mut running = Running::start(&mut command);
@@ -84,7 +94,7 @@ impl Server {
     }
 
     fn client(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(BINARY);
+        let mut command = example();
         command.env("ADDR", &self.addr).args(arguments);
         command
     }

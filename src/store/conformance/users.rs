@@ -142,7 +142,7 @@ where
             let found = self.store.find_by_id(&UserId::from(text)).await;
             let found = found.map_err(|error| format!("the id {text:?} is an error: {error:?}"))?;
             ensure(found.is_none(), format!("the id {text:?} finds somebody"))?;
-            for login in [Login::Email(text.to_owned()), Login::Username(text.to_owned())] {
+            for login in [Login::Email(text.into()), Login::Username(text.into())] {
                 expect(&format!("{login:?}"), self.by_login(&login).await?, None)?;
             }
             let id = UserId::from(text);

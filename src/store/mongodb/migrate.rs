@@ -23,6 +23,10 @@ impl MongoUsers {
     /// Gives every user the lookup keys of the address and username that they have by now, and makes the unique indexes over
     /// these; every node may do it at every start.
     ///
+    /// Keys that a release made before they had normal forms are made anew. Where two users have one address or username by
+    /// today's rule alone, such as `max@bücher.example` and `max@xn--bcher-kva.example`, one of them has the key, and the
+    /// other one has the earlier key and is found by their own spelling. A warning in the log names both by their ids.
+    ///
     /// # Errors
     /// [`StoreError::internal`] where several users have one e-mail address or username but for the case of its letters: its
     /// source says which users. Else as of [`UserStore`](crate::store::UserStore).
@@ -36,6 +40,7 @@ impl MongoUsers {
             self.drop_stale(&keyed).await?;
             self.add_missing(&keyed).await?;
             self.make_unique(&keyed).await?;
+            self.add_of_two_forms(&keyed).await?;
         }
         Ok(())
     }
@@ -51,7 +56,10 @@ impl MongoUsers {
         let filter = doc! { key: { "$exists": true }, "$expr": differs };
         self.for_each(keyed, filter, |found| {
             let (text, old) = (keyed.text(found), found.get(key)?);
-            if text.is_some_and(|text| old.as_str() == Some((keyed.fold)(text).key())) {
+            let is_of = |login: &Login| {
+                old.as_str().is_some_and(|old| [Some(login.key()), earlier_key(login)].contains(&Some(old)))
+            };
+            if text.is_some_and(|text| is_of(&(keyed.fold)(text))) {
                 return None;
             }
             // As both were read: a text that was set back meanwhile has its key.
@@ -63,16 +71,64 @@ impl MongoUsers {
         .await
     }
 
+    /// Gives a key to those who have none, but for texts whose key was once another: see
+    /// [`add_of_two_forms`](Self::add_of_two_forms).
     async fn add_missing(&self, keyed: &Keyed<'_>) -> Result<(), StoreError> {
         let Keyed { field, key, fold, .. } = *keyed;
         let filter = doc! { key: { "$exists": false }, field: { "$type": "string", "$ne": "" } };
         self.for_each(keyed, filter, |found| {
             let text = keyed.text(found)?;
+            if fold(text).earlier().is_some() {
+                return None;
+            }
             // The address as it was read: one that has changed since is found again at the next start.
             let unchanged = doc! { "_id": found.get("_id"), field: text, key: { "$exists": false } };
             Some(doc! { "q": unchanged, "u": { "$set": { key: fold(text).key() } } })
         })
         .await
+    }
+
+    /// Gives today's key to those whose text had another one by an earlier rule, whether they have that, or none. One by one
+    /// under the unique index, because another one may have the key by now: then they keep, or get, the earlier one.
+    async fn add_of_two_forms(&self, keyed: &Keyed<'_>) -> Result<(), StoreError> {
+        let Keyed { field, key, fold, .. } = *keyed;
+        let handle = &self.handle;
+        let filter = doc! { field: { "$type": "string", "$regex": "[^\\x01-\\x7F]" } };
+        let projection = doc! { field: 1, key: 1 };
+        let mut found = handle.migrate(handle.collection().find(filter).projection(projection.clone())).await?;
+        let mut refused = Vec::new();
+        while let Some(user) = handle.migrate(found.try_next()).await? {
+            let Some((text, login)) = keyed.text(&user).map(|text| (text, fold(text))) else { continue };
+            let (Some(earlier), old) = (earlier_key(&login), user.get_str(key).ok()) else { continue };
+            if old.is_some_and(|old| old != earlier) {
+                continue;
+            }
+            // As it was read: a text that has changed since is found again at the next start.
+            let unchanged = doc! { "_id": user.get("_id"), field: text, key: old.map_or(doc! { "$exists": false }, |old| doc! { "$eq": old }) };
+            let give = |new: &str| {
+                let update = handle.collection().update_one(unchanged.clone(), doc! { "$set": { key: new } });
+                handle.run_unique(update, Limit::Migration)
+            };
+            if give(login.key()).await?.is_ok() {
+                continue;
+            }
+            let holder = handle.collection().find_one(doc! { key: login.key() }).projection(projection.clone());
+            let Some(holder) = handle.migrate(holder).await? else { continue };
+            let is_one_by_both = keyed.text(&holder).is_some_and(|text| earlier_key(&fold(text)) == Some(earlier));
+            if is_one_by_both || (old.is_none() && give(earlier).await?.is_err()) {
+                refused.push(doc! { "q": unchanged, "u": { "$set": { key: login.key() } } });
+                continue;
+            }
+            let ids = hex([&user, &holder].into_iter().filter_map(|user| user.get("_id")));
+            tracing::warn!(
+                target: "portcullis",
+                users = ids,
+                "two users have one {} in different spellings: each still logs in with their own spelling; change or \
+                 remove one of them",
+                keyed.what
+            );
+        }
+        if refused.is_empty() { Ok(()) } else { Err(self.say_taken(keyed, refused.iter()).await?) }
     }
 
     /// Updates what the filter finds, in batches.
@@ -180,6 +236,10 @@ impl Keyed<'_> {
     fn text<'a>(&self, document: &'a Document) -> Option<&'a str> {
         document.get_str(self.field).ok().filter(|text| !text.is_empty())
     }
+}
+
+fn earlier_key(login: &Login) -> Option<&str> {
+    login.login_key().earlier()
 }
 
 fn hex<'a>(ids: impl IntoIterator<Item = &'a Bson>) -> String {

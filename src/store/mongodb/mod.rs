@@ -41,8 +41,8 @@
 //! with the hashes that they have; each is replaced by Argon2id at the next good login. The whole move, step by step and back, is
 //! a [guide](crate::guide::from_express).
 //!
-//! [`migrate`](MongoUsers::migrate) adds to each document the lookup keys `emailKey` and `usernameKey`, the trimmed
-//! lower-case forms, and makes a unique index over each, so that `Ada@Example.com` is found by `ada@example.com`. Where two
+//! [`migrate`](MongoUsers::migrate) adds to each document the lookup keys `emailKey` and `usernameKey`, as
+//! [`LoginKey`](crate::user::LoginKey) describes them (for ASCII the trimmed lower-case form), and makes a unique index over each, so that `Ada@Example.com` is found by `ada@example.com`. Where two
 //! users differ by case alone it says which they are, and makes no index. Whoever else writes to the collection meanwhile may
 //! write the keys along; where they do not, the next `migrate` finds who has no key, or that of an old address.
 //!

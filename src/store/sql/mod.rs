@@ -7,10 +7,15 @@
 //! The tables begin with `portcullis_` and are made by `migrate()`, which can run at every start and on every node. Times
 //! are milliseconds, ids are bytes: a user's id may hold what no text column takes, such as NUL.
 //!
+//! Users are looked up by a [`LoginKey`](crate::user::LoginKey). `migrate()` makes anew, once, the keys that an earlier release made
+//! without normal forms. Where two users have one address by today's rule, one of them has the key, and the other one
+//! keeps the earlier key: both log in with the spelling that they registered. A warning in the log names them by their
+//! ids.
+//!
 //! # A users table of your own
 //! Six statements make it a `UserStore`, here for a table `members (member_id, mail, pw, …)`; `examples/existing_app` is the
 //! whole of it, and a [guide](crate::guide::own_users_table) goes through it. Two columns are needed beside what the table
-//! has: `token_version`, which starts at 0, and `mail_key`, unique and as [`Email::key`](crate::user::Email::key) makes it.
+//! has: `token_version`, which starts at 0, and `mail_key`, unique and as [`Login::email`](crate::user::Login::email) makes it.
 //! The password column holds PHC strings, or bcrypt's and others with their features.
 //!
 //! | method | statement | answer |
@@ -79,6 +84,7 @@ mod rows;
 mod sqlite;
 mod statements;
 mod store;
+mod user_keys;
 
 #[cfg(feature = "sqlx_0_9_sqlite")]
 pub use self::sqlite::SqliteStore;

@@ -10,9 +10,18 @@ use sqlx::{
 use super::{
     feed::PostgresFeed,
     store::{again_if_overtaken, sql_store},
+    user_keys::user_keys,
 };
 
 sql_store!(PostgresStore, PgRow);
+
+// Whatever the encoding of the database is.
+macro_rules! not_ascii {
+    ($column:literal) => {
+        concat!("octet_length(convert_to(", $column, ", 'UTF8')) > char_length(", $column, ")")
+    };
+}
+user_keys!(PostgresStore, not_ascii);
 
 /// Users and sessions in PostgreSQL; clones share the pool.
 ///
@@ -34,23 +43,32 @@ pub struct PostgresStore {
 const MIGRATION_PAUSE: Duration = Duration::from_mins(10);
 
 /// The versions of the tables, the newest last; a released one is never changed.
-const MIGRATIONS: [&[&str]; 1] = [&[
-    "CREATE TABLE portcullis_users (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email TEXT NOT NULL, \
+const MIGRATIONS: [&[&str]; 2] = [
+    &[
+        "CREATE TABLE portcullis_users (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email TEXT NOT NULL, \
      email_key TEXT NOT NULL CONSTRAINT portcullis_users_email_key UNIQUE, username TEXT, \
      username_key TEXT CONSTRAINT portcullis_users_username_key UNIQUE, name TEXT, avatar_url TEXT, \
      roles TEXT NOT NULL, password_hash TEXT, token_version BIGINT NOT NULL, disabled BOOLEAN NOT NULL, \
      created_at BIGINT NOT NULL)",
-    "CREATE TABLE portcullis_sessions (user_id BYTEA NOT NULL, id BYTEA NOT NULL, token_version BIGINT NOT NULL, \
+        "CREATE TABLE portcullis_sessions (user_id BYTEA NOT NULL, id BYTEA NOT NULL, token_version BIGINT NOT NULL, \
      generation BIGINT NOT NULL, token_id BYTEA NOT NULL, previous_token_id BYTEA, auth_time BIGINT NOT NULL, \
      created_at BIGINT NOT NULL, rotated_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, \
      absolute_expires_at BIGINT NOT NULL, user_agent TEXT, ip TEXT, delete_at BIGINT NOT NULL, ended_at BIGINT, \
      ended_reason TEXT, ended_keep_until BIGINT, PRIMARY KEY (user_id, id))",
-    "CREATE INDEX portcullis_sessions_delete_at ON portcullis_sessions (delete_at)",
-    "CREATE INDEX portcullis_sessions_ended_at ON portcullis_sessions (ended_at) WHERE ended_at IS NOT NULL",
-    "CREATE TABLE portcullis_floors (user_id BYTEA NOT NULL PRIMARY KEY, min_version BIGINT NOT NULL, \
+        "CREATE INDEX portcullis_sessions_delete_at ON portcullis_sessions (delete_at)",
+        "CREATE INDEX portcullis_sessions_ended_at ON portcullis_sessions (ended_at) WHERE ended_at IS NOT NULL",
+        "CREATE TABLE portcullis_floors (user_id BYTEA NOT NULL PRIMARY KEY, min_version BIGINT NOT NULL, \
      raised_at BIGINT NOT NULL, keep_until BIGINT NOT NULL)",
-    "CREATE INDEX portcullis_floors_raised_at ON portcullis_floors (raised_at)",
-]];
+        "CREATE INDEX portcullis_floors_raised_at ON portcullis_floors (raised_at)",
+    ],
+    &[LOCK_USERS],
+];
+
+/// The version at which the keys of logins have normal forms.
+const USER_KEYS: i64 = 2;
+
+/// Stops registrations between the look for a key and its writing: a violated index would end the migration.
+const LOCK_USERS: &str = "LOCK TABLE portcullis_users IN SHARE ROW EXCLUSIVE MODE";
 
 /// How long an operation may take: two of them are less than the refresh grace.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -105,7 +123,7 @@ impl PostgresStore {
         let mut connection = self.pool.acquire().await.map_err(failed)?;
         let mut transaction = Self::lock(&mut connection, &UserId::from(""), MIGRATION_PAUSE).await?;
         let run = async |transaction: &mut Transaction<'_, Postgres>, statement: &'static str| {
-            sqlx::query(statement).execute(&mut **transaction).await.map_err(failed)
+            sqlx::query(statement).persistent(false).execute(&mut **transaction).await.map_err(failed)
         };
         run(&mut transaction, "CREATE TABLE IF NOT EXISTS portcullis_schema (version BIGINT NOT NULL)").await?;
         let found = "SELECT COALESCE(MAX(version), 0) FROM portcullis_schema";
@@ -113,6 +131,9 @@ impl PostgresStore {
         for (statements, number) in MIGRATIONS.iter().zip(1_i64..).filter(|(_, number)| *number > version) {
             for statement in *statements {
                 run(&mut transaction, statement).await?;
+            }
+            if number == USER_KEYS {
+                Self::renew_user_keys(&mut transaction).await?;
             }
             let done = sqlx::query("INSERT INTO portcullis_schema (version) VALUES ($1)").bind(number);
             done.execute(&mut *transaction).await.map_err(failed)?;

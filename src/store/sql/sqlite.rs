@@ -7,9 +7,19 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
 
-use super::store::{again_if_overtaken, sql_store};
+use super::{
+    store::{again_if_overtaken, sql_store},
+    user_keys::user_keys,
+};
 
 sql_store!(SqliteStore, SqliteRow);
+
+macro_rules! not_ascii {
+    ($column:literal) => {
+        concat!("length(CAST(", $column, " AS BLOB)) > length(", $column, ")")
+    };
+}
+user_keys!(SqliteStore, not_ascii);
 
 /// Users and sessions in one SQLite file; clones share the pool.
 ///
@@ -34,22 +44,28 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
 const TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The versions of the tables, the newest last; a released one is never changed.
-const MIGRATIONS: [&[&str]; 1] = [&[
-    "CREATE TABLE portcullis_users (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL, \
+const MIGRATIONS: [&[&str]; 2] = [
+    &[
+        "CREATE TABLE portcullis_users (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL, \
      email_key TEXT NOT NULL UNIQUE, username TEXT, username_key TEXT UNIQUE, name TEXT, avatar_url TEXT, \
      roles TEXT NOT NULL, password_hash TEXT, token_version INTEGER NOT NULL, disabled INTEGER NOT NULL, \
      created_at INTEGER NOT NULL) STRICT",
-    "CREATE TABLE portcullis_sessions (user_id BLOB NOT NULL, id BLOB NOT NULL, token_version INTEGER NOT NULL, \
+        "CREATE TABLE portcullis_sessions (user_id BLOB NOT NULL, id BLOB NOT NULL, token_version INTEGER NOT NULL, \
      generation INTEGER NOT NULL, token_id BLOB NOT NULL, previous_token_id BLOB, auth_time INTEGER NOT NULL, \
      created_at INTEGER NOT NULL, rotated_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, \
      absolute_expires_at INTEGER NOT NULL, user_agent TEXT, ip TEXT, delete_at INTEGER NOT NULL, ended_at INTEGER, \
      ended_reason TEXT, ended_keep_until INTEGER, PRIMARY KEY (user_id, id)) STRICT, WITHOUT ROWID",
-    "CREATE INDEX portcullis_sessions_delete_at ON portcullis_sessions (delete_at)",
-    "CREATE INDEX portcullis_sessions_ended_at ON portcullis_sessions (ended_at) WHERE ended_at IS NOT NULL",
-    "CREATE TABLE portcullis_floors (user_id BLOB NOT NULL PRIMARY KEY, min_version INTEGER NOT NULL, \
+        "CREATE INDEX portcullis_sessions_delete_at ON portcullis_sessions (delete_at)",
+        "CREATE INDEX portcullis_sessions_ended_at ON portcullis_sessions (ended_at) WHERE ended_at IS NOT NULL",
+        "CREATE TABLE portcullis_floors (user_id BLOB NOT NULL PRIMARY KEY, min_version INTEGER NOT NULL, \
      raised_at INTEGER NOT NULL, keep_until INTEGER NOT NULL) STRICT",
-    "CREATE INDEX portcullis_floors_raised_at ON portcullis_floors (raised_at)",
-]];
+        "CREATE INDEX portcullis_floors_raised_at ON portcullis_floors (raised_at)",
+    ],
+    &[],
+];
+
+/// The version at which the keys of logins have normal forms.
+const USER_KEYS: i64 = 2;
 
 impl SqliteStore {
     /// Opens a file, made if it is not there, with the settings that suit this store (write-ahead log, full
@@ -93,6 +109,9 @@ impl SqliteStore {
         for (statements, number) in MIGRATIONS.iter().zip(1_i64..).filter(|(_, number)| *number > version) {
             for statement in *statements {
                 run(&mut transaction, statement).await?;
+            }
+            if number == USER_KEYS {
+                Self::renew_user_keys(&mut transaction).await?;
             }
             let done = sqlx::query("INSERT INTO portcullis_schema (version) VALUES ($1)").bind(number);
             done.execute(&mut *transaction).await.map_err(failed)?;

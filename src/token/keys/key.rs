@@ -6,7 +6,10 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::EncodingKey;
 use zeroize::Zeroizing;
 
-use super::{Algorithm, KeyError, PublicKey, der, jwk, pem, weak::secret_problem};
+use super::{
+    Algorithm, KeyError, PublicKey, der, jwk, pem,
+    weak::{secret_problem, trimmed},
+};
 use crate::{
     error::Error,
     random,
@@ -39,6 +42,8 @@ pub(super) enum Material {
 impl Key {
     /// A secret for HS256: at least 32 random bytes, such as from `openssl rand -base64 48`.
     ///
+    /// The bytes are taken as they are. Where they are a text, white space around it does not count for its strength.
+    ///
     /// # Errors
     /// [`KeyError`] for a secret that is short, repeats itself or is from a tutorial.
     pub fn from_secret(secret: impl Into<Secret<Vec<u8>>>) -> Result<Self, KeyError> {
@@ -60,7 +65,7 @@ impl Key {
     /// # Errors
     /// [`KeyError`] for anything else, for an `alg` that does not fit, and for keys that are weak.
     pub fn from_jwk(json: &str) -> Result<Self, KeyError> {
-        let (material, algorithm) = jwk::parse(json)?;
+        let (material, algorithm) = jwk::parse(without_mark(json))?;
         match algorithm {
             Some(algorithm) => Self::new(material, algorithm),
             None => Self::followed(material),
@@ -80,8 +85,11 @@ impl Key {
     pub(crate) fn from_unnamed_file(path: &Path) -> Result<Self, KeyError> {
         let read = std::fs::read(path).map(Zeroizing::new);
         let content = read.map_err(|error| KeyError::new(format!("the key file cannot be read: {error}")))?;
+        if content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff") {
+            return Err(KeyError::new("the key file is in UTF-16: save it as UTF-8"));
+        }
         let key = match std::str::from_utf8(&content) {
-            Ok(json) if json.trim_start().starts_with('{') => Self::from_jwk(json),
+            Ok(json) if without_mark(json).trim_start().starts_with('{') => Self::from_jwk(json),
             _ => Self::from_pem(content.as_slice()),
         };
         key.map_err(|error| KeyError::new(format!("the key in the file {error}")))
@@ -115,6 +123,14 @@ impl Key {
     /// public key, a digest under the key of a secret.
     pub fn kid(&self) -> &str {
         &self.kid
+    }
+
+    /// What is equal for the same key, and for a secret with and without white space around it.
+    pub(crate) fn identity(&self) -> String {
+        match (&self.public, &self.signing) {
+            (None, Some(secret)) => hmac_kid(trimmed(secret.as_bytes())),
+            _ => self.kid().to_owned(),
+        }
     }
 
     /// How it signs.
@@ -203,6 +219,11 @@ impl Key {
         let signing = Some(EncodingKey::from_secret(secret));
         Ok(Self { kid: hmac_kid(secret).into(), algorithm, signing, public: None, prepared: Arc::new(prepared) })
     }
+}
+
+/// Takes away the byte order mark that editors on Windows put before a text in UTF-8.
+pub(super) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// A name for a secret that every node with it finds by itself, and that tells nothing a token does not tell: both are

@@ -108,7 +108,7 @@ pub use self::{algorithm::Algorithm, error::KeyError, key::Key, ring::KeyRing};
 pub(in crate::token) use self::{prepared::counts, public::PublicKey};
 pub(crate) use self::{
     prepared::{KeyKind, Keys},
-    weak::secret_problem,
+    weak::{secret_problem, trimmed},
 };
 
 #[cfg(test)]

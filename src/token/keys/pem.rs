@@ -4,13 +4,18 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use jsonwebtoken::{DecodingKey, DecodingKeyKind, EncodingKey};
 use zeroize::Zeroizing;
 
-use super::{KeyError, PublicKey, der, key::Material};
+use super::{
+    KeyError, PublicKey, der,
+    key::{Material, without_mark},
+};
 use crate::{secret::Secret, token::backend};
 
 const MEND: &str = "use a key such as `openssl genpkey -algorithm ed25519` makes";
 
 pub(super) fn parse(pem: &[u8]) -> Result<Material, KeyError> {
     let text = std::str::from_utf8(pem).map_err(|_| KeyError::new(format!("is not PEM: {MEND}")))?;
+    let text = without_mark(text);
+    let pem = text.as_bytes();
     let mut labels = text.lines().filter_map(|line| line.trim().strip_prefix("-----BEGIN ")?.strip_suffix("-----"));
     let label = labels.next().ok_or_else(|| KeyError::new(format!("is not PEM: {MEND}")))?;
     if labels.next().is_some() {

@@ -2,9 +2,18 @@
 
 use super::Algorithm;
 
-/// Says what is wrong with an HMAC secret and how to mend it.
+/// Returns a secret without the white space around it, where it is a text.
+///
+/// Bytes that no text has are a key as they are: one of 32 random bytes in 40 begins or ends with what would be white space.
+pub(crate) fn trimmed(secret: &[u8]) -> &[u8] {
+    let is_text = secret.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
+    if is_text { secret.trim_ascii() } else { secret }
+}
+
+/// Says what is wrong with an HMAC secret and how to fix it. White space around a text makes it no stronger.
 pub(crate) fn secret_problem(algorithm: Algorithm, secret: &[u8]) -> Option<String> {
     const MEND: &str = "draw one with `openssl rand -base64 48`";
+    let secret = trimmed(secret);
     let folded: Vec<u8> =
         secret.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect();
     if DEMO_SECRETS.iter().any(|demo| folded.starts_with(demo.as_bytes())) {
@@ -60,6 +69,25 @@ mod tests {
             assert!(problem.as_ref().is_some_and(|text| text.contains("openssl rand")), "{weak:?}: {problem:?}");
         }
         assert_eq!(secret_problem(Algorithm::HS256, &crate::random::bytes::<32>().unwrap()), None);
+    }
+
+    #[test]
+    fn white_space_around_a_secret_makes_it_no_stronger() {
+        for weak in [
+            "          thirty-bytes-in-the-middle",
+            "your-super-secret-key\r\n",
+            " aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
+        ] {
+            assert!(weak.len() >= 23);
+            assert!(secret_problem(Algorithm::HS256, weak.as_bytes()).is_some(), "{weak:?}");
+        }
+        let mut binary = [0xc3; 32];
+        binary[1] = 7;
+        binary[13] = 255;
+        (binary[0], binary[31]) = (b' ', b'\n');
+        assert_eq!(secret_problem(Algorithm::HS256, &binary), None, "random bytes are no text");
+        assert_eq!(trimmed(&binary), binary);
+        assert_eq!(trimmed(b" a b\r\n"), b"a b");
     }
 
     #[test]

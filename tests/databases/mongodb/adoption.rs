@@ -17,6 +17,7 @@ use portcullis::{
 };
 
 use super::{auth, server::Server};
+use crate::user_keys::{EMAILS, Log, TYPED};
 
 const PASSWORD: &str = "correct horse battery staple";
 
@@ -213,6 +214,53 @@ async fn what_the_other_app_has_changed_since_is_found_by_from_the_next_start_on
     }
     assert!(cause.contains("e-mail address") && !cause.to_lowercase().contains("eve@"), "{cause}");
     assert_eq!(found("eve@example.com").await, Some(UserId::from(ada.to_hex())));
+}
+
+/// With and without the keys of an earlier release, which are Rust's lower case.
+#[tokio::test]
+async fn the_keys_of_an_earlier_release_are_made_anew() {
+    if !Server::can_run() {
+        return;
+    }
+    let server = Server::start().await;
+    for with_keys in [true, false] {
+        let database = server.database().await;
+        let collection: Collection<Document> = database.collection("users");
+        let mut ids = Vec::new();
+        for (number, email) in EMAILS.iter().enumerate() {
+            let mut user = document(&format!("user{number}"), email);
+            if with_keys {
+                user.insert("emailKey", email.to_lowercase());
+                user.insert("usernameKey", format!("user{number}"));
+            }
+            ids.push(UserId::from(user.get_object_id("_id").unwrap().to_hex()));
+            collection.insert_one(user).await.unwrap();
+        }
+        let users = existing(&database, UserFields::mongoose());
+        let auth = auth(users.clone(), MongoSessions::new(&database));
+        let (log, guard) = Log::collect();
+        users.migrate().await.unwrap();
+        drop(guard);
+        for (typed, user) in TYPED {
+            let answer = auth.login(&Login::either(typed), PASSWORD.into(), &Client::unknown()).await;
+            let found = answer.ok().map(|signed_in| signed_in.user.id);
+            assert_eq!(found, user.map(|user| ids[user].clone()), "{typed}, keys: {with_keys}");
+        }
+        let log = log.text();
+        assert_eq!(log.matches("WARN").count(), 1, "{log}");
+        assert!(ids[3..=4].iter().all(|id| log.contains(id.as_str())), "{log}");
+        assert!(!log.contains('@') && !log.to_lowercase().contains("ζεύ"), "{log}");
+
+        // The next start changes nothing, and says it again.
+        let before = read(&collection, ObjectId::parse_str(ids[3].as_str()).unwrap()).await;
+        users.migrate().await.unwrap();
+        assert_eq!(read(&collection, ObjectId::parse_str(ids[3].as_str()).unwrap()).await, before);
+        // When the other one has left, the address is theirs alone.
+        assert!(users.remove_user(&ids[4]).await.unwrap());
+        users.migrate().await.unwrap();
+        let found = users.find_by_login(&Login::email("ζεύσ@example.com")).await.unwrap();
+        assert_eq!(found.map(|user| user.id), Some(ids[3].clone()));
+    }
 }
 
 #[tokio::test]

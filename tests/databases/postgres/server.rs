@@ -50,6 +50,10 @@ fn binary(name: &str) -> Option<PathBuf> {
 
 fn command(name: &str, user: Option<(u32, u32)>) -> Command {
     let mut command = Command::new(binary(name).unwrap());
+    // `PGPORT`, `PGDATA` and their like are for another server.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG")) {
+        command.env_remove(name);
+    }
     if let Some((uid, gid)) = user {
         command.uid(uid).gid(gid);
     }

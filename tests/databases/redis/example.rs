@@ -33,6 +33,11 @@ fn command(database: &str, redis: &str) -> Command {
         program.display()
     );
     let mut command = Command::new(program);
+    // Nothing of the caller's environment but what a process needs, and where a coverage build writes to.
+    command.env_clear();
+    for name in ["PATH", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE"] {
+        command.envs(std::env::var_os(name).map(|value| (name, value)));
+    }
     command.envs([
         ("ADDR", "127.0.0.1:0"),
         ("DATABASE_URL", database),

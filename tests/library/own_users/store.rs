@@ -9,7 +9,7 @@ impl UserStore for Accounts {
 
     async fn find_by_login(&self, login: &Login) -> Result<Option<Account>, StoreError> {
         match login {
-            Login::Email(email) => self.select("WHERE email_key = $1", [email.into()]).await,
+            Login::Email(email) => self.select("WHERE email_key = $1", [email.as_str().into()]).await,
             Login::Username(_) => Ok(None),
         }
     }

@@ -1,0 +1,221 @@
+//! Users whose keys were made before keys had normal forms: the migration of the ready stores.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use portcullis::{
+    Auth, Client, ErrorKind, Registration, User,
+    store::{
+        SessionStore, UserStore,
+        sql::{PostgresStore, SqliteStore},
+    },
+    user::{Login, Profile},
+};
+use sqlx::{AssertSqlSafe, sqlite::SqlitePoolOptions};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::{left_out::can_run, postgres::Server};
+
+const PASSWORD: &str = "open sesame 42";
+
+/// Takes the tables back to before the last migration, which is the one of the keys.
+const BACK: &str =
+    "DELETE FROM portcullis_schema WHERE version = (SELECT MAX(version) FROM portcullis_schema AS schema)";
+
+/// The addresses of an earlier release, each under the key that it made: trimmed, and in the lower case of Rust's `str`.
+pub(crate) const EMAILS: [&str; 6] = [
+    "νίκος@example.com",
+    "Max@Bücher.example",
+    "jose\u{301}@example.com",
+    // One address by today's rule.
+    "ΖΕΎΣ@example.com",
+    "ζεύσ@example.com",
+    "Ada@example.com",
+];
+
+/// What people type, and which of the users they are.
+pub(crate) const TYPED: [(&str, Option<usize>); 12] = [
+    ("νίκος@example.com", Some(0)),
+    ("ΝΊΚΟΣ@EXAMPLE.COM", Some(0)),
+    ("νίκοσ@example.com", Some(0)),
+    ("max@bücher.example", Some(1)),
+    ("max@xn--bcher-kva.example", Some(1)),
+    ("jos\u{e9}@example.com", Some(2)),
+    ("JOSE\u{301}@example.com", Some(2)),
+    ("ΖΕΎΣ@example.com", Some(3)),
+    ("ζεύς@example.com", Some(3)),
+    ("ζεύσ@example.com", Some(4)),
+    ("ada@EXAMPLE.com", Some(5)),
+    ("jose@example.com", None),
+];
+
+/// The log of one test.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Collects what this thread logs for as long as the guard lives.
+    pub(crate) fn collect() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+pub(crate) fn auth<S: UserStore<User = User> + SessionStore + Clone>(store: &S) -> Auth<User> {
+    Auth::builder(store.clone(), store.clone())
+        .issuer("https://example.com")
+        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
+        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
+        .no_throttle()
+        .build()
+        .unwrap()
+}
+
+/// Puts the users of an earlier release into tables that are up to date, and the tables back to that release.
+async fn from_before<S>(store: &S, run: impl AsyncFn(String)) -> Vec<User>
+where
+    S: UserStore<User = User> + SessionStore + Clone,
+{
+    let someone = Registration::new("someone@example.com", PASSWORD, Profile::default());
+    let hash = auth(store).register(someone).await.unwrap().password_hash.unwrap();
+    for (number, email) in EMAILS.iter().enumerate() {
+        let (key, username) = (email.to_lowercase(), format!("ΝΊΚΟΣ{number}"));
+        let username_key = username.to_lowercase();
+        run(format!(
+            "INSERT INTO portcullis_users (email, email_key, username, username_key, roles, password_hash, \
+             token_version, disabled, created_at) \
+             VALUES ('{email}', '{key}', '{username}', '{username_key}', '[]', '{hash}', 0, FALSE, 0)"
+        ))
+        .await;
+    }
+    // An app's own.
+    run(format!(
+        "INSERT INTO portcullis_users (email, email_key, roles, password_hash, token_version, disabled, created_at) \
+         VALUES ('Eve@Bücher.example', 'number 7 of the clüb', '[]', '{hash}', 0, FALSE, 0)"
+    ))
+    .await;
+    run(BACK.to_owned()).await;
+    let mut users = Vec::new();
+    for email in EMAILS {
+        let found = store.find_by_login(&Login::Email(email.to_lowercase().into())).await.unwrap();
+        users.push(found.unwrap());
+    }
+    users
+}
+
+async fn keys_are_made_anew<S>(store: S, run: impl AsyncFn(String), migrate: impl AsyncFn())
+where
+    S: UserStore<User = User> + SessionStore + Clone,
+{
+    let users = from_before(&store, run).await;
+    let auth = auth(&store);
+    let client = Client::unknown();
+    let log_in = async |typed: &str| {
+        let answer = auth.login(&Login::either(typed), PASSWORD.into(), &client).await;
+        answer.ok().map(|signed_in| signed_in.user.id)
+    };
+    // Before the migration each is found by what they registered with.
+    for (email, user) in EMAILS.iter().zip(&users) {
+        assert_eq!(log_in(email).await.as_ref(), Some(&user.id), "{email} before");
+    }
+
+    let (log, guard) = Log::collect();
+    migrate().await;
+    migrate().await;
+    drop(guard);
+    for (typed, user) in TYPED {
+        assert_eq!(log_in(typed).await, user.map(|user| users[user].id.clone()), "{typed}");
+        let again = auth.register(Registration::new(typed, PASSWORD, Profile::default())).await;
+        let refused = again.as_ref().map_err(portcullis::Error::kind).err();
+        assert_eq!(refused, user.map(|_| ErrorKind::EmailTaken), "{typed} again");
+    }
+    for typed in ["νίκοσ1", "νίκος1", "ΝΊΚΟΣ1"] {
+        assert_eq!(log_in(typed).await.as_ref(), Some(&users[1].id), "{typed}");
+    }
+    let own = store.find_by_login(&Login::Email("number 7 of the clüb".into())).await.unwrap();
+    assert!(own.is_some(), "a key that the app made is left alone");
+
+    let log = log.text();
+    assert_eq!(log.matches("WARN").count(), 1, "{log}");
+    for twin in &users[3..=4] {
+        assert!(log.contains(&format!("={}", twin.id)) || log.contains(&format!("=\"{}\"", twin.id)), "{log}");
+    }
+    assert!(!log.contains('@') && !log.to_lowercase().contains("ζεύ"), "{log}");
+}
+
+#[tokio::test]
+async fn sqlite_makes_the_keys_of_earlier_users_anew() {
+    let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap();
+    let store = SqliteStore::new(pool.clone());
+    store.migrate().await.unwrap();
+    let run = async |sql: String| {
+        sqlx::query(AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+    };
+    keys_are_made_anew(store.clone(), run, async || store.migrate().await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn postgres_makes_the_keys_of_earlier_users_anew() {
+    if !can_run("PostgreSQL", Server::is_installed()) {
+        return;
+    }
+    let server = Server::start().await;
+    let pool = server.pool("read committed").await;
+    let store = PostgresStore::new(pool.clone());
+    store.migrate().await.unwrap();
+    let run = async |sql: String| {
+        sqlx::query(AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+    };
+    keys_are_made_anew(store.clone(), run, async || store.migrate().await.unwrap()).await;
+}
+
+/// More users than are read at once, of whom only a few have another key by now.
+#[tokio::test]
+async fn a_table_of_many_pages_gets_all_its_keys() {
+    let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap();
+    let store = SqliteStore::new(pool.clone());
+    store.migrate().await.unwrap();
+    for number in 0..1200 {
+        let email = format!("{number}@bücher.example");
+        sqlx::query(
+            "INSERT INTO portcullis_users (email, email_key, roles, token_version, disabled, created_at) \
+             VALUES ($1, $1, '[]', 0, FALSE, 0)",
+        )
+        .bind(email)
+        .execute(&pool)
+        .await
+        .unwrap();
+    }
+    sqlx::query(BACK).execute(&pool).await.unwrap();
+    store.migrate().await.unwrap();
+    for number in [0, 499, 500, 501, 999, 1000, 1199] {
+        let login = Login::email(&format!("{number}@xn--bcher-kva.example"));
+        assert!(store.find_by_login(&login).await.unwrap().is_some(), "{number}");
+    }
+}
