@@ -5,7 +5,7 @@ use crate::{
     store::memory::MemoryStore,
     token::keys::{Algorithm, Key},
     user::User,
-    web::{Endpoint, ResponseFormat},
+    web::{Endpoint, ResponseFormat, SameSite},
 };
 
 const ACCESS: &str = "Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe";
