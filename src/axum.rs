@@ -132,12 +132,27 @@ fn guard(parts: &Parts) -> Result<GuardMark, AuthRejection> {
     mark.ok_or_else(|| refuse(parts, Error::new(ErrorKind::Internal).with_source(mend)))
 }
 
+/// Refuses a request that brings no token; behind a guard of the other kind, that no token could bring what the extractor
+/// looks for is the app's fault.
+fn missing(parts: &Parts, foreign: bool) -> AuthRejection {
+    if GuardMark::find(&parts.extensions).is_some_and(|mark| mark.is_foreign() == foreign) {
+        return refuse(parts, ErrorKind::TokenMissing);
+    }
+    let fix = if foreign {
+        "`ForeignClaims` behind the guard of an `Auth`: extract `Claims`, or use the guard of a `ResourceServer`"
+    } else {
+        "`Claims` or `CurrentUser` behind the guard of a `ResourceServer`: extract `ForeignClaims`, or use the guard of an \
+         `Auth`"
+    };
+    refuse(parts, Error::new(ErrorKind::Internal).with_source(fix))
+}
+
 impl<S: Sync> FromRequestParts<S> for Claims {
     type Rejection = AuthRejection;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AuthRejection> {
         let claims = <Self as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await?;
-        claims.ok_or_else(|| refuse(parts, ErrorKind::TokenMissing))
+        claims.ok_or_else(|| missing(parts, false))
     }
 }
 
@@ -155,7 +170,7 @@ impl<S: Sync> FromRequestParts<S> for ForeignClaims {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AuthRejection> {
         let claims = <Self as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await?;
-        claims.ok_or_else(|| refuse(parts, ErrorKind::TokenMissing))
+        claims.ok_or_else(|| missing(parts, true))
     }
 }
 
@@ -174,7 +189,7 @@ impl<S: Sync, U: AuthUser> FromRequestParts<S> for CurrentUser<U> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AuthRejection> {
         let user = <Self as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await?;
-        user.ok_or_else(|| refuse(parts, ErrorKind::TokenMissing))
+        user.ok_or_else(|| missing(parts, false))
     }
 }
 

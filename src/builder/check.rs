@@ -21,7 +21,7 @@ use crate::{
         cookies::{CookieSettings, MAX_COOKIE_BYTES},
         csrf::CrossSite,
         delivery::Deliveries,
-        origin::Origin,
+        origin::TrustedOrigin,
         table::{Resource, Table},
     },
 };
@@ -306,18 +306,10 @@ fn deliveries(allowed: &[Delivery], problems: &mut Vec<String>) -> Option<Delive
     deliveries
 }
 
-fn origins(origins: &[String], problems: &mut Vec<String>) -> Vec<Origin> {
-    origins
-        .iter()
-        .filter_map(|text| {
-            let origin = Origin::parse(text);
-            if origin.is_none() {
-                problems.push(format!(
-                    "the trusted origin {text:?} (TRUSTED_ORIGINS) is not an origin: use scheme, host and port only, \
-                     such as \"https://app.example.com\""
-                ));
-            }
-            origin
-        })
-        .collect()
+fn origins(origins: &[String], problems: &mut Vec<String>) -> Vec<TrustedOrigin> {
+    let mut read = |text: &String| {
+        let origin = TrustedOrigin::from_setting(text);
+        origin.map_err(|why| problems.push(format!("the trusted origin {text:?} (TRUSTED_ORIGINS) {why}"))).ok()
+    };
+    origins.iter().filter_map(&mut read).collect()
 }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod check;
+mod cookies;
 mod env;
 mod error;
 mod keys;
@@ -28,7 +29,7 @@ use crate::{
     throttle::{MemoryThrottle, Throttle, Told},
     token::{keys::KeyRing, write_custom},
     user::AuthUser,
-    web::{Delivery, SameSite},
+    web::Delivery,
 };
 
 /// Collects the settings of an [`Auth`].
@@ -312,52 +313,6 @@ impl<U: AuthUser> Builder<U> {
     /// Whether a registration signs the user in: yes unless set, but not in [`ResponseFormat::Envelope`](crate::ResponseFormat::Envelope).
     pub fn login_on_register(mut self, yes: bool) -> Self {
         self.settings.login_on_register = Some(yes);
-        self
-    }
-
-    /// Cookies without `Secure` and without name prefixes, for development over plain HTTP. Never in production.
-    pub fn insecure_cookies(mut self) -> Self {
-        self.settings.cookies.insecure = true;
-        self
-    }
-
-    /// The cookies' names: `access_token` and `refresh_token` unless set (`accessToken` and `refreshToken` in
-    /// [`ResponseFormat::Envelope`](crate::ResponseFormat::Envelope)). They get the prefix `__Host-` (or `__Secure-`
-    /// with a domain or another path), unless cookies are insecure or the name begins with `__` already.
-    pub fn cookie_names(mut self, access: impl Into<String>, refresh: impl Into<String>) -> Self {
-        self.settings.cookie_names = Some((access.into(), refresh.into()));
-        self
-    }
-
-    /// The cookies' `SameSite`: `Strict` unless set.
-    pub fn same_site(mut self, same_site: SameSite) -> Self {
-        self.settings.cookies.same_site = same_site;
-        self
-    }
-
-    /// The cookies' `Domain`: none unless set. With one, every subdomain can read and plant them.
-    pub fn cookie_domain(mut self, domain: impl Into<String>) -> Self {
-        self.settings.cookies.domain = Some(domain.into());
-        self
-    }
-
-    /// The refresh cookie's `Path`: `/` unless set, which `__Host-` requires. It has to reach the endpoints that refresh and
-    /// log out: `/auth` does, where they are mounted there.
-    pub fn refresh_cookie_path(mut self, path: impl Into<String>) -> Self {
-        self.settings.cookies.refresh_path = path.into();
-        self
-    }
-
-    /// Another origin whose pages may send requests with cookies, such as `https://app.example.com`.
-    pub fn trusted_origin(mut self, origin: impl Into<String>) -> Self {
-        self.settings.trusted_origins.push(origin.into());
-        self
-    }
-
-    /// Refuses requests with cookies that carry neither `Origin` nor `Sec-Fetch-Site`, as only programs and very old
-    /// browsers send them.
-    pub fn strict_cross_site(mut self) -> Self {
-        self.settings.strict_cross_site = true;
         self
     }
 

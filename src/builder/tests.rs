@@ -5,7 +5,7 @@ use crate::{
     store::memory::MemoryStore,
     token::keys::{Algorithm, Key, KeyRing},
     user::User,
-    web::{Endpoint, ResponseFormat},
+    web::{Endpoint, ResponseFormat, SameSite},
 };
 
 const ACCESS: &str = "Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe";
@@ -86,6 +86,30 @@ fn each_setting_that_cannot_be_is_refused_with_its_mend() {
         (good().token_delivery([]), "TOKEN_DELIVERY"),
         (good().trusted_origin("https://app.example.com/path"), "TRUSTED_ORIGINS"),
         (good().trusted_origin("*"), "TRUSTED_ORIGINS"),
+        (good().trusted_origin(""), "is empty"),
+        (good().trusted_origin("null"), "every sandboxed page"),
+        (good().trusted_origin("https://*.example.com"), "no wildcards"),
+        (good().trusted_origin("https://app.example.com/"), "without the '/'"),
+        (good().trusted_origin("capacitor://localhost/"), "without the '/'"),
+        (good().trusted_origin("https://app.example.com?x"), "and nothing after them"),
+        (good().trusted_origin("https://app.example.com#x"), "and nothing after them"),
+        (good().trusted_origin("https://ada@app.example.com"), "no user"),
+        (good().trusted_origin("https://app.example.com:port"), "port"),
+        (good().trusted_origin("https://app.example.com:"), "port"),
+        (good().trusted_origin("https://app.example.com:+443"), "port"),
+        (good().trusted_origin("https://bücher.example"), "xn--"),
+        (good().trusted_origin("https://a b.example"), "no host"),
+        (good().trusted_origin("https://"), "no host"),
+        (good().trusted_origin("app.example.com"), "scheme"),
+        (good().trusted_origin("localhost:3000"), "scheme"),
+        (good().trusted_origin("file:///"), "no host"),
+        (good().trusted_origin("1app://localhost"), "scheme"),
+        (good().trusted_origin("https://a.example, https://b.example"), "one call for each"),
+        (good().cookie_domain("example.com").earlier_cookie_domain("a;b"), "host name"),
+        (good().cookie_domain("example.com").earlier_cookie_domain("Example.com"), "drop"),
+        (good().earlier_cookies_without_domain(), "drop"),
+        (good().refresh_cookie_path("/auth").earlier_refresh_cookie_path("/auth"), "drop"),
+        (good().earlier_refresh_cookie_path("auth"), "must begin with '/'"),
         (good().cookie_names("__Host-a", "b").cookie_domain("example.com"), "__Host-"),
         (good().cookie_names("same", "same"), "different names"),
         (good().insecure_cookies().same_site(SameSite::None), "SameSite::None"),
@@ -94,6 +118,45 @@ fn each_setting_that_cannot_be_is_refused_with_its_mend() {
         let said = problems(builder);
         assert_eq!(said.len(), 1, "{mend}: {said:?}");
         assert!(said[0].contains(mend), "{mend}: {said:?}");
+    }
+}
+
+#[test]
+fn origins_are_taken_as_browsers_send_them() {
+    for (setting, sent) in [
+        ("https://app.example.com", "https://app.example.com"),
+        ("https://APP.Example.com:443", "https://app.example.com"),
+        ("HTTPS://app.example.com", "https://app.example.com"),
+        (" https://app.example.com ", "https://app.example.com"),
+        ("http://localhost:5173", "http://localhost:5173"),
+        ("http://[::1]:80", "http://[::1]"),
+        ("capacitor://localhost", "capacitor://localhost"),
+        ("Capacitor://localhost", "capacitor://localhost"),
+        ("ionic://localhost", "ionic://localhost"),
+        ("tauri://localhost", "tauri://localhost"),
+        ("app://localhost", "app://localhost"),
+        ("app://localhost:8080", "app://localhost:8080"),
+        ("chrome-extension://abcdefghijklmnopabcdefghijklmnop", "chrome-extension://abcdefghijklmnopabcdefghijklmnop"),
+        (
+            "moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc",
+            "moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc",
+        ),
+    ] {
+        let auth = good().trusted_origin(setting).build().unwrap();
+        let admits = |origin: &str| {
+            let mut headers = http::HeaderMap::new();
+            headers.insert("origin", origin.parse().unwrap());
+            headers.insert("sec-fetch-site", "cross-site".parse().unwrap());
+            auth.0.web.cross_site.admits(&headers, &http::Uri::from_static("/auth/login"))
+        };
+        assert!(admits(sent), "{setting}");
+        for other in ["null", "https://evil.example", "capacitor://evil", "evil://localhost", "capacitor://", "://", ""]
+        {
+            assert!(!admits(other), "{setting}: {other}");
+        }
+        for other in [format!("{sent}/"), format!("{sent}.evil"), format!("{sent}:1"), format!("x{sent}")] {
+            assert!(!admits(&other), "{setting}: {other}");
+        }
     }
 }
 

@@ -73,6 +73,9 @@ pub(crate) struct GuardMark(Arc<dyn Guarding>);
 #[cfg(feature = "axum")]
 trait Guarding: std::any::Any + Send + Sync {
     fn responder(&self) -> &Responder;
+
+    /// Whether it admits by another issuer's tokens.
+    fn is_foreign(&self) -> bool;
 }
 
 #[cfg(feature = "axum")]
@@ -80,12 +83,20 @@ impl<U: AuthUser> Guarding for crate::auth::Inner<U> {
     fn responder(&self) -> &Responder {
         &self.web.responder
     }
+
+    fn is_foreign(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(feature = "axum")]
 impl Guarding for crate::resource::Inner {
     fn responder(&self) -> &Responder {
         &Responder::STANDARD
+    }
+
+    fn is_foreign(&self) -> bool {
+        true
     }
 }
 
@@ -118,6 +129,11 @@ impl GuardMark {
     /// What the guard answers with.
     pub(crate) fn responder(&self) -> &Responder {
         self.0.responder()
+    }
+
+    /// Whether the guard admits by another issuer's tokens, so that the request has [`ForeignClaims`] and no [`Claims`].
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.0.is_foreign()
     }
 }
 

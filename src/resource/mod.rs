@@ -9,7 +9,8 @@
 //!    that was agreed on, and it asks for no extension;
 //! 3. the signature is good;
 //! 4. its claims are one object, no name twice, with the issuer, our audience, a subject, an expiry that is ahead and not
-//!    further than a day from its issue.
+//!    further than a day from its issue. Times may have fractions (RFC 7519 §2), which never count in favour of the token;
+//!    `iat` and `nbf` may lie a minute ahead, because clocks differ.
 //!
 //! Nothing in a token says where a key comes from: `jku`, `x5u`, `jwk` and `x5c` are skipped, unread. To follow the issuer's
 //! rotation, fetch the set on a timer of your own and hand it to [`replace_jwks`](ResourceServer::replace_jwks), or name its
@@ -25,7 +26,8 @@
 //!
 //! A fetch is one GET over https. A redirect, another status than 200, more than 256 KiB or 64 keys, a document that is no set
 //! or has no key for us are failures; a failure is logged, tried again after ten seconds, and changes nothing: the keys at hand
-//! count on, for a day at most. Without keys that count, requests are answered 503, never 401.
+//! count on, for a day at most. Without keys that count, requests are answered 503, never 401. So is a token that names a
+//! key which is not in the set, as long as the last fetch has failed: the issuer may have changed its keys.
 //!
 //! The fetch trusts the certificate authorities of the operating system, and uses no proxy.
 
@@ -106,7 +108,7 @@ impl ResourceServer {
     ///
     /// # Errors
     /// [`ErrorKind::TokenExpired`] and [`ErrorKind::TokenInvalid`]; [`ErrorKind::StoreUnavailable`] where there are no keys
-    /// that count.
+    /// that count, and where the token names a key that could not be fetched.
     pub async fn authenticate(&self, access_token: &str) -> Result<ForeignClaims, Error> {
         self.authenticate_bytes(access_token.as_bytes()).await
     }
@@ -139,7 +141,12 @@ impl ResourceServer {
             self.0.fetch(remote, remote::Want::IfDue);
         }
         let keys = self.0.keys().ok_or_else(no_keys)?;
-        self.0.verify(&keys, access_token)
+        let verdict = self.0.verify(&keys, access_token);
+        #[cfg(feature = "jwks_url")]
+        if self.0.may_miss_a_key(&keys, access_token, &verdict) {
+            return Err(no_new_keys());
+        }
+        verdict
     }
 
     /// The verdict, or nothing where a fetch is under way that may change it.
@@ -221,8 +228,25 @@ impl Inner {
         let wanted = verdict.as_ref().is_err_and(|error| error.kind() == ErrorKind::TokenInvalid)
             && self.profile.names_unknown_key(&keys, access_token)
             && self.fetch(remote, remote::Want::UnknownKey);
+        if !wanted && self.may_miss_a_key(&keys, access_token, &verdict) {
+            return Some(Err(no_new_keys()));
+        }
         (!wanted).then_some(verdict)
     }
+
+    /// Whether a token that was refused may be good under a key that could not be fetched.
+    #[cfg(feature = "jwks_url")]
+    fn may_miss_a_key(&self, keys: &ForeignKeys, access_token: &[u8], verdict: &Result<ForeignClaims, Error>) -> bool {
+        verdict.as_ref().is_err_and(|error| error.kind() == ErrorKind::TokenInvalid)
+            && self.remote.as_ref().is_some_and(|remote| remote.has_failed())
+            && self.profile.names_unknown_key(keys, access_token)
+    }
+}
+
+#[cfg(feature = "jwks_url")]
+fn no_new_keys() -> Error {
+    let why = "the token names a key that is not in the JWK set, and the last fetch of the set has failed";
+    Error::new(ErrorKind::StoreUnavailable).with_source(why)
 }
 
 fn no_keys() -> Error {

@@ -55,6 +55,11 @@ impl Remote {
         self.state().fetched_at.is_some_and(|at| now.since(at) <= self.settings.max_stale)
     }
 
+    /// Whether the last fetch has failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.state().failed
+    }
+
     /// The app has handed over a set of its own accord.
     pub(super) fn replaced(&self, now: Timestamp) {
         self.state().fetched_at = Some(now);

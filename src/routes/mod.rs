@@ -26,7 +26,7 @@ use http_body_util::Full;
 use tower::BoxError;
 use tower_service::Service;
 
-use self::request::Exchange;
+use self::request::{CookieUse, Exchange};
 use crate::{
     auth::Auth,
     error::{Error, ErrorKind},
@@ -159,13 +159,13 @@ where
         answer.headers_mut().insert(ALLOW, resource.allow().clone());
         return answer;
     };
-    let exchange = Exchange { auth: &auth, parts: &parts, endpoint, id };
+    let exchange = Exchange::new(&auth, &parts, endpoint, id);
     let answer = match handle(&exchange, body).await {
         Ok(answer) => answer,
         Err(error) if auth.0.web.responder.format == ResponseFormat::Envelope => {
-            failure(&auth, endpoint, &answer::rename_mistakes::<U::Registration>(error))
+            failure(&exchange, &answer::rename_mistakes::<U::Registration>(error))
         }
-        Err(error) => failure(&auth, endpoint, &error),
+        Err(error) => failure(&exchange, &error),
     };
     if head { without_body(answer) } else { answer }
 }
@@ -199,30 +199,34 @@ where
 /// Every unsafe endpoint sets or clears cookies or may be authenticated by one. `Authorization: Bearer` exempts where it is
 /// the credential, because no page of another site can make a browser send it unasked; not where a cookie is.
 fn refuse_cross_site<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<(), Error> {
-    let Exchange { auth, parts, .. } = exchange;
-    let by_bearer = credentials::has_bearer(&parts.headers)?
+    let by_bearer = credentials::has_bearer(&exchange.parts.headers)?
         && match exchange.endpoint {
             Endpoint::LogoutAll | Endpoint::EndSession | Endpoint::ChangePassword => true,
             Endpoint::Logout => exchange.refresh_cookie() == CookieValue::Absent,
             _ => false,
         };
-    if by_bearer || auth.0.web.cross_site.admits(&parts.headers, &parts.uri) { Ok(()) } else { Err(csrf::refusal()) }
+    // Where cookies are barred the endpoint refuses as soon as it would set one.
+    if by_bearer || exchange.cookies != CookieUse::Refused { Ok(()) } else { Err(csrf::refusal()) }
 }
 
 /// A failed refresh clears the cookies where they can never work again; an outage clears nothing.
-fn failure<U: AuthUser>(auth: &Auth<U>, endpoint: Endpoint, error: &Error) -> Answer {
-    let mut answer = auth.0.web.responder.problem(error);
+fn failure<U: AuthUser>(exchange: &Exchange<'_, U>, error: &Error) -> Answer {
+    let mut answer = exchange.auth.0.web.responder.problem(error);
     let hopeless =
         matches!(error.kind(), ErrorKind::RefreshInvalid | ErrorKind::RefreshExpired | ErrorKind::RefreshReused)
             && !error.is_overtaken();
-    if endpoint == Endpoint::Refresh && hopeless && clear_cookies(auth, answer.headers_mut()).is_err() {
+    if exchange.endpoint == Endpoint::Refresh && hopeless && clear_cookies(exchange, answer.headers_mut()).is_err() {
         tracing::error!(target: "portcullis", "the cookies cannot be cleared");
     }
     answer
 }
 
-fn clear_cookies<U: AuthUser>(auth: &Auth<U>, headers: &mut HeaderMap) -> Result<(), Error> {
-    let cookies = &auth.0.web.cookies;
+fn clear_cookies<U: AuthUser>(exchange: &Exchange<'_, U>, headers: &mut HeaderMap) -> Result<(), Error> {
+    if exchange.cookies == CookieUse::Barred {
+        return Ok(());
+    }
+    let cookies = &exchange.auth.0.web.cookies;
+    exchange.expire_other_cookies(headers)?;
     headers.append(SET_COOKIE, cookies.access.delete()?);
     headers.append(SET_COOKIE, cookies.refresh.delete()?);
     Ok(())

@@ -1,8 +1,8 @@
 //! What every endpoint reads from its request, and the token answer that many give.
 
 use http::{
-    StatusCode,
-    header::{SET_COOKIE, USER_AGENT},
+    HeaderMap, StatusCode,
+    header::{ORIGIN, SET_COOKIE, USER_AGENT},
     request::Parts,
 };
 use http_body::Body;
@@ -20,8 +20,9 @@ use crate::{
     web::{
         Endpoint, ResponseFormat,
         address::{self, client_address},
-        body::Fields,
+        body::{self, Fields},
         credentials::{self, CookieValue, Found, Source},
+        csrf,
         delivery::Places,
     },
 };
@@ -33,9 +34,58 @@ pub(super) struct Exchange<'a, U: AuthUser> {
     pub(super) endpoint: Endpoint,
     /// The path's `{id}`.
     pub(super) id: &'a str,
+    pub(super) cookies: CookieUse,
 }
 
-impl<U: AuthUser> Exchange<'_, U> {
+/// Whether a request may read and set cookies, by where it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CookieUse {
+    /// It comes from this origin, from a trusted one or from no browser.
+    Allowed,
+    /// It comes from elsewhere, brings no cookie of ours and has passed CORS: it gets an answer that sets none.
+    Barred,
+    /// It comes from elsewhere.
+    Refused,
+}
+
+impl<'a, U: AuthUser> Exchange<'a, U> {
+    pub(super) fn new(auth: &'a Auth<U>, parts: &'a Parts, endpoint: Endpoint, id: &'a str) -> Self {
+        let mut exchange = Self { auth, parts, endpoint, id, cookies: CookieUse::Refused };
+        exchange.cookies = if auth.0.web.cross_site.admits(&parts.headers, &parts.uri) {
+            CookieUse::Allowed
+        } else if exchange.leaves_cookies_alone() {
+            CookieUse::Barred
+        } else {
+            CookieUse::Refused
+        };
+        exchange
+    }
+
+    /// Whether the endpoint can do without cookies, and the request as well. The check of its origin is about cookies, and a
+    /// page of another site cannot send JSON unless the app's CORS lets it.
+    fn leaves_cookies_alone(&self) -> bool {
+        let headers = &self.parts.headers;
+        matches!(self.endpoint, Endpoint::Register | Endpoint::Login | Endpoint::Refresh | Endpoint::Logout)
+            && headers.contains_key(ORIGIN)
+            && body::is_json(headers)
+            && !self.auth.0.web.cookies.are_in(headers)
+    }
+
+    /// # Errors
+    /// [`ErrorKind::CrossSite`] where tokens would go into cookies that the request may not set.
+    pub(super) fn check_places(&self, places: Places) -> Result<Places, Error> {
+        let sets_cookies = places.access_cookie || places.refresh_cookie;
+        if self.cookies == CookieUse::Barred && sets_cookies { Err(csrf::refusal()) } else { Ok(places) }
+    }
+
+    /// Deletes what the browser may keep beside our cookies: see `cookie_variants`.
+    pub(super) fn expire_other_cookies(&self, answer: &mut HeaderMap) -> Result<(), Error> {
+        for line in self.auth.0.web.cookies.expire_others(&self.parts.headers, &self.parts.uri)? {
+            answer.append(SET_COOKIE, line);
+        }
+        Ok(())
+    }
+
     pub(super) fn access_token(&self) -> Result<Option<Found<'_>>, Error> {
         credentials::access_token(&self.parts.headers, self.auth.0.web.cookies.access.name())
     }
@@ -46,7 +96,8 @@ impl<U: AuthUser> Exchange<'_, U> {
 
     /// Every refresh token that cookies bring: signing out means all of them.
     pub(super) fn refresh_cookies(&self) -> impl Iterator<Item = &str> {
-        let values = credentials::cookie_values(&self.parts.headers, self.auth.0.web.cookies.refresh.name());
+        let names = self.auth.0.web.cookies.refresh_names();
+        let values = names.flat_map(|name| credentials::cookie_values(&self.parts.headers, name));
         values.filter_map(|value| std::str::from_utf8(value).ok())
     }
 
@@ -135,6 +186,9 @@ impl<U: AuthUser> Exchange<'_, U> {
         });
         let mut answer = self.answer(status, content)?;
         let cookies = &self.auth.0.web.cookies;
+        if places.access_cookie || places.refresh_cookie {
+            self.expire_other_cookies(answer.headers_mut())?;
+        }
         if places.access_cookie {
             answer.headers_mut().append(SET_COOKIE, cookies.access.set(tokens.access_token.expose(), expires_in)?);
         }

@@ -78,7 +78,7 @@ pub(super) async fn end<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answe
 
 fn cleared<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answer, Error> {
     let mut answer = exchange.answer(StatusCode::NO_CONTENT, Content::Nothing)?;
-    clear_cookies(exchange.auth, answer.headers_mut())?;
+    clear_cookies(exchange, answer.headers_mut())?;
     Ok(answer)
 }
 

@@ -99,10 +99,13 @@ where
         (Some(token), _) => (token.as_str(), deliveries.to_body()),
         (None, CookieValue::Once(token)) => (token, deliveries.to_cookie()),
         (None, CookieValue::Absent) => return Err(ErrorKind::RefreshMissing.into()),
+        // One of them may be planted. Clearing them would leave the other one, and switch the user's session.
         (None, CookieValue::Ambiguous) => {
-            return Err(Error::new(ErrorKind::RefreshInvalid).with_detail("The refresh token's cookie was sent twice."));
+            return Err(Error::new(ErrorKind::InvalidRequest)
+                .with_detail("The refresh token's cookie was sent twice. Log in again, which leaves one."));
         }
     };
+    let places = exchange.check_places(places)?;
     let signed_in = exchange.auth.refresh_from(token, &exchange.origin()).await?;
     exchange.token_answer(StatusCode::OK, &signed_in, places)
 }
@@ -110,7 +113,8 @@ where
 /// Where the tokens of a login or registration go.
 fn places<U: AuthUser>(exchange: &Exchange<'_, U>, fields: &mut Fields) -> Result<Places, Error> {
     let asked = fields.take("delivery")?;
-    exchange.auth.0.web.deliveries.asked(asked.as_deref()).ok_or_else(|| {
+    let places = exchange.auth.0.web.deliveries.asked(asked.as_deref()).ok_or_else(|| {
         Error::validation(vec![FieldError::new("delivery", "not_allowed", "This way of delivery is not allowed here.")])
-    })
+    })?;
+    exchange.check_places(places)
 }

@@ -131,6 +131,12 @@ fn invalid(detail: impl Into<std::borrow::Cow<'static, str>>) -> Error {
 }
 
 /// The media type in lower case, without parameters.
+/// Whether a request says that its body is JSON, which no page can send elsewhere without a CORS preflight.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    let several = headers.get_all(CONTENT_TYPE).iter().nth(1).is_some();
+    !several && media_type(headers).as_deref() == Some("application/json")
+}
+
 fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())

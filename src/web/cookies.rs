@@ -1,8 +1,9 @@
 //! The two cookies: their names, attributes, and the `Set-Cookie` lines that set and delete them (RFC 6265bis).
 
 use cookie::{Cookie, time::Duration as CookieDuration};
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 
+use super::credentials::cookie_values;
 use crate::error::{Error, ErrorKind};
 
 /// The longest name and value together that browsers keep (RFC 6265bis §5.6), in bytes.
@@ -30,6 +31,10 @@ pub(crate) struct CookieSettings {
     pub(crate) domain: Option<String>,
     pub(crate) refresh_path: String,
     pub(crate) insecure: bool,
+    /// What `domain` was under earlier settings.
+    pub(crate) earlier_domains: Vec<Option<String>>,
+    /// What `refresh_path` was under earlier settings.
+    pub(crate) earlier_refresh_paths: Vec<String>,
 }
 
 impl Default for CookieSettings {
@@ -41,6 +46,8 @@ impl Default for CookieSettings {
             domain: None,
             refresh_path: "/".to_owned(),
             insecure: false,
+            earlier_domains: Vec::new(),
+            earlier_refresh_paths: Vec::new(),
         }
     }
 }
@@ -59,6 +66,10 @@ pub(crate) struct CookieTemplate {
     same_site: SameSite,
     domain: Option<String>,
     secure: bool,
+    /// What it is named where its attributes allow another prefix.
+    other_names: Vec<String>,
+    /// What it was under the earlier settings that were named.
+    earlier: Vec<Self>,
 }
 
 impl CookieSettings {
@@ -84,12 +95,65 @@ impl CookieSettings {
                 self.refresh_path
             ));
         }
-        let access = self.template(&self.access_name, "/", &mut problems);
-        let refresh = self.template(&self.refresh_name, &self.refresh_path, &mut problems);
+        let mut access = self.template(&self.access_name, "/", &mut problems);
+        let mut refresh = self.template(&self.refresh_name, &self.refresh_path, &mut problems);
+        // Its path is `/` under all settings, so that `__Secure-` says that it has a `Domain`.
+        access.other_names.retain(|name| name.starts_with("__Host-"));
+        self.check_earlier(&mut problems);
+        access.earlier = self.earlier(&access, &self.access_name, &[]);
+        refresh.earlier = self.earlier(&refresh, &self.refresh_name, &self.earlier_refresh_paths);
         if access.name == refresh.name {
             problems.push(format!("both cookies are named {:?}: give them different names", access.name));
         }
         if problems.is_empty() { Ok(Cookies { access, refresh }) } else { Err(problems) }
+    }
+
+    fn check_earlier(&self, problems: &mut Vec<String>) {
+        let same = |one: &Option<String>, other: &Option<String>| match (one, other) {
+            (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
+            (one, other) => one == other,
+        };
+        for domain in &self.earlier_domains {
+            if let Some(domain) = domain.as_ref().filter(|domain| !is_domain(domain)) {
+                problems.push(format!(
+                    "the earlier cookie domain {domain:?} is not a host name: use one such as \"example.com\""
+                ));
+            }
+            if same(domain, &self.domain) {
+                problems.push(match domain {
+                    Some(domain) => format!("the earlier cookie domain {domain:?} is the present one: drop it"),
+                    None => "earlier_cookies_without_domain() describes the present cookies, which have no domain: \
+                             drop it, or set cookie_domain"
+                        .to_owned(),
+                });
+            }
+        }
+        for path in &self.earlier_refresh_paths {
+            if !is_path(path) {
+                problems.push(format!(
+                    "the refresh cookie's earlier path {path:?} must begin with '/' and have no ';', ',' or white space"
+                ));
+            } else if *path == self.refresh_path {
+                problems.push(format!("the refresh cookie's earlier path {path:?} is the present one: drop it"));
+            }
+        }
+    }
+
+    /// What the cookie was under each combination of the earlier settings with each other and with the present ones.
+    fn earlier(&self, present: &CookieTemplate, name: &str, paths: &[String]) -> Vec<CookieTemplate> {
+        let mut earlier: Vec<CookieTemplate> = Vec::new();
+        for domain in [&self.domain].into_iter().chain(&self.earlier_domains) {
+            for path in [present.path.as_str()].into_iter().chain(paths.iter().map(String::as_str)) {
+                let settings = Self { domain: domain.clone(), ..self.clone() };
+                // What is wrong with the name has been said; one with a prefix of its own fits some of them only.
+                let mut problems = Vec::new();
+                let variant = settings.template(name, path, &mut problems);
+                if problems.is_empty() && !variant.is_same_cookie(present) {
+                    earlier.push(variant);
+                }
+            }
+        }
+        earlier
     }
 
     fn template(&self, name: &str, path: &str, problems: &mut Vec<String>) -> CookieTemplate {
@@ -112,19 +176,80 @@ impl CookieSettings {
             (false, false, true) => "__Host-",
             (false, false, false) => "__Secure-",
         };
+        let other_prefix = match prefix {
+            "__Host-" => Some("__Secure-"),
+            "__Secure-" => Some("__Host-"),
+            _ => None,
+        };
         CookieTemplate {
             name: format!("{prefix}{name}"),
             path: path.to_owned(),
             same_site: self.same_site,
             domain: self.domain.clone(),
             secure: !self.insecure,
+            other_names: other_prefix.map(|prefix| format!("{prefix}{name}")).into_iter().collect(),
+            earlier: Vec::new(),
         }
+    }
+}
+
+impl Cookies {
+    /// Every name under which a browser may bring refresh tokens of ours, the present one first.
+    pub(crate) fn refresh_names(&self) -> impl Iterator<Item = &str> {
+        self.refresh.names()
+    }
+
+    /// Whether a request brings any cookie of ours, good or bad.
+    pub(crate) fn are_in(&self, headers: &HeaderMap) -> bool {
+        let mut names = self.access.names().chain(self.refresh.names());
+        names.any(|name| cookie_values(headers, name).next().is_some())
     }
 }
 
 impl CookieTemplate {
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(super) fn domain(&self) -> Option<&str> {
+        self.domain.as_deref()
+    }
+
+    pub(super) fn other_names(&self) -> &[String] {
+        &self.other_names
+    }
+
+    pub(super) fn earlier(&self) -> &[Self] {
+        &self.earlier
+    }
+
+    /// Its name, and those that it may have had, each once.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        // Names of earlier settings differ in the prefix alone.
+        std::iter::once(self.name.as_str()).chain(self.other_names.iter().map(String::as_str))
+    }
+
+    /// The same cookie with another name, `Domain` and `Path`.
+    pub(super) fn variant(&self, name: &str, domain: Option<&str>, path: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            same_site: self.same_site,
+            domain: domain.map(str::to_owned),
+            secure: self.secure,
+            other_names: Vec::new(),
+            earlier: Vec::new(),
+        }
+    }
+
+    /// Whether browsers keep one in place of the other.
+    pub(super) fn is_same_cookie(&self, other: &Self) -> bool {
+        let domain = |cookie: &Self| cookie.domain.as_deref().map(str::to_ascii_lowercase);
+        self.name == other.name && self.path == other.path && domain(self) == domain(other)
     }
 
     /// The `Set-Cookie` value that sets it for this many seconds.
@@ -178,11 +303,11 @@ fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-fn is_path(path: &str) -> bool {
+pub(super) fn is_path(path: &str) -> bool {
     path.starts_with('/') && path.bytes().all(|byte| is_value_byte(byte) && byte != b',')
 }
 
-fn is_domain(domain: &str) -> bool {
+pub(super) fn is_domain(domain: &str) -> bool {
     !domain.is_empty()
         && domain
             .split('.')

@@ -93,11 +93,12 @@ pub(crate) enum CookieValue<'a> {
     Ambiguous,
 }
 
-/// Finds a cookie by its exact name.
+/// Finds a cookie by its exact name. One that is empty is no cookie: some programs clear them so.
 pub(crate) fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> CookieValue<'a> {
     let mut values = cookie_values(headers, name);
     match (values.next(), values.next()) {
-        (None, _) => CookieValue::Absent,
+        (None, _) | (Some([]), None) => CookieValue::Absent,
+        (Some([]), Some([])) if values.all(<[u8]>::is_empty) => CookieValue::Absent,
         (Some(value), None) => std::str::from_utf8(value).map_or(CookieValue::Ambiguous, CookieValue::Once),
         (Some(_), Some(_)) => CookieValue::Ambiguous,
     }
@@ -166,6 +167,17 @@ mod tests {
             let result = found(&[("authorization", value), ("cookie", b"a=b; access_token=good")]);
             assert_eq!(result, Ok(Some(("good".into(), Source::Cookie))));
         }
+    }
+
+    #[test]
+    fn an_empty_cookie_is_no_cookie() {
+        for line in
+            [&b"access_token="[..], b"access_token= ", b"a=b; access_token=; c=d", b"access_token=; access_token="]
+        {
+            assert_eq!(found(&[("cookie", line)]), Ok(None), "{}", String::from_utf8_lossy(line));
+        }
+        let twice = [("cookie", &b"access_token=; access_token=good"[..])];
+        assert_eq!(found(&twice), Err(ErrorKind::TokenInvalid));
     }
 
     #[test]

@@ -6,8 +6,9 @@
 //! 3. it has none, but an `Origin` that equals its `Host`, and is `https` unless cookies are insecure;
 //! 4. it has neither, so that it comes from no browser of this decade, and strict mode is off.
 //!
-//! Whoever calls this decides that the request is one to ask about: an unsafe method that a cookie authenticates, or an
-//! endpoint that sets cookies. A request that carries `Authorization: Bearer` is not, because no other site's page can
+//! The caller decides that the request is one to ask about: an unsafe method that a cookie authenticates, or an endpoint that
+//! sets cookies. Trusted origins are those of web pages, compared by scheme, host and port, and those of apps and extensions
+//! with a scheme of their own, compared as text. `null` is none. A request that carries `Authorization: Bearer` is not, because no other site's page can
 //! make a browser send one without a CORS preflight.
 //!
 //! A proxy that rewrites `Host` weakens rule 3 to refusals of old browsers, and one that strips `Origin` and
@@ -15,13 +16,13 @@
 
 use http::{HeaderMap, Uri, header};
 
-use super::origin::Origin;
+use super::origin::{Origin, TrustedOrigin};
 use crate::error::{Error, ErrorKind};
 
 /// Who may send requests that carry cookies.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CrossSite {
-    pub(crate) trusted: Vec<Origin>,
+    pub(crate) trusted: Vec<TrustedOrigin>,
     /// Refuse requests without `Origin` and `Sec-Fetch-Site`.
     pub(crate) strict: bool,
     /// Plain HTTP is in use, so that an origin need not be https.
@@ -44,7 +45,7 @@ impl CrossSite {
             return false;
         };
         let parsed = origin.and_then(Origin::parse);
-        if parsed.as_ref().is_some_and(|origin| self.trusted.contains(origin)) {
+        if origin.is_some_and(|text| self.trusted.iter().any(|trusted| trusted.is(text, parsed.as_ref()))) {
             return true;
         }
         match (fetch_site, origin) {
@@ -87,8 +88,9 @@ mod tests {
 
     #[test]
     fn the_table_of_decisions() {
-        let trusted =
-            CrossSite { trusted: vec![Origin::parse("https://app.example.org").unwrap()], ..CrossSite::default() };
+        let trusted = ["https://app.example.org", "capacitor://localhost"];
+        let trusted = trusted.map(|origin| TrustedOrigin::from_setting(origin).unwrap()).to_vec();
+        let trusted = CrossSite { trusted, ..CrossSite::default() };
         let table: &[(&[(&'static str, &str)], bool)] = &[
             (&[HOST], true),
             (&[HOST, ("sec-fetch-site", "same-origin")], true),
@@ -114,6 +116,13 @@ mod tests {
             (&[HOST, ("origin", "http://app.example.org"), ("sec-fetch-site", "cross-site")], false),
             (&[HOST, ("origin", "https://app.example.org.evil"), ("sec-fetch-site", "cross-site")], false),
             (&[HOST, ("origin", "https://example.com"), ("sec-fetch-site", "cross-site")], false),
+            (&[HOST, ("origin", "capacitor://localhost"), ("sec-fetch-site", "cross-site")], true),
+            (&[HOST, ("origin", "capacitor://localhost")], true),
+            (&[HOST, ("origin", "capacitor://LOCALHOST")], false),
+            (&[HOST, ("origin", "capacitor://localhost:80")], false),
+            (&[HOST, ("origin", "capacitor://localhost.evil")], false),
+            (&[HOST, ("origin", "ionic://localhost")], false),
+            (&[HOST, ("origin", "capacitor://example.com")], false),
             (&[("origin", "https://example.com")], false),
             (&[HOST, ("host", "evil.com"), ("origin", "https://example.com")], false),
         ];

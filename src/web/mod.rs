@@ -2,6 +2,7 @@
 
 pub(crate) mod address;
 pub(crate) mod body;
+mod cookie_variants;
 pub(crate) mod cookies;
 pub(crate) mod credentials;
 pub(crate) mod csrf;

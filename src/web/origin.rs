@@ -37,7 +37,7 @@ impl Origin {
         let port = match authority.as_str().strip_prefix(authority.host())? {
             "" => default_port(https),
             // `host:` and `host:99999` are no ports.
-            with_port => with_port.strip_prefix(':')?.parse().ok()?,
+            with_port => port(with_port.strip_prefix(':')?)?,
         };
         Some(Self { https, host: authority.host().to_ascii_lowercase(), port })
     }
@@ -45,6 +45,99 @@ impl Origin {
     pub(super) fn is_https(&self) -> bool {
         self.https
     }
+}
+
+/// A port: digits alone, because `parse` takes a `+` as well.
+fn port(text: &str) -> Option<u16> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// An origin that an app trusts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TrustedOrigin {
+    Web(Origin),
+    /// An app in a web view, or a browser's extension: `capacitor://localhost`, `chrome-extension://<id>`. To the URL
+    /// standard such an origin is opaque, and only the program that has the scheme knows what its text means. So the whole
+    /// text is compared.
+    App(String),
+}
+
+impl TrustedOrigin {
+    /// Reads a setting.
+    ///
+    /// # Errors
+    /// What is wrong with it and what to write.
+    pub(crate) fn from_setting(text: &str) -> Result<Self, &'static str> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err("is empty: drop it");
+        }
+        if text == "null" {
+            return Err("is what every sandboxed page and local file sends: it cannot be trusted");
+        }
+        if text.contains(',') {
+            return Err("is a list: use one call for each origin, or commas in TRUSTED_ORIGINS");
+        }
+        let Some((scheme, rest)) = text.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) else {
+            return Err("has no scheme: use one such as \"https://app.example.com\"");
+        };
+        let scheme = scheme.to_ascii_lowercase();
+        if rest.contains('*') {
+            return Err("has a '*', and there are no wildcards: name each origin");
+        }
+        if rest.contains('@') {
+            return Err("has a user name: an origin has no user, only scheme, host and port");
+        }
+        if rest.len() > 1 && rest.ends_with('/') && rest.find('/') == Some(rest.len() - 1) {
+            return Err("has a path: write it without the '/' at its end");
+        }
+        let host_end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+        let (authority, after) = rest.split_at_checked(host_end).unwrap_or((rest, ""));
+        let (host, port_text) = match authority.rfind(':').filter(|at| *at > authority.rfind(']').unwrap_or(0)) {
+            Some(at) => authority.split_at_checked(at).unwrap_or((authority, "")),
+            None => (authority, ""),
+        };
+        if !host.is_ascii() {
+            return Err("has letters beyond ASCII: write the host as browsers send it, as xn--…");
+        }
+        if !is_host(host) {
+            return Err("has no host: use scheme, host and port, such as \"https://app.example.com\"");
+        }
+        if !after.is_empty() {
+            return Err("has a path or a query: use scheme, host and port, and nothing after them");
+        }
+        if !port_text.is_empty() && port_text.strip_prefix(':').and_then(port).is_none() {
+            return Err("has a port that is no number up to 65535");
+        }
+        if scheme == "https" || scheme == "http" {
+            let origin = Origin::parse(&format!("{scheme}://{authority}")).map(Self::Web);
+            return origin.ok_or("has no host: use scheme, host and port, such as \"https://app.example.com\"");
+        }
+        Ok(Self::App(format!("{scheme}://{authority}")))
+    }
+
+    /// Whether a request's `Origin` header, as text and as it was parsed, says that it comes from there.
+    pub(super) fn is(&self, header: &str, parsed: Option<&Origin>) -> bool {
+        match self {
+            Self::Web(own) => parsed == Some(own),
+            Self::App(own) => own == header,
+        }
+    }
+}
+
+/// RFC 3986 §3.1.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
+/// A name, or an address in brackets.
+fn is_host(text: &str) -> bool {
+    let (text, others): (&str, &[u8]) = match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => (address, b":."),
+        None => (text, b"-._"),
+    };
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
 }
 
 const fn default_port(https: bool) -> u16 {

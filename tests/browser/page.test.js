@@ -39,8 +39,9 @@ async function newDevice(options = {}) {
   const complaints = [];
   context.on("weberror", (error) => complaints.push(String(error.error())));
   context.on("console", (message) => {
-    // What the server refuses is logged by the browser as well.
-    if (message.type() === "error" && !message.text().includes("Failed to load resource")) complaints.push(message.text());
+    // What the server refuses is logged by the browser as well; what it does not have is a mistake of the page.
+    const refused = message.text().includes("Failed to load resource") && !message.text().includes("404");
+    if (message.type() === "error" && !refused) complaints.push(`${message.text()} ${message.location().url}`);
   });
   return { context, complaints };
 }
@@ -332,6 +333,18 @@ test("the page loads nothing from elsewhere and nobody may frame it", async () =
   assert.match(policy, /default-src 'none'/);
   assert.match(policy, /frame-ancestors 'none'/);
   assert.doesNotMatch(policy, /unsafe/);
+});
+
+test("the page has an icon", async () => {
+  // A browser without a window asks for none by itself.
+  const page = await open(device);
+  const answer = await page.evaluate(async () => {
+    const response = await fetch("/favicon.ico");
+    const bitmap = await createImageBitmap(await response.blob());
+    return [response.status, response.headers.get("content-type"), bitmap.width, bitmap.height];
+  });
+  assert.deepEqual(answer.slice(0, 2), [200, "image/x-icon"]);
+  assert.ok([16, 32].includes(answer[2]) && answer[2] === answer[3], String(answer));
 });
 
 test("what a user calls themselves never becomes markup", async () => {

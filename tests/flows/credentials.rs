@@ -107,9 +107,29 @@ fn a_cookie_name_sent_twice_is_unauthenticated() {
         }
         let refresh = browser.refresh();
         let twice = format!("refresh_token={refresh}; refresh_token={refresh}");
-        server.post("/auth/refresh").header("Cookie", &twice).send().expect(401);
+        let ambiguous = server.post("/auth/refresh").header("Cookie", &twice).send();
+        ambiguous.problem(400, "invalid_request").sets_no_cookie();
         server.refresh_with(&refresh).expect(200);
         server.get("/profile").cookie("access_token", &access).send().expect(200);
+    }
+}
+
+#[test]
+fn an_empty_cookie_is_no_cookie() {
+    for example in [AXUM_MEMORY, HYPER_BARE] {
+        let server = Launch::new(example).start();
+        let empty = |path| server.get(path).header("Cookie", "access_token=; refresh_token=").send();
+        empty("/greeting").expect(200);
+        for route in ["/profile", "/account", "/auth/me", "/auth/sessions"] {
+            empty(route).token_missing();
+        }
+        let refresh = server.post("/auth/refresh").header("Cookie", "refresh_token=").send();
+        refresh.problem(401, "refresh_missing").sets_no_cookie();
+        server.post("/auth/logout").header("Cookie", "access_token=; refresh_token=").send().expect(204);
+        // A Bearer header without a token is a mistake of the client, also where none is needed.
+        for value in ["Bearer", "Bearer "] {
+            server.get("/greeting").header("Authorization", value).send().token_refused("token_invalid");
+        }
     }
 }
 

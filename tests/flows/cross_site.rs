@@ -251,3 +251,89 @@ fn with_secure_cookies_the_same_host_must_be_https() {
         with(browser.post("/auth/refresh"), &secure).send().expect(200);
     }
 }
+
+/// Where apps in web views and extensions say that they are.
+const APPS: [&str; 4] = [
+    "capacitor://localhost",
+    "ionic://localhost",
+    "tauri://localhost",
+    "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+];
+
+#[test]
+fn an_app_in_a_web_view_is_trusted_by_its_own_scheme() {
+    let server = Launch::new(AXUM_MEMORY).env("TRUSTED_ORIGINS", APPS.join(", ")).start();
+    let cookies = cookies(&server.sign_up("lovelace"));
+    let note = |origin: &str| {
+        let row = headers(&[("Origin", origin), ("Sec-Fetch-Site", "cross-site")]);
+        with(server.post("/notes").header("Cookie", &cookies).json(&json!({"text": "a note"})), &row).send()
+    };
+    for app in APPS {
+        note(app).expect(201);
+    }
+    for other in
+        ["capacitor://localhos", "capacitor://localhost.evil", "capacitor://localhost:1", "tauri://evil", "null"]
+    {
+        note(other).problem(403, "cross_site");
+    }
+}
+
+#[test]
+fn tokens_in_the_body_are_given_to_apps_where_no_cookie_is_in_play() {
+    let server = Launch::new(AXUM_MEMORY).env("TOKEN_DELIVERY", "cookie,body").start();
+    server.sign_up("lovelace");
+    let login = |delivery: &str| json!({"login": "lovelace", "password": PASSWORD, "delivery": delivery});
+    for origin in ["https://localhost", "capacitor://localhost", "https://app.example.net", "null"] {
+        let row = headers(&[("Origin", origin), ("Sec-Fetch-Site", "cross-site")]);
+        let post = |path: &str, body: &serde_json::Value| with(server.post(path).json(body), &row).send();
+
+        let answer = post("/auth/login", &login("body")).expect(200).sets_no_cookie();
+        let refresh = answer.json()["refresh_token"].as_str().expect("a token").to_owned();
+        let answer = post("/auth/refresh", &json!({"refresh_token": refresh})).expect(200).sets_no_cookie();
+        let refresh = answer.json()["refresh_token"].as_str().expect("a token").to_owned();
+        post("/auth/refresh", &json!({"refresh_token": "nonsense"})).problem(401, "refresh_invalid").sets_no_cookie();
+        post("/auth/logout", &json!({"refresh_token": refresh})).expect(204).sets_no_cookie();
+        post("/auth/refresh", &json!({"refresh_token": refresh})).problem(401, "refresh_invalid").sets_no_cookie();
+
+        // Where a cookie would be set, or one of ours comes along, the check is made.
+        post("/auth/login", &login("cookie")).problem(403, "cross_site").sets_no_cookie();
+        post("/auth/login", &json!({"login": "lovelace", "password": PASSWORD})).problem(403, "cross_site");
+        let with_cookie = |path: &str, body: &serde_json::Value, cookie: &str| {
+            with(server.post(path).json(body).cookie(cookie, "x"), &row).send()
+        };
+        for cookie in ["access_token", "refresh_token"] {
+            with_cookie("/auth/login", &login("body"), cookie).problem(403, "cross_site").sets_no_cookie();
+            let body = json!({"refresh_token": refresh});
+            with_cookie("/auth/refresh", &body, cookie).problem(403, "cross_site").sets_no_cookie();
+            with_cookie("/auth/logout", &body, cookie).problem(403, "cross_site").sets_no_cookie();
+        }
+        with_cookie("/auth/login", &login("body"), "theme").expect(200).sets_no_cookie();
+        // A form is sent without asking first, by any page.
+        let form = format!("login=lovelace&password={}&delivery=body", PASSWORD.replace(' ', "+"));
+        with(server.post("/auth/login").form(&form), &row).send().problem(403, "cross_site");
+        with(server.post("/auth/logout"), &row).send().problem(403, "cross_site").sets_no_cookie();
+        let text = server.post("/auth/login").body("text/plain", login("body").to_string());
+        with(text, &row).send().problem(403, "cross_site");
+        let password = json!({"current_password": PASSWORD, "new_password": "cobalt heron standing 9"});
+        with(server.put("/auth/password").json(&password), &row).send().problem(403, "cross_site");
+    }
+    let row = headers(&[("Origin", "capacitor://localhost")]);
+    let body = json!({"email": "hopper@example.com", "password": PASSWORD, "delivery": "body"});
+    with(server.post("/auth/register").json(&body), &row).send().expect(201).sets_no_cookie();
+    let body = json!({"email": "turing@example.com", "password": PASSWORD});
+    with(server.post("/auth/register").json(&body), &row).send().problem(403, "cross_site").sets_no_cookie();
+    server.post("/auth/register").json(&body).send().expect(201);
+}
+
+#[test]
+fn where_tokens_go_both_ways_the_check_is_made() {
+    let server = Launch::new(AXUM_MEMORY).env("TOKEN_DELIVERY", "both").start();
+    server.sign_up("lovelace");
+    let row = headers(&[("Origin", "https://evil.example"), ("Sec-Fetch-Site", "cross-site")]);
+    let body = json!({"login": "lovelace", "password": PASSWORD});
+    with(server.post("/auth/login").json(&body), &row).send().problem(403, "cross_site").sets_no_cookie();
+    let tokens = server.post("/auth/login").json(&body).send().expect(200).json();
+    let body = json!({"refresh_token": tokens["refresh_token"]});
+    with(server.post("/auth/refresh").json(&body), &row).send().problem(403, "cross_site").sets_no_cookie();
+    server.post("/auth/refresh").json(&body).send().expect(200);
+}

@@ -247,11 +247,33 @@ async fn answers_that_are_no_set_change_nothing() {
     for (number, answer) in answers.into_iter().enumerate() {
         issuer.answers(answer);
         issuer.clock.advance(Duration::from_secs(10));
-        assert_eq!(verdict(&server, &issuer.token(2)).await, Some(ErrorKind::TokenInvalid), "answer {number}");
+        assert_eq!(verdict(&server, &issuer.token(2)).await, Some(ErrorKind::StoreUnavailable), "answer {number}");
         assert_eq!(verdict(&server, &issuer.token(1)).await, None, "answer {number}");
         assert_eq!(issuer.asked(), number + 2);
     }
     assert_eq!(elsewhere.asked(), 0, "no redirect is followed");
+}
+
+#[tokio::test]
+async fn a_new_key_that_cannot_be_fetched_is_a_503() {
+    let issuer = Issuer::new().await;
+    let server = issuer.server();
+    server.refresh().await.unwrap();
+    issuer.answers(Answer::Raw(Vec::new()));
+    issuer.clock.advance(Duration::from_secs(10));
+    let new = issuer.token(2);
+    assert_eq!(verdict(&server, &new).await, Some(ErrorKind::StoreUnavailable), "the fetch has failed");
+    assert_eq!(verdict(&server, &new).await, Some(ErrorKind::StoreUnavailable), "too soon to try again");
+    assert_eq!(kind(server.verify(&new)), Some(ErrorKind::StoreUnavailable));
+    assert_eq!(verdict(&server, &issuer.token(1)).await, None, "the key that is known counts");
+    // What could be good under no key of the issuer is no reason to come again.
+    let header = json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": "k1" });
+    assert_eq!(verdict(&server, &issuer.token_with(9, &header)).await, Some(ErrorKind::TokenInvalid));
+    assert_eq!(verdict(&server, "a.b.c").await, Some(ErrorKind::TokenInvalid));
+    issuer.answers(Answer::Keys(vec![2]));
+    issuer.clock.advance(Duration::from_secs(10));
+    assert_eq!(verdict(&server, &new).await, None);
+    assert_eq!(verdict(&server, &issuer.token(3)).await, Some(ErrorKind::TokenInvalid), "the last fetch was good");
 }
 
 #[tokio::test]

@@ -6,12 +6,14 @@ mod cache;
 mod client;
 mod composition;
 mod conformance;
+mod cookie_changes;
 mod cors;
 mod endpoints;
 mod equal_work;
 mod events;
 mod fixture;
 mod guides;
+mod jar;
 #[cfg(feature = "jwks_url")]
 mod jwks_url;
 mod keys;

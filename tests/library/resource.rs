@@ -9,6 +9,7 @@ use http::{Request, Response, StatusCode, header};
 use http_body_util::Full;
 use portcullis::{
     Auth, ErrorKind, User,
+    clock::Timestamp,
     keys::{Algorithm, Key, KeyRing},
     resource::{ForeignClaims, ResourceServer, ResourceServerBuilder},
 };
@@ -131,6 +132,67 @@ fn what_another_issuer_writes_differently_is_its_own_profile() {
 }
 
 #[test]
+fn a_clock_that_is_a_minute_ahead_is_allowed_for() {
+    let issuer = Issuer::new();
+    let server = issuer.server().build().unwrap();
+    for ahead in [1, 60] {
+        let times = json!({ "nbf": 1_800_000_000 + ahead, "iat": 1_800_000_000 + ahead });
+        assert_eq!(kind(server.verify(&issuer.token(&none(), &times))), None, "{ahead} s");
+        let nbf = json!({ "nbf": 1_800_000_000 + ahead });
+        assert_eq!(kind(server.verify(&issuer.token(&none(), &nbf))), None, "{ahead} s");
+    }
+    let later = issuer.token(&none(), &json!({ "nbf": 1_800_000_061 }));
+    assert_eq!(kind(server.verify(&later)), Some(ErrorKind::TokenInvalid));
+    issuer.world.clock.advance(Duration::from_secs(1));
+    assert_eq!(kind(server.verify(&later)), None);
+}
+
+#[test]
+fn times_with_fractions_are_read_and_never_in_favour() {
+    let issuer = Issuer::new();
+    let server = issuer.server().build().unwrap();
+    let token = |payload: &str| {
+        let payload = format!(r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","sub":"ada",{payload}}}"#);
+        issuer.sign(r#"{"alg":"EdDSA","typ":"at+jwt","kid":"k1"}"#, &payload)
+    };
+    let seconds = |at: Timestamp| at.as_secs();
+    for (payload, exp, iat) in [
+        (r#""exp":1800000900.0,"iat":1800000000.0,"nbf":1800000000.0"#, 1_800_000_900, 1_800_000_000),
+        (r#""exp":1.8000009e9,"iat":18e8"#, 1_800_000_900, 1_800_000_000),
+        (r#""exp":1800000900.9,"iat":1799999999.1"#, 1_800_000_900, 1_800_000_000),
+        (r#""exp":1800000900.123456789012345,"iat":1800000000.000001"#, 1_800_000_900, 1_800_000_001),
+        (r#""exp":1800000900,"iat":1800000059.5,"nbf":1800000059.5"#, 1_800_000_900, 1_800_000_060),
+    ] {
+        let claims = server.verify(&token(payload)).unwrap();
+        assert_eq!((seconds(claims.expires_at()), claims.issued_at().map(seconds)), (exp, Some(iat)), "{payload}");
+    }
+    let soon = token(r#""exp":1800000001.9"#);
+    assert_eq!(kind(server.verify(&soon)), None);
+    issuer.world.clock.advance(Duration::from_secs(1));
+    assert_eq!(kind(server.verify(&soon)), Some(ErrorKind::TokenExpired), "the fraction is not given");
+    for bad in [
+        r#""exp":1e300"#,
+        r#""exp":1e999"#,
+        r#""exp":NaN"#,
+        r#""exp":Infinity"#,
+        r#""exp":-1800000900.0"#,
+        r#""exp":-0.5"#,
+        r#""exp":253402300800.0"#,
+        r#""exp":18446744073709551616"#,
+        r#""exp":"1800000900.0""#,
+        r#""exp":[1800000900.0]"#,
+        r#""exp":1800086402.5"#,
+        r#""exp":1800000900,"iat":-0.5"#,
+        r#""exp":1800000900,"iat":1e300"#,
+        r#""exp":1800000900,"nbf":-1.5"#,
+        r#""exp":1800000900,"nbf":1e300"#,
+        r#""exp":1800000900,"nbf":null"#,
+    ] {
+        assert_eq!(kind(server.verify(&token(bad))), Some(ErrorKind::TokenInvalid), "{bad}");
+    }
+}
+
+#[test]
 fn headers_and_claims_that_were_not_agreed_on_are_refused() {
     let issuer = Issuer::new();
     let server = issuer.server().build().unwrap();
@@ -167,8 +229,11 @@ fn headers_and_claims_that_were_not_agreed_on_are_refused() {
         json!({ "exp": 1_800_086_401 }),
         json!({ "exp": 1_900_000_000, "iat": null }),
         json!({ "iat": 1_800_000_061 }),
-        json!({ "iat": 1.5 }),
-        json!({ "nbf": 1_800_000_001 }),
+        json!({ "iat": 1_800_000_060.5 }),
+        json!({ "iat": 1_800_000_010, "exp": 1_800_000_005 }),
+        json!({ "nbf": 1_800_000_061 }),
+        json!({ "nbf": 1_800_000_060.5 }),
+        json!({ "nbf": 1_800_000_050, "exp": 1_800_000_040 }),
         json!({ "roles": "admin" }),
     ] {
         refused.push(issuer.token(&none(), &payload));

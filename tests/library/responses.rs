@@ -6,6 +6,8 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use portcullis::{
     Auth, AuthUser, Builder, Claims, CurrentUser, Endpoint, Failure, ResponseFormat, Success, User,
+    keys::Key,
+    resource::{ForeignClaims, ResourceServer},
     store::memory::MemorySessions,
 };
 use serde_json::{Value, json};
@@ -186,4 +188,30 @@ async fn an_extractor_without_its_guard_is_a_fault_of_ours() {
     let request = Request::get("/").body(axum::body::Body::empty()).unwrap();
     let answer = whole(route.oneshot(request).await.unwrap()).await;
     assert_eq!((answer.0, &json_of(&answer)["code"]), (StatusCode::INTERNAL_SERVER_ERROR, &json!("internal")));
+}
+
+#[tokio::test]
+async fn an_extractor_behind_the_other_kind_of_guard_is_a_500() {
+    let auth = World::new().node();
+    let key = Key::generate_ed25519().unwrap();
+    let jwks = format!(r#"{{"keys":[{}]}}"#, key.public_jwk().unwrap());
+    let foreign = ResourceServer::builder("https://idp.example.com", "api").jwks(jwks).build().unwrap();
+    let route = |handler| Router::new().route("/", handler);
+    for routes in [
+        route(get(async |_: Claims| ())).route_layer(foreign.optional()),
+        route(get(async |_: CurrentUser<User>| ())).route_layer(foreign.optional()),
+        route(get(async |_: ForeignClaims| ())).route_layer(auth.optional()),
+    ] {
+        let request = Request::get("/").body(axum::body::Body::empty()).unwrap();
+        let answer = whole(routes.oneshot(request).await.unwrap()).await;
+        assert_eq!((answer.0, &json_of(&answer)["code"]), (StatusCode::INTERNAL_SERVER_ERROR, &json!("internal")));
+    }
+    // Behind its own guard a request without a token is the client's fault.
+    for routes in [
+        route(get(async |_: Claims| ())).route_layer(auth.optional()),
+        route(get(async |_: ForeignClaims| ())).route_layer(foreign.optional()),
+    ] {
+        let request = Request::get("/").body(axum::body::Body::empty()).unwrap();
+        assert_eq!(whole(routes.oneshot(request).await.unwrap()).await.0, StatusCode::UNAUTHORIZED);
+    }
 }

@@ -18,14 +18,20 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/page/style.css", file("text/css; charset=utf-8", include_str!("style.css")))
         .route("/page/page.js", file("text/javascript; charset=utf-8", include_str!("page.js")))
         .route("/page/session.js", file("text/javascript; charset=utf-8", include_str!("session.js")))
+        // Browsers ask for it of their own accord.
+        .route("/favicon.ico", file("image/x-icon", include_bytes!("favicon.ico")))
 }
 
 /// A file of a page, with the headers that every page has.
-pub(crate) fn file<S: Clone + Send + Sync + 'static>(kind: &'static str, text: &'static str) -> MethodRouter<S> {
-    get(move || async move { answer(kind, text) })
+pub(crate) fn file<S, C>(kind: &'static str, content: &'static C) -> MethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    C: AsRef<[u8]> + ?Sized + Sync,
+{
+    get(move || async move { answer(kind, content.as_ref()) })
 }
 
-fn answer(kind: &'static str, text: &'static str) -> Response {
+fn answer(kind: &'static str, content: &'static [u8]) -> Response {
     let headers = [
         (header::CONTENT_TYPE, kind),
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
@@ -34,5 +40,5 @@ fn answer(kind: &'static str, text: &'static str) -> Response {
         // The page of yesterday's build would meet today's script.
         (header::CACHE_CONTROL, "no-cache"),
     ];
-    (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), text).into_response()
+    (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), content).into_response()
 }

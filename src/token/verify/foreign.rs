@@ -1,11 +1,14 @@
 //! Tokens of another issuer: the header has to be parsed, and says what its key is, but never brings one.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny, Visitor},
+};
 
-use super::{Audience, MAX_CLOCK_SKEW, NumericDate, TokenFault, object, present, segments::Segments};
+use super::{Audience, MAX_CLOCK_SKEW, MAX_NUMERIC_DATE, TokenFault, contradict, object, present, segments::Segments};
 use crate::{
     clock::Timestamp,
     resource::{ForeignClaims, ForeignKeys, Read},
@@ -47,11 +50,11 @@ struct Payload<'a> {
     sub: Cow<'a, str>,
     #[serde(borrow)]
     aud: Audience<'a>,
-    exp: NumericDate,
+    exp: FractionalDate,
     #[serde(default, deserialize_with = "present")]
-    iat: Option<NumericDate>,
+    iat: Option<FractionalDate>,
     #[serde(default, deserialize_with = "present")]
-    nbf: Option<NumericDate>,
+    nbf: Option<FractionalDate>,
     #[serde(borrow, default, deserialize_with = "present")]
     jti: Option<Cow<'a, str>>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -62,32 +65,73 @@ struct Payload<'a> {
     roles: Roles,
 }
 
+/// Seconds since 1970, not negative, before the year 10000, with a fraction or without one (RFC 7519 §2). The fraction is
+/// dropped where that makes the token count for less.
+#[derive(Clone, Copy)]
+struct FractionalDate {
+    floor: Timestamp,
+    ceil: Timestamp,
+}
+
+impl<'de> Deserialize<'de> for FractionalDate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Seconds;
+        impl Visitor<'_> for Seconds {
+            type Value = FractionalDate;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("seconds since 1970")
+            }
+
+            fn visit_u64<E: de::Error>(self, secs: u64) -> Result<FractionalDate, E> {
+                date(secs, secs).ok_or_else(|| E::custom("not a date"))
+            }
+
+            fn visit_f64<E: de::Error>(self, secs: f64) -> Result<FractionalDate, E> {
+                // Refuses what is negative, too large and not a number.
+                let since = Duration::try_from_secs_f64(secs).map_err(E::custom)?;
+                let floor = since.as_secs();
+                let ceil = floor.saturating_add(u64::from(since.subsec_nanos() > 0));
+                date(floor, ceil).ok_or_else(|| E::custom("not a date"))
+            }
+        }
+        fn date(floor: u64, ceil: u64) -> Option<FractionalDate> {
+            let at = |secs| i64::try_from(secs).ok().filter(|_| secs <= MAX_NUMERIC_DATE).map(Timestamp::from_secs);
+            Some(FractionalDate { floor: at(floor)?, ceil: at(ceil)? })
+        }
+        deserializer.deserialize_any(Seconds)
+    }
+}
+
 impl ForeignProfile {
     /// Verifies a token under one of the keys.
     pub(crate) fn verify(&self, keys: &ForeignKeys, token: &[u8], now: Timestamp) -> Result<ForeignClaims, TokenFault> {
         let payload = self.signed_payload(keys, token).ok_or(TokenFault::Invalid)?;
         let claims: Payload<'_> = object(&payload)?;
-        let lifetime = claims.exp.at().since(claims.iat.map_or(now, NumericDate::at));
-        let issued_ahead = claims.iat.is_some_and(|iat| iat.at() > now.plus(MAX_CLOCK_SKEW));
-        let too_early = claims.nbf.is_some_and(|nbf| nbf.at() > now.plus(self.leeway));
+        let expires_at = claims.exp.floor;
+        let begins = claims.iat.map_or(now, |iat| iat.floor);
+        let issued_at = claims.iat.map(|iat| iat.ceil);
+        let not_before = claims.nbf.map(|nbf| nbf.ceil);
+        let ahead = now.plus(MAX_CLOCK_SKEW);
+        let too_early = [issued_at, not_before].into_iter().flatten().any(|moment| moment > ahead);
         if claims.iss != self.issuer
             || !claims.aud.contains(&self.audience)
             || claims.sub.is_empty()
-            || lifetime > self.max_lifetime
-            || issued_ahead
+            || expires_at.since(begins) > self.max_lifetime
             || too_early
+            || contradict(issued_at.unwrap_or(Timestamp::EPOCH), not_before, expires_at)
             || !names_are_unique(&payload)
         {
             return Err(TokenFault::Invalid);
         }
-        if now >= claims.exp.at().plus(self.leeway) {
+        if now >= expires_at.plus(self.leeway) {
             return Err(TokenFault::Expired);
         }
         let mut read = Read {
             issuer: claims.iss.into(),
             subject: claims.sub.into(),
-            expires_at: claims.exp.at(),
-            issued_at: claims.iat.map(NumericDate::at),
+            expires_at,
+            issued_at,
             token_id: claims.jti.map(Into::into),
             client_id: claims.client_id.map(Into::into),
             scope: claims.scope.map(Into::into),

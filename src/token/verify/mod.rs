@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{clock::Timestamp, user::UserId};
 
-/// How far ahead the `iat` of our own tokens may lie: the skew between nodes.
+/// How far ahead the `iat`, `nbf` and `auth_time` of a token may lie: the skew between nodes, or between an issuer and us.
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 /// The last second of the year 9999; later ones are no dates.
 const MAX_NUMERIC_DATE: u64 = 253_402_300_799;
@@ -147,6 +147,10 @@ impl Verifier {
         if self.profile.custom_claims && !custom::names_are_unique(&payload) {
             return Err(TokenFault::Invalid);
         }
+        let auth_time = claims.auth_time.map(NumericDate::at);
+        if auth_time.is_some_and(|at| at > now.plus(MAX_CLOCK_SKEW)) {
+            return Err(TokenFault::Invalid);
+        }
         let session_id = claims.sid.parse().map_err(|_| TokenFault::Invalid)?;
         let times = Times {
             issued_at: claims.iat.at(),
@@ -159,7 +163,7 @@ impl Verifier {
             session_id,
             token_version: claims.ver,
             roles: claims.roles,
-            auth_time: claims.auth_time.map(NumericDate::at),
+            auth_time,
             issued_at: claims.iat.at(),
             expires_at: claims.exp.at(),
             token_id: (*claims.jti).into(),
@@ -215,16 +219,24 @@ impl Verifier {
     fn times(&self, times: Times, now: Timestamp, expiry: Expiry) -> Result<(), TokenFault> {
         let Times { issued_at, not_before, expires_at } = times;
         let profile = &self.profile;
-        let too_early = not_before.is_some_and(|moment| moment > now.plus(profile.leeway));
+        let ahead = now.plus(MAX_CLOCK_SKEW);
+        let too_early = issued_at > ahead || not_before.is_some_and(|moment| moment > ahead);
         let too_old = profile.not_before.is_some_and(|limit| issued_at < limit);
-        if issued_at > now.plus(MAX_CLOCK_SKEW) || too_early || too_old {
+        if too_early || too_old || contradict(issued_at, not_before, expires_at) {
             return Err(TokenFault::Invalid);
         }
-        if expiry == Expiry::Checked && now >= expires_at.plus(profile.leeway) {
+        // One that ends as it begins never counted: a leeway does not change that.
+        let never_counted = expires_at == issued_at;
+        if expiry == Expiry::Checked && (never_counted || now >= expires_at.plus(profile.leeway)) {
             return Err(TokenFault::Expired);
         }
         Ok(())
     }
+}
+
+/// Whether a token ends before it was issued, or not after the moment from which it may be used.
+fn contradict(issued_at: Timestamp, not_before: Option<Timestamp>, expires_at: Timestamp) -> bool {
+    expires_at < issued_at || not_before.is_some_and(|moment| expires_at <= moment)
 }
 
 thread_local! {
@@ -259,7 +271,8 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> R
     T::deserialize(deserializer).map(Some)
 }
 
-/// Seconds since 1970, whole, not negative, before the year 10000 (RFC 7519 §2 would allow fractions; we issue none).
+/// Seconds since 1970, whole, not negative, before the year 10000. RFC 7519 §2 allows fractions. Our own tokens have none, so
+/// one with a fraction is not ours; those of other issuers are read in `foreign`.
 #[derive(Clone, Copy)]
 struct NumericDate(i64);
 

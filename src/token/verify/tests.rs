@@ -88,12 +88,12 @@ fn every_claim_must_be_there_once_and_of_its_type() {
             ],
         ),
         ("iat", vec![absent(), json!("0"), json!(1.5), json!(-1), json!(null), json!(1_800_000_061)]),
-        ("nbf", vec![json!(1_800_000_001), json!("0"), json!(null), json!(-1)]),
+        ("nbf", vec![json!(1_800_000_061), json!("0"), json!(null), json!(-1)]),
         ("jti", vec![absent(), json!(""), json!(1), json!(null)]),
         ("sid", vec![absent(), json!(""), json!("short"), json!(1), json!(null)]),
         ("ver", vec![absent(), json!("3"), json!(-1), json!(3.0), json!(null), json!(1e30)]),
         ("roles", vec![json!("admin"), json!([1]), json!(null), json!({})]),
-        ("auth_time", vec![json!(null), json!("0"), json!(-1)]),
+        ("auth_time", vec![json!(null), json!("0"), json!(-1), json!(1_800_000_061)]),
     ];
     for (name, values) in table {
         for value in values {
@@ -108,9 +108,49 @@ fn times_count_to_the_second() {
     assert_eq!(exp(1), None);
     assert_eq!(exp(0), Some(TokenFault::Expired), "exp == now is expired");
     assert_eq!(verdict(&[("iat", json!(1_800_000_060))]), None, "a minute ahead is clock skew");
-    assert_eq!(verdict(&[("nbf", json!(1_800_000_000))]), None);
+    assert_eq!(verdict(&[("nbf", json!(1_800_000_060))]), None, "the same for nbf");
+    assert_eq!(verdict(&[("auth_time", json!(1_800_000_060))]), None, "and for auth_time");
     let too_long = [("iat", json!(1_800_000_000)), ("exp", json!(1_800_086_401))];
     assert_eq!(verdict(&too_long), Some(TokenFault::Invalid));
+}
+
+#[test]
+fn times_that_contradict_each_other_are_refused() {
+    let times = |iat: i64, exp: i64| verdict(&[("iat", json!(iat)), ("exp", json!(exp))]);
+    assert_eq!(times(1_800_000_060, 1_800_000_059), Some(TokenFault::Invalid), "it ends before it begins");
+    assert_eq!(times(1_800_000_060, 1_800_000_001), Some(TokenFault::Invalid));
+    assert_eq!(times(1_800_000_060, 1_800_000_060), Some(TokenFault::Expired), "it ends as it begins");
+    assert_eq!(times(1_800_000_060, 1_800_000_061), None);
+    let nbf = |nbf: i64, exp: i64| verdict(&[("nbf", json!(nbf)), ("exp", json!(exp))]);
+    assert_eq!(nbf(1_800_000_050, 1_800_000_040), Some(TokenFault::Invalid), "it ends before it may be used");
+    assert_eq!(nbf(1_800_000_050, 1_800_000_051), None);
+
+    let refresh = keys(KeyKind::Refresh);
+    let verdict = |iat: i64, exp: i64, nbf: i64| {
+        let claims = claims(&[
+            ("gen", json!(0)),
+            ("jti", json!(SID)),
+            ("iat", json!(iat)),
+            ("exp", json!(exp)),
+            ("nbf", json!(nbf)),
+        ]);
+        verifier().refresh(&refresh, &refresh.sign(claims.as_bytes()).unwrap(), NOW, Expiry::Checked).err()
+    };
+    assert_eq!(verdict(1_800_000_060, 1_800_000_059, 0), Some(TokenFault::Invalid));
+    assert_eq!(verdict(1_800_000_060, 1_800_000_060, 0), Some(TokenFault::Expired));
+    assert_eq!(verdict(1_800_000_060, 1_800_000_061, 1_800_000_060), None);
+    assert_eq!(verdict(1_800_000_000, 1_800_000_061, 1_800_000_061), Some(TokenFault::Invalid));
+}
+
+#[test]
+fn a_leeway_revives_no_token_that_never_counted() {
+    let mut verifier = verifier();
+    verifier.profile.leeway = Duration::from_secs(30);
+    let keys = keys(KeyKind::Access);
+    let same = claims(&[("iat", json!(1_800_000_000)), ("exp", json!(1_800_000_000))]);
+    let token = keys.sign(same.as_bytes()).unwrap();
+    assert_eq!(verifier.access(&keys, token.as_bytes(), NOW, Expiry::Checked).err(), Some(TokenFault::Expired));
+    assert!(verifier.access(&keys, token.as_bytes(), NOW, Expiry::Ignored).is_ok(), "a logout reads it");
 }
 
 #[test]
