@@ -38,7 +38,8 @@ enum Fault {
     DemotedAndEndedElsewhere,
 }
 
-/// The first refusal: token, session, user, and then the demands in the order in which they were made.
+/// The first refusal: token, session, user, and then the demands in the order in which they were
+/// made.
 fn expected(fault: Fault, methods: &[Method]) -> Option<&'static str> {
     use Fault::{Demoted, DemotedAndEndedElsewhere, Disabled, DisabledAndEndedElsewhere, EndedElsewhere};
     let loads = methods.contains(&Method::LoadUser);
@@ -78,7 +79,8 @@ fn node(store: &MemoryStore) -> Auth<User> {
         .unwrap()
 }
 
-/// A node that has read the revocations, and the token of an admin with whom something is wrong since.
+/// A node that has read the revocations, and the token of an admin with whom something is wrong
+/// since.
 async fn admin_with(fault: Fault) -> (Auth<User>, String) {
     use Fault::{Demoted, DemotedAndEndedElsewhere, Disabled, DisabledAndEndedElsewhere, EndedElsewhere};
     let store = MemoryStore::new();
@@ -113,14 +115,10 @@ async fn code_of(layer: AuthLayer<User>, request: http::request::Builder) -> Opt
 
 #[tokio::test]
 async fn every_guard_method_adds_its_check_in_any_order() {
-    use Fault::{
-        Demoted, DemotedAndEndedElsewhere, Disabled, DisabledAndEndedElsewhere, EndedElsewhere, Nothing,
-    };
+    use Fault::{Demoted, DemotedAndEndedElsewhere, Disabled, DisabledAndEndedElsewhere, EndedElsewhere, Nothing};
     let selections = selections();
     assert_eq!(selections.len(), 326, "all ordered selections of five methods");
-    for fault in
-        [Nothing, Disabled, Demoted, EndedElsewhere, DisabledAndEndedElsewhere, DemotedAndEndedElsewhere]
-    {
+    for fault in [Nothing, Disabled, Demoted, EndedElsewhere, DisabledAndEndedElsewhere, DemotedAndEndedElsewhere] {
         let (auth, token) = admin_with(fault).await;
         for methods in &selections {
             for first in [auth.require(), auth.optional()] {
