@@ -13,6 +13,15 @@ use crate::{
 };
 
 /// How much is asked about an access token that is well signed and in time.
+///
+/// # Examples
+///
+/// ```
+/// use portcullis::Check;
+///
+/// let check = Check::Session.and(Check::User);
+/// assert_eq!(check, Check::SessionAndUser);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Check {
@@ -30,9 +39,32 @@ pub enum Check {
     ///
     /// Misses, until the next poll, a single session that another node has ended.
     User,
+    /// The session's record, and then the user. Two store round trips. Misses nothing of the above.
+    SessionAndUser,
 }
 
-/// An access token that was accepted, and the user where [`Check::User`] loaded them.
+impl Check {
+    /// Returns the check that asks for everything that either of the two asks for.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        match (self.asks_session() || other.asks_session(), self.asks_user() || other.asks_user()) {
+            (false, false) => Self::Stateless,
+            (true, false) => Self::Session,
+            (false, true) => Self::User,
+            (true, true) => Self::SessionAndUser,
+        }
+    }
+
+    const fn asks_session(self) -> bool {
+        matches!(self, Self::Session | Self::SessionAndUser)
+    }
+
+    const fn asks_user(self) -> bool {
+        matches!(self, Self::User | Self::SessionAndUser)
+    }
+}
+
+/// An access token that was accepted, and the user where the [`Check`] loaded them.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Authenticated<U> {
@@ -52,6 +84,8 @@ impl<U: AuthUser> std::fmt::Debug for Authenticated<U> {
 
 impl<U: AuthUser> Auth<U> {
     /// Verifies an access token.
+    ///
+    /// Looks at the token first, then at the session, and at the user last: the first that is not good decides.
     ///
     /// # Errors
     /// - [`ErrorKind::TokenExpired`], [`ErrorKind::TokenRevoked`] or [`ErrorKind::TokenInvalid`];
@@ -74,17 +108,10 @@ impl<U: AuthUser> Auth<U> {
         if standing == Standing::Ended {
             return Err(ErrorKind::TokenRevoked.into());
         }
-        if check == Check::Session || (standing == Standing::AskStore && check == Check::Stateless) {
+        if check.asks_session() || standing == Standing::AskStore {
             self.require_live_session(&claims).await?;
         }
-        let user = if check == Check::User {
-            if standing == Standing::AskStore {
-                self.require_live_session(&claims).await?;
-            }
-            Some(self.load_user(&claims).await?)
-        } else {
-            None
-        };
+        let user = if check.asks_user() { Some(self.load_user(&claims).await?) } else { None };
         Ok(Authenticated { claims, user })
     }
 

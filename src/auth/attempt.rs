@@ -1,17 +1,29 @@
 //! Attempts at passwords, between the throttle and the flows.
 
-use super::{Auth, flow::Flow};
+use super::{Auth, Client, flow::Flow};
 use crate::{
+    clock::Timestamp,
     error::{Error, ErrorKind},
-    throttle::{Admission, Attempt, Outcome},
-    user::AuthUser,
+    throttle::{Admission, Attempt, Outcome, Source},
+    user::{AuthUser, Login, UserId},
 };
+
+/// The user whom an admitted login is about, if there is one.
+pub(super) struct Candidate<U> {
+    pub(super) user: Option<U>,
+    pub(super) id: Option<UserId>,
+    pub(super) source: Source,
+}
 
 impl<U: AuthUser> Auth<U> {
     /// Lets an attempt go on, or says how long to wait; asked before the work.
     pub(super) async fn admit(&self, flow: &Flow, attempt: &Attempt<'_>) -> Result<(), Error> {
+        self.admit_at(flow, attempt, self.now()).await
+    }
+
+    /// As [`admit`](Self::admit), at a time that several questions about one attempt share.
+    async fn admit_at(&self, flow: &Flow, attempt: &Attempt<'_>, now: Timestamp) -> Result<(), Error> {
         let Some(throttle) = &self.0.throttle else { return Ok(()) };
-        let now = self.now();
         match throttle.admit(attempt, now).await? {
             Admission::Admitted => Ok(()),
             Admission::Delayed(wait) => {
@@ -31,11 +43,63 @@ impl<U: AuthUser> Auth<U> {
         }
         result
     }
+
+    /// Finds the user of a login, where the throttle lets the attempt go on.
+    ///
+    /// The throttle is asked about the login before anything is looked up, and about the user once
+    /// they are found. A request with a refresh token of ours is looked up first, because only then
+    /// it is known whether the device is this user's.
+    pub(super) async fn find_candidate(
+        &self,
+        flow: &Flow,
+        login: &Login,
+        client: &Client,
+    ) -> Result<Candidate<U>, Error> {
+        let now = self.now();
+        let typed = Attempt::login(login.key(), client.counted_ip().map(Into::into));
+        let held = client.refresh_token.as_ref().filter(|_| self.0.throttle.is_some());
+        if let Some((owner, session)) = held.and_then(|token| self.session_of(token.expose(), now)) {
+            let user = self.user_of(login).await?;
+            if user.as_ref().is_some_and(|user| user.id() == owner) {
+                let attempt = typed.with_user(&owner).with_device(session);
+                self.admit_at(flow, &attempt, now).await?;
+                let source = attempt.source;
+                return Ok(Candidate { user, id: Some(owner), source });
+            }
+            self.admit_at(flow, &typed, now).await?;
+            return self.admit_user(flow, typed, user, now).await;
+        }
+        self.admit_at(flow, &typed, now).await?;
+        match self.user_of(login).await {
+            Ok(user) => self.admit_user(flow, typed, user, now).await,
+            Err(error) => self.settle(&typed, Err(error)).await,
+        }
+    }
+
+    /// Asks about a user, once their login was admitted.
+    async fn admit_user(
+        &self,
+        flow: &Flow,
+        typed: Attempt<'_>,
+        user: Option<U>,
+        now: Timestamp,
+    ) -> Result<Candidate<U>, Error> {
+        let id = user.as_ref().map(AuthUser::id);
+        if let Some(id) = &id
+            && let Err(error) = self.admit_at(flow, &typed.with_user(id), now).await
+        {
+            return self.settle(&typed, Err(error)).await;
+        }
+        Ok(Candidate { user, id, source: typed.source })
+    }
 }
 
 fn outcome_of(kind: ErrorKind) -> Outcome {
     match kind {
-        ErrorKind::Internal | ErrorKind::StoreUnavailable | ErrorKind::Overloaded => Outcome::Undecided,
+        // The last one: the throttle refused the user after it had admitted the login.
+        ErrorKind::Internal | ErrorKind::StoreUnavailable | ErrorKind::Overloaded | ErrorKind::TooManyAttempts => {
+            Outcome::Undecided
+        }
         _ => Outcome::Failed,
     }
 }

@@ -143,7 +143,8 @@ pub struct Client {
     pub ip: Option<IpAddr>,
     /// The address may stand for many clients: it is kept with the session, and nothing is counted by it.
     pub(crate) ip_is_shared: bool,
-    /// The refresh token that it still has from an earlier login; that session ends.
+    /// The refresh token that it still has from an earlier login; that session ends. The [throttle](crate::throttle) knows
+    /// the device by it.
     pub refresh_token: Option<Secret<String>>,
 }
 

@@ -4,6 +4,7 @@ use std::{net::IpAddr, pin::pin};
 
 use super::{
     Auth, Client,
+    attempt::Candidate,
     flow::{Flow, of_a_write},
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     secret::Secret,
     session::{EndReason, Session, SessionId, TokenId},
     store::{NewSession, StoreError, UniqueField},
-    throttle::Attempt,
+    throttle::{Account, Action, Attempt},
     token::{AccessToken, Expiry},
     user::{AuthUser, Email, Login, NewUser, Username},
 };
@@ -152,9 +153,12 @@ impl<U: AuthUser> Auth<U> {
     /// Logs a user in: a new session and its first pair of tokens.
     ///
     /// An unknown login, a user without a password, a disabled user and a wrong password are one error and cost the same
-    /// work. Two store round trips, one more when the stored hash is renewed, and one more where the login has an
-    /// [earlier key](Login::earlier). An attempt that the throttle refuses
-    /// costs nothing and is refused whether or not the password is right.
+    /// work. Two store round trips, one more when the stored hash is renewed, and one more where the login
+    /// has an [earlier key](Login::earlier).
+    ///
+    /// An attempt that the throttle refuses is refused whether or not the password is right. Nothing is looked up for it,
+    /// unless it brings a refresh token of ours or its user's attempts under another login count against it. Good logins
+    /// of one user are counted too: 60 an hour are free.
     ///
     /// # Errors
     /// - [`ErrorKind::InvalidCredentials`], whatever of the above it was;
@@ -180,9 +184,10 @@ impl<U: AuthUser> Auth<U> {
         if login.key().is_empty() {
             return Err(Error::validation(vec![FieldError::new("login", "required", "A login is required.")]));
         }
-        let attempt = Attempt::login(login.key(), client.counted_ip().map(Into::into));
-        self.admit(flow, &attempt).await?;
-        let user = self.settle(&attempt, self.user_with_password(flow, login, password).await).await?;
+        let Candidate { user, id, source } = self.find_candidate(flow, login, client).await?;
+        let account = Account { login: Some(login.key()), user: id.as_ref() };
+        let attempt = Attempt { account, source, ..Attempt::new(Action::Login) };
+        let user = self.settle(&attempt, self.user_with_password(flow, user, password).await).await?;
         let tokens = self.add_session(flow, &user, client, SignInMeans::Password).await?;
         Ok(SignedIn { user, tokens })
     }
@@ -191,16 +196,15 @@ impl<U: AuthUser> Auth<U> {
     ///
     /// The earlier key comes first, because of two users with one address by today's rule only one can have today's key.
     /// Both are always looked up, so that the work does not tell which users exist.
-    async fn user_of(&self, login: &Login) -> Result<Option<U>, Error> {
+    pub(super) async fn user_of(&self, login: &Login) -> Result<Option<U>, Error> {
         let users = &self.0.users;
         let Some(earlier) = login.earlier() else { return Ok(users.find_by_login(login).await?) };
         let found = users.find_by_login(&earlier).await?;
         Ok(found.or(users.find_by_login(login).await?))
     }
 
-    /// Finds the user who has this login and password; all who are not found cost the same work.
-    async fn user_with_password(&self, flow: &Flow, login: &Login, password: Secret<String>) -> Result<U, Error> {
-        let user = self.user_of(login).await?;
+    /// Verifies the password of a login's user. Without a user, or with one who may not log in, it costs the same work.
+    async fn user_with_password(&self, flow: &Flow, user: Option<U>, password: Secret<String>) -> Result<U, Error> {
         let reason = match &user {
             None => SignInFailure::UnknownLogin,
             Some(user) => {

@@ -51,8 +51,8 @@
 //! - Nothing is told of tokens that are forged or expired, of bodies that are not valid, nor of requests that a guard
 //!   refuses: strangers make as many of them as they like. The [metrics](#metrics) count the refreshes among them. Nothing is
 //!   told of sessions that end because their time is up, nor of what other nodes do, who tell of it themselves.
-//! - `attempt.throttled` is told once in a delay: of an address, of a session, and of a login, there once a minute at most. The
-//!   metric counts every refusal. A refusal costs a stranger nothing, and would bury what else there is to find.
+//! - `attempt.throttled` is told once in a delay: of an address, of a device, of a session, and of a login, there once a minute at
+//!   most. The metric counts every refusal. A refusal costs a stranger nothing, and would bury what else there is to find.
 //! - A caller who hangs up in the middle of a sign-in stops it, and it tells nothing more. A refresh that the store was asked
 //!   for, endings and password changes go on to their end, and tell of it, outages included.
 //! - A stateless guarded request tells nothing, and none of this costs it anything.

@@ -5,14 +5,19 @@
 //!    [`optional`](Auth::optional) and neither is);
 //! 2. where a cookie authenticates an unsafe method or a WebSocket upgrade, it comes from the same site;
 //! 3. the token is well signed, in time, and nothing that it belongs to has ended;
-//! 4. the roles and scopes that the guard asks for are in it, and the app's own conditions hold.
+//! 4. its session is live in the store, where [`check_session`](AuthLayer::check_session) asks for that;
+//! 5. its user may log in, where [`load_user`](AuthLayer::load_user) asks for that;
+//! 6. the roles and scopes that the guard asks for are there, and the app's own conditions hold, in the order in which the
+//!    guard's methods were called.
+//!
+//! Each method of the guard adds its check and removes no other. The order of `load_user` and `check_session` changes
+//! nothing.
 //!
 //! The handler finds [`Claims`] in the request's extensions, and [`CurrentUser`] where the guard loads the
 //! user. A bad token is refused on optional routes too: a client that sends one believes to be signed in.
 //!
 //! On the stateless path nothing is boxed and nothing is awaited; the inner service that was polled ready is the one
 //! that is called.
-
 //!
 //! # Before an upgrade, as to a WebSocket
 //!
@@ -147,6 +152,7 @@ impl GuardMark {
 /// let writers = auth.require().any_role(["editor", "author"]).scope("articles:write");
 /// let just_signed_in = auth.require().check_claims(|claims| claims.auth_time() == Some(claims.issued_at()));
 /// let fresh_user = auth.require().load_user();
+/// let fresh_user_and_session = auth.require().load_user().check_session();
 /// let anybody = auth.optional();
 /// # }
 /// ```
@@ -220,18 +226,23 @@ impl<U: AuthUser> AuthLayer<U> {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Loads the user as [`Check::User`] says and puts [`CurrentUser`] into the request's extensions.
+    /// Adds the check of the user as [`Check::User`] says, and puts [`CurrentUser`] into the request's extensions.
+    ///
+    /// One store round trip for each request.
     pub fn load_user(self) -> Self {
         self.check(Check::User)
     }
 
-    /// Asks the store for the session as [`Check::Session`] says.
+    /// Adds the check of the session as [`Check::Session`] says.
+    ///
+    /// One store round trip for each request.
     pub fn check_session(self) -> Self {
         self.check(Check::Session)
     }
 
     fn check(mut self, check: Check) -> Self {
-        Arc::make_mut(&mut self.shared).guard.check = check;
+        let guard = &mut Arc::make_mut(&mut self.shared).guard;
+        guard.check = guard.check.and(check);
         self
     }
 

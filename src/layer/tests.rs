@@ -236,3 +236,5 @@ fn the_service_and_its_future_are_what_servers_ask_for() {
     sendable::<ResponseFuture<Strict, User, Full<Bytes>>>();
     sendable::<crate::RoutesFuture>();
 }
+
+mod composition;

@@ -123,7 +123,8 @@ impl<'a, U: AuthUser> Exchange<'a, U> {
             user_agent: user_agent.map(str::to_owned),
             ip: address.ip,
             ip_is_shared: address.is_shared,
-            refresh_token: refresh_token.or(cookie).map(Secret::new),
+            // An empty text is a field that was left alone, and hides no cookie.
+            refresh_token: refresh_token.filter(|token| !token.trim().is_empty()).or(cookie).map(Secret::new),
         }
     }
 

@@ -6,7 +6,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// What is counted, as 128 keyed bits: nobody can aim at another's key, and no e-mail address stays in memory.
+/// What is counted, as 128 keyed bits: nobody can aim at another's key, and no e-mail address stays
+/// in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key(u128);
 
@@ -23,8 +24,9 @@ impl Keys {
 /// Locks apart, so that logins on many cores rarely wait for each other.
 const SHARDS: usize = 16;
 
-/// In two generations: what is used moves to the young one, and when that is full the old one is dropped. Every operation
-/// takes constant time, nothing has to be swept, and memory is bounded whatever keys come.
+/// In two generations: what is used moves to the young one, and when that is full the old one is
+/// dropped. Every operation takes constant time, nothing has to be swept, and memory is bounded
+/// whatever keys come.
 pub(super) struct Bounded<V> {
     shards: [Mutex<Generations<V>>; SHARDS],
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// Delays that double from `first` to `cap` once `free` failures are used up, while one failure is forgotten every `leak`.
+/// Delays that double from `first` to `cap` once `free` failures are used up, while one failure is
+/// forgotten every `leak`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rule {
     pub(super) free: u32,
@@ -22,14 +23,16 @@ impl Rule {
         }
     }
 
-    /// As many failures as reach the cap: more are not remembered, so that they are forgotten in bounded time.
+    /// As many failures as reach the cap: more are not remembered, so that they are forgotten in
+    /// bounded time.
     fn most(self) -> u32 {
         let doublings = self.cap.as_millis().div_ceil(self.first.as_millis().max(1)).max(1).next_power_of_two();
         self.free.saturating_add(1).saturating_add(doublings.ilog2())
     }
 }
 
-/// How many failures there were, as the moment at which all will be forgotten, and when the last was.
+/// How many failures there were, as the moment at which all will be forgotten, and when the last
+/// was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Count {
     last: Timestamp,

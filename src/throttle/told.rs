@@ -1,19 +1,20 @@
-//! Of which delays a refusal has been told: refusals cost a stranger nothing, and an audit log must not be theirs to fill.
+//! Of which delays a refusal has been told: refusals cost a stranger nothing, and an audit log must
+//! not be theirs to fill.
 
 use std::time::Duration;
 
 use super::{
-    Attempt,
+    Account, Attempt, Source,
     bounded::{Bounded, Key, Keys},
 };
 use crate::clock::Timestamp;
 
-/// How long a login's refusals go untold after one was told. A login's own delay is no longer than this, that of one of its
-/// guessers may be, and must not hide the others.
+/// How long a login's refusals go untold after one was told. A login's own delay is no longer than
+/// this, that of one of its guessers may be, and must not hide the others.
 const LOGIN: Duration = Duration::from_secs(60);
 
-/// Until when refusals need not be told again, by address and by whom the attempt is at. Kept whatever the
-/// [`Throttle`](super::Throttle), bounded as its counts are.
+/// Until when refusals need not be told again, by address and by whom the attempt is at. Kept
+/// whatever the [`Throttle`](super::Throttle), bounded as its counts are.
 pub(crate) struct Told {
     keys: Keys,
     until: Bounded<Timestamp>,
@@ -42,17 +43,19 @@ impl Told {
         from.is_none_or(|from| claim(from, now.plus(wait))) && at.is_none_or(|at| claim(at, now.plus(wait.min(LOGIN))))
     }
 
-    /// Where an attempt comes from, and whom it is at.
+    /// Where an attempt comes from, and at whose account it is.
     fn sources(&self, attempt: &Attempt<'_>) -> (Option<Key>, Option<Key>) {
-        match *attempt {
-            Attempt::Login { login, address } => {
-                (address.map(|address| self.keys.of(("login from", address))), Some(self.keys.of(("login", login))))
-            }
-            Attempt::Register { address } => (address.map(|address| self.keys.of(("register from", address))), None),
-            Attempt::ChangePassword { user, session } => {
-                (Some(self.keys.of(("change from", session.as_bytes()))), Some(self.keys.of(("change", user))))
-            }
-        }
+        let Attempt { action, account: Account { login, user }, source: Source { address, device } } = *attempt;
+        let from = match device {
+            Some(device) => Some(self.keys.of((action, "device", user, device))),
+            None => address.map(|address| self.keys.of((action, "address", address))),
+        };
+        // The login is there before the user is found, and stays.
+        let at = match login {
+            Some(login) => Some(self.keys.of((action, "login", login))),
+            None => user.map(|user| self.keys.of((action, "user", user))),
+        };
+        (from, at)
     }
 }
 

@@ -88,8 +88,9 @@ pub(crate) fn warn_of_shared() {
     if !SAID.swap(true, Ordering::Relaxed) {
         tracing::warn!(
             target: "portcullis",
-            "requests come from a private address, as from a proxy: guesses are not counted by address until \
-             trusted_proxy_hops (TRUSTED_PROXY_HOPS) says how many proxies append to X-Forwarded-For"
+            "requests come from a private address, as from a proxy: until trusted_proxy_hops (TRUSTED_PROXY_HOPS) says \
+             how many proxies append to X-Forwarded-For, guesses are not counted by address, and a stranger who keeps \
+             guessing at a login keeps its owner out on every device that has not logged in before"
         );
     }
 }
@@ -99,7 +100,9 @@ fn warn_once() {
     if !SAID.swap(true, Ordering::Relaxed) {
         tracing::warn!(
             target: "portcullis",
-            "requests carry no peer address, so that guesses are not counted by it: insert a `PeerAddr` extension (or serve axum with `into_make_service_with_connect_info::<SocketAddr>()`)"
+            "requests carry no peer address: until there is a `PeerAddr` extension (or axum is served with \
+             `into_make_service_with_connect_info::<SocketAddr>()`), guesses are not counted by address, and a stranger \
+             who keeps guessing at a login keeps its owner out on every device that has not logged in before"
         );
     }
 }

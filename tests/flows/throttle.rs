@@ -114,6 +114,22 @@ fn addresses_made_up_by_a_client_and_a_proxy_without_hops_change_nothing() {
     server.is_alive();
     let log = server.stop();
     assert_eq!(log.matches("TRUSTED_PROXY_HOPS").count(), 1, "{log}");
+    assert!(log.contains("keeps its owner out on every device that has not logged in before"), "{log}");
+}
+
+#[test]
+fn where_no_address_counts_the_owners_device_is_let_in() {
+    let server = Launch::new(AXUM_MEMORY).env("THROTTLE", "on").start();
+    let mut owner = server.sign_up("lovelace");
+    // A stranger guesses until the login is delayed for longer than the rest of the test takes.
+    poll_until("a delay of some seconds", || {
+        let answer = login(&server, "lovelace@example.com", "a wrong guess", "203.0.113.9");
+        (answer.status == 429 && retry_after(&answer) >= 8).then_some(())
+    });
+    let stranger = login(&server, "lovelace@example.com", PASSWORD, "203.0.113.9");
+    stranger.problem(429, "too_many_attempts");
+    let body = json!({"email": "lovelace@example.com", "password": PASSWORD});
+    owner.post("/auth/login").json(&body).send().expect(200);
 }
 
 #[test]

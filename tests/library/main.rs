@@ -1,6 +1,7 @@
 //! Tests through the public API, with a clock that is moved by hand.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must fail")]
 
+mod botnets;
 mod cache;
 #[cfg(feature = "client")]
 mod client;

@@ -28,6 +28,8 @@ async fn each_operation_costs_the_round_trips_that_it_says() {
     cost("protected request, session checked");
     auth.authenticate(&access, Check::User).await.unwrap();
     cost("protected request, user loaded");
+    auth.authenticate(&access, Check::SessionAndUser).await.unwrap();
+    cost("protected request, both");
     let second = auth.refresh(first.tokens.refresh_token.expose()).await.unwrap();
     cost("refresh");
     auth.refresh(first.tokens.refresh_token.expose()).await.unwrap();
@@ -57,6 +59,7 @@ async fn each_operation_costs_the_round_trips_that_it_says() {
             ("protected request, stateless", 0),
             ("protected request, session checked", 1),
             ("protected request, user loaded", 1),
+            ("protected request, both", 2),
             ("refresh", 2),
             ("refresh, replayed", 2),
             ("list sessions", 1),

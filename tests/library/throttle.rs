@@ -78,6 +78,273 @@ async fn an_unknown_login_is_slowed_just_as_a_known_one() {
 }
 
 #[tokio::test]
+async fn the_delay_of_a_login_tells_nothing_of_its_user() {
+    let world = World::new();
+    let auth = world.node();
+    register(&auth, "ada").await;
+    let mut stories = Vec::new();
+    for name in ["ada@example.com", "nobody@example.com"] {
+        let mut story = Vec::new();
+        for from in 0..60 {
+            let error = login(&auth, name, "wrong guess", &format!("192.0.2.{from}")).await.unwrap_err();
+            story.push((error.to_string(), error.retry_after()));
+            if from % 4 == 3 {
+                world.clock.advance(Duration::from_millis(1_300));
+            }
+        }
+        // The promises, once they are due.
+        world.clock.advance(Duration::from_secs(58));
+        for from in 50..60 {
+            let error = login(&auth, name, "wrong guess", &format!("192.0.2.{from}")).await.unwrap_err();
+            story.push((error.to_string(), error.retry_after()));
+        }
+        stories.push(story);
+    }
+    assert_eq!(stories[0], stories[1]);
+    let slowed = stories[0].iter().filter(|(_, wait)| wait.is_some()).count();
+    assert!(slowed > 5 && slowed < 20, "{:?}", stories[0]);
+}
+
+#[tokio::test]
+async fn every_login_of_one_user_is_one_budget() {
+    let world = World::new();
+    let auth = world.node();
+    let registration = Registration::new("ada@example.com", PASSWORD, Profile::default()).with_username("ada");
+    auth.register(registration).await.unwrap();
+    for name in ["ada@example.com", "ada"].into_iter().cycle().take(6) {
+        assert_eq!(kind(login(&auth, name, "wrong guess", "192.0.2.1").await), WRONG);
+    }
+    for name in ["ada@example.com", "ada"] {
+        assert_eq!(kind(login(&auth, name, PASSWORD, "192.0.2.1").await), TOO_MANY, "{name}");
+    }
+    // What was refused was not counted: after one delay both go on.
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(kind(login(&auth, "ada", PASSWORD, "192.0.2.1").await), None);
+    assert_eq!(kind(login(&auth, "ada@example.com", "wrong guess", "192.0.2.1").await), WRONG, "forgotten");
+    // From anywhere, too.
+    for from in 0..60 {
+        let name = ["ada@example.com", "ada"][from % 2];
+        let _ = login(&auth, name, "wrong guess", &format!("198.51.100.{from}")).await;
+    }
+    for name in ["ada@example.com", "ada"] {
+        assert_eq!(kind(login(&auth, name, PASSWORD, "203.0.113.1").await), TOO_MANY, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_owner_waits_once_whatever_strangers_do() {
+    let world = World::new();
+    let auth = world.node();
+    register(&auth, "ada").await;
+    for from in 0..60 {
+        let _ = login(&auth, "ada@example.com", "wrong guess", &format!("198.51.100.{from}")).await;
+    }
+    let refused = login(&auth, "ada@example.com", PASSWORD, "192.0.2.1").await.unwrap_err();
+    world.clock.advance(refused.retry_after().unwrap());
+    for from in 60..70 {
+        let _ = login(&auth, "ada@example.com", "wrong guess", &format!("198.51.100.{from}")).await;
+    }
+    assert_eq!(kind(login(&auth, "ada@example.com", PASSWORD, "192.0.2.1").await), None);
+}
+
+#[tokio::test]
+async fn good_logins_beyond_what_people_do_are_slowed() {
+    let world = World::new();
+    let auth = world.node();
+    let registration = Registration::new("ada@example.com", PASSWORD, Profile::default()).with_username("ada");
+    auth.register(registration).await.unwrap();
+    register(&auth, "bob").await;
+    let mut refresh = None;
+    for number in 0..61 {
+        let name = ["ada@example.com", "ada"][number % 2];
+        let good = login(&auth, name, PASSWORD, &format!("192.0.2.{}", number % 3)).await;
+        refresh = Some(good.unwrap().tokens.refresh_token.expose().clone());
+    }
+    let refused = login(&auth, "ada@example.com", PASSWORD, "192.0.2.1").await.unwrap_err();
+    assert_eq!((Some(refused.kind()), refused.retry_after()), (TOO_MANY, Some(Duration::from_secs(1))));
+    assert_eq!(kind(login(&auth, "ada", PASSWORD, "203.0.113.1").await), TOO_MANY, "by the username, from elsewhere");
+    let device = bringing(&refresh.unwrap(), None);
+    assert_eq!(kind(auth.login(&of_ada(), PASSWORD.into(), &device).await), TOO_MANY, "nor by a device that is known");
+    assert_eq!(kind(login(&auth, "bob@example.com", PASSWORD, "192.0.2.1").await), None, "another user");
+    // One good login is forgotten every minute.
+    world.clock.advance(Duration::from_secs(60));
+    assert_eq!(kind(login(&auth, "ada", PASSWORD, "192.0.2.1").await), None);
+    let off = world.node_with(portcullis::Builder::no_throttle);
+    assert_eq!(kind(login(&off, "ada", PASSWORD, "192.0.2.1").await), None);
+}
+
+#[tokio::test]
+async fn wrong_guesses_spend_none_of_an_owners_good_logins() {
+    let world = World::new();
+    let auth = world.node();
+    register(&auth, "ada").await;
+    assert_eq!(kind(login(&auth, "ada@example.com", PASSWORD, "192.0.2.1").await), None);
+    for number in 0..100 {
+        let _ = login(&auth, "ada@example.com", "wrong guess", &format!("198.51.100.{number}")).await;
+    }
+    assert_eq!(kind(login(&auth, "ada@example.com", PASSWORD, "192.0.2.1").await), None);
+}
+
+fn of_ada() -> Login {
+    Login::either("ada@example.com")
+}
+
+/// A client that brings a refresh token.
+fn bringing(refresh: &str, ip: Option<&str>) -> Client {
+    let mut client = Client::unknown();
+    client.ip = ip.map(|ip| ip.parse().unwrap());
+    client.refresh_token = Some(refresh.into());
+    client
+}
+
+/// Guesses without an address until the login is delayed by a minute.
+async fn keep_out(world: &World, auth: &Auth<User>) {
+    loop {
+        let error = auth.login(&of_ada(), "wrong guess".into(), &Client::unknown()).await.unwrap_err();
+        match error.retry_after() {
+            Some(wait) if wait == Duration::from_secs(60) => return,
+            wait => world.clock.advance(wait.unwrap_or_default()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_has_logged_in_is_not_kept_out_by_strangers() {
+    let world = World::new();
+    let auth = world.node();
+    let ada = register(&auth, "ada").await;
+    let first = sign_in(&auth, &ada).await;
+    let current = auth.refresh(&first.refresh).await.unwrap().tokens.refresh_token.expose().clone();
+    let ended = sign_in(&auth, &ada).await;
+    auth.logout(Some(&ended.refresh), None).await.unwrap();
+    let by_login = auth.login(&of_ada(), PASSWORD.into(), &Client::unknown()).await.unwrap();
+    let by_login = by_login.tokens.refresh_token.expose().clone();
+    keep_out(&world, &auth).await;
+    let outcome = async |client: &Client| kind(auth.login(&of_ada(), PASSWORD.into(), client).await);
+    assert_eq!(outcome(&Client::unknown()).await, TOO_MANY, "a device of which nothing is known");
+    for (what, token) in [
+        ("of the generation before", &first.refresh),
+        ("of the current generation", &current),
+        ("of a session that was logged out", &ended.refresh),
+        ("of a session from a login", &by_login),
+    ] {
+        assert_eq!(outcome(&bringing(token, None)).await, None, "{what}");
+        assert_eq!(outcome(&bringing(token, Some("192.0.2.1"))).await, None, "{what}, with an address");
+    }
+    world.clock.advance(Duration::from_secs(40 * 86_400));
+    keep_out(&world, &auth).await;
+    assert_eq!(outcome(&Client::unknown()).await, TOO_MANY);
+    assert_eq!(outcome(&bringing(&current, None)).await, None, "expired for long");
+}
+
+#[tokio::test]
+async fn only_a_refresh_token_of_ours_for_that_user_is_a_device() {
+    let world = World::new();
+    let auth = world.node();
+    let ada = register(&auth, "ada").await;
+    let mallory = register(&auth, "mallory").await;
+    let (own, hers) = (sign_in(&auth, &mallory).await, sign_in(&auth, &ada).await);
+    let forged = world.node_with(|builder| builder.refresh_secret("Zz7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs"));
+    let forged = sign_in(&forged, &ada).await;
+    keep_out(&world, &auth).await;
+    let [head, payload, _] = hers.refresh.split('.').collect::<Vec<_>>()[..] else { panic!("not a token") };
+    let unsigned = format!("{head}.{payload}.");
+    for (what, token) in [
+        ("of another user", own.refresh.as_str()),
+        ("an access token", &hers.access),
+        ("signed by another key", &forged.refresh),
+        ("not signed", &unsigned),
+        ("no token", "nonsense"),
+        ("nothing", ""),
+    ] {
+        let outcome = kind(auth.login(&of_ada(), PASSWORD.into(), &bringing(token, None)).await);
+        assert_eq!(outcome, TOO_MANY, "{what}");
+    }
+    // Nor does the token of another user spare a stranger the delay of an unknown login.
+    let nobody = Login::either("nobody@example.com");
+    for _ in 0..51 {
+        assert_eq!(kind(auth.login(&nobody, "wrong guess".into(), &bringing(&own.refresh, None)).await), WRONG);
+    }
+    assert_eq!(kind(auth.login(&nobody, "wrong guess".into(), &bringing(&own.refresh, None)).await), TOO_MANY);
+}
+
+#[tokio::test]
+async fn a_device_has_a_strict_budget_of_its_own() {
+    let world = World::new();
+    let auth = world.node();
+    let ada = register(&auth, "ada").await;
+    let (stolen, own) = (sign_in(&auth, &ada).await, sign_in(&auth, &ada).await);
+    for _ in 0..6 {
+        let guess = auth.login(&of_ada(), "wrong guess".into(), &bringing(&stolen.refresh, None)).await;
+        assert_eq!(kind(guess), WRONG);
+    }
+    let refused = auth.login(&of_ada(), PASSWORD.into(), &bringing(&stolen.refresh, None)).await.unwrap_err();
+    assert_eq!((Some(refused.kind()), refused.retry_after()), (TOO_MANY, Some(Duration::from_secs(1))));
+    let guess = auth.login(&of_ada(), "wrong guess".into(), &bringing(&stolen.refresh, Some("192.0.2.9"))).await;
+    assert_eq!(kind(guess), TOO_MANY, "from whatever address");
+    assert_eq!(kind(auth.login(&of_ada(), PASSWORD.into(), &bringing(&own.refresh, None)).await), None);
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(kind(auth.login(&of_ada(), PASSWORD.into(), &bringing(&stolen.refresh, None)).await), None);
+}
+
+#[tokio::test]
+async fn a_neighbour_does_not_hold_up_a_device_that_is_known() {
+    let world = World::new();
+    let auth = world.node();
+    let ada = register(&auth, "ada").await;
+    let device = sign_in(&auth, &ada).await;
+    assert_eq!(kind(login(&auth, "ada@example.com", PASSWORD, "192.0.2.1").await), None);
+    for _ in 0..18 {
+        let _ = login(&auth, "ada@example.com", "wrong guess", "192.0.2.1").await;
+        world.clock.advance(Duration::from_secs(2));
+    }
+    assert_eq!(kind(login(&auth, "ada@example.com", PASSWORD, "192.0.2.1").await), TOO_MANY, "the address is shared");
+    let at_home = bringing(&device.refresh, Some("192.0.2.1"));
+    assert_eq!(kind(auth.login(&of_ada(), PASSWORD.into(), &at_home).await), None);
+    // The neighbour gains nothing by that.
+    assert_eq!(kind(login(&auth, "ada@example.com", "wrong guess", "192.0.2.1").await), TOO_MANY);
+}
+
+#[tokio::test]
+async fn a_login_over_http_brings_its_device_by_cookie_or_body() {
+    let world = World::new();
+    let auth = world.node();
+    let ada = register(&auth, "ada").await;
+    // A login with the token of a live session ends it, so that each has a session of its own.
+    let (cookie, body) = (sign_in(&auth, &ada).await.refresh, sign_in(&auth, &ada).await.refresh);
+    keep_out(&world, &auth).await;
+    let login = async |cookie: &str, member: &str| {
+        let body = format!(r#"{{"email":"ada@example.com","password":"{PASSWORD}"{member}}}"#);
+        let request = Request::post("/auth/login").header("content-type", "application/json");
+        let request = if cookie.is_empty() { request } else { request.header("cookie", cookie) };
+        auth.routes().oneshot(request.body(Full::<bytes::Bytes>::from(body)).unwrap()).await.unwrap().status()
+    };
+    let cookie = format!("__Host-refresh_token={cookie}");
+    assert_eq!(login("", "").await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(login("", &format!(r#","refresh_token":"{body}""#)).await, StatusCode::OK);
+    assert_eq!(login(&cookie, "").await, StatusCode::OK);
+    assert_eq!(login(&cookie, r#","refresh_token":"""#).await, StatusCode::OK, "an empty member hides no cookie");
+    let twice = format!("{cookie}; {cookie}");
+    assert_eq!(login(&twice, "").await, StatusCode::TOO_MANY_REQUESTS, "which of the two is not known");
+}
+
+#[tokio::test]
+async fn a_refused_user_costs_the_login_nothing() {
+    let world = World::new();
+    let auth = world.node();
+    let registration = Registration::new("ada@example.com", PASSWORD, Profile::default()).with_username("ada");
+    auth.register(registration).await.unwrap();
+    for _ in 0..6 {
+        assert_eq!(kind(login(&auth, "ada", "wrong guess", "192.0.2.1").await), WRONG);
+    }
+    for _ in 0..50 {
+        assert_eq!(kind(login(&auth, "ada@example.com", PASSWORD, "192.0.2.1").await), TOO_MANY);
+    }
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(kind(login(&auth, "ada@example.com", PASSWORD, "192.0.2.1").await), None);
+}
+
+#[tokio::test]
 async fn an_outage_costs_nobody_their_attempts() {
     let world = World::new();
     let auth = world.node();
@@ -186,6 +453,41 @@ async fn a_network_of_ipv6_is_one_address() {
     }
     assert_eq!(guess(&auth, "10.0.0.1", Some("2001:db8::ffff"), 0).await.0, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(guess(&auth, "10.0.0.1", Some("2001:db8:0:1::1"), 0).await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_network_48_guesses_a_few_times_where_it_had_every_64() {
+    let world = World::new();
+    let auth = world.node_with(|builder| builder.trusted_proxy_hops(1));
+    for from in 0..51 {
+        let (status, _) = guess(&auth, "10.0.0.1", Some(&format!("198.51.100.{from}")), 0).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+    }
+    let ask = async || {
+        let mut admitted = 0;
+        for network in 0..400 {
+            let from = format!("2001:db8:77:{network:x}::1");
+            admitted += usize::from(guess(&auth, "10.0.0.1", Some(&from), 0).await.0 == StatusCode::UNAUTHORIZED);
+        }
+        admitted
+    };
+    assert_eq!(ask().await, 0);
+    world.clock.advance(Duration::from_secs(61));
+    let admitted = ask().await;
+    assert!((1..=7).contains(&admitted), "{admitted} of 400");
+}
+
+#[tokio::test]
+async fn registrations_are_counted_by_network_too() {
+    let world = World::new();
+    let auth = world.node();
+    let mut admitted = 0;
+    for number in 0..300 {
+        let mut registration = Registration::new("ada@example.com", PASSWORD, Profile::default());
+        registration.ip = Some(format!("2001:db8:77:{number:x}::1").parse().unwrap());
+        admitted += usize::from(kind(auth.register(registration).await) != TOO_MANY);
+    }
+    assert!((30..=130).contains(&admitted), "{admitted} of 300");
 }
 
 /// A throttle over a store of its own, which may be away.

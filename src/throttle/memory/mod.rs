@@ -1,54 +1,81 @@
 //! The default [`Throttle`]: this process alone, in bounded memory.
 
+mod budget;
+mod first_guess;
+
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 
+use self::{
+    budget::{Budget, NetworkBudget},
+    first_guess::FirstGuesses,
+};
 use super::{
-    Address, Admission, Attempt, Outcome, Throttle,
+    Account, Action, Admission, Attempt, Outcome, Throttle,
     bounded::{self, Bounded, Key, Keys},
-    rule::{Count, Rule},
+    rule::Rule,
 };
 use crate::{clock::Timestamp, store::StoreError};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// One login from one address, or the current password from one session: five slips are human, and 15 minutes between
-/// guesses leave 96 a day, below the 100 in a row that NIST SP 800-63B-4 §3.2.2 allows before a lockout.
-const PAIR: Rule = Rule { free: 5, first: SECOND, cap: Duration::from_secs(15 * 60), leak: HOUR };
+/// One login from one address, one login from one device, or the current password from one session:
+/// five slips are human, and 15 minutes between guesses leave 96 a day, below the 100 in a row that
+/// NIST SP 800-63B-4 §3.2.2 allows before a lockout.
+const STRICT: Rule = Rule { free: 5, first: SECOND, cap: Duration::from_secs(15 * 60), leak: HOUR };
 
-/// One login from anywhere: 1,440 guesses a day are hopeless against any password that the policy accepts, and a minute
-/// is what a stranger can at most cost the owner. Half of NIST's 100 are free, so that the logins of a busy account,
-/// which count while they are under way, rarely meet it.
-const ACCOUNT: Rule = Rule { free: 50, first: SECOND, cap: MINUTE, leak: MINUTE };
+/// One login from anywhere: 1,440 guesses a day are hopeless against any password that the policy
+/// accepts, and a minute is what a stranger can at most cost the owner. Half of NIST's 100 are
+/// free, so that the logins of a busy account, which count while they are under way, rarely meet
+/// it.
+const LOOSE: Rule = Rule { free: 50, first: SECOND, cap: MINUTE, leak: MINUTE };
 
-/// One address at any login: room for the slips of an office behind one address, and for a list of leaked passwords some
-/// 700 tries a day.
+/// Good logins of one user: 60 an hour and then one a minute, beyond what people do. Each leaves a
+/// record of a session, and one account must not fill a store.
+const GOOD: Rule = Rule { free: 60, first: SECOND, cap: MINUTE, leak: MINUTE };
+
+/// One address at any login: room for the slips of an office behind one address, and for a list of
+/// leaked passwords some 700 tries a day.
 const ADDRESS: Rule = Rule { free: 40, first: SECOND, cap: Duration::from_secs(120), leak: Duration::from_secs(120) };
 
-/// Registrations from one address: room for a class that signs up together.
-const REGISTER: Rule = Rule { free: 20, ..ADDRESS };
+/// A /56, which many providers give to one household, at any login: twice as much.
+const NETWORK_56: Rule = Rule { free: 80, first: SECOND, cap: MINUTE, leak: MINUTE };
 
-/// Counts in the memory of this process; see [the module](super) for what it counts and how long one waits.
+/// A /48 at any login: 8 times as much. It is free at tunnel brokers, and usual at hosters. At a
+/// mobile provider it is thousands of customers.
+const NETWORK_48: Rule = Rule { free: 240, first: SECOND, cap: Duration::from_secs(15), leak: Duration::from_secs(15) };
+
+const LOGINS: [Rule; 3] = [ADDRESS, NETWORK_56, NETWORK_48];
+
+/// Registrations, half as many: room for a class that registers together.
+const REGISTRATIONS: [Rule; 3] =
+    [Rule { free: 20, ..ADDRESS }, Rule { free: 40, ..NETWORK_56 }, Rule { free: 120, ..NETWORK_48 }];
+
+/// Counts in the memory of this process; see [the module](super) for what it counts and how long
+/// one waits.
 ///
-/// However many addresses and logins come, it keeps at most [`MAX_ENTRIES`](Self::MAX_ENTRIES) of each kind, some 65 MB
-/// in all under every attack at once, and forgets what was not used for longest. To push a count out one needs a hundred
-/// thousand others, each of which costs a password hash.
+/// However many addresses and logins come, it keeps at most [`MAX_ENTRIES`](Self::MAX_ENTRIES) of
+/// each kind, some 75 MB in all under every attack at once, and forgets what was not used for
+/// longest. To push a count out one needs some fifty thousand guesses, each of which costs a
+/// password hash.
 pub struct MemoryThrottle {
     keys: Keys,
-    pairs: Budget,
-    accounts: Budget,
-    addresses: Budget,
-    registrations: Budget,
-    sessions: Budget,
-    users: Budget,
-    /// Pairs that have signed in: no stranger's guesses count against them.
+    /// By login and address, by user and address, by device, and by session.
+    strict: Budget,
+    /// By login, by user, by the devices of a user, and by the user whose password is changed.
+    loose: Budget,
+    /// By user.
+    good: Budget,
+    logins: NetworkBudget,
+    registrations: NetworkBudget,
+    /// Logins and users at addresses where they have logged in: no stranger's guesses count against
+    /// them.
     known: Bounded<()>,
-    /// Pairs that were told to wait for the login's delay, and when they will be admitted. Apart from the counts, because
-    /// entries here cost no hash, and must push nothing else out.
-    promised: Bounded<Timestamp>,
+    first_guesses: FirstGuesses,
 }
 
 impl MemoryThrottle {
@@ -59,67 +86,133 @@ impl MemoryThrottle {
     pub fn new() -> Self {
         Self {
             keys: Keys::default(),
-            pairs: Budget::new(PAIR),
-            accounts: Budget::new(ACCOUNT),
-            addresses: Budget::new(ADDRESS),
-            registrations: Budget::new(REGISTER),
-            sessions: Budget::new(PAIR),
-            users: Budget::new(ACCOUNT),
+            strict: Budget::new(STRICT),
+            loose: Budget::new(LOOSE),
+            good: Budget::new(GOOD),
+            logins: NetworkBudget::new(LOGINS),
+            registrations: NetworkBudget::new(REGISTRATIONS),
             known: Bounded::new(),
-            promised: Bounded::new(),
+            first_guesses: FirstGuesses::new(),
         }
     }
 
-    fn admit_login(&self, login: &str, address: Option<Address>, now: Timestamp) -> Result<(), Duration> {
-        let account = self.keys.of(login);
-        let Some(address) = address else {
-            return self.accounts.take(account, now);
-        };
-        let (pair, address) = (self.keys.of((login, address)), self.keys.of(address));
-        if self.known.get(pair).is_none() {
-            self.addresses.ask(address, now)?;
-            self.accounts.ask(account, now).or_else(|wait| self.promise(pair, wait, now))?;
+    fn admit_login(&self, attempt: &Attempt<'_>, now: Timestamp) -> Result<(), Duration> {
+        let (keys, address) = (LoginKeys::new(&self.keys, attempt), attempt.source.address);
+        if let Some(user) = keys.user {
+            self.good.ask(user, now)?;
         }
-        // The strict one is asked and counted in one step; of the loose ones a few more may slip through at once.
-        self.pairs.take(pair, now)?;
-        self.promised.remove(pair);
-        self.accounts.count(account, now);
-        self.addresses.count(address, now);
+        if let Some(device) = keys.device {
+            self.loose.ask(device.all_of_user, now)?;
+            self.strict.take(device.this, now)?;
+            // It counts for the strangers who come after it as well.
+            let loose = [Some(device.all_of_user), Some(keys.login), keys.user];
+            loose.into_iter().flatten().for_each(|key| self.loose.count(key, now));
+            if let Some(address) = address {
+                self.logins.count(&self.keys, address, now);
+            }
+            return Ok(());
+        }
+        let account = keys.user.unwrap_or(keys.login);
+        let Some(address) = address else {
+            return self.loose.take(account, now);
+        };
+        let pair = self.keys.of((account, address));
+        if self.known.get(pair).is_none() {
+            if keys.user.is_none() {
+                self.logins.ask(&self.keys, address, now)?;
+            }
+            self.loose.ask(account, now).or_else(|delay| {
+                if self.strict.remembers(pair, now) {
+                    return Err(delay);
+                }
+                self.first_guesses.ask(&self.keys, (keys.login, address), delay, now)?;
+                keys.user.map_or(Ok(()), |user| self.first_guesses.take_of_user(user, now))
+            })?;
+        }
+        // The strict one is asked and counted in one step; of the loose ones a few more may slip
+        // through at once.
+        self.strict.take(pair, now)?;
+        self.loose.count(account, now);
+        if keys.user.is_none() {
+            self.logins.count(&self.keys, address, now);
+        }
         Ok(())
     }
 
-    /// Admits a pair without failures that comes back when it was told to, so that nobody who is faster keeps it out.
-    fn promise(&self, pair: Key, wait: Duration, now: Timestamp) -> Result<(), Duration> {
-        if self.pairs.remembers(pair, now) {
-            return Err(wait);
+    fn settle_login(&self, attempt: &Attempt<'_>, outcome: Outcome, now: Timestamp) {
+        let (keys, address) = (LoginKeys::new(&self.keys, attempt), attempt.source.address);
+        let accounts = || [Some(keys.login), keys.user].into_iter().flatten();
+        let device = keys.device.as_ref();
+        if outcome != Outcome::Failed {
+            accounts().chain(device.map(|device| device.all_of_user)).for_each(|key| self.loose.give_back(key));
+            if let Some(address) = address {
+                self.logins.give_back(&self.keys, address);
+            }
         }
-        let promised = self.promised.get(pair).map_or(now.plus(wait), |at| at.min(now.plus(ACCOUNT.cap)));
-        if promised <= now {
-            return Ok(());
+        if let Some(device) = device {
+            self.strict.settle(device.this, outcome, now);
         }
-        self.promised.insert(pair, promised);
-        Err(promised.since(now))
+        if let (Some(user), Outcome::Succeeded) = (keys.user, outcome) {
+            self.good.count(user, now);
+        }
+        let Some(address) = address else { return };
+        for pair in accounts().map(|account| self.keys.of((account, address))) {
+            if device.is_none() {
+                self.strict.settle(pair, outcome, now);
+            }
+            if outcome == Outcome::Succeeded {
+                self.known.insert(pair, ());
+            }
+        }
+        if outcome != Outcome::Undecided {
+            self.first_guesses.used(&self.keys, (keys.login, address));
+        }
     }
 
-    fn settle_login(&self, login: &str, address: Option<Address>, outcome: Outcome, now: Timestamp) {
-        let account = self.keys.of(login);
-        let address = address.map(|address| (self.keys.of((login, address)), self.keys.of(address)));
-        if let Some((pair, address)) = address {
-            match outcome {
-                Outcome::Succeeded => {
-                    self.pairs.forget(pair);
-                    self.known.insert(pair, ());
-                }
-                Outcome::Failed => self.pairs.touch(pair, now),
-                Outcome::Undecided => self.pairs.give_back(pair),
-            }
-            if outcome != Outcome::Failed {
-                self.addresses.give_back(address);
-            }
-        }
+    fn admit_change(&self, attempt: &Attempt<'_>, now: Timestamp) -> Result<(), Duration> {
+        let (user, session) = self.keys_of_change(attempt);
+        self.loose.ask(user, now)?;
+        self.strict.take(session, now)?;
+        self.loose.count(user, now);
+        Ok(())
+    }
+
+    fn settle_change(&self, attempt: &Attempt<'_>, outcome: Outcome, now: Timestamp) {
+        let (user, session) = self.keys_of_change(attempt);
+        self.strict.settle(session, outcome, now);
         if outcome != Outcome::Failed {
-            self.accounts.give_back(account);
+            self.loose.give_back(user);
         }
+    }
+
+    fn keys_of_change(&self, attempt: &Attempt<'_>) -> (Key, Key) {
+        let user = ("change", attempt.account.user);
+        (self.keys.of(user), self.keys.of((user, attempt.source.device)))
+    }
+}
+
+/// What a login is counted by. The keys of different kinds are in the same maps, so that each has
+/// the name of its kind.
+struct LoginKeys {
+    login: Key,
+    user: Option<Key>,
+    device: Option<DeviceKeys>,
+}
+
+struct DeviceKeys {
+    this: Key,
+    /// A leaked signing key makes any number of devices, but none of them adds to this.
+    all_of_user: Key,
+}
+
+impl LoginKeys {
+    fn new(keys: &Keys, attempt: &Attempt<'_>) -> Self {
+        let Account { login, user } = attempt.account;
+        let device = attempt.source.device.map(|device| DeviceKeys {
+            this: keys.of(("device", user, device)),
+            all_of_user: keys.of(("devices", user)),
+        });
+        Self { login: keys.of(("login", login)), user: user.map(|user| keys.of(("user", user))), device }
     }
 }
 
@@ -132,9 +225,10 @@ impl Default for MemoryThrottle {
 impl fmt::Debug for MemoryThrottle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryThrottle")
-            .field("pairs", &self.pairs.counts.len())
-            .field("accounts", &self.accounts.counts.len())
-            .field("addresses", &self.addresses.counts.len())
+            .field("strict", &self.strict.len())
+            .field("loose", &self.loose.len())
+            .field("networks", &self.logins.len())
+            .field("first_guesses", &self.first_guesses.len())
             .finish_non_exhaustive()
     }
 }
@@ -142,88 +236,25 @@ impl fmt::Debug for MemoryThrottle {
 #[async_trait]
 impl Throttle for MemoryThrottle {
     async fn admit(&self, attempt: &Attempt<'_>, now: Timestamp) -> Result<Admission, StoreError> {
-        let admitted = match *attempt {
-            Attempt::Login { login, address } => self.admit_login(login, address, now),
-            Attempt::Register { address: None } => Ok(()),
-            Attempt::Register { address: Some(address) } => self.registrations.take(self.keys.of(address), now),
-            Attempt::ChangePassword { user, session } => {
-                let user = self.keys.of(user);
-                self.users
-                    .ask(user, now)
-                    .and_then(|()| self.sessions.take(self.keys.of(session), now))
-                    .inspect(|()| self.users.count(user, now))
-            }
+        let admitted = match (attempt.action, attempt.source.address) {
+            (Action::Login, _) => self.admit_login(attempt, now),
+            (Action::Register, None) => Ok(()),
+            (Action::Register, Some(address)) => self.registrations.take(&self.keys, address, now),
+            (Action::ChangePassword, _) => self.admit_change(attempt, now),
         };
         Ok(admitted.map_or_else(Admission::Delayed, |()| Admission::Admitted))
     }
 
     async fn settle(&self, attempt: &Attempt<'_>, outcome: Outcome, now: Timestamp) -> Result<(), StoreError> {
-        match *attempt {
-            Attempt::Login { login, address } => self.settle_login(login, address, outcome, now),
-            Attempt::Register { address } => {
-                if let (Some(address), Outcome::Undecided) = (address, outcome) {
-                    self.registrations.give_back(self.keys.of(address));
-                }
+        match (attempt.action, attempt.source.address) {
+            (Action::Login, _) => self.settle_login(attempt, outcome, now),
+            (Action::Register, Some(address)) if outcome == Outcome::Undecided => {
+                self.registrations.give_back(&self.keys, address);
             }
-            Attempt::ChangePassword { user, session } => {
-                let session = self.keys.of(session);
-                match outcome {
-                    Outcome::Succeeded => self.sessions.forget(session),
-                    Outcome::Failed => self.sessions.touch(session, now),
-                    Outcome::Undecided => self.sessions.give_back(session),
-                }
-                if outcome != Outcome::Failed {
-                    self.users.give_back(self.keys.of(user));
-                }
-            }
+            (Action::Register, _) => {}
+            (Action::ChangePassword, _) => self.settle_change(attempt, outcome, now),
         }
         Ok(())
-    }
-}
-
-/// One rule and the counts under it.
-struct Budget {
-    rule: Rule,
-    counts: Bounded<Count>,
-}
-
-impl Budget {
-    fn new(rule: Rule) -> Self {
-        Self { rule, counts: Bounded::new() }
-    }
-
-    /// Whether an attempt may go on.
-    fn ask(&self, key: Key, now: Timestamp) -> Result<(), Duration> {
-        self.counts.get(key).and_then(|count| count.wait(self.rule, now)).map_or(Ok(()), Err)
-    }
-
-    /// Whether an attempt may go on, and counts it if so, in one step.
-    fn take(&self, key: Key, now: Timestamp) -> Result<(), Duration> {
-        self.counts.update(key, |before| match before.and_then(|count| count.wait(self.rule, now)) {
-            Some(wait) => (before, Err(wait)),
-            None => (Some(Count::and_one(before, self.rule, now)), Ok(())),
-        })
-    }
-
-    fn count(&self, key: Key, now: Timestamp) {
-        self.counts.update(key, |before| (Some(Count::and_one(before, self.rule, now)), ()));
-    }
-
-    fn give_back(&self, key: Key) {
-        self.counts.update(key, |before| (before.and_then(|count| count.less_one(self.rule)), ()));
-    }
-
-    /// Lets the delay begin at the answer: a guesser waits it out after the hash, not beside it.
-    fn touch(&self, key: Key, now: Timestamp) {
-        self.counts.update(key, |before| (before.map(|count| count.touched(now)), ()));
-    }
-
-    fn forget(&self, key: Key) {
-        self.counts.remove(key);
-    }
-
-    fn remembers(&self, key: Key, now: Timestamp) -> bool {
-        self.counts.get(key).is_some_and(|count| count.is_remembered(now))
     }
 }
 

@@ -1,7 +1,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::*;
-use crate::{session::SessionId, user::UserId};
+use crate::{session::SessionId, throttle::Address, user::UserId};
 
 const NOON: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -45,10 +45,15 @@ impl Gate {
 
     /// Guesses from ever new addresses until the login's own delay is met.
     async fn attack(&self, login: &str) {
-        let mut from = 1_000;
+        self.attack_from(1_000, login).await;
+    }
+
+    /// As `attack`, with addresses from this one on.
+    async fn attack_from(&self, first: u32, login: &str) {
+        let mut from = first;
         while self.fails(login, from).await.is_none() {
             from += 1;
-            assert!(from < 2_000, "a botnet is never slowed");
+            assert!(from < first + 1_000, "a botnet is never slowed");
         }
     }
 }
@@ -174,6 +179,91 @@ async fn without_an_address_only_the_login_counts() {
     }
 }
 
+/// An address of the /48 `2001:db8:77::`.
+fn in_48(network: u32) -> Address {
+    IpAddr::from(Ipv6Addr::from_bits((0x2001_0db8_0077 << 80) | (u128::from(network) << 64))).into()
+}
+
+#[tokio::test]
+async fn a_flood_from_one_48_flushes_no_promise() {
+    let mut gate = gate();
+    for login in ["ada", "bob", "cyd", "dan"] {
+        gate.attack(login).await;
+    }
+    let wait = gate.succeeds("ada", 1).await.unwrap();
+    let mut promised = 0;
+    for network in 0..16_384 {
+        for login in ["ada", "bob", "cyd", "dan"] {
+            let attempt = Attempt::login(login, Some(in_48(network)));
+            promised += u32::from(gate.attempt(attempt, Outcome::Failed).await.is_none());
+        }
+    }
+    assert_eq!(promised, 0);
+    assert!(gate.throttle.first_guesses.len() < 100, "{:?}", gate.throttle);
+    gate.wait(wait);
+    gate.attack("ada").await;
+    assert_eq!(gate.succeeds("ada", 1).await, None);
+}
+
+#[tokio::test]
+async fn first_guesses_that_were_spent_are_remembered_for_a_day() {
+    let mut gate = gate();
+    let mut first_guesses = 0;
+    // For a day the login is delayed whenever the address asks, which comes in time for each
+    // promise.
+    for minute in 0..24 * 60 {
+        gate.attack_from(1_000 * (minute + 1), "ada").await;
+        first_guesses += u32::from(gate.fails("ada", 1).await.is_none());
+        gate.wait(60);
+    }
+    assert!((3..=6).contains(&first_guesses), "{first_guesses}");
+}
+
+#[tokio::test]
+async fn a_promise_lapses_and_cannot_be_collected() {
+    let mut gate = gate();
+    gate.attack("ada").await;
+    for from in 1..200 {
+        assert!(gate.fails("ada", from).await.is_some());
+    }
+    // All that were promised within a quarter of an hour come at its end.
+    gate.wait(15 * 60);
+    gate.attack("ada").await;
+    let mut admitted = 0;
+    for from in 1..200 {
+        admitted += u32::from(gate.fails("ada", from).await.is_none());
+    }
+    assert!((4..=11).contains(&admitted), "{admitted}");
+}
+
+#[tokio::test]
+async fn devices_that_a_leaked_key_has_made_share_a_budget() {
+    let gate = gate();
+    let user = UserId::from("1");
+    let mut admitted = 0;
+    for number in 0..250 {
+        let device = SessionId::from_bytes([number; 16]);
+        let attempt = Attempt::login("ada", None).with_user(&user).with_device(device);
+        admitted += u32::from(gate.attempt(attempt, Outcome::Failed).await.is_none());
+    }
+    assert_eq!(admitted, 51);
+}
+
+#[tokio::test]
+async fn a_48_is_slowed_at_any_login_and_others_are_not() {
+    let gate = gate();
+    let mut admitted = 0;
+    for network in 0..1_000 {
+        let login = format!("user{network}");
+        let attempt = Attempt::login(&login, Some(in_48(network * 64)));
+        admitted += u32::from(gate.attempt(attempt, Outcome::Failed).await.is_none());
+    }
+    assert_eq!(admitted, 241);
+    assert_eq!(gate.fails("another", 1).await, None);
+    let elsewhere: Address = "2001:db8:78::1".parse::<IpAddr>().unwrap().into();
+    assert_eq!(gate.attempt(Attempt::login("another", Some(elsewhere)), Outcome::Failed).await, None);
+}
+
 #[tokio::test]
 async fn outages_count_for_nothing() {
     let gate = gate();
@@ -220,13 +310,8 @@ async fn a_million_addresses_stay_within_the_bound() {
         let _ = gate.throttle.admit(&attempt, gate.now.plus(MINUTE * u32::try_from(number).unwrap())).await;
     }
     let throttle = &gate.throttle;
-    for entries in [
-        throttle.pairs.counts.len(),
-        throttle.addresses.counts.len(),
-        throttle.accounts.counts.len(),
-        throttle.promised.len(),
-    ] {
+    for entries in [throttle.strict.len(), throttle.logins.len(), throttle.loose.len(), throttle.first_guesses.len()] {
         assert!(entries <= MemoryThrottle::MAX_ENTRIES, "{entries}");
     }
-    assert!(throttle.pairs.counts.len() > MemoryThrottle::MAX_ENTRIES / 2, "they were counted");
+    assert!(throttle.strict.len() > MemoryThrottle::MAX_ENTRIES / 2, "they were counted");
 }

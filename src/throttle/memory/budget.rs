@@ -1,0 +1,124 @@
+//! Rules, and the counts under them.
+
+use std::time::Duration;
+
+use super::super::{
+    Address, Outcome,
+    bounded::{Bounded, Key, Keys},
+    rule::{Count, Rule},
+};
+use crate::clock::Timestamp;
+
+/// One rule and the counts under it.
+pub(super) struct Budget {
+    rule: Rule,
+    counts: Bounded<Count>,
+}
+
+impl Budget {
+    pub(super) fn new(rule: Rule) -> Self {
+        Self { rule, counts: Bounded::new() }
+    }
+
+    /// Whether an attempt may go on.
+    pub(super) fn ask(&self, key: Key, now: Timestamp) -> Result<(), Duration> {
+        ask(&self.counts, self.rule, key, now)
+    }
+
+    /// Whether an attempt may go on, and counts it if so, in one step.
+    pub(super) fn take(&self, key: Key, now: Timestamp) -> Result<(), Duration> {
+        take(&self.counts, self.rule, key, now)
+    }
+
+    pub(super) fn count(&self, key: Key, now: Timestamp) {
+        self.counts.update(key, |before| (Some(Count::and_one(before, self.rule, now)), ()));
+    }
+
+    pub(super) fn give_back(&self, key: Key) {
+        self.counts.update(key, |before| (before.and_then(|count| count.less_one(self.rule)), ()));
+    }
+
+    /// Forgets all failures after a success. After a failure the delay begins now: a guesser waits
+    /// it out after the hash, not beside it.
+    pub(super) fn settle(&self, key: Key, outcome: Outcome, now: Timestamp) {
+        match outcome {
+            Outcome::Succeeded => self.counts.remove(key),
+            Outcome::Failed => self.counts.update(key, |before| (before.map(|count| count.touched(now)), ())),
+            Outcome::Undecided => self.give_back(key),
+        }
+    }
+
+    /// Whether any failure is not forgotten yet.
+    pub(super) fn remembers(&self, key: Key, now: Timestamp) -> bool {
+        self.counts.get(key).is_some_and(|count| count.is_remembered(now))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.counts.len()
+    }
+}
+
+/// One rule for an address, looser ones for the networks around it, and the counts under them.
+pub(super) struct NetworkBudget {
+    /// For an IPv4 address or a /64, a /56, and a /48.
+    rules: [Rule; 3],
+    counts: Bounded<Count>,
+}
+
+impl NetworkBudget {
+    pub(super) fn new(rules: [Rule; 3]) -> Self {
+        Self { rules, counts: Bounded::new() }
+    }
+
+    /// Whether an attempt may go on, as far as each network is concerned.
+    pub(super) fn ask(&self, keys: &Keys, address: Address, now: Timestamp) -> Result<(), Duration> {
+        // The longest wait: what is told must be enough.
+        let wait = |(key, rule)| ask(&self.counts, rule, key, now).err();
+        self.each(keys, address).filter_map(wait).max().map_or(Ok(()), Err)
+    }
+
+    /// Whether an attempt may go on, and counts it if so. The narrowest network is asked and
+    /// counted in one step, of the others a few more may slip through at once.
+    pub(super) fn take(&self, keys: &Keys, address: Address, now: Timestamp) -> Result<(), Duration> {
+        self.ask(keys, address, now)?;
+        let mut networks = self.each(keys, address);
+        if let Some((key, rule)) = networks.next() {
+            take(&self.counts, rule, key, now)?;
+        }
+        for (key, rule) in networks {
+            self.counts.update(key, |before| (Some(Count::and_one(before, rule, now)), ()));
+        }
+        Ok(())
+    }
+
+    pub(super) fn count(&self, keys: &Keys, address: Address, now: Timestamp) {
+        for (key, rule) in self.each(keys, address) {
+            self.counts.update(key, |before| (Some(Count::and_one(before, rule, now)), ()));
+        }
+    }
+
+    pub(super) fn give_back(&self, keys: &Keys, address: Address) {
+        for (key, rule) in self.each(keys, address) {
+            self.counts.update(key, |before| (before.and_then(|count| count.less_one(rule)), ()));
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.counts.len()
+    }
+
+    fn each(&self, keys: &Keys, address: Address) -> impl Iterator<Item = (Key, Rule)> {
+        address.networks().zip(self.rules).map(|(network, rule)| (keys.of(network), rule))
+    }
+}
+
+fn ask(counts: &Bounded<Count>, rule: Rule, key: Key, now: Timestamp) -> Result<(), Duration> {
+    counts.get(key).and_then(|count| count.wait(rule, now)).map_or(Ok(()), Err)
+}
+
+fn take(counts: &Bounded<Count>, rule: Rule, key: Key, now: Timestamp) -> Result<(), Duration> {
+    counts.update(key, |before| match before.and_then(|count| count.wait(rule, now)) {
+        Some(wait) => (before, Err(wait)),
+        None => (Some(Count::and_one(before, rule, now)), Ok(())),
+    })
+}
