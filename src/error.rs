@@ -308,7 +308,8 @@ impl fmt::Debug for Error {
             .field("kind", &self.0.kind)
             .field("detail", &self.0.detail)
             .field("fields", &self.0.fields)
-            .field("source", &self.0.source)
+            // Its `Debug` may have what no log must: a driver's has the row that was refused.
+            .field("source", &self.0.source.as_ref().map(|source| causes(Some(&**source))))
             .finish_non_exhaustive()
     }
 }

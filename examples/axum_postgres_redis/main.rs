@@ -23,14 +23,13 @@ mod axum_app;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::{env, error::Error, net::SocketAddr, time::Duration};
+use std::{env, error::Error, net::SocketAddr};
 
 use async_trait::async_trait;
 use portcullis::{
     Builder, UserId,
     store::{StoreError, redis::RedisSessions, sql::PostgresStore},
 };
-use sqlx::postgres::PgPoolOptions;
 use support::{Administer, BoxError};
 
 #[tokio::main]
@@ -51,11 +50,8 @@ async fn main() -> Result<(), BoxError> {
 async fn users() -> Result<PostgresStore, BoxError> {
     let url =
         env::var("DATABASE_URL").unwrap_or_else(|_| "postgres://portcullis:portcullis@127.0.0.1/portcullis".to_owned());
-    // Below the refresh grace: who was told 503 comes back in time to be answered.
-    let pool = PgPoolOptions::new().acquire_timeout(Duration::from_secs(3)).connect(&url).await;
-    let users = PostgresStore::new(pool.map_err(|error| format!("DATABASE_URL: PostgreSQL cannot be used: {error}"))?);
-    users.migrate().await.map_err(|error| format!("DATABASE_URL: the tables cannot be made: {}", cause(&error)))?;
-    Ok(users)
+    let users = PostgresStore::connect(&url).await;
+    Ok(users.map_err(|error| format!("DATABASE_URL: PostgreSQL cannot be used: {}", cause(&error)))?)
 }
 
 async fn sessions() -> Result<RedisSessions, BoxError> {

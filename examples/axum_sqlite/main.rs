@@ -22,10 +22,9 @@ use support::{Administer, BoxError};
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     support::init_log();
-    // `sqlite:app.db` and `sqlite://app.db` are how other tools write a path.
+    // A path, or a URL such as `sqlite://app.db?mode=rwc`.
     let url = env::var("DATABASE_URL").unwrap_or_else(|_| "portcullis.db".to_owned());
-    let path = url.strip_prefix("sqlite:").map_or(url.as_str(), |path| path.strip_prefix("//").unwrap_or(path));
-    let store = SqliteStore::open(path).await?;
+    let store = SqliteStore::connect(&url).await?;
     let auth = Builder::from_env_or_ephemeral(store.clone(), store.clone())?.build()?;
     support::seed_admin(&auth, &store).await?;
 

@@ -1,10 +1,13 @@
 //! The app as it was: its members and their table; and the two columns that it gets.
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 use portcullis::{
     AuthUser, UserId,
-    store::{StoreError, sql::store_error},
+    store::{
+        StoreError,
+        sql::{fetch_rows, store_error},
+    },
     user::Login,
 };
 use serde::{Deserialize, Serialize};
@@ -78,14 +81,39 @@ pub(crate) struct Members(SqlitePool);
 
 pub(crate) type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
 
+/// The columns of a member, by name: `*` is another list as soon as a column is added while the app runs.
+macro_rules! columns {
+    () => {
+        "member_id, mail, pw, full_name, is_staff, banned, token_version"
+    };
+}
+pub(crate) use columns;
+
+macro_rules! returning {
+    () => {
+        concat!("RETURNING ", $crate::members::columns!())
+    };
+}
+pub(crate) use returning;
+
+macro_rules! raise_version {
+    () => {
+        "UPDATE members SET token_version = token_version + 1"
+    };
+}
+pub(crate) use raise_version;
+
 impl Members {
-    /// Opens the app's database and makes what it needs.
-    pub(crate) async fn open(path: &str) -> Result<Self, sqlx::Error> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .busy_timeout(Duration::from_secs(3));
+    /// Opens the app's database, given as a path or as a `sqlite:` URL, and makes what it needs.
+    pub(crate) async fn open(url: &str) -> Result<Self, sqlx::Error> {
+        let options = if url.starts_with("sqlite:") {
+            // Made if it is not there, unless the URL says how it is opened.
+            let options = SqliteConnectOptions::from_str(url)?;
+            if url.contains("mode=") { options } else { options.create_if_missing(true) }
+        } else {
+            SqliteConnectOptions::new().filename(url).create_if_missing(true)
+        };
+        let options = options.journal_mode(SqliteJournalMode::Wal).busy_timeout(Duration::from_secs(3));
         let pool = SqlitePool::connect_with(options).await?;
         // As it has been for years.
         let table = "CREATE TABLE IF NOT EXISTS members (member_id INTEGER PRIMARY KEY AUTOINCREMENT, \
@@ -100,9 +128,12 @@ impl Members {
         &self.0
     }
 
-    pub(crate) async fn one(&self, statement: Statement<'_>) -> Result<Option<Member>, StoreError> {
+    pub(crate) async fn one<'q>(
+        &self,
+        statement: impl Fn() -> Statement<'q> + Send,
+    ) -> Result<Option<Member>, StoreError> {
         // Not `fetch_optional`, which has seen the row before SQLite has committed it.
-        let rows = statement.fetch_all(&self.0).await.map_err(store_error)?;
+        let rows = fetch_rows(&self.0, statement).await?;
         rows.first().map(member).transpose().map_err(store_error)
     }
 }

@@ -2,16 +2,19 @@
 
 use std::fmt;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, causes};
 
 type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// A store's failure: a duplicate, an outage, or a bug. The three are told apart because the first is the client's to
 /// mend, the second passes, and the third is ours.
-#[derive(Debug)]
+///
+/// Errors are logged. The `Debug` of a `StoreError` shows the `Display` of its cause, and never the cause's `Debug`: in a
+/// driver's error that may contain the row that was refused, a password's hash included. Where a driver's `Display` contains
+/// it too (`tokio-postgres` prints PostgreSQL's `DETAIL`), give a text of your own as the cause: the code and the name of the
+/// constraint.
 pub struct StoreError(Kind);
 
-#[derive(Debug)]
 enum Kind {
     Duplicate(UniqueField),
     TooManySessions,
@@ -80,6 +83,18 @@ impl StoreError {
     }
 }
 
+impl fmt::Debug for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, source) = match &self.0 {
+            Kind::Duplicate(field) => return f.debug_tuple("Duplicate").field(field).finish(),
+            Kind::TooManySessions => return f.write_str("TooManySessions"),
+            Kind::Unavailable(source) => ("Unavailable", source),
+            Kind::Internal(source) => ("Internal", source),
+        };
+        f.debug_tuple(name).field(&causes(Some(&**source))).finish()
+    }
+}
+
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
@@ -109,6 +124,35 @@ impl From<StoreError> for Error {
             Kind::TooManySessions => ErrorKind::TooManySessions.into(),
             Kind::Unavailable(source) => Error::new(ErrorKind::StoreUnavailable).with_source(source),
             Kind::Internal(source) => Error::new(ErrorKind::Internal).with_source(source),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A driver's error, whose `Debug` has the refused row.
+    #[derive(Debug)]
+    struct Refused(#[expect(dead_code, reason = "it is printed")] &'static str);
+
+    impl fmt::Display for Refused {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a check refuses")
+        }
+    }
+
+    impl std::error::Error for Refused {}
+
+    #[test]
+    fn the_debug_of_an_error_has_no_debug_of_its_cause() {
+        for make in [StoreError::internal, StoreError::unavailable] {
+            let error = make(Box::<dyn std::error::Error + Send + Sync>::from(Refused("$argon2id$")));
+            let shown = format!("{error:?} {error:#?}");
+            assert!(shown.contains("a check refuses") && !shown.contains("argon2id"), "{shown}");
+            let error = Error::from(error);
+            let shown = format!("{error:?} {error:#?}");
+            assert!(shown.contains("a check refuses") && !shown.contains("argon2id"), "{shown}");
         }
     }
 }

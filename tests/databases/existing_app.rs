@@ -2,11 +2,16 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use portcullis::store::conformance;
-use sqlx::Row;
+use portcullis::{
+    AuthUser, NewUser,
+    clock::Timestamp,
+    store::{UserStore, conformance},
+    user::{Email, Login, PasswordHash},
+};
+use sqlx::{AssertSqlSafe, Row};
 
 use crate::{
-    members::{Joining, Members},
+    members::{Joining, Members, columns},
     scratch::Scratch,
 };
 
@@ -26,9 +31,33 @@ async fn the_table_of_the_existing_app_keeps_every_promise() {
 async fn its_logins_are_found_by_the_index_that_adoption_made() {
     let scratch = Scratch::new();
     let members = Members::open(scratch.path().join("app.db").to_str().unwrap()).await.unwrap();
-    let explain = sqlx::query("EXPLAIN QUERY PLAN SELECT * FROM members WHERE mail_key = $1");
+    let explain = concat!("EXPLAIN QUERY PLAN SELECT ", columns!(), " FROM members WHERE mail_key = $1");
+    let explain = sqlx::query(explain);
     let plan: String = explain.fetch_one(members.pool()).await.unwrap().get("detail");
     assert!(plan.contains("USING INDEX members_mail_key"), "{plan}");
+}
+
+/// Another tool migrates the table while the app runs.
+#[tokio::test]
+async fn a_column_added_while_the_app_runs_hides_no_member() {
+    let scratch = Scratch::new();
+    let members = Members::open(scratch.path().join("app.db").to_str().unwrap()).await.unwrap();
+    let email = Email::parse("ada@example.com").unwrap();
+    let joining = Joining { full_name: "Ada".to_owned() };
+    let new = NewUser::new(email, None, PasswordHash::new("$argon2id$"), joining, Timestamp::from_secs(1));
+    let ada = members.create(new).await.unwrap().id();
+    for column in ["nickname", "birthday"] {
+        assert!(members.find_by_login(&Login::email("ada@example.com")).await.unwrap().is_some());
+        assert!(members.find_by_id(&ada).await.unwrap().is_some());
+        assert!(members.bump_token_version(&ada).await.unwrap().is_some());
+        let alter = AssertSqlSafe(format!("ALTER TABLE members ADD COLUMN {column} TEXT"));
+        sqlx::query(alter).execute(members.pool()).await.unwrap();
+    }
+    for _ in 0..20 {
+        assert!(members.find_by_login(&Login::email("ada@example.com")).await.unwrap().is_some());
+        assert!(members.find_by_id(&ada).await.unwrap().is_some());
+        assert!(members.bump_token_version(&ada).await.unwrap().is_some());
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod mongodb;
 mod postgres;
 mod redis;
 mod scratch;
+mod sql_rules;
 mod sqlite;
 #[path = "../../examples/existing_app/store.rs"]
 mod store;

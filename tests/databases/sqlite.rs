@@ -192,3 +192,41 @@ async fn a_full_disk_is_an_outage_and_takes_nothing_that_was_written() {
     assert!(auth.refresh(first.refresh_token.expose()).await.is_ok());
     auth.start_session(&ada, &Client::unknown()).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_url_opens_the_file_that_the_driver_would_open() {
+    let scratch = Scratch::new();
+    let file = |name: &str| scratch.path().join(name);
+    let of = |name: &str, parameters: &str| format!("sqlite://{}{parameters}", file(name).display());
+    for (name, url) in [
+        ("a.db", of("a.db", "")),
+        ("b.db", of("b.db", "?mode=rwc")),
+        ("c d.db", of("c%20d.db", "?mode=rwc&cache=private")),
+        ("e.db", format!("sqlite:{}", file("e.db").display())),
+        ("f.db", file("f.db").display().to_string()),
+    ] {
+        SqliteStore::connect(&url).await.unwrap();
+        assert!(file(name).exists(), "{url}");
+    }
+    assert_eq!(
+        std::fs::read_dir(scratch.path())
+            .unwrap()
+            .filter(|entry| {
+                let name = entry.as_ref().unwrap().file_name();
+                name.to_string_lossy().contains('?')
+            })
+            .count(),
+        0
+    );
+    // One that must be there, one that is only read, and what no driver knows.
+    assert!(SqliteStore::connect(&of("g.db", "?mode=rw")).await.unwrap_err().is_unavailable());
+    let read_only = SqliteStore::connect(&of("a.db", "?mode=ro")).await.unwrap();
+    assert!(read_only.bump_token_version(&"1".into()).await.unwrap_err().is_unavailable());
+    for unknown in ["?mode=often", "?sync=off"] {
+        assert!(!SqliteStore::connect(&of("a.db", unknown)).await.unwrap_err().is_unavailable(), "{unknown}");
+    }
+    for url in ["sqlite::memory:", "sqlite://shared?mode=memory"] {
+        let store = SqliteStore::connect(url).await.unwrap();
+        assert!(store.bump_token_version(&"1".into()).await.unwrap().is_none());
+    }
+}

@@ -8,7 +8,7 @@ use std::{env, fs, process, thread};
 use sqlx::Connection;
 
 use crate::forge::Genuine;
-use crate::server::{AXUM_SQLITE, Launch, Server, poll_until};
+use crate::server::{AXUM_SQLITE, EXISTING_APP, Launch, Server, poll_until};
 
 /// A file in a directory that is removed with this value.
 pub(crate) struct Database(PathBuf);
@@ -71,6 +71,23 @@ fn a_restart_keeps_users_and_sessions_and_what_had_ended() {
     let next = answer.set_cookie("refresh_token").value;
     assert_eq!(Genuine::refresh(&next).number("gen"), 1);
     server.sign_in("lovelace");
+}
+
+#[test]
+fn a_url_of_a_database_names_its_file_and_no_other() {
+    for example in [AXUM_SQLITE, EXISTING_APP] {
+        let database = Database::new();
+        let url = format!("sqlite://{}?mode=rwc", database.file());
+        let server = database.launch_example(example).env("DATABASE_URL", &url).start();
+        server.sign_up("lovelace");
+        server.stop();
+        let names = fs::read_dir(&database.0)
+            .expect("the directory is there")
+            .map(|entry| entry.expect("it can be read").file_name().to_str().expect("it is UTF-8").to_owned());
+        let others: Vec<_> = names.filter(|name| !name.starts_with("app.db") || name.contains('?')).collect();
+        assert!(others.is_empty(), "{example}: {others:?}");
+        assert_eq!(database.integrity(), "ok");
+    }
 }
 
 /// Refreshes again and again, until the server is gone, and counts; the slot has the newest token that was received.

@@ -200,7 +200,13 @@ fn is_not_primary(error: &RedisError) -> bool {
 /// Tells an outage from a bug.
 pub(super) fn failed(error: impl Into<RedisError>) -> StoreError {
     let error = error.into();
-    if passes_by_itself(&error) { StoreError::unavailable(error) } else { StoreError::internal(error) }
+    // By its kind and code alone: an answer that cannot be read is repeated in its words.
+    let cause = match (error.kind(), error.code()) {
+        (ErrorKind::Io, _) => error.to_string(),
+        (_, Some(code)) => format!("Redis answered {code}"),
+        (kind, None) => format!("Redis and the driver did not understand each other: {kind:?}"),
+    };
+    if passes_by_itself(&error) { StoreError::unavailable(cause) } else { StoreError::internal(cause) }
 }
 
 fn passes_by_itself(error: &RedisError) -> bool {

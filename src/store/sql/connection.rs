@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use sqlx::{Connection, Database, Pool, pool::PoolConnection};
+use sqlx::{Connection, Database, Pool, database::HasStatementCache, pool::PoolConnection};
 use tokio::runtime::Handle;
 
-use super::failed;
+use super::failure::{Verdict, failed, verdict};
 use crate::store::StoreError;
 
 /// A connection that goes back to its pool when the operation is done.
@@ -23,8 +23,13 @@ impl<DB: Database> Held<DB> {
         Self { connection: None, timeout }
     }
 
+    /// The connection that is held, or else one of the pool.
     pub(super) async fn acquire(&mut self, pool: &Pool<DB>) -> Result<&mut DB::Connection, StoreError> {
-        Ok(self.connection.insert(pool.acquire().await.map_err(failed)?))
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => pool.acquire().await.map_err(failed)?,
+        };
+        Ok(self.connection.insert(connection))
     }
 
     /// The operation has been answered.
@@ -33,9 +38,32 @@ impl<DB: Database> Held<DB> {
     }
 
     /// The operation has waited too long, or the connection is not what it was.
-    pub(super) fn throw_away(mut self) {
+    pub(super) fn throw_away(mut self, pool: &Pool<DB>, error: &StoreError) {
         if let Some(connection) = self.connection.take() {
-            drop(connection.detach());
+            throw_away(connection, pool, error);
+        }
+    }
+}
+
+impl<DB: Database + HasStatementCache> Held<DB> {
+    /// Whether the operation may run once more, because its statements have been forgotten that no longer fit.
+    pub(super) async fn renew(&mut self, error: &StoreError) -> bool {
+        if verdict(error) != Some(Verdict::StaleStatement) {
+            return false;
+        }
+        let Some(connection) = &mut self.connection else { return false };
+        connection.clear_cached_statements().await.is_ok()
+    }
+}
+
+/// Closes a connection after an error; and all that rest in the pool where the error says that the primary is elsewhere,
+/// because they lead to the same server.
+pub(super) fn throw_away<DB: Database>(connection: PoolConnection<DB>, pool: &Pool<DB>, error: &StoreError) {
+    drop(connection.detach());
+    if verdict(error) == Some(Verdict::NotPrimary) {
+        for _ in 0..pool.size() {
+            let Some(resting) = pool.try_acquire() else { break };
+            drop(resting.detach());
         }
     }
 }
@@ -59,28 +87,39 @@ impl<DB: Database> Drop for Held<DB> {
     }
 }
 
-/// Runs `$work` on a connection of the store's pool, and gives up after the store's timeout.
+/// Runs `$work` on a connection of the store's pool, and gives up after the store's timeout. Work whose statements no
+/// longer fit their tables runs once more, with statements that are prepared anew.
 macro_rules! on_connection {
     ($store:expr, |$connection:ident| $work:expr) => {{
+        let deadline = tokio::time::Instant::now() + $store.timeout;
         let mut held = $crate::store::sql::connection::Held::new($store.timeout);
-        let work = async {
-            let $connection = held.acquire(&$store.pool).await?;
-            $work
-        };
-        let answer = tokio::time::timeout($store.timeout, work).await;
-        match answer {
-            // A transaction that SQLite rolled back by itself leaves a connection that begins no other one.
-            Ok(Err(error)) if StoreError::is_unavailable(&error) => {
-                held.throw_away();
-                Err(error)
-            }
-            Ok(answer) => {
-                held.give_back();
-                answer
-            }
-            Err(_) => {
-                held.throw_away();
-                Err(StoreError::unavailable("the database did not answer in time"))
+        let mut is_again = false;
+        loop {
+            let work = async {
+                let $connection = held.acquire(&$store.pool).await?;
+                $work
+            };
+            let answer = tokio::time::timeout_at(deadline, work).await;
+            match answer {
+                // A transaction that SQLite rolled back by itself leaves a connection that begins no other one.
+                Ok(Err(error)) if StoreError::is_unavailable(&error) => {
+                    let renewed = tokio::time::timeout_at(deadline, held.renew(&error)).await;
+                    if !is_again && matches!(renewed, Ok(true)) {
+                        is_again = true;
+                        continue;
+                    }
+                    held.throw_away(&$store.pool, &error);
+                    break Err(error);
+                }
+                Ok(answer) => {
+                    held.give_back();
+                    break answer;
+                }
+                Err(_) => {
+                    let error = StoreError::unavailable("the database did not answer in time");
+                    held.throw_away(&$store.pool, &error);
+                    break Err(error);
+                }
             }
         }
     }};

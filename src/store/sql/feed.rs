@@ -1,16 +1,16 @@
 //! PostgreSQL tells the other nodes: `NOTIFY` and `LISTEN`.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use sqlx::{
-    PgPool,
-    postgres::{PgListener, PgPoolOptions},
+    AssertSqlSafe, Connection as _, PgConnection, PgPool,
+    postgres::{PgListener, PgNotification, PgPoolOptions},
 };
 use tokio::time::{Instant, timeout};
 
-use super::{connection::on_connection, failed};
+use super::{connection::on_connection, failure::failed};
 use crate::{
     clock::Timestamp,
     session::{Ending, SessionId},
@@ -24,6 +24,13 @@ const CHANNEL: &str = "portcullis_endings";
 /// router forgot says nothing either.
 const TIMEOUTS_OF_SILENCE: u32 = 5;
 
+/// Why a listener does not hear itself.
+const DEAF: &str = "the feed does not hear itself: a pooler in transaction mode forgets who listens. Connect it to the \
+                    server itself, or to a pooler in session mode";
+
+/// How many notifications are kept that come while a listener waits for its echo.
+const MAX_HEARD: usize = 4096;
+
 /// Tells every node of a database at once what one of them has ended; made by
 /// [`PostgresStore::feed`](super::PostgresStore::feed).
 ///
@@ -36,7 +43,8 @@ const TIMEOUTS_OF_SILENCE: u32 = 5;
 /// Any role of the database may notify. A forged notification ends a session or a user's sessions on the nodes that hear
 /// it; none brings one back.
 ///
-/// A pooler in transaction mode (`PgBouncer`) forgets who listens: connect to the server itself, or go without a feed.
+/// A pooler in transaction mode (`PgBouncer`) forgets who listens. A subscription notifies itself, and fails where it does not
+/// hear that: make the feed of a second store whose pool leads to the server itself, or go without one.
 #[derive(Clone, Debug)]
 pub struct PostgresFeed {
     pool: PgPool,
@@ -85,16 +93,32 @@ impl PostgresFeed {
 
     /// Listens on a connection of its own: one of the app's pool would be missing there, and a pool waits without a limit
     /// for a listener that it gets back from a network that swallows everything.
-    async fn listen(&self) -> Result<PgListener, StoreError> {
+    ///
+    /// Beside the channel of all it listens on one of its own, by which it asks whether it hears anything.
+    async fn listen(&self, echo: &str) -> Result<PgListener, StoreError> {
         let options = PgPoolOptions::new().max_connections(1).acquire_timeout(self.timeout);
         let own =
             options.max_lifetime(None).idle_timeout(None).connect_lazy_with((*self.pool.connect_options()).clone());
         let listening = timeout(self.timeout, async {
             let mut listener = PgListener::connect_with(&own).await?;
-            listener.listen(CHANNEL).await?;
+            listener.listen_all([CHANNEL, echo]).await?;
             Ok(listener)
         });
         listening.await.map_err(StoreError::unavailable)?.map_err(failed)
+    }
+
+    /// Notifies a listener of this node, on a connection that nothing else has used: what rests in the pool may be as dead as
+    /// what is asked about.
+    async fn call(&self, echo: &str) -> Result<(), StoreError> {
+        let mut connection = PgConnection::connect_with(&self.pool.connect_options()).await.map_err(failed)?;
+        // Not prepared, so that no pooler is in its way. The channel is of letters that this crate has chosen.
+        let notify = AssertSqlSafe(format!("NOTIFY \"{echo}\""));
+        sqlx::raw_sql(notify).execute(&mut connection).await.map_err(|error| match error {
+            // The notification has come to who sent it: both have the same backend.
+            sqlx::Error::Protocol(_) => StoreError::unavailable(DEAF),
+            error => failed(error),
+        })?;
+        connection.close().await.map_err(failed)
     }
 }
 
@@ -103,20 +127,27 @@ impl RevocationFeed for PostgresFeed {
     async fn publish(&self, ending: &Ending) -> Result<(), StoreError> {
         let payload = serde_json::to_string(&Told::new(ending)).map_err(StoreError::internal)?;
         on_connection!(self, |connection| {
-            let notify = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(payload);
+            let notify = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(payload.as_str());
             notify.execute(connection).await.map(drop).map_err(failed)
         })
     }
 
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, StoreError> {
-        let listener = self.listen().await?;
-        Ok(Box::new(Listening { feed: self.clone(), listener, since: Instant::now() }))
+        let echo = format!("portcullis_echo_{}", SessionId::random().map_err(StoreError::internal)?.encode());
+        let listener = self.listen(&echo).await?;
+        let feed = self.clone();
+        let mut listening = Listening { feed, listener, echo, heard: VecDeque::new(), since: Instant::now() };
+        listening.hears().await?;
+        Ok(Box::new(listening))
     }
 }
 
 struct Listening {
     feed: PostgresFeed,
     listener: PgListener,
+    echo: String,
+    /// What came while an echo was waited for.
+    heard: VecDeque<PgNotification>,
     since: Instant,
 }
 
@@ -126,14 +157,32 @@ impl Listening {
         if self.since.elapsed() < self.feed.timeout {
             return Err(error);
         }
-        self.listener = self.feed.listen().await?;
+        self.listener = self.feed.listen(&self.echo).await?;
         self.since = Instant::now();
-        Ok(())
+        self.hears().await
     }
 
     async fn is_heard(&mut self) -> Result<(), StoreError> {
         let asked = timeout(self.feed.timeout, sqlx::query("SELECT 1").execute(&mut self.listener)).await;
         asked.map_err(StoreError::unavailable)?.map(drop).map_err(failed)
+    }
+
+    /// Waits until it has heard a notification of its own. A pooler that has forgotten who listens answers every question.
+    async fn hears(&mut self) -> Result<(), StoreError> {
+        let echo = async {
+            self.feed.call(&self.echo).await?;
+            loop {
+                match self.listener.try_recv().await.map_err(failed)? {
+                    Some(notification) if notification.channel() == self.echo => return Ok(()),
+                    Some(notification) if self.heard.len() < MAX_HEARD => self.heard.push_back(notification),
+                    // The next poll brings it.
+                    Some(_) => {}
+                    None => return Err(StoreError::unavailable("the connection that listens was lost")),
+                }
+            }
+        };
+        let heard = timeout(self.feed.timeout, echo).await;
+        heard.unwrap_or_else(|_| Err(StoreError::unavailable(DEAF)))
     }
 }
 
@@ -142,7 +191,13 @@ impl Subscription for Listening {
     async fn next(&mut self) -> Result<Ending, StoreError> {
         loop {
             let silence = self.feed.timeout * TIMEOUTS_OF_SILENCE;
-            match timeout(silence, self.listener.try_recv()).await {
+            let next = match self.heard.pop_front() {
+                Some(notification) => Ok(Ok(Some(notification))),
+                None => timeout(silence, self.listener.try_recv()).await,
+            };
+            match next {
+                // An echo that came too late.
+                Ok(Ok(Some(notification))) if notification.channel() == self.echo => {}
                 Ok(Ok(Some(notification))) => {
                     let told = serde_json::from_str::<Told>(notification.payload()).ok().and_then(Told::ending);
                     let Some(ending) = told else {

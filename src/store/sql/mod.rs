@@ -20,14 +20,16 @@
 //!
 //! | method | statement | answer |
 //! |---|---|---|
-//! | `find_by_id` | `SELECT * FROM members WHERE member_id = $1` | the row; `None` for an id that is no number |
-//! | `find_by_login` | `SELECT * FROM members WHERE mail_key = $1` | the row; `None` for a kind of login that you have not |
-//! | `create` | `INSERT INTO members (mail, mail_key, pw) VALUES ($1, $2, $3) RETURNING *` | the row |
+//! | `find_by_id` | `SELECT member_id, mail, … FROM members WHERE member_id = $1` | the row; `None` for an id that is no number |
+//! | `find_by_login` | `SELECT member_id, mail, … FROM members WHERE mail_key = $1` | the row; `None` for a kind of login that you have not |
+//! | `create` | `INSERT INTO members (mail, mail_key, pw) VALUES ($1, $2, $3) RETURNING member_id, mail, …` | the row |
 //! | `replace_password_hash` | `UPDATE members SET pw = $3 WHERE member_id = $1 AND pw = $2` | whether a row was changed |
 //! | `set_password` | `UPDATE members SET pw = $3, token_version = token_version + 1 WHERE member_id = $1 AND pw = $2 RETURNING token_version` | the version |
 //! | `bump_token_version` | `UPDATE members SET token_version = token_version + 1 WHERE member_id = $1 RETURNING token_version` | the version |
 //!
-//! [`store_error`] maps every error. No statement reads first and writes then: under READ COMMITTED, PostgreSQL's default,
+//! [`store_error`] maps every error, and [`fetch_rows`] reads. Name the columns, and never write `*`: a column that is added
+//! while the app runs makes PostgreSQL refuse a prepared `SELECT *`, and SQLite's driver panic, which looks like an empty
+//! answer. No statement reads first and writes then: under READ COMMITTED, PostgreSQL's default,
 //! each is atomic as it is.
 //!
 //! # How it is atomic
@@ -36,12 +38,40 @@
 //! [`decide`](crate::session::decide) asked, and what it says written under the condition that nothing has changed since.
 //! What touches several records runs in a transaction that first locks the user.
 //!
+//! # How much is kept
+//! An ended session stays until its tombstone is over, because other nodes learn of the ending from it, and a token of the
+//! session is refused by it after a restart. No login, list or ending reads these rows: an index holds the live sessions
+//! alone. A session that ended for reuse stays until it would have expired; of these the 16 newest of a user are kept, the
+//! others for as long as any ended session.
+//!
+//! Expired rows count as absent. They are deleted 500 at a time, by a task that a login starts now and then and does not
+//! wait for, or by [`sweep`](SqliteStore::sweep). What has ended is read in pages of 10,000, each with the whole timeout,
+//! so that a node with much to read comes to its start.
+//!
 //! # Connections
 //! [`PostgresStore::connect`] and [`SqliteStore::open`] make pools that suit; `new` takes one of yours. Every operation ends
 //! after a timeout of its own (`with_timeout`; 3 seconds in PostgreSQL and 4 in SQLite, the wait for a connection included),
 //! so that a client that was told 503 comes back within the refresh grace; a connection that did not answer in time is
 //! thrown away. Read replicas must not be behind these pools: a session that has just been made is asked for at once.
-//! A pooler in transaction mode needs `statement_cache_capacity(0)` in the options of your pool.
+//!
+//! # Poolers
+//! `PgBouncer` in session mode serves everything. In transaction mode it must be 1.21 or newer with `max_prepared_statements`
+//! of 100 or more (set it: older releases have 0), and the driver's statement cache stays on:
+//! `statement_cache_capacity(0)` makes a new named statement for each call and never closes it. `connect` and `migrate`
+//! refuse a pooler that loses prepared statements. `connect` leaves out the start-up parameter `extra_float_digits`, which
+//! `PgBouncer` refuses; a pool of yours does it by `extra_float_digits(None)` in its options.
+//!
+//! The [feed](PostgresStore::feed) needs a connection of its own to the server, or a pooler in session mode: make it of a second
+//! store, `PostgresStore::new(direct_pool).feed()`.
+//!
+//! # Rights and failover
+//! `migrate` looks before it creates: a role that may only read and write rows starts where the tables are of this version.
+//! Another role makes them, by `migrate` as well.
+//!
+//! A connection that leads to a standby after a failover is closed at its first refusal, with all that rest in the pool, and
+//! the call is unavailable (503); the next one connects anew. The driver knows one host: a name or address that follows the
+//! primary has to be in front. What an asynchronous standby had not received is lost: a session ended in the last moment
+//! before the failover lives again, and so does an old password. `synchronous_standby_names` prevents it.
 //!
 //! # What an operation costs
 //! Round trips in PostgreSQL, counted on the wire by a test; every statement finds its rows by an index, which tests read in
@@ -70,21 +100,29 @@
 //! | PostgreSQL | connections refused; no answer any more; server killed; server standing still | 503 for all that needs the store; stateless guards go on |
 //! | PostgreSQL | connections cut, backends terminated, any one flight of an operation lost before or after the server had it | the answer, or 503 and the answer when asked again |
 //! | SQLite | locked by another writer; read-only; disk full | 503 for all that writes; reads go on |
+//! | PostgreSQL | failover: the connections of the pool lead to a standby | 503, and the next try reaches the primary |
+//! | PostgreSQL, SQLite | a table is changed while the app runs | the answer |
 //! | SQLite | process killed in the middle of refreshes | every session goes on, each once; the file is whole |
 
 mod connection;
+mod failure;
 #[cfg(feature = "sqlx_0_9_postgres")]
 mod feed;
+mod page;
 #[cfg(all(test, feature = "sqlx_0_9_sqlite"))]
 mod plans;
 #[cfg(feature = "sqlx_0_9_postgres")]
 mod postgres;
+mod query;
 mod rows;
 #[cfg(feature = "sqlx_0_9_sqlite")]
 mod sqlite;
 mod statements;
 mod store;
+mod sweep;
 mod user_keys;
+
+pub use self::query::fetch_rows;
 
 #[cfg(feature = "sqlx_0_9_sqlite")]
 pub use self::sqlite::SqliteStore;
@@ -96,51 +134,41 @@ use super::{StoreError, UniqueField};
 /// How often an operation is tried anew when another changed the record in between.
 const MAX_ATTEMPTS: usize = 16;
 
-/// After how many logins expired records are looked for, and how many are deleted then.
-const LOGINS_BETWEEN_SWEEPS: u32 = 64;
-
-/// Says what an error of the driver is to this crate, for a [`UserStore`](super::UserStore) over a table of your own: a
-/// violated unique constraint is a duplicate, of the username where the constraint's or column's name has `user` or `name`
-/// in it and else of the e-mail address; what passes by itself is unavailable, by the kind of error and the engine's code;
-/// anything else is a bug.
+/// Says what an error of the driver is to this crate, for a [`UserStore`](super::UserStore) over a table of your own.
+///
+/// A violated unique constraint is a duplicate: of the username where the constraint's or column's name has `user` or `name`
+/// in it, and else of the e-mail address. What passes by itself is unavailable (503), anything else a bug (500):
+///
+/// | PostgreSQL's `SQLSTATE` | what it says | what it is |
+/// |---|---|---|
+/// | 23505 | a unique value is there already | duplicate |
+/// | 0A000 | not supported: the server is a standby, or the statement was prepared before its table changed | unavailable |
+/// | 25006 | the server is read-only: a standby, or set so | unavailable |
+/// | 57P01, 57P02, 57P03 | the server ends, has crashed or starts | unavailable |
+/// | other 08, 40, 53, 55, 57 | connection, rolled back, resources, locks, operator | unavailable |
+/// | 25P03, 58030 | a transaction waited too long; the disk failed | unavailable |
+/// | 26000, 42P05 | a pooler in transaction mode has lost a prepared statement | unavailable |
+/// | anything else | such as 23514 (a check refuses), 42501 (the role may not), 42P01 (no such table) | internal |
+///
+/// | SQLite's code (its low byte) | what it says | what it is |
+/// |---|---|---|
+/// | 1555, 2067 | a unique value is there already | duplicate |
+/// | 5, 6, 7, 8, 9, 10, 13, 14 | busy, locked, no memory, read-only, interrupted, I/O, disk full, cannot open | unavailable |
+/// | anything else | such as 1 (no such table), 19 (a constraint), 11 (damaged) | internal |
+///
+/// Errors of the connection, of TLS and of the pool are unavailable.
+///
+/// Of what the engine said, the error keeps the code and the names of constraint and table, and nothing else: an engine's
+/// words repeat the row that it refused, a password's hash included, and errors are logged.
 pub fn store_error(error: sqlx::Error) -> StoreError {
     let violated = error.as_database_error().filter(|error| error.is_unique_violation());
-    let Some(database) = violated else { return failed(error) };
+    let Some(database) = violated else { return failure::failed(error) };
     // SQLite names `table.column` in its message, PostgreSQL the constraint, whose name has the table's in it.
     let named = database.constraint().unwrap_or_else(|| database.message());
     let column = named.rsplit_once('.').map_or(named, |(_, column)| column);
     let column = database.table().map_or_else(|| column.to_owned(), |table| column.replacen(table, "", 1));
     let username = column.contains("user") || column.contains("name");
     StoreError::duplicate(if username { UniqueField::Username } else { UniqueField::Email })
-}
-
-/// Tells an outage from a bug by the kind of error and the engine's code.
-fn failed(error: sqlx::Error) -> StoreError {
-    let passes = match &error {
-        sqlx::Error::Database(database) => database.code().is_some_and(|code| passes_by_itself(&code)),
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => true,
-        _ => false,
-    };
-    if passes { StoreError::unavailable(error) } else { StoreError::internal(error) }
-}
-
-/// PostgreSQL's classes 08 (connection), 40 (rolled back), 53 (resources), 55 (lock), 57 (operator), and SQLite's busy,
-/// locked, out of memory, read-only, interrupted, I/O error, full and cannot open. PostgreSQL refuses writes with 25006 where it is a standby, or was
-/// told to: that is over when the failover is. With 25P03 it has given up a transaction that said nothing for too long.
-fn passes_by_itself(code: &str) -> bool {
-    match code.len() {
-        5 => {
-            code == "25006"
-                || code == "25P03"
-                || ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class))
-        }
-        _ => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5..=10 | 13 | 14)),
-    }
 }
 
 /// A number as the engines keep it.

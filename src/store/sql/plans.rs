@@ -4,7 +4,7 @@
 
 use sqlx::{AssertSqlSafe, Row, SqlitePool, sqlite::SqlitePoolOptions};
 
-use super::{SqliteStore, statements as sql};
+use super::{SqliteStore, sqlite::SWEEPS, statements as sql};
 
 async fn plan(pool: &SqlitePool, statement: &str) -> String {
     let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
@@ -31,13 +31,19 @@ async fn every_statement_finds_its_rows_by_an_index() {
         (sql::END_AS_READ, "(user_id=? AND id=?)"),
         (sql::END, "(user_id=? AND id=?)"),
         (sql::RESTAMP, "(user_id=? AND id=?)"),
-        (sql::LIST, "(user_id=?)"),
-        (sql::END_VERSIONS, "(user_id=?)"),
+        // By the index of live sessions: a user may have ended any number of others.
+        (sql::LIST, "portcullis_sessions_live (user_id=?"),
+        (sql::END_VERSIONS, "portcullis_sessions_live (user_id=?"),
+        (sql::FORGET_REUSED, "portcullis_sessions_reuse (user_id=?"),
         (sql::FLOOR, "(user_id=?)"),
         (sql::ENDED_SINCE, "portcullis_sessions_ended_at (ended_at>?)"),
-        (sql::SWEEP, "portcullis_sessions_delete_at (delete_at<?)"),
+        (sql::ENDED_SINCE, "portcullis_floors_raised_at (raised_at>?)"),
+        (SWEEPS[0], "portcullis_sessions_delete_at (delete_at<?)"),
+        (SWEEPS[0], "(user_id=? AND id=?)"),
+        (SWEEPS[1], "portcullis_floors_keep_until (keep_until<?)"),
     ] {
         let plan = plan(&pool, statement).await;
-        assert!(plan.contains(index) && !plan.contains("SCAN"), "{statement}\n{plan}");
+        // A page is read again as it is; a table never is.
+        assert!(plan.contains(index) && !plan.contains("SCAN portcullis"), "{statement}\n{plan}");
     }
 }

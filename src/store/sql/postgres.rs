@@ -1,19 +1,19 @@
 //! PostgreSQL: for apps on several machines.
 
-use std::sync::{Arc, atomic::AtomicU32};
-
 use sqlx::{
     AssertSqlSafe, PgConnection as Connection, PgPool, Postgres, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions, PgRow},
 };
 
 use super::{
+    failure::{POOLER, Verdict, verdict},
     feed::PostgresFeed,
     store::{again_if_overtaken, sql_store},
+    sweep::Sweeps,
     user_keys::user_keys,
 };
 
-sql_store!(PostgresStore, PgRow);
+sql_store!(PostgresStore, Postgres, PgRow);
 
 // Whatever the encoding of the database is.
 macro_rules! not_ascii {
@@ -35,7 +35,7 @@ user_keys!(PostgresStore, not_ascii);
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     pool: PgPool,
-    logins: Arc<AtomicU32>,
+    sweeps: Sweeps,
     timeout: Duration,
 }
 
@@ -43,32 +43,50 @@ pub struct PostgresStore {
 const MIGRATION_PAUSE: Duration = Duration::from_mins(10);
 
 /// The versions of the tables, the newest last; a released one is never changed.
-const MIGRATIONS: [&[&str]; 2] = [
+const MIGRATIONS: [&[&str]; 3] = [
     &[
         "CREATE TABLE portcullis_users (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email TEXT NOT NULL, \
-     email_key TEXT NOT NULL CONSTRAINT portcullis_users_email_key UNIQUE, username TEXT, \
-     username_key TEXT CONSTRAINT portcullis_users_username_key UNIQUE, name TEXT, avatar_url TEXT, \
-     roles TEXT NOT NULL, password_hash TEXT, token_version BIGINT NOT NULL, disabled BOOLEAN NOT NULL, \
-     created_at BIGINT NOT NULL)",
+         email_key TEXT NOT NULL CONSTRAINT portcullis_users_email_key UNIQUE, username TEXT, \
+         username_key TEXT CONSTRAINT portcullis_users_username_key UNIQUE, name TEXT, avatar_url TEXT, \
+         roles TEXT NOT NULL, password_hash TEXT, token_version BIGINT NOT NULL, disabled BOOLEAN NOT NULL, \
+         created_at BIGINT NOT NULL)",
         "CREATE TABLE portcullis_sessions (user_id BYTEA NOT NULL, id BYTEA NOT NULL, token_version BIGINT NOT NULL, \
-     generation BIGINT NOT NULL, token_id BYTEA NOT NULL, previous_token_id BYTEA, auth_time BIGINT NOT NULL, \
-     created_at BIGINT NOT NULL, rotated_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, \
-     absolute_expires_at BIGINT NOT NULL, user_agent TEXT, ip TEXT, delete_at BIGINT NOT NULL, ended_at BIGINT, \
-     ended_reason TEXT, ended_keep_until BIGINT, PRIMARY KEY (user_id, id))",
+         generation BIGINT NOT NULL, token_id BYTEA NOT NULL, previous_token_id BYTEA, auth_time BIGINT NOT NULL, \
+         created_at BIGINT NOT NULL, rotated_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, \
+         absolute_expires_at BIGINT NOT NULL, user_agent TEXT, ip TEXT, delete_at BIGINT NOT NULL, ended_at BIGINT, \
+         ended_reason TEXT, ended_keep_until BIGINT, PRIMARY KEY (user_id, id))",
         "CREATE INDEX portcullis_sessions_delete_at ON portcullis_sessions (delete_at)",
         "CREATE INDEX portcullis_sessions_ended_at ON portcullis_sessions (ended_at) WHERE ended_at IS NOT NULL",
         "CREATE TABLE portcullis_floors (user_id BYTEA NOT NULL PRIMARY KEY, min_version BIGINT NOT NULL, \
-     raised_at BIGINT NOT NULL, keep_until BIGINT NOT NULL)",
+         raised_at BIGINT NOT NULL, keep_until BIGINT NOT NULL)",
         "CREATE INDEX portcullis_floors_raised_at ON portcullis_floors (raised_at)",
+    ],
+    &[
+        "CREATE INDEX portcullis_floors_keep_until ON portcullis_floors (keep_until)",
+        "CREATE INDEX portcullis_sessions_live ON portcullis_sessions (user_id, token_version) WHERE ended_at IS NULL",
+        "CREATE INDEX portcullis_sessions_reuse ON portcullis_sessions (user_id, ended_at) WHERE ended_reason = 'reuse'",
     ],
     &[LOCK_USERS],
 ];
 
 /// The version at which the keys of logins have normal forms.
-const USER_KEYS: i64 = 2;
+const USER_KEYS: i64 = 3;
 
 /// Stops registrations between the look for a key and its writing: a violated index would end the migration.
 const LOCK_USERS: &str = "LOCK TABLE portcullis_users IN SHARE ROW EXCLUSIVE MODE";
+
+/// The version that [`MIGRATIONS`] lead to.
+fn latest() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// Deletes a little of what has expired, and of that what no other node deletes at the moment.
+const SWEEPS: [&str; 2] = [
+    "DELETE FROM portcullis_sessions WHERE ctid = ANY (ARRAY(\
+     SELECT ctid FROM portcullis_sessions WHERE delete_at <= $1 ORDER BY delete_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
+    "DELETE FROM portcullis_floors WHERE ctid = ANY (ARRAY(\
+     SELECT ctid FROM portcullis_floors WHERE keep_until <= $1 ORDER BY keep_until LIMIT $2 FOR UPDATE SKIP LOCKED))",
+];
 
 /// How long an operation may take: two of them are less than the refresh grace.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -81,22 +99,28 @@ const FRESH: Duration = Duration::from_secs(1);
 
 impl PostgresStore {
     /// Connects with a pool that suits this store (at most 16 connections, tested before they are used only when they have
-    /// rested), and brings the tables up to date.
+    /// rested), and [brings the tables up to date](Self::migrate).
+    ///
+    /// A connection that has rested for a second and leads to a standby is closed: after a failover it is the old primary's.
     ///
     /// # Errors
-    /// [`StoreError::unavailable`] where the server cannot be reached, [`StoreError::internal`] where the address is none.
+    /// [`StoreError::unavailable`] where the server cannot be reached, [`StoreError::internal`] where the address is none,
+    /// and as of [`migrate`](Self::migrate).
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        let options: PgConnectOptions = url.parse().map_err(failed)?;
+        // No number of ours has a fraction, and PgBouncer refuses the parameter.
+        let options = url.parse::<PgConnectOptions>().map_err(failed)?.extra_float_digits(None);
         let pool = PgPoolOptions::new()
             .max_connections(16)
             .acquire_timeout(TIMEOUT)
             .test_before_acquire(false)
             .before_acquire(|connection, seen| {
                 Box::pin(async move {
-                    if seen.idle_for > FRESH {
-                        connection.ping().await?;
+                    if seen.idle_for <= FRESH {
+                        return Ok(true);
                     }
-                    Ok(true)
+                    // As simple as a ping, and as dear.
+                    let asked = sqlx::raw_sql("SELECT pg_is_in_recovery()").fetch_one(connection).await?;
+                    asked.try_get::<bool, _>(0).map(|is_standby| !is_standby)
                 })
             });
         let store = Self::new(pool.connect_with(options).await.map_err(failed)?);
@@ -105,8 +129,15 @@ impl PostgresStore {
     }
 
     /// Uses a pool of yours, one with an acquire timeout of a few seconds. Call [`migrate`](Self::migrate).
+    ///
+    /// It needs the driver's statement cache: leave `statement_cache_capacity` as it is.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, logins: Arc::default(), timeout: TIMEOUT }
+        Self { pool, sweeps: Sweeps::default(), timeout: TIMEOUT }
+    }
+
+    /// The pool, for the app's own statements: it has the settings of [`connect`](Self::connect).
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
     }
 
     /// Tells the nodes of this database at once what one of them ends: `builder.revocation_feed(store.feed())`.
@@ -114,20 +145,27 @@ impl PostgresStore {
         PostgresFeed::new(self.pool.clone(), self.timeout)
     }
 
-    /// Brings the tables up to date; several nodes may do it at once.
+    /// Brings the tables up to date; several nodes may do it at once. Where they are, nothing is changed or locked: a role
+    /// that may not make tables can call it, after a role that may has done so with this version of the crate.
+    ///
+    /// It looks first whether a pooler keeps this store's prepared statements.
     ///
     /// # Errors
-    /// As of [`SessionStore`].
+    /// [`StoreError::internal`] with a sentence for the operator where a pooler in transaction mode loses prepared
+    /// statements, or where the role may not make the tables that are missing; else as of [`SessionStore`].
     pub async fn migrate(&self) -> Result<(), StoreError> {
+        self.check_pooler().await?;
         // Outside of the timeout: a change to a large table takes what it takes.
         let mut connection = self.pool.acquire().await.map_err(failed)?;
+        if Self::version(&mut connection).await?.is_some_and(|version| version >= latest()) {
+            return Ok(());
+        }
         let mut transaction = Self::lock(&mut connection, &UserId::from(""), MIGRATION_PAUSE).await?;
         let run = async |transaction: &mut Transaction<'_, Postgres>, statement: &'static str| {
-            sqlx::query(statement).persistent(false).execute(&mut **transaction).await.map_err(failed)
+            changes(transaction, sqlx::query(statement).persistent(false)).await.map(drop).map_err(failed)
         };
         run(&mut transaction, "CREATE TABLE IF NOT EXISTS portcullis_schema (version BIGINT NOT NULL)").await?;
-        let found = "SELECT COALESCE(MAX(version), 0) FROM portcullis_schema";
-        let version: i64 = sqlx::query_scalar(found).fetch_one(&mut *transaction).await.map_err(failed)?;
+        let version = Self::version(&mut transaction).await?.unwrap_or(0);
         for (statements, number) in MIGRATIONS.iter().zip(1_i64..).filter(|(_, number)| *number > version) {
             for statement in *statements {
                 run(&mut transaction, statement).await?;
@@ -136,9 +174,47 @@ impl PostgresStore {
                 Self::renew_user_keys(&mut transaction).await?;
             }
             let done = sqlx::query("INSERT INTO portcullis_schema (version) VALUES ($1)").bind(number);
-            done.execute(&mut *transaction).await.map_err(failed)?;
+            changes(&mut transaction, done).await.map_err(failed)?;
         }
         transaction.commit().await.map_err(failed)
+    }
+
+    /// The version of the tables, where there are any.
+    async fn version(connection: &mut Connection) -> Result<Option<i64>, StoreError> {
+        let looked = sqlx::query("SELECT 1 WHERE to_regclass('portcullis_schema') IS NOT NULL");
+        if fetch(&mut *connection, looked).await.map_err(failed)?.is_empty() {
+            return Ok(None);
+        }
+        let found = sqlx::query("SELECT COALESCE(MAX(version), 0) AS version FROM portcullis_schema");
+        fetch(connection, found).await.map_err(failed)?.first().map(|row| number(row, "version")).transpose()
+    }
+
+    /// Fails where prepared statements are lost between two transactions. Whatever else goes wrong is left to the first
+    /// operation that meets it.
+    async fn check_pooler(&self) -> Result<(), StoreError> {
+        match tokio::time::timeout(self.timeout, self.prepare_twice()).await {
+            Ok(Err(error)) if verdict(&error) == Some(Verdict::LostStatement) => Err(StoreError::internal(POOLER)),
+            Ok(Err(error)) if !error.is_unavailable() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Prepares a statement on one connection, has a second one hold what may be the same backend, and runs the statement
+    /// again. A pooler without prepared statements has another backend for it then, or finds its name taken.
+    async fn prepare_twice(&self) -> Result<(), StoreError> {
+        const PREPARED: &str = "SELECT pg_backend_pid()";
+        let mut first = self.pool.acquire().await.map_err(failed)?;
+        fetch(&mut first, sqlx::query(PREPARED)).await.map_err(failed)?;
+        let Ok(mut second) = Connection::connect_with(&self.pool.connect_options()).await else { return Ok(()) };
+        let mut held = second.begin().await.map_err(failed)?;
+        fetch(&mut held, sqlx::query(PREPARED)).await.map_err(failed)?;
+        let again = fetch(&mut first, sqlx::query(PREPARED)).await.map_err(failed);
+        if again.is_err() {
+            drop(first.detach());
+        }
+        held.rollback().await.map_err(failed)?;
+        drop(second);
+        again.map(drop)
     }
 
     /// Begins a transaction that is alone with the user's sessions. READ COMMITTED whatever the database's default is: what
@@ -173,7 +249,5 @@ fn lock_number(user: &UserId) -> i32 {
 
 /// Under REPEATABLE READ or SERIALIZABLE a statement that waited for another is told so instead of seeing its result.
 fn lost_a_race(error: &StoreError) -> bool {
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<sqlx::Error>());
-    let database = source.and_then(sqlx::Error::as_database_error);
-    database.and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "40001" || code == "40P01")
+    verdict(error) == Some(Verdict::Overtaken)
 }

@@ -1,6 +1,6 @@
 //! SQLite: the embedded, durable store for one machine.
 
-use std::{path::Path, sync::Arc, sync::atomic::AtomicU32};
+use std::path::Path;
 
 use sqlx::{
     Sqlite, SqliteConnection as Connection, SqlitePool, Transaction,
@@ -9,10 +9,11 @@ use sqlx::{
 
 use super::{
     store::{again_if_overtaken, sql_store},
+    sweep::Sweeps,
     user_keys::user_keys,
 };
 
-sql_store!(SqliteStore, SqliteRow);
+sql_store!(SqliteStore, Sqlite, SqliteRow);
 
 macro_rules! not_ascii {
     ($column:literal) => {
@@ -33,7 +34,7 @@ user_keys!(SqliteStore, not_ascii);
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     pool: SqlitePool,
-    logins: Arc<AtomicU32>,
+    sweeps: Sweeps,
     timeout: Duration,
 }
 
@@ -44,30 +45,90 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
 const TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The versions of the tables, the newest last; a released one is never changed.
-const MIGRATIONS: [&[&str]; 2] = [
+const MIGRATIONS: [&[&str]; 3] = [
     &[
         "CREATE TABLE portcullis_users (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL, \
-     email_key TEXT NOT NULL UNIQUE, username TEXT, username_key TEXT UNIQUE, name TEXT, avatar_url TEXT, \
-     roles TEXT NOT NULL, password_hash TEXT, token_version INTEGER NOT NULL, disabled INTEGER NOT NULL, \
-     created_at INTEGER NOT NULL) STRICT",
+         email_key TEXT NOT NULL UNIQUE, username TEXT, username_key TEXT UNIQUE, name TEXT, avatar_url TEXT, \
+         roles TEXT NOT NULL, password_hash TEXT, token_version INTEGER NOT NULL, disabled INTEGER NOT NULL, \
+         created_at INTEGER NOT NULL) STRICT",
         "CREATE TABLE portcullis_sessions (user_id BLOB NOT NULL, id BLOB NOT NULL, token_version INTEGER NOT NULL, \
-     generation INTEGER NOT NULL, token_id BLOB NOT NULL, previous_token_id BLOB, auth_time INTEGER NOT NULL, \
-     created_at INTEGER NOT NULL, rotated_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, \
-     absolute_expires_at INTEGER NOT NULL, user_agent TEXT, ip TEXT, delete_at INTEGER NOT NULL, ended_at INTEGER, \
-     ended_reason TEXT, ended_keep_until INTEGER, PRIMARY KEY (user_id, id)) STRICT, WITHOUT ROWID",
+         generation INTEGER NOT NULL, token_id BLOB NOT NULL, previous_token_id BLOB, auth_time INTEGER NOT NULL, \
+         created_at INTEGER NOT NULL, rotated_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, \
+         absolute_expires_at INTEGER NOT NULL, user_agent TEXT, ip TEXT, delete_at INTEGER NOT NULL, ended_at INTEGER, \
+         ended_reason TEXT, ended_keep_until INTEGER, PRIMARY KEY (user_id, id)) STRICT, WITHOUT ROWID",
         "CREATE INDEX portcullis_sessions_delete_at ON portcullis_sessions (delete_at)",
         "CREATE INDEX portcullis_sessions_ended_at ON portcullis_sessions (ended_at) WHERE ended_at IS NOT NULL",
         "CREATE TABLE portcullis_floors (user_id BLOB NOT NULL PRIMARY KEY, min_version INTEGER NOT NULL, \
-     raised_at INTEGER NOT NULL, keep_until INTEGER NOT NULL) STRICT",
+         raised_at INTEGER NOT NULL, keep_until INTEGER NOT NULL) STRICT",
         "CREATE INDEX portcullis_floors_raised_at ON portcullis_floors (raised_at)",
+    ],
+    &[
+        "CREATE INDEX portcullis_floors_keep_until ON portcullis_floors (keep_until)",
+        "CREATE INDEX portcullis_sessions_live ON portcullis_sessions (user_id, token_version) WHERE ended_at IS NULL",
+        "CREATE INDEX portcullis_sessions_reuse ON portcullis_sessions (user_id, ended_at) WHERE ended_reason = 'reuse'",
     ],
     &[],
 ];
 
 /// The version at which the keys of logins have normal forms.
-const USER_KEYS: i64 = 2;
+const USER_KEYS: i64 = 3;
+
+/// The version that [`MIGRATIONS`] lead to.
+fn latest() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// Deletes a little of what has expired. There is one writer, so that nothing changes in between.
+pub(super) const SWEEPS: [&str; 2] = [
+    "DELETE FROM portcullis_sessions WHERE (user_id, id) IN (\
+     SELECT user_id, id FROM portcullis_sessions WHERE delete_at <= $1 ORDER BY delete_at LIMIT $2)",
+    "DELETE FROM portcullis_floors WHERE user_id IN (\
+     SELECT user_id FROM portcullis_floors WHERE keep_until <= $1 ORDER BY keep_until LIMIT $2)",
+];
+
+/// Where a database is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    InFile,
+    ReadOnly,
+    InMemory,
+}
 
 impl SqliteStore {
+    /// Opens the database of a URL as the driver has them, with the settings of [`open`](Self::open), and brings its tables
+    /// up to date.
+    ///
+    /// | URL | what it is |
+    /// |---|---|
+    /// | `sqlite://app.db`, `sqlite:app.db`, `sqlite:///var/lib/app.db` | a file, made if it is not there |
+    /// | `sqlite://app.db?mode=rwc` | the same |
+    /// | `sqlite://app.db?mode=rw` | a file that must be there |
+    /// | `sqlite://app.db?mode=ro` | one that is read: what writes is unavailable |
+    /// | `sqlite::memory:`, `sqlite://app?mode=memory` | memory, gone with this store |
+    /// | `app.db` | a path: as [`open`](Self::open) |
+    ///
+    /// `cache`, `immutable` and `vfs` are the driver's too; any other parameter is refused. A `?`, `#` or `%` in the name of
+    /// a file is written `%3F`, `%23`, `%25`.
+    ///
+    /// # Errors
+    /// As of [`open`](Self::open), and [`StoreError::internal`] for a parameter or a value that the driver has not.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        let Some(rest) = url.strip_prefix("sqlite:") else { return Self::open(url).await };
+        let options: SqliteConnectOptions = url.parse().map_err(failed)?;
+        let parameters = rest.split_once('?').map_or("", |(_, parameters)| parameters);
+        let value = |name| parameters.split('&').filter_map(|pair| pair.split_once('=')).find(|pair| pair.0 == name);
+        let mode = value("mode").map(|(_, mode)| mode);
+        let options = if mode.is_none() { options.create_if_missing(true) } else { options };
+        let kept = if mode == Some("memory") || rest.trim_start_matches('/').starts_with(":memory:") {
+            Kept::InMemory
+        } else if mode == Some("ro") || value("immutable").is_some() {
+            Kept::ReadOnly
+        } else {
+            Kept::InFile
+        };
+        Self::open_with(options, kept).await
+    }
+
     /// Opens a file, made if it is not there, with the settings that suit this store (write-ahead log, full
     /// synchronisation, 3 seconds to wait for another's write), and brings its tables up to date.
     ///
@@ -76,36 +137,45 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::unavailable`] where the file cannot be opened, [`StoreError::internal`] where it is no database of ours.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT);
-        let pool = SqlitePoolOptions::new().max_connections(8).acquire_timeout(BUSY_TIMEOUT).connect_with(options);
-        let store = Self::new(pool.await.map_err(failed)?);
+        Self::open_with(SqliteConnectOptions::new().filename(path).create_if_missing(true), Kept::InFile).await
+    }
+
+    async fn open_with(options: SqliteConnectOptions, kept: Kept) -> Result<Self, StoreError> {
+        let mut options = options.synchronous(SqliteSynchronous::Full).busy_timeout(BUSY_TIMEOUT);
+        // What is only read keeps the mode that it has.
+        if kept == Kept::InFile {
+            options = options.journal_mode(SqliteJournalMode::Wal);
+        }
+        let mut pool = SqlitePoolOptions::new().max_connections(8).acquire_timeout(BUSY_TIMEOUT);
+        if kept == Kept::InMemory {
+            // It lives as long as its connection.
+            pool = pool.max_connections(1).idle_timeout(None).max_lifetime(None);
+        }
+        let store = Self::new(pool.connect_with(options).await.map_err(failed)?);
         store.migrate().await?;
         Ok(store)
     }
 
     /// Uses a pool of yours; see [`open`](Self::open) for the settings it should have. Call [`migrate`](Self::migrate).
     pub fn new(pool: SqlitePool) -> Self {
-        Self { pool, logins: Arc::default(), timeout: TIMEOUT }
+        Self { pool, sweeps: Sweeps::default(), timeout: TIMEOUT }
     }
 
-    /// Brings the tables up to date; several nodes may do it at once.
+    /// Brings the tables up to date; several nodes may do it at once. Where they are, nothing is written.
     ///
     /// # Errors
     /// As of [`SessionStore`].
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await.map_err(failed)?;
+        if Self::version(&mut connection).await?.is_some_and(|version| version >= latest()) {
+            return Ok(());
+        }
         let mut transaction = Self::write(&mut connection).await?;
         let run = async |transaction: &mut Transaction<'_, Sqlite>, statement: &'static str| {
-            sqlx::query(statement).execute(&mut **transaction).await.map_err(failed)
+            changes(transaction, sqlx::query(statement)).await.map(drop).map_err(failed)
         };
         run(&mut transaction, "CREATE TABLE IF NOT EXISTS portcullis_schema (version INTEGER NOT NULL)").await?;
-        let found = "SELECT COALESCE(MAX(version), 0) FROM portcullis_schema";
-        let version: i64 = sqlx::query_scalar(found).fetch_one(&mut *transaction).await.map_err(failed)?;
+        let version = Self::version(&mut transaction).await?.unwrap_or(0);
         for (statements, number) in MIGRATIONS.iter().zip(1_i64..).filter(|(_, number)| *number > version) {
             for statement in *statements {
                 run(&mut transaction, statement).await?;
@@ -114,9 +184,19 @@ impl SqliteStore {
                 Self::renew_user_keys(&mut transaction).await?;
             }
             let done = sqlx::query("INSERT INTO portcullis_schema (version) VALUES ($1)").bind(number);
-            done.execute(&mut *transaction).await.map_err(failed)?;
+            changes(&mut transaction, done).await.map_err(failed)?;
         }
         transaction.commit().await.map_err(failed)
+    }
+
+    /// The version of the tables, where there are any.
+    async fn version(connection: &mut Connection) -> Result<Option<i64>, StoreError> {
+        let looked = sqlx::query("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'portcullis_schema'");
+        if fetch(&mut *connection, looked).await.map_err(failed)?.is_empty() {
+            return Ok(None);
+        }
+        let found = sqlx::query("SELECT COALESCE(MAX(version), 0) AS version FROM portcullis_schema");
+        fetch(connection, found).await.map_err(failed)?.first().map(|row| number(row, "version")).transpose()
     }
 
     /// SQLite has one writer: whoever begins like this is it, and need not fail half-way because another was faster.

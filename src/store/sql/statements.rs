@@ -56,12 +56,21 @@ pub(super) const END_AS_READ: &str = concat!(
     live!()
 );
 
+/// Ends the session; asked again, because the answer was lost, it finds its own ending and writes the same.
 pub(super) const END: &str = concat!(
     "UPDATE portcullis_sessions SET ended_at = $3, ended_reason = $4, ended_keep_until = $5, \
      delete_at = CASE WHEN $4 = 'reuse' AND expires_at > $5 THEN expires_at ELSE $5 END \
-     WHERE user_id = $1 AND id = $2 AND ",
-    live!()
+     WHERE user_id = $1 AND id = $2 AND ((",
+    live!(),
+    ") OR (ended_at = $3 AND ended_reason = $4 AND ended_keep_until = $5))"
 );
+
+/// Shortens the time for which old records are kept of sessions that ended for reuse. The user's newest are kept until they
+/// would have expired, so that a later try is answered `refresh_reused`; the others until their tombstones are over.
+pub(super) const FORGET_REUSED: &str = "UPDATE portcullis_sessions SET delete_at = ended_keep_until \
+     WHERE user_id = $1 AND ended_reason = 'reuse' AND delete_at > ended_keep_until AND ended_at <= (\
+     SELECT ended_at FROM portcullis_sessions WHERE user_id = $2 AND ended_reason = 'reuse' \
+     ORDER BY ended_at DESC LIMIT 1 OFFSET $3)";
 
 /// Moves the kept session to the new version and on by one generation, unless this very statement did so before.
 pub(super) const RESTAMP: &str = concat!(
@@ -98,13 +107,15 @@ pub(super) const RAISE_FLOOR: &str = "INSERT INTO portcullis_floors (user_id, mi
      keep_until = CASE WHEN excluded.keep_until > portcullis_floors.keep_until \
          THEN excluded.keep_until ELSE portcullis_floors.keep_until END";
 
-pub(super) const ENDED_SINCE: &str = "SELECT id AS key, ended_keep_until AS keep_until, CAST(NULL AS BIGINT) AS min_version \
-     FROM portcullis_sessions WHERE ended_at >= $1 AND ended_keep_until > $2 \
-     UNION ALL SELECT user_id, keep_until, min_version FROM portcullis_floors WHERE raised_at >= $1 AND keep_until > $2";
-
-pub(super) const SWEEP: &str = "DELETE FROM portcullis_sessions WHERE delete_at <= $1";
-
-pub(super) const SWEEP_FLOORS: &str = "DELETE FROM portcullis_floors WHERE keep_until <= $1";
+/// A page of what has ended: of the sessions and of the floors the next after `($1, $2)` and `($3, $4)`.
+pub(super) const ENDED_SINCE: &str = "SELECT moment, key, keep_until, min_version FROM (\
+     SELECT ended_at AS moment, id AS key, ended_keep_until AS keep_until, CAST(NULL AS BIGINT) AS min_version \
+     FROM portcullis_sessions WHERE ended_at IS NOT NULL AND (ended_at, id) > ($1, $2) AND ended_keep_until > $5 \
+     ORDER BY ended_at, id LIMIT $6) AS sessions \
+     UNION ALL SELECT moment, key, keep_until, min_version FROM (\
+     SELECT raised_at AS moment, user_id AS key, keep_until, min_version \
+     FROM portcullis_floors WHERE (raised_at, user_id) > ($3, $4) AND keep_until > $5 \
+     ORDER BY raised_at, user_id LIMIT $6) AS floors";
 
 macro_rules! user_columns {
     () => {

@@ -2,7 +2,7 @@
 
 /// Implements both traits for `$store`, which has a `pool`, a `logins` counter, and `lock(user) -> transaction`.
 macro_rules! sql_store {
-    ($store:ident, $row:ty) => {
+    ($store:ident, $database:ty, $row:ty) => {
         use std::{net::IpAddr, time::Duration};
 
         use async_trait::async_trait;
@@ -10,16 +10,33 @@ macro_rules! sql_store {
 
         use $crate::{
             clock::Timestamp,
-            session::{Ended, EndReason, Ending, RotateOutcome, Rotation, Session, SessionId, decide},
+            session::{
+                Ended, EndReason, Ending, MAX_ENDED_SESSIONS_OF_A_USER, RotateOutcome, Rotation, Session, SessionId, decide,
+            },
             store::{
                 Created, EndAll, NewSession, SessionLimit, SessionStore, StoreError, UniqueField, UserStore,
                 sql::{
-                    LOGINS_BETWEEN_SWEEPS, MAX_ATTEMPTS, connection::on_connection, failed, rows, signed,
-                    statements as sql,
+                    MAX_ATTEMPTS,
+                    connection::on_connection,
+                    failure::failed,
+                    page::{PAGE, Page},
+                    query,
+                    rows, signed, statements as sql,
+                    sweep::{PAUSE, PIECE, PIECES},
                 },
             },
             user::{Login, NewUser, PasswordHash, Profile, User, UserId},
         };
+
+        type Statement<'q> = sqlx::query::Query<'q, $database, <$database as sqlx::Database>::Arguments>;
+
+        async fn fetch(connection: &mut Connection, statement: Statement<'_>) -> Result<Vec<$row>, sqlx::Error> {
+            query::whole::<$database>(connection, statement).await.map(|(rows, _)| rows)
+        }
+
+        async fn changes(connection: &mut Connection, statement: Statement<'_>) -> Result<u64, sqlx::Error> {
+            query::whole::<$database>(connection, statement).await.map(|(_, done)| done.rows_affected())
+        }
 
         fn number(row: &$row, column: &str) -> Result<i64, StoreError> {
             row.try_get(column).map_err(failed)
@@ -37,7 +54,6 @@ macro_rules! sql_store {
             row.try_get(column).map_err(failed)
         }
 
-        // All rows of what writes, though there is one at most: SQLite says whether it was committed after the last.
         fn version(rows: Result<Vec<$row>, sqlx::Error>) -> Result<Option<u64>, StoreError> {
             rows.map_err(failed)?.first().map(|row| rows::count(number(row, "token_version")?)).transpose()
         }
@@ -79,7 +95,8 @@ macro_rules! sql_store {
                 username: text(row, "username")?,
                 name: text(row, "name")?,
                 avatar_url: text(row, "avatar_url")?,
-                roles: serde_json::from_str(&roles).map_err(StoreError::internal)?,
+                // Without the words of the parser, which repeat what it read.
+                roles: serde_json::from_str(&roles).map_err(|_| StoreError::internal("a user's roles are no JSON array"))?,
                 password_hash: text(row, "password_hash")?,
                 token_version: rows::count(number(row, "token_version")?)?,
                 disabled: row.try_get("disabled").map_err(failed)?,
@@ -120,8 +137,8 @@ macro_rules! sql_store {
             pub async fn set_disabled(&self, id: &UserId, disabled: bool) -> Result<bool, StoreError> {
                 let Some(id) = id.parse::<i64>() else { return Ok(false) };
                 on_connection!(self, |connection| {
-                    let done = sqlx::query(sql::SET_DISABLED).bind(id).bind(disabled).execute(connection).await;
-                    Ok(done.map_err(failed)?.rows_affected() > 0)
+                    let statement = sqlx::query(sql::SET_DISABLED).bind(id).bind(disabled);
+                    Ok(changes(connection, statement).await.map_err(failed)? > 0)
                 })
             }
 
@@ -133,8 +150,8 @@ macro_rules! sql_store {
                 let Some(id) = id.parse::<i64>() else { return Ok(false) };
                 let roles = serde_json::to_string(roles).map_err(StoreError::internal)?;
                 on_connection!(self, |connection| {
-                    let done = sqlx::query(sql::SET_ROLES).bind(id).bind(roles).execute(connection).await;
-                    Ok(done.map_err(failed)?.rows_affected() > 0)
+                    let statement = sqlx::query(sql::SET_ROLES).bind(id).bind(roles.as_str());
+                    Ok(changes(connection, statement).await.map_err(failed)? > 0)
                 })
             }
 
@@ -145,32 +162,74 @@ macro_rules! sql_store {
             pub async fn remove_user(&self, id: &UserId) -> Result<bool, StoreError> {
                 let Some(id) = id.parse::<i64>() else { return Ok(false) };
                 on_connection!(self, |connection| {
-                    let done = sqlx::query(sql::REMOVE_USER).bind(id).execute(connection).await;
-                    Ok(done.map_err(failed)?.rows_affected() > 0)
+                    let statement = sqlx::query(sql::REMOVE_USER).bind(id);
+                    Ok(changes(connection, statement).await.map_err(failed)? > 0)
                 })
             }
 
             /// Deletes what has expired by `now`. It also happens by itself, as users log in.
             ///
+            /// It deletes 500 rows at a time, and pauses in between, so that others can write. The timeout holds for each
+            /// piece, not for the whole.
+            ///
             /// # Errors
             /// As of [`SessionStore`].
             pub async fn sweep(&self, now: Timestamp) -> Result<(), StoreError> {
-                on_connection!(self, |connection| {
-                    for statement in [sql::SWEEP, sql::SWEEP_FLOORS] {
-                        sqlx::query(statement).bind(now.as_millis()).execute(&mut *connection).await.map_err(failed)?;
-                    }
-                    Ok(())
-                })
+                while self.sweep_piece(now).await? {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Ok(())
             }
 
-            async fn sweep_at_times(&self, now: Timestamp) {
-                let logins = self.logins.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                if logins % LOGINS_BETWEEN_SWEEPS == 0
-                    && let Err(error) = self.sweep(now).await
-                {
-                    // The login has succeeded; expired records count as absent wherever they are.
-                    tracing::warn!(target: "portcullis", ?error, "expired sessions could not be deleted");
+            /// Deletes a little of what has expired; answers whether there may be more.
+            async fn sweep_piece(&self, now: Timestamp) -> Result<bool, StoreError> {
+                let mut is_more = false;
+                for statement in SWEEPS {
+                    let deleted = self.sweep_table(statement, now).await?;
+                    is_more |= deleted >= u64::from(PIECE);
                 }
+                Ok(is_more)
+            }
+
+            async fn sweep_table(&self, statement: &'static str, now: Timestamp) -> Result<u64, StoreError> {
+                on_connection!(self, |connection| again_if_overtaken!({
+                    let statement = sqlx::query(statement).bind(now.as_millis()).bind(i64::from(PIECE));
+                    changes(&mut *connection, statement).await.map_err(failed)
+                }))
+            }
+
+            /// Begins a sweep where one is due, which no login waits for.
+            fn sweep_at_times(&self, now: Timestamp) {
+                let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+                let Some(running) = self.sweeps.is_due() else { return };
+                let store = self.clone();
+                runtime.spawn(async move {
+                    let _running = running;
+                    for _ in 0..PIECES {
+                        match store.sweep_piece(now).await {
+                            Ok(true) => tokio::time::sleep(PAUSE).await,
+                            Ok(false) => break,
+                            Err(error) => {
+                                // Expired records count as absent wherever they are.
+                                tracing::warn!(target: "portcullis", ?error, "expired sessions could not be deleted");
+                                break;
+                            }
+                        }
+                    }
+                });
+            }
+
+            async fn ended_page(&self, page: &Page, now: Timestamp) -> Result<Vec<$row>, StoreError> {
+                on_connection!(self, |connection| again_if_overtaken!({
+                    let statement = sqlx::query(sql::ENDED_SINCE)
+                        .bind(page.sessions.moment)
+                        .bind(page.sessions.key.as_slice())
+                        .bind(page.floors.moment)
+                        .bind(page.floors.key.as_slice())
+                        .bind(now.as_millis())
+                        .bind(i64::from(PAGE));
+                    fetch(&mut *connection, statement).await.map_err(failed)
+                }))
             }
 
             async fn user(&self, statement: &'static str, key: &str) -> Result<Option<User>, StoreError> {
@@ -179,14 +238,14 @@ macro_rules! sql_store {
                     return Ok(None);
                 }
                 on_connection!(self, |connection| again_if_overtaken!({
-                    let row = sqlx::query(statement).bind(key).fetch_optional(&mut *connection).await.map_err(failed);
-                    row.and_then(|row| row.as_ref().map(read_user).transpose())
+                    let found = fetch(&mut *connection, sqlx::query(statement).bind(key)).await.map_err(failed);
+                    found.and_then(|rows| rows.first().map(read_user).transpose())
                 }))
             }
 
             async fn insert_session(connection: &mut Connection, session: &Session) -> Result<(), StoreError> {
                 let previous = session.previous_token_id.map(|id| id.as_bytes().to_vec());
-                sqlx::query(sql::INSERT)
+                let statement = sqlx::query(sql::INSERT)
                     .bind(session.user_id.as_str().as_bytes())
                     .bind(&session.id.as_bytes()[..])
                     .bind(signed(session.token_version)?)
@@ -203,11 +262,8 @@ macro_rules! sql_store {
                     .bind(session.delete_at().as_millis())
                     .bind(session.ended.map(|ended| ended.at.as_millis()))
                     .bind(session.ended.map(|ended| ended.reason.as_str()))
-                    .bind(session.ended.map(|ended| ended.keep_until.as_millis()))
-                    .execute(connection)
-                    .await
-                    .map_err(failed)?;
-                Ok(())
+                    .bind(session.ended.map(|ended| ended.keep_until.as_millis()));
+                changes(connection, statement).await.map(drop).map_err(failed)
             }
 
             async fn end_in(
@@ -216,16 +272,13 @@ macro_rules! sql_store {
                 id: &SessionId,
                 ended: Ended,
             ) -> Result<bool, StoreError> {
-                let done = sqlx::query(sql::END)
+                let statement = sqlx::query(sql::END)
                     .bind(user.as_str().as_bytes())
                     .bind(&id.as_bytes()[..])
                     .bind(ended.at.as_millis())
                     .bind(ended.reason.as_str())
-                    .bind(ended.keep_until.as_millis())
-                    .execute(connection)
-                    .await
-                    .map_err(failed)?;
-                Ok(done.rows_affected() > 0)
+                    .bind(ended.keep_until.as_millis());
+                Ok(changes(connection, statement).await.map_err(failed)? > 0)
             }
 
             /// Ends the user's sessions of lower versions, and answers which they were.
@@ -235,16 +288,14 @@ macro_rules! sql_store {
                 min_version: u64,
                 ended: Ended,
             ) -> Result<Vec<SessionId>, StoreError> {
-                let rows = sqlx::query(sql::END_VERSIONS)
+                let statement = sqlx::query(sql::END_VERSIONS)
                     .bind(user.as_str().as_bytes())
                     .bind(signed(min_version)?)
                     .bind(ended.at.as_millis())
                     .bind(ended.reason.as_str())
-                    .bind(ended.keep_until.as_millis())
-                    .fetch_all(connection)
-                    .await
-                    .map_err(failed)?;
-                rows.iter().map(|row| rows::session_id(&bytes(row, "id")?)).collect()
+                    .bind(ended.keep_until.as_millis());
+                let ended = fetch(connection, statement).await.map_err(failed)?;
+                ended.iter().map(|row| rows::session_id(&bytes(row, "id")?)).collect()
             }
 
             async fn find_in(
@@ -253,12 +304,11 @@ macro_rules! sql_store {
                 id: &SessionId,
                 now: Timestamp,
             ) -> Result<Option<Session>, StoreError> {
-                let query = sqlx::query(sql::FIND)
+                let statement = sqlx::query(sql::FIND)
                     .bind(user.as_str().as_bytes())
                     .bind(&id.as_bytes()[..])
                     .bind(now.as_millis());
-                let row = query.fetch_optional(connection).await.map_err(failed)?;
-                row.as_ref().map(read_session).transpose()
+                fetch(connection, statement).await.map_err(failed)?.first().map(read_session).transpose()
             }
 
             async fn list_in(
@@ -267,13 +317,13 @@ macro_rules! sql_store {
                 now: Timestamp,
             ) -> Result<Vec<Session>, StoreError> {
                 let user = user.as_str().as_bytes();
-                let listed = sqlx::query(sql::LIST).bind(user).bind(user).bind(now.as_millis()).fetch_all(connection).await;
-                listed.map_err(failed)?.iter().map(read_session).collect()
+                let statement = sqlx::query(sql::LIST).bind(user).bind(user).bind(now.as_millis());
+                fetch(connection, statement).await.map_err(failed)?.iter().map(read_session).collect()
             }
 
             /// The one statement of a rotation in its usual course.
             async fn advance(connection: &mut Connection, rotation: &Rotation) -> Result<Option<Session>, StoreError> {
-                let row = sqlx::query(sql::ROTATE)
+                let statement = sqlx::query(sql::ROTATE)
                     .bind(rotation.user_id.as_str().as_bytes())
                     .bind(&rotation.session_id.as_bytes()[..])
                     .bind(rotation.now.as_millis())
@@ -281,11 +331,8 @@ macro_rules! sql_store {
                     .bind(rotation.now.plus(rotation.idle).as_millis())
                     .bind(signed(rotation.token_version)?)
                     .bind(i64::try_from(rotation.generation).unwrap_or(i64::MAX))
-                    .bind(&rotation.token_id.as_bytes()[..])
-                    .fetch_all(connection)
-                    .await
-                    .map_err(failed)?;
-                row.first().map(read_session).transpose()
+                    .bind(&rotation.token_id.as_bytes()[..]);
+                fetch(connection, statement).await.map_err(failed)?.first().map(read_session).transpose()
             }
 
             /// A rotation, or `None` where the record was changed while it was decided.
@@ -310,7 +357,7 @@ macro_rules! sql_store {
                 ended: &Session,
             ) -> Result<bool, StoreError> {
                 let Some(end) = ended.ended else { return Ok(false) };
-                let done = sqlx::query(sql::END_AS_READ)
+                let statement = sqlx::query(sql::END_AS_READ)
                     .bind(read.user_id.as_str().as_bytes())
                     .bind(&read.id.as_bytes()[..])
                     .bind(end.at.as_millis())
@@ -319,11 +366,23 @@ macro_rules! sql_store {
                     .bind(ended.delete_at().as_millis())
                     .bind(signed(read.token_version)?)
                     .bind(signed(read.generation)?)
-                    .bind(&read.token_id.as_bytes()[..])
-                    .execute(connection)
-                    .await
-                    .map_err(failed)?;
-                Ok(done.rows_affected() > 0)
+                    .bind(&read.token_id.as_bytes()[..]);
+                let done = changes(&mut *connection, statement).await.map_err(failed)?;
+                if done > 0 && end.reason == EndReason::Reuse {
+                    Self::forget_reused(connection, &read.user_id).await;
+                }
+                Ok(done > 0)
+            }
+
+            /// Keeps the newest records alone of sessions that ended for reuse, once their tombstones are over. The end is
+            /// written already: where this fails, the next one does it.
+            async fn forget_reused(connection: &mut Connection, user: &UserId) {
+                let user = user.as_str().as_bytes();
+                let kept = i64::try_from(MAX_ENDED_SESSIONS_OF_A_USER).unwrap_or(i64::MAX);
+                let statement = sqlx::query(sql::FORGET_REUSED).bind(user).bind(user).bind(kept);
+                if let Err(error) = changes(connection, statement).await.map_err(failed) {
+                    tracing::debug!(target: "portcullis", ?error, "old records of reused tokens stay until they expire");
+                }
             }
         }
 
@@ -334,8 +393,8 @@ macro_rules! sql_store {
             async fn find_by_id(&self, id: &UserId) -> Result<Option<User>, StoreError> {
                 let Some(id) = id.parse::<i64>() else { return Ok(None) };
                 on_connection!(self, |connection| again_if_overtaken!({
-                    let row = sqlx::query(sql::USER_BY_ID).bind(id).fetch_optional(&mut *connection).await.map_err(failed);
-                    row.and_then(|row| row.as_ref().map(read_user).transpose())
+                    let found = fetch(&mut *connection, sqlx::query(sql::USER_BY_ID).bind(id)).await.map_err(failed);
+                    found.and_then(|rows| rows.first().map(read_user).transpose())
                 }))
             }
 
@@ -350,7 +409,7 @@ macro_rules! sql_store {
                 let (name, avatar_url) = (new.registration.name, new.registration.avatar_url);
                 let (name, avatar_url) = (name.map(rows::without_nul), avatar_url.map(rows::without_nul));
                 on_connection!(self, |connection| again_if_overtaken!({
-                    let row = sqlx::query(sql::ADD_USER)
+                    let statement = sqlx::query(sql::ADD_USER)
                         .bind(new.email.as_str())
                         .bind(new.email.key())
                         .bind(new.username.as_ref().map(|username| username.as_str()))
@@ -358,11 +417,9 @@ macro_rules! sql_store {
                         .bind(name.as_deref())
                         .bind(avatar_url.as_deref())
                         .bind(new.password_hash.as_str())
-                        .bind(new.created_at.as_millis())
-                        .fetch_all(&mut *connection)
-                        .await
-                        .map_err(not_added);
-                    row.and_then(|rows| rows.first().map_or_else(|| Err(StoreError::internal("no row was added")), read_user))
+                        .bind(new.created_at.as_millis());
+                    let added = fetch(&mut *connection, statement).await.map_err(not_added);
+                    added.and_then(|rows| rows.first().map_or_else(|| Err(StoreError::internal("no row was added")), read_user))
                 }))
             }
 
@@ -374,8 +431,8 @@ macro_rules! sql_store {
             ) -> Result<bool, StoreError> {
                 let Some(id) = id.parse::<i64>().filter(|_| !expected.contains('\0')) else { return Ok(false) };
                 on_connection!(self, |connection| again_if_overtaken!({
-                    let query = sqlx::query(sql::REPLACE_HASH).bind(id).bind(expected).bind(new.as_str());
-                    query.execute(&mut *connection).await.map_err(failed).map(|done| done.rows_affected() > 0)
+                    let statement = sqlx::query(sql::REPLACE_HASH).bind(id).bind(expected).bind(new.as_str());
+                    changes(&mut *connection, statement).await.map_err(failed).map(|count| count > 0)
                 }))
             }
 
@@ -387,15 +444,15 @@ macro_rules! sql_store {
             ) -> Result<Option<u64>, StoreError> {
                 let Some(id) = id.parse::<i64>().filter(|_| !expected.contains('\0')) else { return Ok(None) };
                 on_connection!(self, |connection| again_if_overtaken!({
-                    let query = sqlx::query(sql::SET_PASSWORD).bind(id).bind(expected).bind(new.as_str());
-                    version(query.fetch_all(&mut *connection).await)
+                    let statement = sqlx::query(sql::SET_PASSWORD).bind(id).bind(expected).bind(new.as_str());
+                    version(fetch(&mut *connection, statement).await)
                 }))
             }
 
             async fn bump_token_version(&self, id: &UserId) -> Result<Option<u64>, StoreError> {
                 let Some(id) = id.parse::<i64>() else { return Ok(None) };
                 on_connection!(self, |connection| again_if_overtaken!(version(
-                    sqlx::query(sql::BUMP_VERSION).bind(id).fetch_all(&mut *connection).await
+                    fetch(&mut *connection, sqlx::query(sql::BUMP_VERSION).bind(id)).await
                 )))
             }
         }
@@ -410,12 +467,9 @@ macro_rules! sql_store {
                     let mut created = Created::default();
                     let mut transaction = Self::lock(connection, &session.user_id, self.timeout).await?;
                     let user = session.user_id.as_str().as_bytes();
-                    let floor: Option<i64> = sqlx::query_scalar(sql::FLOOR)
-                        .bind(user)
-                        .bind(now.as_millis())
-                        .fetch_optional(&mut *transaction)
-                        .await
-                        .map_err(failed)?;
+                    let statement = sqlx::query(sql::FLOOR).bind(user).bind(now.as_millis());
+                    let floors = fetch(&mut *transaction, statement).await.map_err(failed)?;
+                    let floor = floors.first().map(|row| number(row, "min_version")).transpose()?;
                     if floor.is_some_and(|floor| signed(session.token_version).is_ok_and(|version| version < floor)) {
                         session.end(end(EndReason::TokenVersion));
                         created.dead_on_arrival = true;
@@ -448,7 +502,7 @@ macro_rules! sql_store {
                     transaction.commit().await.map_err(failed)?;
                     Ok(created)
                 })?;
-                self.sweep_at_times(now).await;
+                self.sweep_at_times(now);
                 Ok(created)
             }
 
@@ -479,27 +533,23 @@ macro_rules! sql_store {
                 let (user, version) = (user_id.as_str().as_bytes(), signed(*min_version)?);
                 on_connection!(self, |connection| {
                     let mut transaction = Self::lock(connection, user_id, self.timeout).await?;
-                    sqlx::query(sql::RAISE_FLOOR)
+                    let statement = sqlx::query(sql::RAISE_FLOOR)
                         .bind(user)
                         .bind(version)
                         .bind(ended.at.as_millis())
-                        .bind(ended.keep_until.as_millis())
-                        .execute(&mut *transaction)
-                        .await
-                        .map_err(failed)?;
+                        .bind(ended.keep_until.as_millis());
+                    changes(&mut *transaction, statement).await.map_err(failed)?;
                     let mut kept = None;
                     if let Some(keep) = keep {
-                        let row = sqlx::query(sql::RESTAMP)
+                        let statement = sqlx::query(sql::RESTAMP)
                             .bind(user)
                             .bind(&keep.session_id.as_bytes()[..])
                             .bind(keep.now.as_millis())
                             .bind(&keep.next_token_id.as_bytes()[..])
                             .bind(keep.now.plus(keep.idle).as_millis())
-                            .bind(version)
-                            .fetch_optional(&mut *transaction)
-                            .await
-                            .map_err(failed)?;
-                        kept = row.as_ref().map(read_session).transpose()?;
+                            .bind(version);
+                        let restamped = fetch(&mut *transaction, statement).await.map_err(failed)?;
+                        kept = restamped.first().map(read_session).transpose()?;
                     }
                     Self::end_versions(&mut transaction, user_id, *min_version, *ended).await?;
                     transaction.commit().await.map_err(failed)?;
@@ -512,21 +562,26 @@ macro_rules! sql_store {
             }
 
             async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
-                let found: Result<_, StoreError> = on_connection!(self, |connection| again_if_overtaken!({
-                    let query = sqlx::query(sql::ENDED_SINCE).bind(since.as_millis()).bind(now.as_millis());
-                    query.fetch_all(&mut *connection).await.map_err(failed)
-                }));
-                let read = |row: &$row| {
-                    let (key, keep_until) = (bytes(row, "key")?, moment(row, "keep_until")?);
-                    let min_version: Option<i64> = row.try_get("min_version").map_err(failed)?;
-                    Ok(match min_version {
-                        None => Ending::Session { id: rows::session_id(&key)?, keep_until },
-                        Some(version) => {
-                            Ending::User { id: rows::user_id(key)?, min_version: rows::count(version)?, keep_until }
-                        }
-                    })
-                };
-                found?.iter().map(read).collect()
+                let mut endings = Vec::new();
+                let mut page = Page::since(since.as_millis());
+                // Each has the whole timeout, so that a start that has much to read comes to its end.
+                loop {
+                    let rows = self.ended_page(&page, now).await?;
+                    for row in &rows {
+                        let (key, keep_until) = (bytes(row, "key")?, moment(row, "keep_until")?);
+                        let min_version: Option<i64> = row.try_get("min_version").map_err(failed)?;
+                        page.read(number(row, "moment")?, &key, min_version.is_some());
+                        endings.push(match min_version {
+                            None => Ending::Session { id: rows::session_id(&key)?, keep_until },
+                            Some(version) => {
+                                Ending::User { id: rows::user_id(key)?, min_version: rows::count(version)?, keep_until }
+                            }
+                        });
+                    }
+                    if !page.turn() {
+                        return Ok(endings);
+                    }
+                }
             }
         }
     };

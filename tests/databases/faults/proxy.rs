@@ -40,7 +40,7 @@ struct State {
 }
 
 struct Shared {
-    upstream: SocketAddr,
+    upstream: Mutex<SocketAddr>,
     state: watch::Sender<State>,
     flights: AtomicUsize,
     questions: AtomicUsize,
@@ -62,7 +62,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
-            upstream: ([127, 0, 0, 1], upstream_port).into(),
+            upstream: Mutex::new(([127, 0, 0, 1], upstream_port).into()),
             state: watch::Sender::new(State { mode: Mode::Pass, cuts: 0, holes: 0 }),
             flights: AtomicUsize::new(0),
             questions: AtomicUsize::new(0),
@@ -71,6 +71,11 @@ impl Proxy {
         });
         let task = tokio::spawn(accept(listener, Arc::clone(&shared))).abort_handle();
         Self { addr, shared, task }
+    }
+
+    /// Leads new connections to another server of this machine; those that are open stay where they are.
+    pub(crate) fn lead_to(&self, upstream_port: u16) {
+        *self.shared.upstream.lock().unwrap() = ([127, 0, 0, 1], upstream_port).into();
     }
 
     /// Where the store is to connect.
@@ -137,7 +142,8 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
         Mode::Hang => return silent(client).await,
         Mode::Pass | Mode::CutAt { .. } => {}
     }
-    let Ok(mut server) = TcpStream::connect(shared.upstream).await else { return };
+    let upstream = *shared.upstream.lock().unwrap();
+    let Ok(mut server) = TcpStream::connect(upstream).await else { return };
     client.set_nodelay(true).unwrap();
     server.set_nodelay(true).unwrap();
     let (mut up, mut down) = (vec![0; 16 * 1024], vec![0; 16 * 1024]);

@@ -13,6 +13,7 @@ use sqlx::{AssertSqlSafe, PgPool, Row, postgres::PgPoolOptions};
 use super::Server;
 use crate::faults::{PASSWORD, Proxy};
 use crate::left_out::can_run;
+use crate::redis::samples::{NOW, at, id, new, rotation, session};
 
 fn node(store: &PostgresStore) -> Auth<User> {
     Auth::builder(store.clone(), store.clone())
@@ -135,6 +136,10 @@ async fn every_statement_finds_its_rows_by_an_index(store: &PostgresStore, pool:
     }
     store.sweep(now).await.unwrap();
     store.ended_since(now, now).await.unwrap();
+    let eve = "eve".into();
+    let old = portcullis::session::Session { generation: 9, ..session(&eve, id(1), NOW) };
+    SessionStore::create(store, new(old)).await.unwrap();
+    store.rotate(&rotation(&eve, id(1), at(1))).await.unwrap();
     // The statements are prepared on the one connection of the store's pool, which is asked here.
     let mut connection = pool.acquire().await.unwrap();
     sqlx::query("SET plan_cache_mode = force_generic_plan").execute(&mut *connection).await.unwrap();
@@ -143,16 +148,30 @@ async fn every_statement_finds_its_rows_by_an_index(store: &PostgresStore, pool:
                     AND statement NOT LIKE '%portcullis_schema%'";
     let prepared = sqlx::query(prepared).fetch_all(&mut *connection).await.unwrap();
     assert!(prepared.len() >= 15, "{} statements were prepared", prepared.len());
+    let mut seen = Vec::new();
     for row in prepared {
         let (name, statement): (String, String) = (row.get("name"), row.get("statement"));
         let nothing = vec!["NULL"; usize::try_from(row.get::<i32, _>("count")).unwrap()].join(", ");
         let explain = AssertSqlSafe(format!("EXPLAIN EXECUTE \"{name}\" ({nothing})"));
         let plan: Vec<String> = sqlx::query_scalar(explain).fetch_all(&mut *connection).await.unwrap();
         let plan = plan.join("\n");
-        // Whether it is worth it for a sweep depends on how much has expired, which a generic plan does not know.
-        let sweeps = statement.starts_with("DELETE") && statement.contains("<= $1");
         let inserts = statement.starts_with("INSERT");
-        assert!(plan.contains("Index") || sweeps || inserts, "{statement}\n{plan}");
-        assert!(!plan.contains("Seq Scan") || sweeps, "{statement}\n{plan}");
+        assert!(plan.contains("Index") || inserts, "{statement}\n{plan}");
+        assert!(!plan.contains("Seq Scan"), "{statement}\n{plan}");
+        for (part, index) in [
+            ("DELETE FROM portcullis_sessions WHERE ctid", "portcullis_sessions_delete_at"),
+            ("DELETE FROM portcullis_floors WHERE ctid", "portcullis_floors_keep_until"),
+            ("ended_reason = 'reuse'", "portcullis_sessions_reuse"),
+            ("ORDER BY rotated_at", "portcullis_sessions_live"),
+            ("ORDER BY ended_at, id", "portcullis_sessions_ended_at"),
+        ] {
+            if statement.contains(part) {
+                seen.push(index);
+                assert!(plan.contains(index), "{statement}\n{plan}");
+            }
+        }
     }
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), 5, "not every statement was looked at: {seen:?}");
 }

@@ -1,8 +1,11 @@
 //! PostgreSQL, from the packages of the system, on a port of its own.
 
+mod changes;
 mod cost;
+mod failover;
 mod feed;
 mod outages;
+mod pooler;
 mod server;
 
 use std::time::Duration;

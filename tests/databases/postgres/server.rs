@@ -26,8 +26,12 @@ pub(crate) struct Server {
     scratch: Scratch,
 }
 
+pub(super) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 /// PostgreSQL does not run as root: then it runs as the user that its package made.
-fn unprivileged() -> Option<(u32, u32)> {
+pub(super) fn unprivileged() -> Option<(u32, u32)> {
     let id = |flag| {
         let output = Command::new("id").args([flag, "postgres"]).output().ok()?;
         String::from_utf8(output.stdout).ok()?.trim().parse().ok()
@@ -76,15 +80,37 @@ impl Server {
         let data: &Path = &scratch.path().join("data");
         let made = command("initdb", user).arg("-D").arg(data).args(["-U", "tests", "-A", "trust", "-N"]).status();
         assert!(made.unwrap().success(), "initdb failed");
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let server = Self { child: Mutex::default(), port, databases: AtomicU32::new(0), scratch };
+        let server = Self { child: Mutex::default(), port: free_port(), databases: AtomicU32::new(0), scratch };
         server.launch();
+        server.wait().await;
+        server
+    }
+
+    /// A server that follows this one, has all that it has now, and takes no writes.
+    pub(crate) async fn standby(&self) -> Self {
+        let scratch = Scratch::new();
+        let user = unprivileged();
+        if let Some((uid, gid)) = user {
+            chown(scratch.path(), Some(uid), Some(gid)).unwrap();
+        }
+        let copied = command("pg_basebackup", user)
+            .arg("-D")
+            .arg(scratch.path().join("data"))
+            .args(["-R", "-c", "fast", "-h", "127.0.0.1", "-U", "tests", "-p", &self.port.to_string()])
+            .status();
+        assert!(copied.unwrap().success(), "pg_basebackup failed");
+        let standby = Self { child: Mutex::default(), port: free_port(), databases: AtomicU32::new(0), scratch };
+        standby.launch();
+        standby.wait().await;
+        standby
+    }
+
+    async fn wait(&self) {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while PgPool::connect(&server.url("postgres")).await.is_err() {
+        while PgPool::connect(&self.url("postgres")).await.is_err() {
             assert!(Instant::now() < deadline, "PostgreSQL does not start");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        server
     }
 
     /// Starts the process over the data that there is, on the same port.

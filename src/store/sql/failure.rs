@@ -1,0 +1,183 @@
+//! What is kept of a driver's error: its code and the names in it, never its words.
+
+use std::fmt;
+
+use sqlx::error::DatabaseError;
+
+use crate::store::StoreError;
+
+/// Holds what a log may have of a driver's error.
+///
+/// An engine's words repeat what it refused: PostgreSQL's `DETAIL` is the whole row, a password's hash included, and a
+/// trigger's message may be anything. Codes and the names of constraints, tables and columns come from the schema.
+#[derive(Debug)]
+pub(super) struct Failure {
+    said: String,
+    verdict: Verdict,
+}
+
+/// What follows from an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It passes by itself.
+    Passes,
+    /// The server takes no writes, or ends: the primary is elsewhere, or will be.
+    NotPrimary,
+    /// The statement was prepared before its table changed.
+    StaleStatement,
+    /// The statement is not there: a pooler has given the connection another backend.
+    LostStatement,
+    /// Another transaction was faster.
+    Overtaken,
+    /// It does not pass.
+    Bug,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.said)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl Failure {
+    fn new(verdict: Verdict, said: impl Into<String>) -> Self {
+        Self { said: said.into(), verdict }
+    }
+}
+
+/// What follows from an error of a store, where it was a driver's.
+pub(super) fn verdict(error: &StoreError) -> Option<Verdict> {
+    let source = std::error::Error::source(error)?;
+    source.downcast_ref::<Failure>().map(|failure| failure.verdict)
+}
+
+/// Tells an outage from a bug by the kind of error and the engine's code.
+#[expect(clippy::needless_pass_by_value, reason = "it is the end of the driver's error")]
+pub(super) fn failed(error: sqlx::Error) -> StoreError {
+    let failure = match &error {
+        sqlx::Error::Database(database) => of_the_engine(&**database),
+        sqlx::Error::Io(error) => Failure::new(Verdict::Passes, format!("the connection failed: {error}")),
+        sqlx::Error::Tls(error) => Failure::new(Verdict::Passes, format!("TLS failed: {error}")),
+        sqlx::Error::Protocol(_) => {
+            Failure::new(Verdict::Passes, "the server and the driver did not understand each other")
+        }
+        sqlx::Error::PoolTimedOut => Failure::new(Verdict::Passes, "the pool had no connection in time"),
+        sqlx::Error::PoolClosed => Failure::new(Verdict::Passes, "the pool is closed"),
+        sqlx::Error::WorkerCrashed => {
+            Failure::new(Verdict::Passes, "the driver's thread ended in the middle of a statement")
+        }
+        sqlx::Error::BeginFailed => Failure::new(Verdict::Passes, "no transaction could be begun"),
+        sqlx::Error::Configuration(error) => {
+            Failure::new(Verdict::Bug, format!("the settings cannot be used: {error}"))
+        }
+        sqlx::Error::ColumnNotFound(column) => Failure::new(Verdict::Bug, format!("there is no column `{column}`")),
+        sqlx::Error::ColumnDecode { index, .. } => {
+            Failure::new(Verdict::Bug, format!("the column {index} cannot be read: another type, or NULL"))
+        }
+        sqlx::Error::RowNotFound => Failure::new(Verdict::Bug, "there is no row where one must be"),
+        _ => Failure::new(Verdict::Bug, "the driver failed"),
+    };
+    match failure.verdict {
+        Verdict::Bug => StoreError::internal(failure),
+        _ => StoreError::unavailable(failure),
+    }
+}
+
+fn of_the_engine(error: &dyn DatabaseError) -> Failure {
+    let code = error.code().unwrap_or_default();
+    let verdict = if is_stale(error, &code) { Verdict::StaleStatement } else { verdict_of(&code) };
+    let mut said = match meaning(&code) {
+        "" => format!("the database answered {code}"),
+        meaning => format!("the database answered {code} ({meaning})"),
+    };
+    for (what, name) in [(", constraint ", error.constraint()), (", table ", error.table())] {
+        if let Some(name) = name {
+            said.push_str(what);
+            said.push_str(name);
+        }
+    }
+    // SQLite has one code for all of these, and names nothing but the missing one.
+    let message = error.message();
+    if code == "1" && ["no such table: ", "no such column: "].iter().any(|start| message.starts_with(start)) {
+        said.push_str(": ");
+        said.push_str(message);
+    }
+    Failure::new(verdict, said)
+}
+
+/// PostgreSQL refuses to run a statement whose columns have changed since it was prepared; its text is in the server's
+/// language, the name of its routine is not.
+fn is_stale(error: &dyn DatabaseError, code: &str) -> bool {
+    #[cfg(feature = "sqlx_0_9_postgres")]
+    if let Some(postgres) = error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
+        let by_name = postgres.routine() == Some("RevalidateCachedQuery");
+        return code == "0A000" && (by_name || postgres.message().starts_with("cached plan must not change"));
+    }
+    let _ = (error, code);
+    false
+}
+
+/// See the table of [`store_error`](super::store_error).
+fn verdict_of(code: &str) -> Verdict {
+    match code {
+        "0A000" | "25006" | "57P01" | "57P02" | "57P03" => Verdict::NotPrimary,
+        "40001" | "40P01" => Verdict::Overtaken,
+        "26000" | "42P05" => Verdict::LostStatement,
+        "25P03" | "58030" => Verdict::Passes,
+        _ if code.len() == 5 => {
+            let passes = ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class));
+            if passes { Verdict::Passes } else { Verdict::Bug }
+        }
+        // The low byte is the kind, the rest says more of it.
+        _ => match code.parse::<u32>().map(|code| code & 0xff) {
+            Ok(5..=10 | 13 | 14) => Verdict::Passes,
+            _ => Verdict::Bug,
+        },
+    }
+}
+
+/// A code in words, for an operator who has no list of them.
+fn meaning(code: &str) -> &'static str {
+    match code {
+        "08P01" => {
+            "protocol violation. If this is PgBouncer, set `ignore_startup_parameters = extra_float_digits` there or \
+             `extra_float_digits(None)` in the pool's options"
+        }
+        "0A000" => "not supported: a standby, or a statement that was prepared before its table changed",
+        "23502" => "a value is missing",
+        "23503" | "787" => "a foreign key refuses",
+        "23505" | "1555" | "2067" => "a unique value is there already",
+        "23514" | "275" => "a check refuses",
+        "25006" => "read-only: a standby, or set so",
+        "25P03" => "a transaction waited too long",
+        "26000" | "42P05" => POOLER,
+        "28000" | "28P01" => "the login to the database is refused",
+        "3D000" => "there is no such database",
+        "40001" | "40P01" => "another transaction was faster",
+        "42501" => "the role may not do this; tables are made and changed by a role that may, with `migrate()`",
+        "42703" => "there is no such column",
+        "42P01" => "there is no such table",
+        "53100" => "the disk is full",
+        "53300" => "too many connections",
+        "55P03" => "a lock was not given in time",
+        "57014" => "the statement was cancelled, or took too long",
+        "57P01" | "57P02" | "57P03" => "the server ends or starts",
+        "1811" => "a trigger refuses",
+        _ => match code.parse::<u32>().map(|code| code & 0xff) {
+            Ok(5 | 6) if code.len() != 5 => "locked by another writer",
+            Ok(8) if code.len() != 5 => "read-only",
+            Ok(10) if code.len() != 5 => "the disk failed",
+            Ok(11 | 26) if code.len() != 5 => "the file is damaged, or no database",
+            Ok(13) if code.len() != 5 => "the disk is full",
+            Ok(14) if code.len() != 5 => "the file cannot be opened",
+            _ => "",
+        },
+    }
+}
+
+/// What a pooler does that loses prepared statements.
+pub(super) const POOLER: &str = "a pooler in transaction mode has lost a prepared statement. Use PgBouncer 1.21 or newer \
+                                 with `max_prepared_statements` of 100 or more, or session mode, or connect to the \
+                                 server itself; leave the driver's statement cache on";

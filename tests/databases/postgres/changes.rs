@@ -1,0 +1,139 @@
+//! What others do to the database: their rights, their constraints, and tables that change while the app runs.
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use portcullis::{
+    Client, Registration,
+    store::{SessionStore, UserStore, sql::PostgresStore},
+    user::{Login, Profile},
+};
+use sqlx::PgPool;
+
+use super::Server;
+use crate::left_out::can_run;
+use crate::redis::samples::{NOW, at, builder, id, new, rotation, session};
+use crate::sql_rules::{everything_of, newcomer};
+
+/// Everything that is logged, at every level.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// "open sesame 42" by bcrypt at its lowest cost.
+const BCRYPT: &str = "$2b$04$abcdefghijklmnopqrstuu6HICv6XKD8GIKOwCODZrbxd40u1TitO";
+
+/// A constraint of the time before, which lets no other hash pass than bcrypt's.
+const ONLY_BCRYPT: &str =
+    "ALTER TABLE portcullis_users ADD CONSTRAINT only_bcrypt CHECK (password_hash LIKE '$2%') NOT VALID";
+
+#[tokio::test]
+async fn what_postgres_refuses_is_logged_by_code_and_name_alone() {
+    if !can_run("PostgreSQL", Server::is_installed()) {
+        return;
+    }
+    let server = Server::start().await;
+    let pool = server.pool("read committed").await;
+    let store = PostgresStore::new(pool.clone());
+    store.migrate().await.unwrap();
+    let auth = builder(store.clone(), store.clone()).build().unwrap();
+    auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
+    sqlx::query("UPDATE portcullis_users SET password_hash = $1").bind(BCRYPT).execute(&pool).await.unwrap();
+    sqlx::query(ONLY_BCRYPT).execute(&pool).await.unwrap();
+
+    let error = UserStore::create(&store, newcomer()).await.unwrap_err();
+    let all = everything_of(&error);
+    assert!(!all.contains("Y2FuYXJ5") && !all.contains("canary"), "{all}");
+    assert!(all.contains("23514") && all.contains("only_bcrypt"), "the operator learns nothing: {all}");
+
+    let log = Log::default();
+    let written = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_ansi(false)
+        .with_writer(move || written.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    // The login is good; its hash would be renewed.
+    auth.login(&Login::email("ada@example.com"), "open sesame 42".into(), &Client::unknown()).await.unwrap();
+    let newcomer = Registration::new("eve@example.com", "open sesame 42", Profile::default());
+    assert_eq!(auth.register(newcomer).await.unwrap_err().kind(), portcullis::ErrorKind::Internal);
+    let log = log.text();
+    assert!(log.contains("could not be renewed") && log.contains("only_bcrypt"), "{log}");
+    assert!(!log.contains("$argon2id$") && !log.contains("$2b$"), "a hash is in the log");
+}
+
+/// A plan of a statement that is prepared no longer fits after its table has changed.
+#[tokio::test]
+async fn a_table_changed_while_the_app_runs_costs_no_answer() {
+    if !can_run("PostgreSQL", Server::is_installed()) {
+        return;
+    }
+    let server = Server::start().await;
+    let pool = server.pool("read committed").await;
+    let store = PostgresStore::new(pool.clone());
+    store.migrate().await.unwrap();
+    let auth = builder(store.clone(), store.clone()).build().unwrap();
+    let ada = auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
+    let user = "eve".into();
+    SessionStore::create(&store, new(session(&user, id(1), NOW))).await.unwrap();
+    store.find(&user, &id(1), at(1)).await.unwrap();
+    let login = Login::email("ada@example.com");
+    assert!(store.find_by_login(&login).await.unwrap().is_some());
+    for change in [
+        "ALTER TABLE portcullis_users ADD COLUMN nickname TEXT, ALTER COLUMN name TYPE VARCHAR(500)",
+        "ALTER TABLE portcullis_sessions ADD COLUMN device TEXT, ALTER COLUMN user_agent TYPE VARCHAR(500)",
+    ] {
+        sqlx::query(change).execute(&pool).await.unwrap();
+    }
+    assert!(store.find_by_login(&login).await.unwrap().is_some());
+    assert!(store.find_by_id(&ada.id).await.unwrap().is_some());
+    assert!(store.find(&user, &id(1), at(1)).await.unwrap().is_some());
+    assert_eq!(store.list(&user, at(1)).await.unwrap().len(), 1);
+    store.rotate(&rotation(&user, id(1), at(1))).await.unwrap();
+    // In a transaction, which a failure would end.
+    SessionStore::create(&store, new(session(&user, id(2), at(2)))).await.unwrap();
+    assert_eq!(store.list(&user, at(2)).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_role_that_may_make_no_tables_starts_where_they_are_there() {
+    if !can_run("PostgreSQL", Server::is_installed()) {
+        return;
+    }
+    let server = Server::start().await;
+    let database = server.database().await;
+    let owner = PgPool::connect(&server.url(&database)).await.unwrap();
+    for statement in ["CREATE ROLE app LOGIN", "REVOKE CREATE ON SCHEMA public FROM PUBLIC"] {
+        sqlx::query(statement).execute(&owner).await.unwrap();
+    }
+    let url = server.url(&database).replace("tests@", "app@");
+    let refused = PostgresStore::connect(&url).await.unwrap_err();
+    assert!(everything_of(&refused).contains("42501"), "{refused:?}");
+
+    PostgresStore::new(owner.clone()).migrate().await.unwrap();
+    let grant = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO app";
+    sqlx::query(grant).execute(&owner).await.unwrap();
+    let store = PostgresStore::connect(&url).await.unwrap();
+    let auth = builder(store.clone(), store).build().unwrap();
+    auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
+    auth.login(&Login::email("ada@example.com"), "open sesame 42".into(), &Client::unknown()).await.unwrap();
+}

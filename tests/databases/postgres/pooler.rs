@@ -1,0 +1,132 @@
+//! `PgBouncer` between the store and its server.
+
+use std::{
+    fs,
+    os::unix::{fs::chown, process::CommandExt},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use portcullis::{
+    Client, Registration,
+    store::{RevocationFeed, sql::PostgresStore},
+    user::Profile,
+};
+use sqlx::{
+    Connection, PgConnection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use super::{
+    Server,
+    server::{free_port, unprivileged},
+};
+use crate::left_out::can_run;
+use crate::redis::samples::builder;
+use crate::scratch::Scratch;
+use crate::sql_rules::everything_of;
+
+const BINARY: &str = "/usr/sbin/pgbouncer";
+
+struct Pooler {
+    child: Child,
+    port: u16,
+    _scratch: Scratch,
+}
+
+impl Pooler {
+    async fn start(server: &Server, database: &str, mode: &str) -> Self {
+        let scratch = Scratch::new();
+        let port = free_port();
+        let settings = format!(
+            "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+             unix_socket_dir =\nauth_type = any\npool_mode = {mode}\ndefault_pool_size = 24\n",
+            server.port
+        );
+        let settings = settings.replace("* = host", &format!("{database} = user=tests host"));
+        let file = scratch.path().join("pgbouncer.ini");
+        fs::write(&file, settings).unwrap();
+        let mut command = Command::new(BINARY);
+        if let Some((uid, gid)) = unprivileged() {
+            chown(scratch.path(), Some(uid), Some(gid)).unwrap();
+            chown(&file, Some(uid), Some(gid)).unwrap();
+            command.uid(uid).gid(gid);
+        }
+        let child = command.arg(&file).current_dir("/").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let pooler = Self { child, port, _scratch: scratch };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let options: PgConnectOptions = server.url_through(port, database).parse().unwrap();
+        let options = options.extra_float_digits(None);
+        while PgConnection::connect_with(&options).await.is_err() {
+            assert!(Instant::now() < deadline, "PgBouncer does not start");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        pooler
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One that has no prepared statements of clients, which is any `PgBouncer` before 1.21 and any that is set so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pooler_that_loses_statements_is_refused_at_connect() {
+    if !can_run("PostgreSQL", Server::is_installed()) || !can_run("PgBouncer", fs::exists(BINARY).unwrap()) {
+        return;
+    }
+    let server = Server::start().await;
+    let database = server.database().await;
+    PostgresStore::connect(&server.url(&database)).await.unwrap();
+    let pooler = Pooler::start(&server, &database, "transaction").await;
+    let url = server.url_through(pooler.port, &database);
+    for _ in 0..5 {
+        let error = PostgresStore::connect(&url).await.unwrap_err();
+        let all = everything_of(&error);
+        assert!(all.contains("max_prepared_statements") && all.contains("1.21"), "{all}");
+    }
+    // A pool of the app's own, with the statements as they are and without a cache of them.
+    for capacity in [100, 0] {
+        let options: PgConnectOptions = url.parse().unwrap();
+        let options = options.extra_float_digits(None).statement_cache_capacity(capacity);
+        let pool = PgPoolOptions::new().max_connections(4).connect_with(options).await.unwrap();
+        let error = PostgresStore::new(pool).migrate().await.unwrap_err();
+        assert!(everything_of(&error).contains("max_prepared_statements"), "{error:?}");
+    }
+    // Its feed would be deaf.
+    let direct = PostgresStore::connect(&server.url(&database)).await.unwrap();
+    drop(direct.feed().subscribe().await.unwrap());
+    let options: PgConnectOptions = url.parse().unwrap();
+    let pool = PgPoolOptions::new().max_connections(4).connect_with(options.extra_float_digits(None)).await.unwrap();
+    let deaf = PostgresStore::new(pool).with_timeout(Duration::from_secs(1)).feed();
+    let error = deaf.subscribe().await.err().expect("a feed that hears nothing");
+    assert!(everything_of(&error).contains("transaction mode"), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pooler_in_session_mode_serves_everything() {
+    if !can_run("PostgreSQL", Server::is_installed()) || !can_run("PgBouncer", fs::exists(BINARY).unwrap()) {
+        return;
+    }
+    let server = Server::start().await;
+    let database = server.database().await;
+    let pooler = Pooler::start(&server, &database, "session").await;
+    let store = PostgresStore::connect(&server.url_through(pooler.port, &database)).await.unwrap();
+    drop(store.feed().subscribe().await.unwrap());
+    let auth = builder(store.clone(), store).build().unwrap();
+    let ada = auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let (auth, ada) = (auth.clone(), ada.clone());
+        tasks.spawn(async move {
+            let tokens = auth.start_session(&ada, &Client::unknown()).await.unwrap();
+            auth.refresh(tokens.refresh_token.expose()).await.unwrap();
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+}
