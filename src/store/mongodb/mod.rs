@@ -61,6 +61,7 @@ mod documents;
 mod feed;
 mod fields;
 mod handle;
+mod ids;
 mod migrate;
 mod pipelines;
 mod sessions;
