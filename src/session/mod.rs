@@ -9,6 +9,10 @@ mod revoked;
 mod rotate;
 mod shards;
 
+/// How many of a user's sessions that have ended are kept as records, of every reason. Of the others a store keeps what
+/// other nodes have to know: one who logs in again and again must not fill it.
+pub(crate) const MAX_ENDED_SESSIONS_OF_A_USER: usize = 16;
+
 pub(crate) use self::revoked::{Revocations, Standing};
 pub use self::{
     record::{EndReason, Ended, Session, SessionId, TokenId},

@@ -28,6 +28,7 @@ pub struct PostgresStore {
     pool: PgPool,
     logins: Arc<AtomicU32>,
     timeout: Duration,
+    clocks: SharedClock,
 }
 
 /// How long a node that changes the tables waits for another that does, and may be silent meanwhile.
@@ -88,7 +89,19 @@ impl PostgresStore {
 
     /// Uses a pool of yours, one with an acquire timeout of a few seconds. Call [`migrate`](Self::migrate).
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, logins: Arc::default(), timeout: TIMEOUT }
+        Self { pool, logins: Arc::default(), timeout: TIMEOUT, clocks: SharedClock::default() }
+    }
+
+    /// The server's clock, in one round trip.
+    async fn shared_clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        if let Some(known) = self.clocks.known() {
+            return Ok(Some(known));
+        }
+        let server: i64 = on_connection!(self, |connection| {
+            let clock = sqlx::query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint");
+            clock.fetch_one(&mut *connection).await.map_err(failed)
+        })?;
+        Ok(Some(self.clocks.with_server(Timestamp::from_millis(server))))
     }
 
     /// Tells the nodes of this database at once what one of them ends: `builder.revocation_feed(store.feed())`.

@@ -1,6 +1,9 @@
 //! SQLite: the embedded, durable store for one machine.
 
-use std::{path::Path, sync::Arc, sync::atomic::AtomicU32};
+use std::{
+    path::Path,
+    sync::{Arc, atomic::AtomicU32},
+};
 
 use sqlx::{
     Sqlite, SqliteConnection as Connection, SqlitePool, Transaction,
@@ -25,6 +28,7 @@ pub struct SqliteStore {
     pool: SqlitePool,
     logins: Arc<AtomicU32>,
     timeout: Duration,
+    clocks: SharedClock,
 }
 
 /// How long a statement waits for another's write: below the refresh grace.
@@ -74,7 +78,13 @@ impl SqliteStore {
 
     /// Uses a pool of yours; see [`open`](Self::open) for the settings it should have. Call [`migrate`](Self::migrate).
     pub fn new(pool: SqlitePool) -> Self {
-        Self { pool, logins: Arc::default(), timeout: TIMEOUT }
+        Self { pool, logins: Arc::default(), timeout: TIMEOUT, clocks: SharedClock::default() }
+    }
+
+    /// The processes over one file share the machine's clock.
+    #[expect(clippy::unused_async, reason = "the other engine asks its server")]
+    async fn shared_clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.clocks.without_server())
     }
 
     /// Brings the tables up to date; several nodes may do it at once.

@@ -56,11 +56,13 @@ pub(super) const END_AS_READ: &str = concat!(
     live!()
 );
 
+/// Ends the session; asked again, because the answer was lost, it finds its own ending and writes the same.
 pub(super) const END: &str = concat!(
     "UPDATE portcullis_sessions SET ended_at = $3, ended_reason = $4, ended_keep_until = $5, \
      delete_at = CASE WHEN $4 = 'reuse' AND expires_at > $5 THEN expires_at ELSE $5 END \
-     WHERE user_id = $1 AND id = $2 AND ",
-    live!()
+     WHERE user_id = $1 AND id = $2 AND ((",
+    live!(),
+    ") OR (ended_at = $3 AND ended_reason = $4 AND ended_keep_until = $5))"
 );
 
 /// Moves the kept session to the new version and on by one generation, unless this very statement did so before.

@@ -9,10 +9,11 @@ macro_rules! sql_store {
         use sqlx::{Connection as _, Row};
 
         use $crate::{
-            clock::Timestamp,
+            clock::{Clock, Timestamp},
             session::{Ended, EndReason, Ending, RotateOutcome, Rotation, Session, SessionId, decide},
             store::{
-                Created, EndAll, NewSession, SessionLimit, SessionStore, StoreError, UniqueField, UserStore,
+                Created, EndAll, NewSession, SessionLimit, SessionStore, SharedClock, StoreError, UniqueField,
+                UserStore,
                 sql::{
                     LOGINS_BETWEEN_SWEEPS, MAX_ATTEMPTS, connection::on_connection, failed, rows, signed,
                     statements as sql,
@@ -527,6 +528,14 @@ macro_rules! sql_store {
                     })
                 };
                 found?.iter().map(read).collect()
+            }
+
+            fn begin(&self, clock: &Arc<dyn Clock>) {
+                self.clocks.begin(clock);
+            }
+
+            async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+                self.shared_clock().await
             }
         }
     };
