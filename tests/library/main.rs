@@ -4,6 +4,7 @@
 mod cache;
 #[cfg(feature = "client")]
 mod client;
+mod clocks;
 mod composition;
 mod conformance;
 mod cors;
@@ -29,6 +30,7 @@ mod passwords;
 mod provider;
 mod resource;
 mod responses;
+mod restarts;
 mod round_trips;
 mod secrets;
 mod spans;
