@@ -12,6 +12,12 @@ use std::{
 use serde::{Serialize, Serializer};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+/// How far the clocks of nodes may differ from the one that they share.
+///
+/// Endings are remembered for this much longer than an access token lives, tokens may be issued this much in the future, and
+/// a clock that differs by no more is corrected where a session is written.
+pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(60);
+
 /// A moment in milliseconds since 1970-01-01T00:00:00Z; arithmetic saturates and never panics.
 ///
 /// Serialized and displayed as RFC 3339 in UTC (`2026-01-02T03:04:05.678Z`).
@@ -52,6 +58,11 @@ impl Timestamp {
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(millis(duration)))
+    }
+
+    /// This moment moved by so many milliseconds, backwards where they are negative.
+    pub(crate) fn moved(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
     }
 
     /// How long ago `earlier` was, or zero where it lies in the future.
@@ -95,6 +106,14 @@ pub trait Clock: Send + Sync + 'static {
     fn monotonic(&self) -> Duration {
         self.now().since(Timestamp::EPOCH)
     }
+
+    /// Whether this is the machine's own clock: no unless overridden.
+    ///
+    /// The machine's clock is compared with that of the server which keeps the sessions. A clock of an app's own, such as a
+    /// test moves by hand, is compared once and believed from then on.
+    fn is_machine(&self) -> bool {
+        false
+    }
 }
 
 /// The operating system's clock: what [`Auth`](crate::Auth) uses unless told otherwise.
@@ -112,6 +131,10 @@ impl Clock for SystemClock {
         static START: LazyLock<Instant> = LazyLock::new(Instant::now);
         let start = *START;
         Instant::now().saturating_duration_since(start)
+    }
+
+    fn is_machine(&self) -> bool {
+        true
     }
 }
 
@@ -157,6 +180,10 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
 
     fn monotonic(&self) -> Duration {
         (**self).monotonic()
+    }
+
+    fn is_machine(&self) -> bool {
+        (**self).is_machine()
     }
 }
 

@@ -147,7 +147,7 @@ impl<U: AuthUser> Auth<U> {
         let flow = self.flow(Operation::CheckSession, &Client::unknown());
         flow.is_of_session(claims.subject(), claims.session_id());
         let check = async {
-            let now = self.now();
+            let now = self.shared_now().await;
             let session = self.0.sessions.find(claims.subject(), &claims.session_id(), now).await?;
             let live =
                 session.is_some_and(|session| session.is_live(now) && session.token_version <= claims.token_version());

@@ -104,8 +104,9 @@ impl<U: AuthUser> Auth<U> {
         let now = self.now();
         // Before the sessions are asked: were they to fail now, this node at least admits no old access token.
         let ending = self.revoke_versions(id, version, now);
-        let keep = Keep::new(claims.session_id(), TokenId::random()?, self.0.lifetimes.idle, now);
-        let all = EndAll::new(id.clone(), version, self.ended(EndReason::PasswordChanged, now)).keeping(keep);
+        let at = self.shared_now().await;
+        let keep = Keep::new(claims.session_id(), TokenId::random()?, self.0.lifetimes.idle, at);
+        let all = EndAll::new(id.clone(), version, self.ended(EndReason::PasswordChanged, at)).keeping(keep);
         let reason = EndAllReason::PasswordChanged;
         let kept = self.end_all(all, (reason, flow)).await?;
         self.tell(flow, EventKind::SessionsEnded { reason, kept: kept.as_ref().map(|session| session.id) });

@@ -5,7 +5,7 @@ use std::pin::pin;
 use super::{
     Auth, Client,
     flow::{Flow, of_a_write},
-    nodes::Unfinished,
+    unfinished::Unfinished,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -68,11 +68,17 @@ impl<U: AuthUser> Auth<U> {
             sessions.extend(claims.map(|claims| (claims.subject().clone(), claims.session_id())));
         }
         sessions.dedup();
+        // On this node each of them ends, whatever the store can take.
+        for (_, id) in &sessions {
+            self.revoke_session(*id, now);
+        }
+        let mut first_failure = Ok(());
         for (user, id) in sessions {
             flow.is_of_session(&user, id);
-            self.end_one(flow, user, id, EndReason::Logout).await?;
+            let ended = self.end_one(flow, user, id, EndReason::Logout).await;
+            first_failure = first_failure.and(ended.map(drop));
         }
-        Ok(())
+        first_failure
     }
 
     /// Ends a session on this node at once and in the store, now or when it can be reached; `false` where it was not live.
@@ -85,10 +91,10 @@ impl<U: AuthUser> Auth<U> {
     ) -> Result<bool, Error> {
         let (auth, of) = (self.clone(), flow.clone());
         self.see_through(flow, async move {
-            let now = auth.now();
             // First here, so that this node admits nothing more even if the store's answer is lost.
-            let ending = auth.revoke_session(id, now);
-            let unfinished = Unfinished::Session(user, id, auth.ended(reason, now), of);
+            let ending = auth.revoke_session(id, auth.now());
+            let at = auth.shared_now().await;
+            let unfinished = Unfinished::Session(user, id, auth.ended(reason, at), of);
             let live = auth.finish(unfinished).await?;
             auth.publish(ending);
             Ok(live)
@@ -133,9 +139,9 @@ impl<U: AuthUser> Auth<U> {
         self.see_through(flow, async move {
             let bumped = auth.0.users.bump_token_version(&user).await.map_err(of_a_write)?;
             let min_version = bumped.unwrap_or(ABOVE_ALL_VERSIONS);
-            let now = auth.now();
-            let ending = auth.revoke_versions(&user, min_version, now);
-            let all = EndAll::new(user, min_version, auth.ended(EndReason::LogoutAll, now));
+            let ending = auth.revoke_versions(&user, min_version, auth.now());
+            let at = auth.shared_now().await;
+            let all = EndAll::new(user, min_version, auth.ended(EndReason::LogoutAll, at));
             auth.finish(Unfinished::All(all, Some((reason, of)))).await?;
             auth.publish(ending);
             Ok(())
@@ -150,7 +156,7 @@ impl<U: AuthUser> Auth<U> {
     pub async fn sessions(&self, user: &UserId) -> Result<Vec<Session>, Error> {
         let flow = self.flow(Operation::ListSessions, &Client::unknown());
         flow.is_of(user);
-        let list = async { Ok(self.0.sessions.list(user, self.now()).await?) };
+        let list = async { Ok(self.0.sessions.list(user, self.shared_now().await).await?) };
         let mut sessions = self.run(&flow, pin!(list)).await?;
         sessions.sort_by_key(|session| std::cmp::Reverse((session.rotated_at, session.created_at)));
         Ok(sessions)
@@ -178,12 +184,12 @@ impl<U: AuthUser> Auth<U> {
     async fn end_listed(&self, flow: &Flow, user: &UserId, id: SessionId) -> Result<(), Error> {
         let (auth, user, of) = (self.clone(), user.clone(), flow.clone());
         self.see_through(flow, async move {
-            let now = auth.now();
+            let at = auth.shared_now().await;
             // Not `end_one`: an id of somebody else's must not be revoked before the store says whose it is.
-            if !auth.finish(Unfinished::Session(user, id, auth.ended(EndReason::EndedByUser, now), of)).await? {
+            if !auth.finish(Unfinished::Session(user, id, auth.ended(EndReason::EndedByUser, at), of)).await? {
                 return Err(ErrorKind::SessionNotFound.into());
             }
-            auth.publish(auth.revoke_session(id, now));
+            auth.publish(auth.revoke_session(id, auth.now()));
             Ok(())
         })
         .await

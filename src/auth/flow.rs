@@ -87,6 +87,9 @@ impl Clone for Flow {
 impl<U: AuthUser> Auth<U> {
     /// Begins a flow; what is known of the client is kept only where somebody is to hear of it.
     pub(super) fn flow(&self, operation: Operation, client: &Client) -> Flow {
+        if operation != Operation::Poll {
+            self.start();
+        }
         let heard = self.is_heard();
         Flow {
             operation,

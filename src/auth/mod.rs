@@ -7,7 +7,9 @@ mod ending;
 mod flow;
 mod nodes;
 mod refresh;
+mod shared_time;
 mod sign_in;
+mod unfinished;
 mod waiting;
 
 use std::{fmt, future::Future, net::IpAddr, sync::Arc, time::Duration};
@@ -40,9 +42,9 @@ use crate::{
 /// What it offers over HTTP is [`routes`](Self::routes) (the ready endpoints) and [`require`](Self::require) (the guard);
 /// the methods here are the same flows for code that speaks something else.
 ///
-/// Revocations are read from the store before the first token is verified, and polled from then on by a task of the
-/// Tokio runtime (with its timer enabled) that served that request; without one, call
-/// [`poll_revocations`](Self::poll_revocations) yourself.
+/// Revocations are read from the store when the `Auth` is built in a Tokio runtime, or at its first call in one, and polled
+/// from then on by a task of that runtime (with its timer enabled). No token is verified before they are read. Without a
+/// runtime, call [`poll_revocations`](Self::poll_revocations) yourself.
 pub struct Auth<U: AuthUser>(pub(crate) Arc<Inner<U>>);
 
 /// Writes the app's own claims of a user; what the app gave is erased once, when the builder gets it.
@@ -76,7 +78,9 @@ pub(crate) struct Lifetimes {
     pub(crate) idle: Duration,
     pub(crate) absolute: Duration,
     pub(crate) grace: Duration,
-    /// How long an ended session must be remembered: the longest access lifetime, leeway and clock skew.
+    /// How old an access token may be, by its lifetime and the leeway, that endings are remembered for.
+    pub(crate) remembered: Duration,
+    /// How long an ended session must be remembered: that and the clock skew.
     pub(crate) tombstone: Duration,
 }
 
@@ -99,7 +103,13 @@ impl<U: AuthUser> Auth<U> {
     }
 
     fn ended(&self, reason: EndReason, at: Timestamp) -> Ended {
-        Ended { at, reason, keep_until: at.plus(self.0.lifetimes.tombstone) }
+        Ended { at, reason, keep_until: at.plus(self.tombstone()) }
+    }
+
+    /// How long an ending that begins now is remembered: some milliseconds less than the last one, so that a store tells a
+    /// call that is asked again from another one of the same moment.
+    fn tombstone(&self) -> Duration {
+        self.0.lifetimes.tombstone.saturating_sub(self.0.nodes.next_stamp())
     }
 }
 

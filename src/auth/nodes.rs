@@ -5,7 +5,7 @@ use std::{
     fmt,
     pin::pin,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
@@ -16,69 +16,33 @@ use tokio::{runtime::Handle, task::AbortHandle};
 use super::{
     Auth, Client, Inner,
     flow::{Flow, of_a_write},
+    shared_time::SharedTime,
     to_the_end,
+    unfinished::{Left, Unfinished},
 };
 use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind},
     event::{EndAllReason, EventKind, Operation},
-    session::{EndReason, Ended, Ending, Session, SessionId, Standing},
+    random,
+    session::{Ending, Session, SessionId, Standing},
     store::{EndAll, RevocationFeed, StoreError},
     token::Claims,
     user::{AuthUser, UserId},
 };
 
+/// A moment before all others.
+const NEVER: Timestamp = Timestamp::from_millis(i64::MIN);
+
+/// How many calls of one moment are told apart.
+const STAMPS: u64 = 1000;
+
 /// How far back a poll reads beyond the last one: clocks of nodes differ by up to a minute, and an ending is stamped up to a
 /// store's timeout (a minute at most) before it is written. Hearing of an ending again costs nothing.
 const OVERLAP: Duration = Duration::from_secs(180);
 
-/// How many endings this node keeps for a store that cannot be reached.
-const MAX_UNFINISHED: usize = 4096;
-
-/// How many of them are single sessions of one user, who may name any ids while the store cannot say whose they are.
-const MAX_UNFINISHED_OF_ONE: usize = 128;
-
-/// An ending that counts on this node and is not yet in the store.
-#[derive(Clone, Debug)]
-pub(super) enum Unfinished {
-    Session(UserId, SessionId, Ended, Flow),
-    /// With what is to be told of it, unless another has told of it.
-    All(EndAll, Option<(EndAllReason, Flow)>),
-}
-
-impl Unfinished {
-    fn restamp(&mut self, ended: impl FnOnce(EndReason) -> Ended) {
-        let stamp = match self {
-            Self::Session(_, _, stamp, _) => stamp,
-            Self::All(all, _) => &mut all.ended,
-        };
-        *stamp = ended(stamp.reason);
-    }
-
-    /// Whether both end the same.
-    fn is_same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Session(user, id, ..), Self::Session(other_user, other_id, ..)) => {
-                user == other_user && id == other_id
-            }
-            (Self::All(all, _), Self::All(other, _)) => {
-                all.user_id == other.user_id && all.min_version == other.min_version
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether nobody has seen yet that its user has such a session.
-    fn is_unchecked(&self) -> bool {
-        matches!(self, Self::Session(_, _, ended, _) if ended.reason == EndReason::EndedByUser)
-    }
-
-    /// Whether this ends nothing, and has nothing to tell, that an ending of all of the user's sessions does not.
-    fn is_covered_by(&self, all: &EndAll, is_told: bool) -> bool {
-        let Self::All(this, told) = self else { return false };
-        this.user_id == all.user_id && this.min_version <= all.min_version && (is_told || told.is_none())
-    }
-}
+/// What endings of other nodes are remembered for at least, so long as no access lifetime is below the usual one.
+const USUAL_MEMORY: Duration = Duration::from_secs(15 * 60);
 
 /// How this node follows the others.
 pub(crate) struct Nodes {
@@ -90,11 +54,17 @@ pub(crate) struct Nodes {
     loading: tokio::sync::Mutex<()>,
     /// How many loads have failed: who waited for one that did need not try it again.
     failed_loads: AtomicU64,
-    unfinished: Mutex<Vec<Unfinished>>,
+    /// A task is there that reads for the first time what has ended.
+    starting: AtomicBool,
+    left: Mutex<Left>,
     /// Held by who brings them to the store.
     finishing: tokio::sync::Mutex<()>,
     /// When the last successful poll began.
     polled_at: AtomicI64,
+    /// Of tokens that were issued before this moment an ending may have been missed, in milliseconds.
+    blind_before: AtomicI64,
+    pub(super) time: SharedTime,
+    stamps: AtomicU64,
     tasks: Mutex<Vec<AbortHandle>>,
 }
 
@@ -111,9 +81,14 @@ impl Nodes {
             loaded: AtomicBool::new(false),
             loading: tokio::sync::Mutex::new(()),
             failed_loads: AtomicU64::new(0),
-            unfinished: Mutex::default(),
+            starting: AtomicBool::new(false),
+            left: Mutex::default(),
             finishing: tokio::sync::Mutex::new(()),
-            polled_at: AtomicI64::new(i64::MIN),
+            polled_at: AtomicI64::new(NEVER.as_millis()),
+            blind_before: AtomicI64::new(NEVER.as_millis()),
+            time: SharedTime::new(),
+            // Other nodes begin elsewhere.
+            stamps: AtomicU64::new(random::bytes().map_or(0, |bytes| u64::from(u16::from_le_bytes(bytes)))),
             tasks: Mutex::default(),
         }
     }
@@ -132,60 +107,19 @@ impl Nodes {
         self.trust_without_poll.is_some_and(|limit| now.since(last) > limit || last.since(now) > limit)
     }
 
-    fn put_aside(&self, mut unfinished: Unfinished) {
-        if let Unfinished::Session(.., flow) | Unfinished::All(_, Some((_, flow))) = &mut unfinished {
-            flow.leave_span();
-        }
-        let mut list = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Unfinished::All(all, told) = &unfinished {
-            list.retain(|left| !left.is_covered_by(all, told.is_some()));
-        }
-        if list.iter().any(|left| left.is_same(&unfinished)) {
-            return;
-        }
-        // Made-up ids leave room for the endings of everybody else.
-        let has_room = match &unfinished {
-            Unfinished::Session(user, ..) => {
-                let same = |left: &&Unfinished| matches!(left, Unfinished::Session(owner, ..) if owner == user);
-                let unchecked = |left: &&Unfinished| left.is_unchecked();
-                list.iter().filter(same).count() < MAX_UNFINISHED_OF_ONE
-                    && !(unfinished.is_unchecked() && list.iter().filter(unchecked).count() >= MAX_UNFINISHED / 2)
-            }
-            Unfinished::All(..) => true,
-        };
-        if has_room && list.len() < MAX_UNFINISHED {
-            list.push(unfinished);
-        } else {
+    fn left(&self) -> MutexGuard<'_, Left> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put_aside(&self, unfinished: Unfinished) {
+        if !self.left().put_aside(unfinished) {
             tracing::error!(target: "portcullis", "an ending is lost: the store has been out of reach for too many of them");
         }
     }
 
-    /// Forgets endings that are left and that this one has made up for.
-    fn forget_covered(&self, all: &EndAll, is_told: bool) {
-        let mut list = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
-        list.retain(|left| !left.is_covered_by(all, is_told));
-    }
-
-    /// What is left; it keeps its place until it is done.
-    fn unfinished(&self) -> Vec<Unfinished> {
-        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn is_left(&self, this: &Unfinished) -> bool {
-        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|left| left.is_same(this))
-    }
-
-    fn done(&self, this: &Unfinished) {
-        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).retain(|left| !left.is_same(this));
-    }
-
-    /// Lets the others be first the next time.
-    fn step_back(&self, this: &Unfinished) {
-        let mut list = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = list.iter().position(|left| left.is_same(this)) {
-            let unfinished = list.remove(at);
-            list.push(unfinished);
-        }
+    /// By how many milliseconds less than the last one an ending is remembered.
+    pub(super) fn next_stamp(&self) -> Duration {
+        Duration::from_millis(self.stamps.fetch_add(1, Ordering::Relaxed) % STAMPS)
     }
 
     /// Puts new tasks in the place of those of an earlier runtime.
@@ -230,24 +164,51 @@ impl<U: AuthUser> Auth<U> {
 
     async fn poll(&self) -> Result<(), Error> {
         let nodes = &self.0.nodes;
+        self.follow_shared_clock().await;
         self.finish_what_is_left().await;
-        let now = self.now();
+        let (now, ahead) = (self.now(), nodes.time.ahead());
         let oldest = now.minus(self.0.lifetimes.tombstone);
         let last = nodes.polled_at();
         // A clock that was set back says nothing of when the last poll was.
         let since = if last > now { oldest } else { last.minus(OVERLAP).max(oldest) };
-        for ending in self.0.sessions.ended_since(since, now).await? {
-            self.0.revocations.add(&ending, now);
+        let endings = self.0.sessions.ended_since(since.moved(ahead), now.moved(ahead)).await?;
+        let is_first = last == NEVER;
+        for ending in &endings {
+            if is_first {
+                self.0.revocations.add(ending, now);
+            } else {
+                self.hear(ending, now);
+            }
+        }
+        if !is_first && now.since(last) > USUAL_MEMORY {
+            // Nodes of a shorter access lifetime may have told of an ending, and forgotten it, meanwhile.
+            nodes.blind_before.fetch_max(now.minus(USUAL_MEMORY).as_millis(), Ordering::AcqRel);
         }
         self.0.revocations.polled();
         nodes.polled_at.store(now.as_millis(), Ordering::Release);
         Ok(())
     }
 
+    /// Remembers what another node has ended, for as long as this one would have: the other may have a shorter access
+    /// lifetime.
+    fn hear(&self, ending: &Ending, now: Timestamp) {
+        self.0.revocations.hear(ending, now, now.plus(self.0.lifetimes.tombstone));
+    }
+
     /// What this node knows of an access token.
     pub(super) fn standing(&self, claims: &Claims, now: Timestamp) -> Standing {
         let known = self.0.revocations.standing(&claims.session_id(), claims.subject(), claims.token_version(), now);
-        if known == Standing::Good && self.0.nodes.is_out_of_touch(now) { Standing::AskStore } else { known }
+        let issued_at = claims.issued_at();
+        let nodes = &self.0.nodes;
+        let is_unsure = || {
+            // One of an earlier setting, which outlives what is remembered.
+            issued_at < now.minus(self.0.lifetimes.remembered)
+                || issued_at.as_millis() < nodes.blind_before.load(Ordering::Acquire)
+                || nodes.is_out_of_touch(now)
+                // From before a restart, of which a store in memory knows nothing: neither the session nor its end.
+                || self.0.sessions.began().is_some_and(|began| issued_at.as_secs() < began.as_secs())
+        };
+        if known == Standing::Good && is_unsure() { Standing::AskStore } else { known }
     }
 
     /// Access tokens of the session stop counting on this node.
@@ -301,7 +262,7 @@ impl<U: AuthUser> Auth<U> {
             result => result,
         };
         if result.is_ok() {
-            self.0.nodes.forget_covered(&all, true);
+            self.0.nodes.left().forget_covered(&all, true);
         } else if result.as_ref().is_err_and(StoreError::is_unavailable) {
             let EndAll { user_id, min_version, ended, .. } = all;
             let all = EndAll::new(user_id, min_version, ended);
@@ -334,7 +295,7 @@ impl<U: AuthUser> Auth<U> {
             }
             Unfinished::All(all, told) => {
                 self.0.sessions.end_all(all).await?;
-                self.0.nodes.forget_covered(all, told.is_some());
+                self.0.nodes.left().forget_covered(all, told.is_some());
                 if let Some((reason, flow)) = told {
                     self.tell(flow, EventKind::SessionsEnded { reason: *reason, kept: None });
                 }
@@ -345,36 +306,68 @@ impl<U: AuthUser> Auth<U> {
 
     /// Tries again what the store could not take; as a task, because the request that polls may be given up.
     async fn finish_what_is_left(&self) {
-        let left = self.0.nodes.unfinished();
-        if left.is_empty() {
+        let users = self.0.nodes.left().users();
+        if users.is_empty() {
             return;
         }
         let auth = self.clone();
         let brought = to_the_end(async move {
             let nodes = &auth.0.nodes;
             let Ok(_one_at_a_time) = nodes.finishing.try_lock() else { return Ok(()) };
-            for mut unfinished in left {
-                // Another poll may have brought it, or a later ending of all have made up for it.
-                if !nodes.is_left(&unfinished) {
-                    continue;
-                }
-                // Other nodes ask for what ended lately, so it ends now.
-                unfinished.restamp(|reason| auth.ended(reason, auth.now()));
-                let Err(error) = auth.bring(&unfinished).await else {
-                    nodes.done(&unfinished);
-                    continue;
-                };
-                tracing::warn!(target: "portcullis", ?error, "an ending still cannot be written");
-                nodes.step_back(&unfinished);
-                if error.is_unavailable() {
-                    // Nor will the next one, and who polls waits for this.
-                    break;
+            for user in users {
+                let left = nodes.left().of(&user);
+                for unfinished in left {
+                    // Another poll may have brought it, or a later ending of all have made up for it.
+                    if !nodes.left().contains(&unfinished) {
+                        continue;
+                    }
+                    let Err(error) = auth.bring_late(&unfinished).await else {
+                        nodes.left().done(&unfinished);
+                        continue;
+                    };
+                    tracing::warn!(target: "portcullis", ?error, "an ending still cannot be written");
+                    nodes.left().step_back(&unfinished);
+                    if error.is_unavailable() {
+                        // Nor will the next one, and who polls waits for this.
+                        return Ok(());
+                    }
                 }
             }
             Ok(())
         });
         if let Err(error) = brought.await {
             tracing::error!(target: "portcullis", ?error, "endings that were left could not be brought");
+        }
+    }
+
+    /// Waits until this node has read what has ended, which it begins by itself when it is built in a Tokio runtime: for
+    /// checks of readiness, and before a server listens. Guarded requests wait for it too.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`]: guarded requests are answered the same until it succeeds.
+    pub async fn ready(&self) -> Result<(), Error> {
+        let _ = self.shared_now().await;
+        self.load_revocations().await
+    }
+
+    /// As [`bring`](Self::bring), for an ending that was left. Other nodes ask for what ended lately, so it ends now.
+    async fn bring_late(&self, unfinished: &Unfinished) -> Result<(), StoreError> {
+        let mut late = unfinished.clone();
+        let now = self.shared_now().await;
+        late.restamp(|reason| self.ended(reason, now));
+        self.bring(&late).await.map(drop)
+    }
+
+    /// Begins to read what has ended, unless that has been done or is under way: as a task, so that nobody waits for it who
+    /// need not.
+    pub(crate) fn start(&self) {
+        let nodes = &self.0.nodes;
+        if nodes.is_loaded() || nodes.starting.load(Ordering::Acquire) {
+            return;
+        }
+        let Ok(runtime) = Handle::try_current() else { return };
+        if !nodes.starting.swap(true, Ordering::AcqRel) {
+            runtime.spawn(Starter(Arc::downgrade(&self.0)).load(nodes.poll_interval));
         }
     }
 
@@ -418,6 +411,31 @@ impl<U: AuthUser> Auth<U> {
             tasks.push(runtime.spawn(listen(Arc::downgrade(&self.0), feed, interval)).abort_handle());
         }
         nodes.keep(tasks);
+    }
+}
+
+/// The task that reads for the first time what has ended, and tries again as often as polls do.
+struct Starter<U: AuthUser>(Weak<Inner<U>>);
+
+impl<U: AuthUser> Starter<U> {
+    async fn load(self, retry: Duration) {
+        loop {
+            let Some(inner) = self.0.upgrade() else { return };
+            let auth = Auth(inner);
+            let _ = auth.shared_now().await;
+            let Err(error) = auth.load_revocations().await else { return };
+            drop(auth);
+            tracing::warn!(target: "portcullis", ?error, "what has ended could not be read at the start: it is tried again");
+            tokio::time::sleep(retry).await;
+        }
+    }
+}
+
+impl<U: AuthUser> Drop for Starter<U> {
+    fn drop(&mut self) {
+        if let Some(inner) = self.0.upgrade() {
+            inner.nodes.starting.store(false, Ordering::Release);
+        }
     }
 }
 
@@ -469,6 +487,7 @@ async fn hear<U: AuthUser>(auth: &Weak<Inner<U>>, feed: &dyn RevocationFeed) -> 
     loop {
         let ending = subscription.next().await?;
         let Some(inner) = auth.upgrade() else { return Ok(()) };
-        inner.revocations.add(&ending, inner.clock.now());
+        let auth = Auth(inner);
+        auth.hear(&ending, auth.now());
     }
 }

@@ -5,14 +5,14 @@ use std::pin::pin;
 use super::{
     Auth, Client, SignedIn,
     flow::{Flow, of_a_write},
-    nodes::Unfinished,
+    unfinished::Unfinished,
 };
 use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind},
     event::{EventKind, Operation, RefreshRefusal},
     session::{EndReason, RotateOutcome, Rotation, Session, TokenId},
-    store::{EndAll, StoreError},
+    store::EndAll,
     token::{Expiry, RefreshClaims, TokenFault},
     user::AuthUser,
 };
@@ -64,7 +64,8 @@ impl<U: AuthUser> Auth<U> {
             // Nothing has moved yet: a token that cannot be made must not cost the one that was presented.
             self.check_token_content(&user)?;
             // The grace is counted from here: however long the user took to be read, it is not part of it.
-            let rotation = self.rotation(&claims, user.token_version(), next_token_id, self.now());
+            let at = self.shared_now().await;
+            let rotation = self.rotation(&claims, user.token_version(), next_token_id, at);
             let (auth, its, claims) = (self.clone(), flow.clone(), claims.clone());
             let moved = async move { auth.move_on(&its, &claims, &rotation).await };
             let Some(session) = self.see_through(flow, moved).await? else {
@@ -106,28 +107,16 @@ impl<U: AuthUser> Auth<U> {
             now,
             grace: self.0.lifetimes.grace,
             idle: self.0.lifetimes.idle,
-            tombstone: self.0.lifetimes.tombstone,
+            tombstone: self.tombstone(),
         }
     }
 
-    /// Asks once more where the first answer was lost: the store recognises its own `next_token_id`.
+    /// Asks once more where the first answer was lost: the store recognises its own `next_token_id`, and its own ending.
     async fn rotate(&self, rotation: &Rotation) -> Result<RotateOutcome, Error> {
         match self.0.sessions.rotate(rotation).await {
-            Err(error) if error.is_unavailable() => self.rotate_again(rotation).await.map_err(of_a_write),
+            Err(error) if error.is_unavailable() => self.0.sessions.rotate(rotation).await.map_err(of_a_write),
             answer => answer.map_err(of_a_write),
         }
-    }
-
-    /// As [`rotate`](Self::rotate); the answer that was lost may have been that the reuse was found now: the record knows.
-    async fn rotate_again(&self, rotation: &Rotation) -> Result<RotateOutcome, StoreError> {
-        let again = self.0.sessions.rotate(rotation).await?;
-        if again != RotateOutcome::Ended(EndReason::Reuse) {
-            return Ok(again);
-        }
-        let Rotation { user_id, session_id, now, .. } = rotation;
-        let record = self.0.sessions.find(user_id, session_id, *now).await?;
-        let ours = self.ended(EndReason::Reuse, *now);
-        Ok(if record.is_some_and(|session| session.ended == Some(ours)) { RotateOutcome::Reused } else { again })
     }
 
     async fn end_for_gone_user(&self, flow: &Flow, claims: &RefreshClaims) -> Error {
@@ -165,7 +154,8 @@ impl<U: AuthUser> Auth<U> {
             RotateOutcome::Ended(EndReason::TokenVersion) => {
                 // Whoever raised the version may not have come to write the floor: then it is written here.
                 let ending = self.revoke_versions(user, version, now);
-                let all = EndAll::new(user.clone(), version, self.ended(EndReason::TokenVersion, now));
+                let ended = self.ended(EndReason::TokenVersion, self.shared_now().await);
+                let all = EndAll::new(user.clone(), version, ended);
                 if self.finish(Unfinished::All(all, None)).await.is_ok() {
                     self.publish(ending);
                 }

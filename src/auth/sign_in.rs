@@ -262,9 +262,10 @@ impl<U: AuthUser> Auth<U> {
             self.tell(flow, EventKind::SignInFailed { reason: SignInFailure::Disabled });
             return Err(Error::new(ErrorKind::InvalidCredentials));
         }
+        let at = self.shared_now().await;
         let now = self.now();
         let lifetimes = self.0.lifetimes;
-        let absolute_expires_at = now.plus(lifetimes.absolute);
+        let absolute_expires_at = at.plus(lifetimes.absolute);
         let session = Session {
             id: SessionId::random()?,
             user_id: owner.clone(),
@@ -274,17 +275,17 @@ impl<U: AuthUser> Auth<U> {
             generation: 0,
             token_id: TokenId::random()?,
             previous_token_id: None,
-            auth_time: now,
-            created_at: now,
-            rotated_at: now,
-            expires_at: now.plus(lifetimes.idle).min(absolute_expires_at),
+            auth_time: at,
+            created_at: at,
+            rotated_at: at,
+            expires_at: at.plus(lifetimes.idle).min(absolute_expires_at),
             absolute_expires_at,
             ended: None,
             user_agent: client.user_agent(),
             ip: client.ip,
         };
         let tokens = self.tokens(user, &session, now)?;
-        let mut new = NewSession::new(session, self.0.session_limit, lifetimes.tombstone);
+        let mut new = NewSession::new(session, self.0.session_limit, self.tombstone());
         new.replaces = client.refresh_token.as_ref().and_then(|token| self.session_of(token.expose(), now));
         let (id, replaced) = (new.session.id, new.replaces.clone());
         let created = self.0.sessions.create(new).await.map_err(|error| {

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::{
     BuildError,
-    keys::{Grace, rings},
+    keys::{Grace, in_whole_seconds, rings},
     settings::Settings,
 };
 use crate::{
     auth::Lifetimes,
+    clock::CLOCK_SKEW,
     password::{Hasher, PasswordPolicy, Peppers},
     secret::Secret,
     store::SessionLimit,
@@ -32,8 +33,6 @@ const MAX_ACCESS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_GRACE: Duration = Duration::from_secs(60);
 /// The longest leeway: with our own clocks half a minute is plenty.
 const MAX_LEEWAY: Duration = Duration::from_secs(30);
-/// How far clocks may differ; tombstones outlive the access lifetime by it.
-const CLOCK_SKEW: Duration = Duration::from_secs(60);
 /// Longer lifetimes are a mistake in a unit.
 const TEN_YEARS: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 
@@ -66,7 +65,7 @@ impl Settings {
         let mut problems = std::mem::take(&mut self.problems);
         let mut lifetimes = lifetimes(&self, &mut problems);
         let grace = Grace { leeway: self.leeway, clock_skew: CLOCK_SKEW };
-        let keys = rings(&self, self.max_access_lifetime, &grace, &mut problems);
+        let keys = rings(&self, self.max_access_lifetime.unwrap_or(MAX_ACCESS_LIFETIME), &grace, &mut problems);
         peppers(&self, &mut problems);
         let issuer = self.issuer.take().filter(|issuer| !issuer.trim().is_empty());
         if issuer.is_none() {
@@ -95,8 +94,11 @@ impl Settings {
         else {
             return Err(BuildError::new(problems));
         };
-        // Not today's lifetime: tokens that were issued under a longer one count until they expire.
-        lifetimes.tombstone = keys.max_access_lifetime.saturating_add(self.leeway).saturating_add(CLOCK_SKEW);
+        // What an app says of longer-lived tokens; what it does not say of is asked about in the store.
+        let is_said = self.max_access_lifetime.is_some() || keys.access_ring_says_longest;
+        let longest = if is_said { keys.max_access_lifetime } else { in_whole_seconds(self.access_lifetime) };
+        lifetimes.remembered = longest.saturating_add(self.leeway);
+        lifetimes.tombstone = lifetimes.remembered.saturating_add(CLOCK_SKEW);
         let audience = self.audience.unwrap_or_else(|| issuer.clone());
         Ok(Checked {
             verifier: Verifier {
@@ -178,7 +180,7 @@ fn lifetimes(settings: &Settings, problems: &mut Vec<String>) -> Lifetimes {
     };
     let (access, refresh) = (settings.access_lifetime, settings.refresh_lifetime);
     refuse(access.is_zero(), "the access lifetime (ACCESS_TOKEN_EXPIRY) is zero: use 15m");
-    let longest = settings.max_access_lifetime;
+    let longest = settings.max_access_lifetime.unwrap_or(MAX_ACCESS_LIFETIME);
     refuse(longest > MAX_ACCESS_LIFETIME, "the maximal access lifetime is longer than a day: use a day");
     refuse(
         access > longest,
@@ -213,6 +215,7 @@ fn lifetimes(settings: &Settings, problems: &mut Vec<String>) -> Lifetimes {
         absolute: max_age,
         grace,
         // Set once the rings are known.
+        remembered: longest,
         tombstone: longest,
     }
 }

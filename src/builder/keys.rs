@@ -19,6 +19,8 @@ pub(super) struct Rings {
     pub(super) access: Keys,
     pub(super) refresh: Keys,
     pub(super) max_access_lifetime: Duration,
+    /// The ring of access keys has a longest lifetime of its own.
+    pub(super) access_ring_says_longest: bool,
 }
 
 /// The settings of one kind of token.
@@ -67,9 +69,15 @@ pub(super) fn rings(
     let (access_ring, refresh_ring) = (access_ring?, refresh_ring?);
     Some(Rings {
         max_access_lifetime: access.longest_of(&access_ring),
+        access_ring_says_longest: access_ring.max_token_lifetime().is_some(),
         access: access.prepare(&access_ring, grace, problems)?,
         refresh: refresh.prepare(&refresh_ring, grace, problems)?,
     })
+}
+
+/// Rounded up.
+pub(super) fn in_whole_seconds(lifetime: Duration) -> Duration {
+    Duration::from_secs(lifetime.as_secs().saturating_add(u64::from(lifetime.subsec_nanos() > 0)))
 }
 
 impl Given<'_> {
@@ -128,8 +136,7 @@ impl Given<'_> {
 
     /// In whole seconds, rounded up, as lifetimes are when tokens are issued.
     fn longest_of(&self, ring: &KeyRing) -> Duration {
-        let longest = ring.max_token_lifetime().unwrap_or(self.longest);
-        Duration::from_secs(longest.as_secs().saturating_add(u64::from(longest.subsec_nanos() > 0)))
+        in_whole_seconds(ring.max_token_lifetime().unwrap_or(self.longest))
     }
 
     fn prepare(&self, ring: &KeyRing, grace: &Grace, problems: &mut Vec<String>) -> Option<Keys> {

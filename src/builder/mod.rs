@@ -152,12 +152,15 @@ impl<U: AuthUser> Builder<U> {
         self
     }
 
-    /// The longest life of an access token that this service ever issued: a day unless set, which is also the most.
+    /// The longest life of an access token that may still be in use: set it while tokens of an earlier, longer
+    /// [`access_lifetime`](Self::access_lifetime) run, a day at most. Tokens that live longer are refused.
     ///
-    /// Longer-lived tokens are refused, and endings are remembered for this long. Lower it to remember less; do not lower it
-    /// below an access lifetime that was in use until a moment ago, or its tokens end.
+    /// Endings are remembered for the longer of the two lifetimes. Where this is not set, endings are remembered for the access
+    /// lifetime, and tokens of up to a day are accepted: a token that is older than the access lifetime is one of an
+    /// earlier setting, and each request with it asks the store whether its session lives. Nothing has to be set, then, to
+    /// shorten the access lifetime: no token ends by it, and no ended one comes back.
     pub fn max_access_lifetime(mut self, lifetime: Duration) -> Self {
-        self.settings.max_access_lifetime = lifetime;
+        self.settings.max_access_lifetime = Some(lifetime);
         self
     }
 
@@ -338,6 +341,9 @@ impl<U: AuthUser> Builder<U> {
 
     /// Checks all settings together and starts the hashing threads.
     ///
+    /// Within a Tokio runtime it also begins to read what has ended, so that the first request need not wait for it; elsewhere
+    /// the first request does.
+    ///
     /// # Errors
     /// A [`BuildError`] that lists every problem with its mend.
     pub fn build(self) -> Result<Auth<U>, BuildError> {
@@ -369,7 +375,8 @@ impl<U: AuthUser> Builder<U> {
             tracing::warn!(target: "portcullis", "the throttle is off (THROTTLE): guesses at passwords are not slowed");
         }
         let throttle = throttled.then(|| throttle.unwrap_or_else(|| Arc::new(MemoryThrottle::new())));
-        Ok(Auth(Arc::new(Inner {
+        sessions.begin(&clock);
+        let auth = Auth(Arc::new(Inner {
             users,
             sessions,
             clock,
@@ -387,7 +394,9 @@ impl<U: AuthUser> Builder<U> {
             web: checked.web,
             #[cfg(feature = "testing")]
             for_tests,
-        })))
+        }));
+        auth.start();
+        Ok(auth)
     }
 }
 

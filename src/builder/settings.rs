@@ -22,7 +22,8 @@ pub(super) struct Settings {
     pub(super) retired_access_secrets: Vec<Secret<Vec<u8>>>,
     pub(super) retired_refresh_secrets: Vec<Secret<Vec<u8>>>,
     pub(super) access_lifetime: Duration,
-    pub(super) max_access_lifetime: Duration,
+    /// `None`: tokens of an earlier setting may live for up to a day.
+    pub(super) max_access_lifetime: Option<Duration>,
     pub(super) refresh_lifetime: Duration,
     pub(super) session_max_age: Duration,
     pub(super) refresh_grace: Duration,
@@ -75,7 +76,7 @@ impl Default for Settings {
             retired_access_secrets: Vec::new(),
             retired_refresh_secrets: Vec::new(),
             access_lifetime: Duration::from_secs(15 * 60),
-            max_access_lifetime: DAY,
+            max_access_lifetime: None,
             refresh_lifetime: DAY * 7,
             session_max_age: DAY * 30,
             refresh_grace: Duration::from_secs(10),

@@ -92,12 +92,14 @@ async fn answer(layer: AuthLayer<User>, request: http::request::Builder) -> (Sta
 
 #[tokio::test]
 async fn a_good_token_reaches_the_handler_on_every_path_through_the_guard() {
-    let Fixture { auth, token, .. } = fixture().await;
-    let request = || get().header("authorization", format!("Bearer {token}"));
-    assert_eq!(answer(auth.require(), request()).await.1, r#"Some("1") None"#);
-    assert_eq!(answer(auth.require().check_session(), request()).await.1, r#"Some("1") None"#);
-    assert_eq!(answer(auth.require().load_user(), request()).await.1, r#"Some("1") Some("ada@example.com")"#);
-    assert_eq!(answer(auth.optional(), request()).await.1, r#"Some("1") None"#);
+    let Fixture { auth, token, user, .. } = fixture().await;
+    let (request, id) = (|| get().header("authorization", format!("Bearer {token}")), user.id.as_str());
+    let claims_alone = format!("Some({id:?}) None");
+    assert_eq!(answer(auth.require(), request()).await.1, claims_alone);
+    assert_eq!(answer(auth.require().check_session(), request()).await.1, claims_alone);
+    let with_user = format!("Some({id:?}) Some(\"ada@example.com\")");
+    assert_eq!(answer(auth.require().load_user(), request()).await.1, with_user);
+    assert_eq!(answer(auth.optional(), request()).await.1, claims_alone);
     assert_eq!(answer(auth.optional(), get()).await.1, "None None");
 }
 
@@ -118,8 +120,7 @@ async fn without_a_good_token_the_handler_is_not_reached() {
 async fn roles_are_asked_for_one_of_each_group() {
     let Fixture { auth, store, user, .. } = fixture().await;
     store.users().set_roles(&user.id, vec!["staff".into(), "editor".into()]);
-    let user = store.users().clone();
-    let user = crate::store::UserStore::find_by_id(&user, &"1".into()).await.unwrap().unwrap();
+    let user = crate::store::UserStore::find_by_id(store.users(), &user.id).await.unwrap().unwrap();
     let tokens = auth.start_session(&user, &Client::unknown()).await.unwrap();
     let request = || get().header("authorization", format!("Bearer {}", tokens.access_token.expose()));
     for (layer, expected) in [

@@ -9,15 +9,13 @@ mod revoked;
 mod rotate;
 mod shards;
 
+/// How many of a user's sessions that have ended are kept as records, of every reason. Of the others a store keeps what
+/// other nodes have to know: one who logs in again and again must not fill it.
+pub(crate) const MAX_ENDED_SESSIONS_OF_A_USER: usize = 16;
+
 pub(crate) use self::revoked::{Revocations, Standing};
 pub use self::{
     record::{EndReason, Ended, Session, SessionId, TokenId},
     revoked::Ending,
     rotate::{Decision, RotateOutcome, Rotation, decide},
 };
-
-/// How many ended sessions of a user a store keeps longer than their tombstones. Such a record says why the session ended
-/// when an old token comes again. An operation that lists, adds or ends sessions of a user reads at most the live ones and
-/// this many ended ones.
-#[cfg_attr(not(any(feature = "sqlx_0_9_sqlite", feature = "sqlx_0_9_postgres")), allow(dead_code))]
-pub(crate) const MAX_ENDED_SESSIONS_OF_A_USER: usize = 16;

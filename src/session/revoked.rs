@@ -158,6 +158,25 @@ impl Revocations {
         self.sessions.ring_all();
     }
 
+    /// Remembers an ending that another node tells of: until `at_least`, unless it was known before.
+    pub(crate) fn hear(&self, ending: &Ending, now: Timestamp, at_least: Timestamp) {
+        let is_known = match ending {
+            Ending::Session { id, .. } => self.sessions.read(id, |until| now < *until),
+            Ending::User { id, min_version, .. } => {
+                self.users.read(id, |floor| *min_version <= floor.min_version && now < floor.keep_until)
+            }
+        };
+        let mut ending = ending.clone();
+        if is_known != Some(true) {
+            let (Ending::Session { keep_until, .. } | Ending::User { keep_until, .. }) = &mut ending;
+            // One that is past is news to nobody.
+            if now < *keep_until {
+                *keep_until = at_least.max(*keep_until);
+            }
+        }
+        self.add(&ending, now);
+    }
+
     /// Remembers an ending; remembering it again changes nothing.
     pub(crate) fn add(&self, ending: &Ending, now: Timestamp) {
         let inserted = match ending {

@@ -33,6 +33,13 @@ pub struct Rotation {
     pub tombstone: Duration,
 }
 
+impl Rotation {
+    /// How this ends the session if it finds a reuse.
+    fn reuse(&self) -> Ended {
+        Ended { at: self.now, reason: EndReason::Reuse, keep_until: self.now.plus(self.tombstone) }
+    }
+}
+
 /// What a store answers to a [`Rotation`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -95,7 +102,8 @@ impl Decision {
 /// that there is always one chain. Ending beats the grace.
 ///
 /// A rotation that is asked again because its answer was lost finds its own `next_token_id` in the record and is
-/// answered [`Rotated`](RotateOutcome::Rotated) once more, whatever the grace: nobody else can know that id.
+/// answered [`Rotated`](RotateOutcome::Rotated) once more, whatever the grace: nobody else can know that id. One that ended
+/// the session for reuse finds its own ending, and is answered [`Reused`](RotateOutcome::Reused) once more.
 pub fn decide(record: Option<&Session>, rotation: &Rotation) -> Decision {
     let Some(record) = record.filter(|record| record.id == rotation.session_id && record.user_id == rotation.user_id)
     else {
@@ -103,7 +111,8 @@ pub fn decide(record: Option<&Session>, rotation: &Rotation) -> Decision {
     };
     // Before the expiry: a session ended for reuse says so for as long as its record is there.
     if let Some(ended) = record.ended {
-        return Decision::keep(RotateOutcome::Ended(ended.reason));
+        let is_this_one = ended == rotation.reuse();
+        return Decision::keep(if is_this_one { RotateOutcome::Reused } else { RotateOutcome::Ended(ended.reason) });
     }
     if record.is_expired(rotation.now) {
         return Decision::keep(RotateOutcome::Unknown);
@@ -293,6 +302,18 @@ mod tests {
         assert_eq!((again.outcome, again.write), (RotateOutcome::Rotated(moved.clone()), None));
         let another = Rotation { next_token_id: token(7), ..off };
         assert_eq!(decide(Some(&moved), &another).outcome, RotateOutcome::Reused);
+    }
+
+    #[test]
+    fn a_reuse_that_is_asked_again_is_answered_again() {
+        let late = presented(3, 3, at(100));
+        let ended = decide(Some(&record()), &late).write.unwrap();
+        assert_eq!(decide(Some(&ended), &late).outcome, RotateOutcome::Reused);
+        // Another call has other moments.
+        for other in [Rotation { now: at(101), ..late.clone() }, Rotation { tombstone: Duration::from_secs(1), ..late }]
+        {
+            assert_eq!(decide(Some(&ended), &other).outcome, RotateOutcome::Ended(EndReason::Reuse));
+        }
     }
 
     #[test]

@@ -118,4 +118,16 @@ impl SessionStore for Measured<dyn SessionStore> {
     async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
         self.time("ended_since", self.store.ended_since(since, now)).await
     }
+
+    fn begin(&self, clock: &Arc<dyn Clock>) {
+        self.store.begin(clock);
+    }
+
+    fn began(&self) -> Option<Timestamp> {
+        self.store.began()
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.time("clock", self.store.clock()).await
+    }
 }

@@ -3,6 +3,7 @@
 //! An app implements [`UserStore`] over the users table it has, and takes a ready [`SessionStore`] for the sessions.
 //! The two need not live in the same engine.
 
+mod clocks;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
@@ -21,6 +22,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
+pub(crate) use self::clocks::SharedClock;
 #[cfg(feature = "metrics")]
 pub(crate) use self::measured::Measured;
 pub use self::{
@@ -28,7 +30,7 @@ pub use self::{
     feed::{RevocationFeed, Subscription},
 };
 use crate::{
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     session::{Ended, Ending, RotateOutcome, Rotation, Session, SessionId, TokenId},
     user::{AuthUser, Login, NewUser, PasswordHash, UserId},
 };
@@ -124,6 +126,9 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// Ends a session of the user; `false` where there is no live one with this id.
     ///
+    /// An ending that is asked again because its answer was lost is answered `true` again: the record has this very
+    /// [`Ended`], and no other call has the same moments.
+    ///
     /// # Errors
     /// As the trait says.
     async fn end(&self, user: &UserId, id: &SessionId, ended: Ended) -> Result<bool, StoreError>;
@@ -146,6 +151,31 @@ pub trait SessionStore: Send + Sync + 'static {
     /// # Errors
     /// As the trait says.
     async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError>;
+
+    /// Begins to serve an [`Auth`](crate::Auth) that goes by `clock`; each calls this once, when it is built.
+    ///
+    /// Does nothing unless overridden.
+    fn begin(&self, clock: &Arc<dyn Clock>) {
+        let _ = clock;
+    }
+
+    /// Since when this store has kept sessions, where it forgets them with its process; `None`, unless overridden, where it
+    /// keeps them. Of an access token that was issued before, the guard asks whether its session is here.
+    fn began(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// The present moment by the clock that all nodes share, which is the server's; `None`, unless overridden, where the
+    /// nodes have no other clock than their own.
+    ///
+    /// A node asks for it when it starts and every ten minutes, and adds the difference to its own clock wherever it writes
+    /// or decides about a session. Differences of up to a minute are corrected, to within half of the round trip.
+    ///
+    /// # Errors
+    /// As the trait says: the node goes by its own clock until it is answered.
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
+    }
 }
 
 /// A session to be added.
@@ -323,5 +353,17 @@ impl<S: SessionStore + ?Sized> SessionStore for Arc<S> {
 
     async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
         (**self).ended_since(since, now).await
+    }
+
+    fn begin(&self, clock: &Arc<dyn Clock>) {
+        (**self).begin(clock);
+    }
+
+    fn began(&self) -> Option<Timestamp> {
+        (**self).began()
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        (**self).clock().await
     }
 }

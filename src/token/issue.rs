@@ -123,7 +123,8 @@ impl Issuer {
             exp,
             iat,
             jti: TokenId::random()?.encode(),
-            auth_time: session.auth_time.as_secs(),
+            // Sessions go by the clock that nodes share, tokens by the node's own, which may be behind.
+            auth_time: session.auth_time.as_secs().min(iat),
             sid: session.id.encode(),
             ver: session.token_version,
             roles: token.roles,

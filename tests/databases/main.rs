@@ -1,6 +1,7 @@
 //! The stores of real engines, each in a directory of its own that ends with its test.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must fail")]
 
+mod clocks;
 mod existing_app;
 mod faults;
 mod left_out;

@@ -31,6 +31,8 @@ enum Fault {
     LosesMilliseconds,
     KeepsExpired,
     EndsAgain,
+    ForgetsItsEndings,
+    TellsSixteen,
     IgnoresTheLimit,
     ReplacesNothing,
     TellsNothing,
@@ -139,6 +141,11 @@ impl SessionStore for Wrong {
     }
 
     async fn end(&self, user: &UserId, id: &SessionId, ended: Ended) -> Result<bool, StoreError> {
+        if self.is(Fault::ForgetsItsEndings)
+            && self.memory.find(user, id, ended.at).await?.is_none_or(|session| session.ended.is_some())
+        {
+            return Ok(false);
+        }
         let live = self.memory.end(user, id, ended).await?;
         Ok(live || self.is(Fault::EndsAgain))
     }
@@ -167,6 +174,9 @@ impl SessionStore for Wrong {
         if self.is(Fault::TellsNothing) {
             endings.clear();
         }
+        if self.is(Fault::TellsSixteen) {
+            endings.truncate(16);
+        }
         if self.is(Fault::ForgetsFloors) {
             endings.retain(|ending| matches!(ending, Ending::Session { .. }));
         }
@@ -184,6 +194,8 @@ async fn a_session_store_is_told_which_promise_it_breaks() {
         (Fault::DropsTheAddress, "a session is found as it was written"),
         (Fault::KeepsExpired, "an expired session counts as absent"),
         (Fault::EndsAgain, "an ended session ends once and stays ended"),
+        (Fault::ForgetsItsEndings, "an ending that is asked again is answered again"),
+        (Fault::TellsSixteen, "of many endings of one user each is told"),
         (Fault::IgnoresTheLimit, "racing logins stay within the limit"),
         (Fault::ReplacesNothing, "a login ends the session that it replaces"),
         (Fault::TellsNothing, "endings are told since a moment, until nobody needs them"),

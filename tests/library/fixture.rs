@@ -194,6 +194,18 @@ impl SessionStore for Probe {
     async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
         self.call("ended_since", self.memory.ended_since(since, now)).await
     }
+
+    fn begin(&self, clock: &Arc<dyn portcullis::clock::Clock>) {
+        self.memory.begin(clock);
+    }
+
+    fn began(&self) -> Option<Timestamp> {
+        self.memory.began()
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        SessionStore::clock(&self.memory).await
+    }
 }
 
 /// A store, a clock, and as many nodes over them as a test wants.

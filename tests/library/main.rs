@@ -5,6 +5,7 @@ mod botnets;
 mod cache;
 #[cfg(feature = "client")]
 mod client;
+mod clocks;
 mod composition;
 mod conformance;
 mod cookie_changes;
@@ -33,6 +34,7 @@ mod passwords;
 mod provider;
 mod resource;
 mod responses;
+mod restarts;
 mod round_trips;
 mod secrets;
 mod spans;

@@ -272,3 +272,77 @@ async fn roles_that_fit_into_no_cookie_cost_nobody_their_session() {
     users.set_roles(&ada.id, vec!["admin".into()]);
     assert_eq!(kind(auth.refresh(&pair.refresh).await), None);
 }
+
+#[tokio::test]
+async fn an_ending_is_remembered_for_an_access_lifetime() {
+    let minute = Duration::from_secs(60);
+    for (lifetime, maximum, remembered) in [
+        (15, None, 16),
+        (5, None, 6),
+        // Said while tokens of an earlier setting run.
+        (5, Some(15), 16),
+        (15, Some(15), 16),
+    ] {
+        let world = World::new();
+        let auth = world.node_with(|builder| {
+            let builder = builder.access_lifetime(minute * lifetime);
+            maximum.into_iter().fold(builder, |builder, maximum| builder.max_access_lifetime(minute * maximum))
+        });
+        let ada = register(&auth, "ada").await;
+        let pair = sign_in(&auth, &ada).await;
+        auth.logout(Some(&pair.refresh), None).await.unwrap();
+        auth.end_sessions_of(&ada.id).await.unwrap();
+        let now = portcullis::clock::Clock::now(&world.clock);
+        let told = async |later: Duration| {
+            let sessions = world.store.memory.sessions();
+            portcullis::store::SessionStore::ended_since(sessions, now, now.plus(later)).await.unwrap().len()
+        };
+        assert_eq!(told(Duration::from_secs(remembered * 60 - 1)).await, 2);
+        assert_eq!(told(Duration::from_secs(remembered * 60)).await, 0, "{lifetime} minutes, at most {maximum:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_a_longer_lifetime_is_asked_about() {
+    let (minute, world) = (Duration::from_secs(60), World::new());
+    let long = world.node_with(|builder| builder.access_lifetime(minute * 60));
+    let ada = register(&long, "ada").await;
+    let (live, ended) = (sign_in(&long, &ada).await, sign_in(&long, &ada).await);
+    // The next deployment has shorter tokens; nobody has said for how long the earlier ones lived.
+    let short = world.node_with(|builder| builder.access_lifetime(minute * 5));
+    assert_eq!(access(&short, &live).await, None);
+    short.logout(Some(&ended.refresh), None).await.unwrap();
+    let cost = async |pair: &Pair| {
+        world.store.take_calls();
+        (access(&short, pair).await, world.store.take_calls())
+    };
+    assert_eq!((cost(&live).await, cost(&ended).await), ((None, 0), (REVOKED, 0)));
+    world.clock.advance(minute * 5);
+    assert_eq!(cost(&live).await, (None, 0));
+    for _ in 0..10 {
+        world.clock.advance(minute * 5);
+        short.poll_revocations().await.unwrap();
+        assert_eq!((cost(&live).await, cost(&ended).await.0), ((None, 1), REVOKED), "it ends none and revives none");
+    }
+    let own = sign_in(&short, &ada).await;
+    world.clock.advance(Duration::from_secs(299));
+    assert_eq!(cost(&own).await, (None, 0), "its own tokens cost nothing to the last second");
+}
+
+#[tokio::test]
+async fn a_node_of_longer_tokens_remembers_what_others_forget() {
+    let (minute, world) = (Duration::from_secs(60), World::new());
+    let long = world.node_with(|builder| builder.access_lifetime(minute * 60));
+    let short = world.node_with(|builder| builder.access_lifetime(minute * 5));
+    let ada = register(&long, "ada").await;
+    let (one, all) = (sign_in(&long, &ada).await, sign_in(&long, &ada).await);
+    assert_eq!(access(&long, &one).await, None);
+    short.logout(Some(&one.refresh), None).await.unwrap();
+    short.end_sessions_of(&ada.id).await.unwrap();
+    // The store forgets it after six minutes, and asking all along brings nothing new.
+    for _ in 0..59 {
+        long.poll_revocations().await.unwrap();
+        assert_eq!((access(&long, &one).await, access(&long, &all).await), (REVOKED, REVOKED));
+        world.clock.advance(minute);
+    }
+}

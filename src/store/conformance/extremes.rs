@@ -91,8 +91,33 @@ pub(super) async fn long_list(store: Arc<impl SessionStore>) -> Result<(), Strin
     store.end_all(&end_all(&ada(), 1, at(200))).await.map_err(said)?;
     expect("the list after all ended", live(&*store, &ada(), 201).await?, vec![])?;
     for n in [1, MANY / 2, MANY] {
-        let record = find(&*store, &ada(), n, 201).await?.and_then(|session| session.ended);
-        expect("an end among many", record.map(|ended| ended.reason), Some(EndReason::LogoutAll))?;
+        // Of many that have ended a store may keep a few, and forget the others.
+        let record = find(&*store, &ada(), n, 201).await?.map(|session| session.ended.map(|ended| ended.reason));
+        ensure(record.is_none_or(|reason| reason == Some(EndReason::LogoutAll)), "a session among many has not ended")?;
+        let told = rotate(&*store, &rotation(&ada(), n, at(201))).await?;
+        let refused = [RotateOutcome::Unknown, RotateOutcome::Ended(EndReason::LogoutAll)];
+        ensure(refused.contains(&told), format!("a rotation of a session among many is {told:?}"))?;
     }
     Ok(())
+}
+
+/// One who logs in again and again, within one lifetime of an access token.
+pub(super) async fn many_endings(store: Arc<impl SessionStore>) -> Result<(), String> {
+    let mut ended = Vec::new();
+    for n in 1..=MANY {
+        let mut login = new(session(&ada(), n, at(n.into())));
+        login.limit = SessionLimit::EndLeastRecentlyUsed(3);
+        ended.extend(store.create(login).await.map_err(said)?.ended);
+    }
+    let all: Vec<SessionId> = (1..=MANY - 3).map(id).collect();
+    ended.sort();
+    expect("what the logins ended", ended, all.clone())?;
+    let mut told = Vec::new();
+    for ending in store.ended_since(NOW, at(MANY.into())).await.map_err(said)? {
+        if let Ending::Session { id, .. } = ending {
+            told.push(id);
+        }
+    }
+    told.sort();
+    expect("what is told", told, all)
 }

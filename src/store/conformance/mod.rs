@@ -29,6 +29,7 @@
 //! | without a grace one racing rotation advances | kept | kept | kept | kept | kept |
 //! | a rotation that is asked again is answered again | kept | kept | kept | kept | kept |
 //! | an ended session ends once and stays ended | kept | kept | kept | kept | kept |
+//! | an ending that is asked again is answered again | kept | kept | kept | kept | kept |
 //! | of a rotation and an ending that race the ending lasts | kept | kept | kept | kept | kept |
 //! | ending all ends the lower versions and nobody else's | kept | kept | kept | kept | kept |
 //! | ending all keeps one session and moves it on | kept | kept | kept | kept | kept |
@@ -41,6 +42,7 @@
 //! | racing logins stay within the limit | kept | kept | kept | kept | kept |
 //! | a login ends the session that it replaces | kept | kept | kept | kept | kept |
 //! | endings are told since a moment, until nobody needs them | kept | kept | kept | kept | kept |
+//! | of many endings of one user each is told | kept | kept | kept | kept | kept |
 //! | **users** | | | | | |
 //! | a user is found by id and e-mail address | kept | kept | kept | kept | – |
 //! | an e-mail address names one user, in any case of letters | kept | kept | kept | kept | – |

@@ -11,7 +11,7 @@ use super::{
     },
 };
 use crate::{
-    session::{EndReason, Ending, RotateOutcome, Rotation, Session, SessionId, decide},
+    session::{EndReason, Ended, Ending, RotateOutcome, Rotation, Session, SessionId, decide},
     store::{Created, SessionLimit, SessionStore},
     user::UserId,
 };
@@ -36,6 +36,7 @@ where
     report.check("without a grace one racing rotation advances", racing(fresh().await, Duration::ZERO)).await;
     report.check("a rotation that is asked again is answered again", asked_again(fresh().await)).await;
     report.check("an ended session ends once and stays ended", ends_once(fresh().await)).await;
+    report.check("an ending that is asked again is answered again", ending_asked_again(fresh().await)).await;
     report.check("of a rotation and an ending that race the ending lasts", ending_lasts(fresh().await)).await;
     report.check("ending all ends the lower versions and nobody else's", ends_all(fresh().await)).await;
     report.check("ending all keeps one session and moves it on", keeps_one(fresh().await)).await;
@@ -53,6 +54,7 @@ where
     report.check("racing logins stay within the limit", racing_logins(fresh().await)).await;
     report.check("a login ends the session that it replaces", replaces(fresh().await)).await;
     report.check("endings are told since a moment, until nobody needs them", told_since(fresh().await)).await;
+    report.check("of many endings of one user each is told", extremes::many_endings(fresh().await)).await;
     report
 }
 
@@ -206,6 +208,28 @@ async fn ends_once(store: Arc<impl SessionStore>) -> Result<(), String> {
     expect("the list afterwards", live(&*store, &ada(), 2).await?, vec![])?;
     let unknown = store.end(&ada(), &id(9), ended(EndReason::Logout, at(1))).await.map_err(said)?;
     expect("the ending of an unknown session", unknown, false)
+}
+
+/// As a node asks whose answer was lost; another call has other moments, by some milliseconds.
+async fn ending_asked_again(store: Arc<impl SessionStore>) -> Result<(), String> {
+    add(&*store, session(&ada(), 1, NOW)).await?;
+    let end = async |ended| store.end(&ada(), &id(1), ended).await.map_err(said);
+    let logout = ended(EndReason::Logout, at(1));
+    for what in ["the first answer", "the second answer"] {
+        expect(what, end(logout).await?, true)?;
+    }
+    let (before, later) = (TOMBSTONE.saturating_sub(Duration::from_millis(1)), ended(EndReason::Logout, at(2)));
+    for other in [ended(EndReason::EndedByUser, at(1)), later, Ended { keep_until: at(1).plus(before), ..logout }] {
+        expect("the answer to another", end(other).await?, false)?;
+    }
+    let left = find(&*store, &ada(), 1, 1).await?.and_then(|session| session.ended);
+    expect("how it ended", left, Some(logout))?;
+    add(&*store, Session { generation: 9, ..session(&ada(), 2, NOW) }).await?;
+    for what in ["a reuse", "a reuse that is asked again"] {
+        expect(what, rotate(&*store, &rotation(&ada(), 2, at(1))).await?, RotateOutcome::Reused)?;
+    }
+    let later = rotate(&*store, &rotation(&ada(), 2, at(2))).await?;
+    expect("a later try", later, RotateOutcome::Ended(EndReason::Reuse))
 }
 
 async fn ending_lasts<S: SessionStore>(store: Arc<S>) -> Result<(), String> {

@@ -4,17 +4,23 @@ mod feed;
 mod sessions;
 mod users;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 pub use self::{feed::MemoryFeed, sessions::MemorySessions, users::MemoryUsers};
 use super::{Created, EndAll, NewSession, SessionStore, StoreError, UserStore};
 use crate::{
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     session::{Ended, Ending, RotateOutcome, Rotation, Session, SessionId},
     user::{Login, NewUser, PasswordHash, Profile, User, UserId},
 };
 
 /// Users and sessions in memory; clones share them, a restart forgets them.
+///
+/// Users have random ids, so that a token from before a restart names nobody. Access tokens that were issued before the
+/// first [`Auth`](crate::Auth) over the store was built are refused, unless their session is here: what had ended by then is
+/// forgotten too. All `Auth`s over the store go by the clock of the first one.
 ///
 /// Sharded by user, so that requests of different users seldom wait for each other; no lock is held across an await.
 /// Bounded: beyond [`DEFAULT_CAPACITY`](Self::DEFAULT_CAPACITY) users or sessions `create` answers that the store is
@@ -119,6 +125,18 @@ impl SessionStore for MemoryStore {
 
     async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
         self.sessions.ended_since(since, now).await
+    }
+
+    fn begin(&self, clock: &Arc<dyn Clock>) {
+        self.sessions.begin(clock);
+    }
+
+    fn began(&self) -> Option<Timestamp> {
+        self.sessions.began()
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.sessions.clock().await
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     hash::RandomState,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
 };
 
@@ -13,6 +13,7 @@ use async_trait::async_trait;
 
 use super::{MemoryStore, SHARDS, full, shard_of};
 use crate::{
+    random,
     store::{StoreError, UniqueField, UserStore},
     user::{Login, NewUser, PasswordHash, Profile, User, UserId},
 };
@@ -26,7 +27,6 @@ struct Inner {
     /// Login key to id; a key is taken here before its user is added, so that of two registrations one comes first.
     logins: Box<[Mutex<Logins>]>,
     hasher: RandomState,
-    next_id: AtomicU64,
     len: AtomicUsize,
     capacity: usize,
 }
@@ -40,7 +40,6 @@ impl MemoryUsers {
             users: (0..SHARDS).map(|_| RwLock::default()).collect(),
             logins: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
-            next_id: AtomicU64::new(1),
             len: AtomicUsize::new(0),
             capacity,
         }))
@@ -77,6 +76,17 @@ impl MemoryUsers {
             self.release(&username_key(username));
         }
         true
+    }
+
+    /// An id that nobody has had, in this process or before it: 63 random bits, which fit into a signed column.
+    fn new_id(&self) -> Result<UserId, StoreError> {
+        loop {
+            let bits = u64::from_le_bytes(random::bytes().map_err(StoreError::internal)?) >> 1;
+            let id = UserId::from(bits);
+            if bits != 0 && self.read(&id).is_none_or(|shard| !shard.contains_key(&id)) {
+                return Ok(id);
+            }
+        }
     }
 
     fn read(&self, id: &UserId) -> Option<RwLockReadGuard<'_, HashMap<UserId, User>>> {
@@ -156,7 +166,7 @@ impl UserStore for MemoryUsers {
     }
 
     async fn create(&self, new: NewUser<Profile>) -> Result<User, StoreError> {
-        let id = UserId::from(self.0.next_id.fetch_add(1, Ordering::Relaxed));
+        let id = self.new_id()?;
         if self.0.len.fetch_add(1, Ordering::AcqRel) >= self.0.capacity {
             self.0.len.fetch_sub(1, Ordering::AcqRel);
             return Err(full());

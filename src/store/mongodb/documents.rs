@@ -122,6 +122,16 @@ pub(super) fn read_ended(session: &Document) -> Result<Option<Ended>, StoreError
     }))
 }
 
+pub(super) fn read_keep_until(session: &Document) -> Result<Timestamp, StoreError> {
+    moment(session, "keep_until")
+}
+
+/// The sessions in a user's document of which it says no more than that they have ended.
+pub(super) fn gone(document: &Document) -> impl Iterator<Item = &Document> {
+    let gone = document.get_array("gone").ok();
+    gone.into_iter().flatten().filter_map(Bson::as_document)
+}
+
 /// The sessions in a user's document, none where there is no document.
 pub(super) fn sessions(document: Option<&Document>) -> impl Iterator<Item = &Document> {
     let sessions = document.and_then(|document| document.get_array("sessions").ok());

@@ -3,12 +3,13 @@
 use futures_util::TryStreamExt;
 use mongodb::{
     IndexModel,
-    bson::{Bson, Document, doc, oid::ObjectId},
+    bson::{Bson, Document, doc},
     options::IndexOptions,
 };
 
 use super::{
     handle::{DUPLICATE_KEY, Limit},
+    ids,
     users::MongoUsers,
 };
 use crate::{store::StoreError, user::Login};
@@ -119,7 +120,7 @@ impl MongoUsers {
                 refused.push(doc! { "q": unchanged, "u": { "$set": { key: login.key() } } });
                 continue;
             }
-            let ids = hex([&user, &holder].into_iter().filter_map(|user| user.get("_id")));
+            let ids = named([&user, &holder].into_iter().filter_map(|user| user.get("_id")));
             tracing::warn!(
                 target: "portcullis",
                 users = ids,
@@ -201,7 +202,7 @@ impl MongoUsers {
             let key = part("u").and_then(|set| set.get_document("$set").ok()?.get(keyed.key));
             let find = self.handle.collection().find_one(doc! { keyed.key: key }).projection(doc! { "_id": 1 });
             let holder = self.handle.migrate(find).await?;
-            groups.push(hex([id, holder.as_ref().and_then(|holder| holder.get("_id"))].into_iter().flatten()));
+            groups.push(named([id, holder.as_ref().and_then(|holder| holder.get("_id"))].into_iter().flatten()));
         }
         Ok(duplicates(keyed.what, &groups))
     }
@@ -217,7 +218,7 @@ impl MongoUsers {
         let handle = &self.handle;
         let action = handle.collection().aggregate(pipeline).allow_disk_use(true);
         let found: Vec<Document> = handle.migrate(async { action.await?.try_collect().await }).await?;
-        let groups: Vec<_> = found.iter().filter_map(|group| Some(hex(group.get_array("ids").ok()?))).collect();
+        let groups: Vec<_> = found.iter().filter_map(|group| Some(named(group.get_array("ids").ok()?))).collect();
         Ok(duplicates(keyed.what, &groups))
     }
 }
@@ -242,8 +243,8 @@ fn earlier_key(login: &Login) -> Option<&str> {
     login.login_key().earlier()
 }
 
-fn hex<'a>(ids: impl IntoIterator<Item = &'a Bson>) -> String {
-    let ids: Vec<_> = ids.into_iter().filter_map(Bson::as_object_id).map(ObjectId::to_hex).collect();
+fn named<'a>(found: impl IntoIterator<Item = &'a Bson>) -> String {
+    let ids: Vec<_> = found.into_iter().filter_map(ids::read).map(|id| id.to_string()).collect();
     ids.join(" and ")
 }
 

@@ -23,9 +23,13 @@
 //! [`decide`](crate::session::decide) says of the record, and the record that it leaves tells which of the answers that was.
 //! Only a login that takes over a browser from another user changes a second document, after its own.
 //!
-//! A document has room for 10,000 sessions with the ended ones that are still remembered: a minute longer than an access
-//! token may count, which is a day unless [`max_access_lifetime`](crate::Builder::max_access_lifetime) says less. Who logs in
-//! more often than that is refused as by the limit. The engine deletes a document when all of it has expired (TTL index).
+//! Of the sessions of a user that have ended the last 16 are kept as records. Of the others a document says that they have
+//! ended for a minute longer than an access token may count, which is a quarter of an hour unless
+//! [`access_lifetime`](crate::Builder::access_lifetime) says otherwise, and has room for 10,000: who logs in more often than
+//! that is refused as by the limit. The engine deletes a document when all of it has expired (TTL index).
+//!
+//! Sessions go by the clock of the server (`localTime` of `hello`), as far as a node knows it; through `mongos` that is the
+//! router's, so keep the clocks of routers together.
 //!
 //! # Connections
 //! Whatever the URI says, reads go to the primary and see what a majority has, and writes wait for a majority's journal: a
@@ -36,7 +40,8 @@
 //!
 //! # A collection that is there already
 //! [`MongoUsers::existing`] takes over the users of an app, such as those of a Mongoose model: [`UserFields`] maps the names
-//! of its fields, an object id is the user's id in hexadecimal. Only our own fields are ever written, each by itself: what we
+//! of its fields, an object id is the user's id in hexadecimal, a text is the user's id itself, and other types have a prefix
+//! (`uuid:`, `number:`, `bson:`). Only our own fields are ever written, each by itself: what we
 //! do not know (`refreshToken`, say, which nobody needs any more) stays as it is. With the feature `bcrypt` users sign in
 //! with the hashes that they have; each is replaced by Argon2id at the next good login. The whole move, step by step and back, is
 //! a [guide](crate::guide::from_express).
@@ -61,12 +66,13 @@ mod documents;
 mod feed;
 mod fields;
 mod handle;
+mod ids;
 mod migrate;
 mod pipelines;
 mod sessions;
 mod users;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use mongodb::Database;
@@ -74,7 +80,7 @@ use mongodb::Database;
 pub use self::{feed::MongoFeed, fields::UserFields, sessions::MongoSessions, users::MongoUsers};
 use super::{Created, EndAll, NewSession, SessionStore, StoreError, UserStore};
 use crate::{
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     session::{Ended, Ending, RotateOutcome, Rotation, Session, SessionId},
     user::{Login, NewUser, PasswordHash, Profile, User, UserId},
 };
@@ -176,5 +182,13 @@ impl SessionStore for MongoStore {
 
     async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
         self.sessions.ended_since(since, now).await
+    }
+
+    fn begin(&self, clock: &Arc<dyn Clock>) {
+        self.sessions.begin(clock);
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.sessions.clock().await
     }
 }

@@ -10,16 +10,13 @@ use mongodb::bson::{Bson, Document, doc};
 use super::documents::{binary, date, signed, write_session};
 use crate::{
     clock::Timestamp,
-    session::{EndReason, Ended, Rotation, SessionId},
+    session::{EndReason, Ended, MAX_ENDED_SESSIONS_OF_A_USER, Rotation, SessionId},
     store::{EndAll, NewSession, SessionLimit, StoreError},
 };
 
-/// How many sessions of a user that were ended for reuse are remembered beyond their tombstones: who makes them on purpose
-/// must not fill the document with them.
-const MAX_OLD_REUSE: i64 = 16;
-
-/// How many records a user's document has room for, far below the 16 MiB of the engine.
-const MAX_RECORDS: i64 = 10_000;
+/// Of how many sessions a user's document may say that they have ended, beside those whose records it has: half a megabyte,
+/// far below the 16 MiB of the engine.
+const MAX_GONE: i64 = 10_000;
 
 fn map(input: impl Into<Bson>, each: impl Into<Bson>) -> Document {
     doc! { "$map": { "input": input, "as": "s", "in": each } }
@@ -70,12 +67,49 @@ fn advance(next: Bson, now: Timestamp, idle: Duration, besides: Document) -> Doc
 /// What the indexes are over: when something of the user's last ended, and when all of it can go.
 fn summary(now: Timestamp) -> Document {
     doc! { "$set": {
-        "ended_at": { "$ifNull": [{ "$max": [{ "$max": map("$sessions", "$$s.ended_at") }, "$floor.at"] }, "$$REMOVE"] },
+        "ended_at": { "$ifNull": [
+            { "$max": [
+                { "$max": map("$sessions", "$$s.ended_at") },
+                { "$max": map("$gone", "$$s.ended_at") },
+                "$floor.at",
+            ] },
+            "$$REMOVE",
+        ] },
         "delete_at": { "$ifNull": [
-            { "$max": [{ "$max": map("$sessions", "$$s.delete_at") }, "$floor.keep_until"] },
+            { "$max": [
+                { "$max": map("$sessions", "$$s.delete_at") },
+                { "$max": map("$gone", "$$s.keep_until") },
+                "$floor.keep_until",
+            ] },
             date(now),
         ] },
     } }
+}
+
+/// Keeps the records of the last sessions that ended, and of the others only what other nodes have to know.
+fn narrow(now: Timestamp) -> [Document; 4] {
+    let ended = |is_reuse: bool| {
+        let by_reuse = doc! { "$eq": ["$$s.ended_reason", EndReason::Reuse.as_str()] };
+        let of_the_kind = doc! { "$and": [{ "$gt": ["$$s.ended_at", null] }, { "$eq": [by_reuse, is_reuse] }] };
+        let ended = filter("$sessions", of_the_kind);
+        doc! { "$sortArray": { "input": ended, "sortBy": { "ended_at": 1, "id": 1 } } }
+    };
+    let most = i64::try_from(MAX_ENDED_SESSIONS_OF_A_USER).unwrap_or(i64::MAX);
+    let needed = doc! { "$gt": ["$$s.keep_until", date(now)] };
+    let leaving = map("$leaving", doc! { "id": "$$s.id", "ended_at": "$$s.ended_at", "keep_until": "$$s.keep_until" });
+    [
+        // Those that were reused last: their records are what says so to each later try.
+        doc! { "$set": { "leaving": { "$concatArrays": [ended(false), ended(true)] } } },
+        doc! { "$set": { "leaving": { "$slice": [
+            "$leaving",
+            { "$max": [0_i64, { "$subtract": [{ "$size": "$leaving" }, most] }] },
+        ] } } },
+        doc! { "$set": {
+            "sessions": filter("$sessions", doc! { "$not": [{ "$in": ["$$s.id", ids("$leaving".into())] }] }),
+            "gone": filter(doc! { "$concatArrays": [or_none("$gone"), leaving] }, needed),
+        } },
+        doc! { "$unset": "leaving" },
+    ]
 }
 
 /// The writes of [`decide`](crate::session::decide). Of a session that this ends for reuse the record says which rotation
@@ -129,10 +163,11 @@ pub(super) fn was_ended_by(rotation: &Rotation, session: Option<&Document>) -> b
 
 pub(super) fn end_one(id: &SessionId, ended: Ended) -> Vec<Document> {
     let ours = doc! { "$and": [{ "$eq": ["$$s.id", binary(id.as_bytes())] }, live(ended.at)] };
-    vec![
-        doc! { "$set": { "sessions": map("$sessions", doc! { "$cond": [ours, end(ended), "$$s"] }) } },
-        summary(ended.at),
-    ]
+    let mut pipeline =
+        vec![doc! { "$set": { "sessions": map("$sessions", doc! { "$cond": [ours, end(ended), "$$s"] }) } }];
+    pipeline.extend(narrow(ended.at));
+    pipeline.push(summary(ended.at));
+    pipeline
 }
 
 pub(super) fn end_all(all: &EndAll) -> Result<Vec<Document>, StoreError> {
@@ -162,7 +197,14 @@ pub(super) fn end_all(all: &EndAll) -> Result<Vec<Document>, StoreError> {
         "at": { "$max": ["$floor.at", date(ended.at)] },
         "keep_until": { "$max": ["$floor.keep_until", date(ended.keep_until)] },
     }] };
-    Ok(vec![doc! { "$set": { "sessions": sessions, "floor": floor } }, summary(ended.at)])
+    let mut pipeline = vec![doc! { "$set": { "sessions": sessions, "floor": floor } }];
+    pipeline.extend(narrow(ended.at));
+    pipeline.push(summary(ended.at));
+    Ok(pipeline)
+}
+
+fn ids(of: Bson) -> Document {
+    map(of, "$$s.id")
 }
 
 fn or_none(array: &str) -> Document {
@@ -180,23 +222,22 @@ pub(super) fn create(new: &NewSession) -> Result<Vec<Document>, StoreError> {
     let replaced = own.map_or(Bson::Null, |(_, id)| binary(id.as_bytes()));
     let mut dead = session.clone();
     dead.end(ended(EndReason::TokenVersion));
-    let ids = |of: Bson| map(of, "$$s.id");
-
-    let is_old_reuse = doc! { "$and": [
-        { "$eq": ["$$s.ended_reason", EndReason::Reuse.as_str()] },
-        { "$lte": ["$$s.keep_until", date(now)] },
-    ] };
-    let excess_reuse = doc! { "$max": [0_i64, { "$subtract": [{ "$size": "$$old" }, MAX_OLD_REUSE] }] };
-    let forget_old_reuse = doc! { "$let": {
-        "vars": { "old": ids(filter("$sessions", is_old_reuse).into()) },
-        "in": filter("$sessions", doc! { "$not": [{ "$in": ["$$s.id", { "$slice": ["$$old", excess_reuse] }] }] }),
-    } };
     let of_a_lower_version =
         doc! { "$and": [{ "$not": ["$below"] }, { "$lt": ["$$s.token_version", version] }, live(now)] };
-    // Asked again, because the answer was lost.
-    let ended_with_version = doc! { "$eq": ["$$s.ended_reason", EndReason::TokenVersion.as_str()] };
-    let was_dead = doc! { "$in": [binary(session.id.as_bytes()), ids(filter("$sessions", ended_with_version).into())] };
-    let too_many_records = doc! { "$gte": [{ "$size": "$kept" }, MAX_RECORDS] };
+    // Asked again, because the answer was lost: what this very login has ended, no other has both moments.
+    let was_ended_by_this = |with_version: bool| {
+        let by_version = doc! { "$eq": ["$$s.ended_reason", EndReason::TokenVersion.as_str()] };
+        let ended = doc! { "$and": [
+            { "$eq": ["$$s.ended_at", date(now)] },
+            { "$eq": ["$$s.keep_until", date(now.plus(*tombstone))] },
+            { "$eq": [by_version, with_version] },
+        ] };
+        ids(filter("$sessions", ended).into())
+    };
+    let own_id = binary(session.id.as_bytes());
+    let was_dead = doc! { "$in": [own_id.clone(), was_ended_by_this(true)] };
+    let were_outdated = filter(was_ended_by_this(true), doc! { "$ne": ["$$s", own_id] });
+    let too_many_records = doc! { "$gte": [{ "$size": "$gone" }, MAX_GONE] };
     let size = doc! { "$size": "$live" };
     let (refused, beyond) = match *limit {
         SessionLimit::Refuse(limit) => {
@@ -226,13 +267,13 @@ pub(super) fn create(new: &NewSession) -> Result<Vec<Document>, StoreError> {
         { "$literal": write_session(&dead)? },
         { "$literal": write_session(session)? },
     ] };
-    Ok(vec![
+    let mut pipeline = vec![
         doc! { "$set": {
             "sessions": filter(or_none("$sessions"), doc! { "$gt": ["$$s.delete_at", date(now)] }),
+            "gone": filter(or_none("$gone"), doc! { "$gt": ["$$s.keep_until", date(now)] }),
             "floor": { "$cond": [{ "$gt": ["$floor.keep_until", date(now)] }, "$floor", "$$REMOVE"] },
         } },
         doc! { "$set": {
-            "sessions": forget_old_reuse,
             "below": { "$gt": [{ "$ifNull": ["$floor.min_version", 0_i64] }, version] },
             "known": { "$in": [binary(session.id.as_bytes()), ids("$sessions".into())] },
         } },
@@ -247,8 +288,8 @@ pub(super) fn create(new: &NewSession) -> Result<Vec<Document>, StoreError> {
         doc! { "$set": { "login": { "$mergeObjects": [{
             "refused": { "$cond": ["$known", false, refused] },
             "dead": { "$cond": ["$known", was_dead, "$below"] },
-            "outdated": { "$cond": ["$known", [], "$outdated"] },
-            "ended": { "$cond": ["$known", [], { "$concatArrays": [ids("$replaced".into()), beyond] }] },
+            "outdated": { "$cond": ["$known", were_outdated, "$outdated"] },
+            "ended": { "$cond": ["$known", was_ended_by_this(false), { "$concatArrays": [ids("$replaced".into()), beyond] }] },
         }] } } },
         doc! { "$set": {
             "sessions": { "$cond": [
@@ -258,8 +299,10 @@ pub(super) fn create(new: &NewSession) -> Result<Vec<Document>, StoreError> {
             ] },
         } },
         doc! { "$unset": ["below", "known", "outdated", "kept", "live", "replaced"] },
-        summary(now),
-    ])
+    ];
+    pipeline.extend(narrow(now));
+    pipeline.push(summary(now));
+    Ok(pipeline)
 }
 
 fn count(limit: usize) -> i64 {

@@ -1,6 +1,6 @@
 //! Sessions: one document for each user.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -11,14 +11,14 @@ use mongodb::{
 };
 
 use super::{
-    documents::{binary, date, read_ended, read_floor, read_id, read_session, sessions},
+    documents::{binary, date, gone, read_ended, read_floor, read_id, read_keep_until, read_session, sessions},
     handle::{Handle, Limit},
     pipelines,
 };
 use crate::{
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     session::{EndReason, Ended, Ending, RotateOutcome, Rotation, Session, SessionId, decide},
-    store::{Created, EndAll, NewSession, SessionStore, StoreError},
+    store::{Created, EndAll, NewSession, SessionStore, SharedClock, StoreError},
     user::UserId,
 };
 
@@ -39,18 +39,19 @@ const MAX_ATTEMPTS: usize = 4;
 pub struct MongoSessions {
     handle: Handle,
     database: Database,
+    clocks: SharedClock,
 }
 
 impl MongoSessions {
     /// Sessions in the collection `portcullis_sessions`. Call [`migrate`](Self::migrate).
     pub fn new(database: &Database) -> Self {
-        Self { handle: Handle::new(database, COLLECTION), database: database.clone() }
+        Self { handle: Handle::new(database, COLLECTION), database: database.clone(), clocks: SharedClock::default() }
     }
 
     /// How long a call may take: 3 seconds unless told otherwise. Keep it below the refresh grace.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
-        Self { handle: self.handle.with_timeout(&self.database, timeout), database: self.database }
+        Self { handle: self.handle.with_timeout(&self.database, timeout), ..self }
     }
 
     /// Makes the indexes; every node may do it at every start.
@@ -173,7 +174,15 @@ impl SessionStore for MongoSessions {
             "expires_at": { "$gt": date(ended.at) },
             "absolute_expires_at": { "$gt": date(ended.at) },
         };
-        let filter = doc! { "_id": user.as_str(), "sessions": { "$elemMatch": live } };
+        // Asked again, because the answer was lost: no other call has both moments.
+        let ended_by_this = doc! {
+            "id": binary(id.as_bytes()),
+            "ended_at": date(ended.at),
+            "keep_until": date(ended.keep_until),
+            "ended_reason": ended.reason.as_str(),
+        };
+        let either = [live, ended_by_this].map(|session| doc! { "sessions": { "$elemMatch": session } });
+        let filter = doc! { "_id": user.as_str(), "$or": either.to_vec() };
         let action = self.handle.collection().update_one(filter, pipelines::end_one(id, ended));
         Ok(self.handle.run(action).await?.matched_count > 0)
     }
@@ -202,19 +211,21 @@ impl SessionStore for MongoSessions {
     }
 
     async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
-        let recent = doc! { "$filter": {
-            "input": "$sessions",
-            "as": "s",
-            "cond": { "$and": [
-                { "$gte": ["$$s.ended_at", date(since)] },
-                { "$gt": ["$$s.keep_until", date(now)] },
-            ] },
-        } };
+        let recent = |of: &str| {
+            doc! { "$filter": {
+                "input": of,
+                "as": "s",
+                "cond": { "$and": [
+                    { "$gte": ["$$s.ended_at", date(since)] },
+                    { "$gt": ["$$s.keep_until", date(now)] },
+                ] },
+            } }
+        };
         let action = self
             .handle
             .collection()
             .find(doc! { "ended_at": { "$gte": date(since) } })
-            .projection(doc! { "sessions": recent, "floor": 1 })
+            .projection(doc! { "sessions": recent("$sessions"), "gone": recent("$gone"), "floor": 1 })
             .batch_size(BATCH)
             .max_time(self.handle.time_limit());
         let found: Vec<Document> = self.handle.run(async { action.await?.try_collect().await }).await?;
@@ -225,6 +236,9 @@ impl SessionStore for MongoSessions {
                     endings.push(Ending::Session { id: read_id(session)?, keep_until });
                 }
             }
+            for session in gone(document) {
+                endings.push(Ending::Session { id: read_id(session)?, keep_until: read_keep_until(session)? });
+            }
             if let Some((min_version, at, keep_until)) = read_floor(document)?
                 && at >= since
                 && now < keep_until
@@ -234,5 +248,18 @@ impl SessionStore for MongoSessions {
             }
         }
         Ok(endings)
+    }
+
+    fn begin(&self, clock: &Arc<dyn Clock>) {
+        self.clocks.begin(clock);
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        if let Some(known) = self.clocks.known() {
+            return Ok(Some(known));
+        }
+        let answer = self.handle.run(self.database.run_command(doc! { "hello": 1 })).await?;
+        let server = answer.get_datetime("localTime").map_err(StoreError::internal)?;
+        Ok(Some(self.clocks.with_server(Timestamp::from_millis(server.timestamp_millis()))))
     }
 }

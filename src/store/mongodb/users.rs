@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use mongodb::{
     Database,
-    bson::{Bson, Document, doc, oid::ObjectId},
+    bson::{Bson, DateTime, Document, doc, oid::ObjectId},
     options::ReturnDocument,
 };
 
@@ -13,6 +13,7 @@ use super::{
     documents::{count, date},
     fields::{Roles, Standing, UserFields},
     handle::{Handle, Limit, Taken},
+    ids,
 };
 use crate::{
     clock::Timestamp,
@@ -89,13 +90,13 @@ impl MongoUsers {
     /// # Errors
     /// As of [`UserStore`].
     pub async fn remove_user(&self, id: &UserId) -> Result<bool, StoreError> {
-        let Some(id) = object_id(id) else { return Ok(false) };
+        let Some(id) = ids::find(id) else { return Ok(false) };
         let done = self.handle.run(self.handle.collection().delete_one(doc! { "_id": id })).await?;
         Ok(done.deleted_count > 0)
     }
 
     async fn set(&self, id: &UserId, fields: Document) -> Result<bool, StoreError> {
-        let Some(id) = object_id(id) else { return Ok(false) };
+        let Some(id) = ids::find(id) else { return Ok(false) };
         let action = self.handle.collection().update_one(doc! { "_id": id }, doc! { "$set": fields });
         Ok(self.handle.run(action).await?.matched_count > 0)
     }
@@ -103,7 +104,15 @@ impl MongoUsers {
     async fn find(&self, filter: Document) -> Result<Option<User>, StoreError> {
         let part: Document = self.fields.all().into_iter().map(|field| (field.to_owned(), Bson::Int32(1))).collect();
         let action = self.handle.collection().find_one(filter).projection(part).max_time(self.handle.time_limit());
-        self.handle.run(action).await?.as_ref().map(|document| self.read(document)).transpose()
+        let Some(document) = self.handle.run(action).await? else { return Ok(None) };
+        self.read(&document).map(Some).or_else(|error| {
+            // Of an id that no token has room for there is no user, and nobody is to learn that there is a document.
+            if document.get("_id").and_then(ids::read).is_some() {
+                return Err(error);
+            }
+            tracing::warn!(target: "portcullis", ?error, "a user cannot sign in");
+            Ok(None)
+        })
     }
 
     /// Raises the version in the same write as these fields. In a pipeline, because a version may be missing or `null`.
@@ -123,14 +132,15 @@ impl MongoUsers {
 
     fn read(&self, document: &Document) -> Result<User, StoreError> {
         let fields = &self.fields;
-        let id = document.get_object_id("_id").map_err(|_| StoreError::internal("a user's `_id` is no ObjectId"))?;
+        let id = document.get("_id");
+        let user_id = id.and_then(ids::read).ok_or_else(|| unreadable("_id", "too long for a token"))?;
         let version = document.get(&fields.token_version).filter(|version| **version != Bson::Null);
         let created_at = match document.get(&fields.created_at) {
             Some(Bson::DateTime(moment)) => *moment,
-            _ => id.timestamp(),
+            _ => id.and_then(Bson::as_object_id).map_or(DateTime::from_millis(0), |id| id.timestamp()),
         };
         Ok(User {
-            id: UserId::from(id.to_hex()),
+            id: user_id,
             email: text(document, &fields.email)?.unwrap_or_default(),
             username: text(document, &fields.username)?,
             name: text(document, &fields.name)?,
@@ -170,11 +180,6 @@ fn unreadable(field: &str, why: &str) -> StoreError {
     StoreError::internal(format!("the field `{field}` of a user is {why}"))
 }
 
-/// The document's id, where it is written as this store writes it.
-fn object_id(id: &UserId) -> Option<ObjectId> {
-    ObjectId::parse_str(id.as_str()).ok().filter(|object| object.to_hex() == id.as_str())
-}
-
 fn text(document: &Document, field: &str) -> Result<Option<String>, StoreError> {
     match document.get(field) {
         None | Some(Bson::Null) => Ok(None),
@@ -197,7 +202,7 @@ impl UserStore for MongoUsers {
     type User = User;
 
     async fn find_by_id(&self, id: &UserId) -> Result<Option<User>, StoreError> {
-        let Some(id) = object_id(id) else { return Ok(None) };
+        let Some(id) = ids::find(id) else { return Ok(None) };
         self.find(doc! { "_id": id }).await
     }
 
@@ -240,7 +245,7 @@ impl UserStore for MongoUsers {
     }
 
     async fn replace_password_hash(&self, id: &UserId, expected: &str, new: &PasswordHash) -> Result<bool, StoreError> {
-        let Some(id) = object_id(id) else { return Ok(false) };
+        let Some(id) = ids::find(id) else { return Ok(false) };
         let field = self.fields.password_hash.as_str();
         let update = doc! { "$set": { field: new.as_str() } };
         let action = self.handle.collection().update_one(doc! { "_id": id, field: expected }, update);
@@ -248,14 +253,14 @@ impl UserStore for MongoUsers {
     }
 
     async fn set_password(&self, id: &UserId, expected: &str, new: &PasswordHash) -> Result<Option<u64>, StoreError> {
-        let Some(id) = object_id(id) else { return Ok(None) };
+        let Some(id) = ids::find(id) else { return Ok(None) };
         let field = self.fields.password_hash.as_str();
         // Under `$literal`: every hash begins with a dollar, which in a pipeline begins a path.
         self.raise(doc! { "_id": id, field: expected }, doc! { field: { "$literal": new.as_str() } }).await
     }
 
     async fn bump_token_version(&self, id: &UserId) -> Result<Option<u64>, StoreError> {
-        let Some(id) = object_id(id) else { return Ok(None) };
+        let Some(id) = ids::find(id) else { return Ok(None) };
         self.raise(doc! { "_id": id }, Document::new()).await
     }
 }

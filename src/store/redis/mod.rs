@@ -22,7 +22,9 @@
 //! The connection is one to one address. A cluster needs an address that stands for all of it, such as a proxy.
 //!
 //! # Expiry
-//! The store goes by the moment it is told. The server forgets a user a minute after the last of their records is needed,
+//! The store goes by the moment it is told: that of the server's own clock (`TIME`), as far as a node knows it. Of the sessions
+//! of a user that have ended the last 16 are kept as records; what other nodes have to know of the others is kept for as long
+//! as an access token may count. The server forgets a user a minute after the last of their records is needed,
 //! and a user's dead records whenever one of theirs begins or ends. Its own clock need not agree with the nodes'.
 //!
 //! # What the server must be set to
@@ -82,7 +84,7 @@ pub use self::{
     options::{Persistence, RedisOptions},
 };
 use self::{keys::Keys, link::Link};
-use super::StoreError;
+use super::{SharedClock, StoreError};
 
 /// Sessions in Redis; clones share the connection.
 #[derive(Clone)]
@@ -90,6 +92,7 @@ pub struct RedisSessions {
     link: Arc<Link>,
     keys: Keys,
     options: Arc<RedisOptions>,
+    clocks: SharedClock,
 }
 
 impl RedisSessions {
@@ -102,7 +105,7 @@ impl RedisSessions {
         options.check()?;
         let keys = Keys::new(&options.prefix)?;
         let link = Link::new(options.client()?, options.timeout, options.wait)?;
-        let sessions = Self { link: Arc::new(link), keys, options: Arc::new(options) };
+        let sessions = Self { link: Arc::new(link), keys, options: Arc::new(options), clocks: SharedClock::default() };
         sessions.check().await?;
         Ok(sessions)
     }

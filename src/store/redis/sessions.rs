@@ -1,11 +1,13 @@
 //! The store: each method one script or one command.
 
+use std::sync::Arc;
+
 use ::redis::{Value, from_redis_value};
 use async_trait::async_trait;
 
 use super::{RedisSessions, codec, link::failed, scripts};
 use crate::{
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     session::{EndReason, Ended, Ending, RotateOutcome, Rotation, Session, SessionId},
     store::{Created, EndAll, NewSession, SessionLimit, SessionStore, StoreError},
     user::UserId,
@@ -167,6 +169,20 @@ impl SessionStore for RedisSessions {
             }
         }
         Ok(told)
+    }
+
+    fn begin(&self, clock: &Arc<dyn Clock>) {
+        self.clocks.begin(clock);
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        if let Some(known) = self.clocks.known() {
+            return Ok(Some(known));
+        }
+        let answer = self.link.read(::redis::cmd("TIME")).await?;
+        let (seconds, micros): (i64, i64) = from_redis_value(answer).map_err(failed)?;
+        let server = Timestamp::from_millis(seconds.saturating_mul(1000).saturating_add(micros / 1000));
+        Ok(Some(self.clocks.with_server(server)))
     }
 }
 

@@ -37,6 +37,7 @@ pub struct PostgresStore {
     pool: PgPool,
     sweeps: Sweeps,
     timeout: Duration,
+    clocks: SharedClock,
 }
 
 /// How long a node that changes the tables waits for another that does, and may be silent meanwhile.
@@ -132,12 +133,24 @@ impl PostgresStore {
     ///
     /// It needs the driver's statement cache: leave `statement_cache_capacity` as it is.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, sweeps: Sweeps::default(), timeout: TIMEOUT }
+        Self { pool, sweeps: Sweeps::default(), timeout: TIMEOUT, clocks: SharedClock::default() }
     }
 
     /// The pool, for the app's own statements: it has the settings of [`connect`](Self::connect).
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// The server's clock, in one round trip.
+    async fn shared_clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        if let Some(known) = self.clocks.known() {
+            return Ok(Some(known));
+        }
+        let server: i64 = on_connection!(self, |connection| {
+            let clock = sqlx::query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint");
+            clock.fetch_one(&mut *connection).await.map_err(failed)
+        })?;
+        Ok(Some(self.clocks.with_server(Timestamp::from_millis(server))))
     }
 
     /// Tells the nodes of this database at once what one of them ends: `builder.revocation_feed(store.feed())`.

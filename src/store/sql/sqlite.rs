@@ -36,6 +36,7 @@ pub struct SqliteStore {
     pool: SqlitePool,
     sweeps: Sweeps,
     timeout: Duration,
+    clocks: SharedClock,
 }
 
 /// How long a statement waits for another's write: below the refresh grace.
@@ -158,7 +159,13 @@ impl SqliteStore {
 
     /// Uses a pool of yours; see [`open`](Self::open) for the settings it should have. Call [`migrate`](Self::migrate).
     pub fn new(pool: SqlitePool) -> Self {
-        Self { pool, sweeps: Sweeps::default(), timeout: TIMEOUT }
+        Self { pool, sweeps: Sweeps::default(), timeout: TIMEOUT, clocks: SharedClock::default() }
+    }
+
+    /// The processes over one file share the machine's clock.
+    #[expect(clippy::unused_async, reason = "the other engine asks its server")]
+    async fn shared_clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.clocks.without_server())
     }
 
     /// Brings the tables up to date; several nodes may do it at once. Where they are, nothing is written.

@@ -9,12 +9,13 @@ macro_rules! sql_store {
         use sqlx::{Connection as _, Row};
 
         use $crate::{
-            clock::Timestamp,
+            clock::{Clock, Timestamp},
             session::{
                 Ended, EndReason, Ending, MAX_ENDED_SESSIONS_OF_A_USER, RotateOutcome, Rotation, Session, SessionId, decide,
             },
             store::{
-                Created, EndAll, NewSession, SessionLimit, SessionStore, StoreError, UniqueField, UserStore,
+                Created, EndAll, NewSession, SessionLimit, SessionStore, SharedClock, StoreError, UniqueField,
+                UserStore,
                 sql::{
                     MAX_ATTEMPTS,
                     connection::on_connection,
@@ -582,6 +583,14 @@ macro_rules! sql_store {
                         return Ok(endings);
                     }
                 }
+            }
+
+            fn begin(&self, clock: &std::sync::Arc<dyn Clock>) {
+                self.clocks.begin(clock);
+            }
+
+            async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+                self.shared_clock().await
             }
         }
     };

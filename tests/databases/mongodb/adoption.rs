@@ -314,3 +314,79 @@ async fn fields_are_read_as_apps_write_them() {
         assert!(MongoUsers::existing(&database, "users", UserFields::mongoose().name(bad)).is_err(), "{bad:?}");
     }
 }
+
+/// Signs a user of another kind of id in, and does with them what there is to do.
+async fn signs_in(auth: &portcullis::Auth<portcullis::User>, users: &MongoUsers, name: &str, id: &Bson) -> UserId {
+    let (login, client) = (Login::either(name), Client::unknown());
+    let wrong = async |name: &str| {
+        let refused = auth.login(&Login::either(name), "another password".into(), &client).await.unwrap_err();
+        (refused.kind(), refused.to_string())
+    };
+    assert_eq!(wrong(name).await, wrong("nobody").await, "{id:?}: a stranger learns that there is such a user");
+    let first = auth.login(&login, PASSWORD.into(), &client).await.unwrap_or_else(|error| panic!("{id:?}: {error:?}"));
+    let user = first.user.id.clone();
+    let second = auth.refresh(first.tokens.refresh_token.expose()).await.unwrap();
+    assert_eq!(second.user.id, user);
+    let access = second.tokens.access_token.expose();
+    let loaded = auth.authenticate(access, Check::User).await.unwrap();
+    assert_eq!(loaded.user.unwrap().username.as_deref(), Some(name));
+    assert!(users.set_roles(&user, &["editor".to_owned()]).await.unwrap());
+    auth.change_password(&loaded.claims, PASSWORD.into(), "close sesame 43".into(), &client).await.unwrap();
+    assert_eq!(users.find_by_id(&user).await.unwrap().unwrap().token_version, 1);
+    auth.end_sessions_of(&user).await.unwrap();
+    user
+}
+
+#[tokio::test]
+async fn users_of_every_type_of_id_sign_in() {
+    if !Server::can_run() {
+        return;
+    }
+    let server = Server::start().await;
+    let database = server.database().await;
+    let collection: Collection<Document> = database.collection("users");
+    let hex = ObjectId::new();
+    let uuid = mongodb::bson::Uuid::from_bytes([7; 16]);
+    let ids = [
+        Bson::ObjectId(hex),
+        // A text of the same digits is somebody else, and so is one that has our form of another type.
+        Bson::from(hex.to_hex()),
+        Bson::from("ada"),
+        Bson::from(uuid),
+        Bson::from(uuid.to_string()),
+        Bson::from(format!("uuid:{uuid}")),
+        Bson::Int32(42),
+        Bson::Int64(9_007_199_254_740_993),
+        Bson::Double(1.5),
+        Bson::from("42"),
+        Bson::from("number:42"),
+        Bson::from(doc! { "tenant": 1, "user": "ada" }),
+    ];
+    for (n, id) in ids.iter().enumerate() {
+        let mut user = document(&format!("user{n}"), &format!("user{n}@example.com"));
+        user.insert("_id", id);
+        collection.insert_one(user).await.unwrap();
+    }
+    // One that no token has room for is as if it were not there.
+    let mut long = document("long", "long@example.com");
+    long.insert("_id", "x".repeat(300));
+    collection.insert_one(long).await.unwrap();
+    let users = existing(&database, UserFields::mongoose());
+    let sessions = MongoSessions::new(&database).with_timeout(Duration::from_secs(30));
+    users.migrate().await.unwrap();
+    sessions.migrate().await.unwrap();
+    let auth = auth(users.clone(), sessions);
+    let mut seen = std::collections::HashSet::new();
+    for (n, id) in ids.iter().enumerate() {
+        let user = signs_in(&auth, &users, &format!("user{n}"), id).await;
+        assert!(seen.insert(user), "{id:?} is another's");
+        let left = collection.find_one(doc! { "_id": id }).await.unwrap().unwrap();
+        assert_eq!(left.get("_id"), Some(id), "its type is as it was");
+    }
+    let refused = auth.login(&Login::either("long"), PASSWORD.into(), &Client::unknown()).await.unwrap_err();
+    assert_eq!(refused.kind(), portcullis::ErrorKind::InvalidCredentials);
+    for (n, user) in seen.iter().enumerate() {
+        assert!(users.remove_user(user).await.unwrap());
+        assert_eq!(collection.count_documents(doc! {}).await.unwrap(), ids.len() as u64 - n as u64);
+    }
+}

@@ -1,21 +1,30 @@
 //! Every call under every fault: an outage is an outage and no answer, nothing is half done, and what was asked works
 //! again without a restart.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
+use http::{Request, StatusCode};
+use http_body_util::Full;
 use portcullis::{
-    UserId,
-    session::{EndReason, Ending, RotateOutcome, SessionId},
+    Check, Client, ErrorKind, Registration, UserId,
+    event::{AuthEvent, EventSink},
+    session::{EndReason, Ending, RotateOutcome, Rotation, Session, SessionId},
     store::{
-        EndAll, SessionStore, StoreError,
+        Created, EndAll, SessionLimit, SessionStore, StoreError,
+        memory::MemoryUsers,
         redis::{RedisOptions, RedisSessions},
     },
+    user::Profile,
 };
+use tower::ServiceExt;
 
 use super::{
     Server,
     proxy::Proxy,
-    samples::{NOW, at, ended, id, new, rotation, session},
+    samples::{NOW, at, builder, ended, id, new, rotation, session, token},
 };
 
 const SHORT: Duration = Duration::from_millis(400);
@@ -65,7 +74,7 @@ async fn assert_read_only(store: &RedisSessions, fault: &str) {
 
 /// Nothing of the calls that failed is there.
 async fn assert_untouched(store: &RedisSessions) {
-    let ids = |mut list: Vec<portcullis::session::Session>| {
+    let ids = |mut list: Vec<Session>| {
         list.sort_by_key(|session| session.id);
         list.iter().map(|session| (session.id, session.generation)).collect::<Vec<_>>()
     };
@@ -183,12 +192,99 @@ async fn a_call_whose_answer_was_lost_has_happened_once() {
     let RotateOutcome::Rotated(moved) = store.rotate(&first).await.unwrap() else { panic!("it is current") };
     assert_eq!(moved.generation, 1);
     proxy.lose_next_answer();
-    store.create(new(session(&ada(), id(4), at(1)))).await.unwrap();
+    assert_eq!(store.create(new(session(&ada(), id(4), at(1)))).await.unwrap(), Created::default());
     proxy.lose_next_answer();
-    store.end(&ada(), &id(2), ended(EndReason::Logout, at(1))).await.unwrap();
+    assert!(store.end(&ada(), &id(2), ended(EndReason::Logout, at(1))).await.unwrap(), "it has ended it");
     proxy.lose_next_answer();
     store.end_all(&EndAll::new("eve".into(), 1, ended(EndReason::LogoutAll, at(1)))).await.unwrap();
     assert_works(&store).await;
+}
+
+/// Every call that ends something, each with another session and the answer to it lost.
+#[tokio::test]
+async fn an_ending_whose_answer_was_lost_says_what_it_ended() {
+    if !Server::can_run() {
+        return;
+    }
+    let server = Server::start().await;
+    let proxy = Proxy::to(server.addr()).await;
+    let store = RedisSessions::connect(RedisOptions::from(proxy.url())).await.unwrap();
+    for n in 1..=4 {
+        store.create(new(session(&ada(), id(n), at(n.into())))).await.unwrap();
+    }
+    // A reuse is found once, by the call that found it.
+    let old = Rotation { now: at(100), ..rotation(&ada(), id(1), at(100)) };
+    store.rotate(&rotation(&ada(), id(1), at(5))).await.unwrap();
+    proxy.lose_next_answer();
+    assert_eq!(
+        store.rotate(&Rotation { next_token_id: token(7), ..old.clone() }).await.unwrap(),
+        RotateOutcome::Reused
+    );
+    let later = Rotation { now: at(101), ..old };
+    assert_eq!(store.rotate(&later).await.unwrap(), RotateOutcome::Ended(EndReason::Reuse));
+    // A login says what ended by the limit and what it took the place of.
+    let mut login = new(session(&ada(), id(5), at(102)));
+    login.limit = SessionLimit::EndLeastRecentlyUsed(2);
+    login.replaces = Some((ada(), id(3)));
+    proxy.lose_next_answer();
+    let mut created = store.create(login).await.unwrap();
+    created.ended.sort();
+    assert_eq!(created, Created::new(vec![id(2), id(3)]));
+    // And what ended with its version.
+    let mut login = new(Session { token_version: 1, ..session(&ada(), id(6), at(103)) });
+    login.limit = SessionLimit::EndLeastRecentlyUsed(2);
+    proxy.lose_next_answer();
+    let mut created = store.create(login).await.unwrap();
+    created.outdated.sort();
+    assert_eq!((created.ended, created.outdated), (vec![], vec![id(4), id(5)]));
+    // Whoever asks for the same in another moment, or for another reason, has ended nothing.
+    let end = ended(EndReason::Logout, at(104));
+    proxy.lose_next_answer();
+    assert!(store.end(&ada(), &id(6), end).await.unwrap());
+    for other in [ended(EndReason::Logout, at(105)), ended(EndReason::EndedByUser, at(104))] {
+        assert!(!store.end(&ada(), &id(6), other).await.unwrap());
+    }
+    assert!(store.list(&ada(), at(106)).await.unwrap().is_empty());
+}
+
+/// What was told to an audit log.
+#[derive(Clone, Default)]
+struct Ear(Arc<Mutex<Vec<String>>>);
+
+impl EventSink for Ear {
+    fn record(&self, event: &AuthEvent) {
+        self.0.lock().unwrap().push(event.kind.name().to_owned());
+    }
+}
+
+#[tokio::test]
+async fn a_device_ended_with_its_answer_lost_is_204_and_told() {
+    if !Server::can_run() {
+        return;
+    }
+    let server = Server::start().await;
+    let proxy = Proxy::to(server.addr()).await;
+    let store = RedisSessions::connect(RedisOptions::from(proxy.url())).await.unwrap();
+    let ear = Ear::default();
+    let auth = builder(MemoryUsers::default(), store).event_sink(ear.clone()).build().unwrap();
+    let registration = Registration::new("ada@example.com", "open sesame 42", Profile::default());
+    let ada = auth.register(registration).await.unwrap();
+    let [mine, other] =
+        [(); 2].map(|()| async { auth.start_session(&ada, &Client::unknown()).await.unwrap() }).map(Box::pin);
+    let (mine, other) = (mine.await, other.await);
+    auth.authenticate(mine.access_token.expose(), Check::Stateless).await.unwrap();
+    let delete = || {
+        let request = Request::delete(format!("/auth/sessions/{}", other.session_id))
+            .header("authorization", format!("Bearer {}", mine.access_token.expose()));
+        auth.routes().oneshot(request.body(Full::<bytes::Bytes>::default()).unwrap())
+    };
+    ear.0.lock().unwrap().clear();
+    proxy.lose_next_answer();
+    assert_eq!(delete().await.unwrap().status(), StatusCode::NO_CONTENT);
+    assert_eq!(*ear.0.lock().unwrap(), ["session.ended"]);
+    let refused = auth.authenticate(other.access_token.expose(), Check::Stateless).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::TokenRevoked);
+    assert_eq!(delete().await.unwrap().status(), StatusCode::NOT_FOUND, "it ends once");
 }
 
 #[tokio::test]

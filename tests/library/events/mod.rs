@@ -264,9 +264,14 @@ async fn each_refusal_of_a_refresh_token_of_ours_says_why() {
 
     // A store that has lost the session, and one that was restored from a backup of before the refresh.
     let restored = World { clock: world.clock.clone(), ..World::new() };
-    let there = node(&restored, &ear);
-    register(&there, "ada").await;
-    ear.take();
+    let there = Auth::builder(world.store.clone(), restored.store.clone())
+        .issuer("https://example.com")
+        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
+        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
+        .clock(world.clock.clone())
+        .event_sink(ear.clone())
+        .build()
+        .unwrap();
     there.refresh(&next.refresh).await.unwrap_err();
     assert_eq!(ear.brief(), ["session.refresh_refused reason=unknown"]);
     let limit = SessionLimit::EndLeastRecentlyUsed(100);

@@ -58,7 +58,10 @@ impl World {
         let stores = factory.open(&control).await;
         let wrapped: Vec<_> = (0..nodes).map(|node| wrapped(factory, &stores, &control, node)).collect();
         let clock = ManualClock::new(START);
-        let nodes = wrapped.iter().map(|stores| settings.node(stores, &clock)).collect();
+        let nodes: Vec<_> = wrapped.iter().map(|stores| settings.node(stores, &clock)).collect();
+        for node in &nodes {
+            node.ready().await.expect("the store works");
+        }
         let mut world = Self { settings, clock, control, nodes, people: Vec::new(), stores, wrapped };
         for _ in 0..people {
             world.add_person().await;
@@ -95,8 +98,12 @@ impl World {
     }
 
     /// A new node in the place of an old one, of whose memory nothing is left.
-    pub fn restart(&mut self, node: usize) {
+    ///
+    /// # Panics
+    /// Where the store fails by itself.
+    pub async fn restart(&mut self, node: usize) {
         self.nodes[node] = self.settings.node(&self.wrapped[node], &self.clock);
+        self.nodes[node].ready().await.expect("the store works");
     }
 }
 

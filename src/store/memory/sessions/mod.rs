@@ -1,7 +1,7 @@
 //! Sessions in memory.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     hash::RandomState,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -14,9 +14,11 @@ use async_trait::async_trait;
 
 use super::{MemoryStore, SHARDS, full, shard_of};
 use crate::{
-    clock::Timestamp,
-    session::{EndReason, Ended, Ending, RotateOutcome, Rotation, Session, SessionId, decide},
-    store::{Created, EndAll, NewSession, SessionLimit, SessionStore, StoreError},
+    clock::{Clock, Timestamp},
+    session::{
+        EndReason, Ended, Ending, MAX_ENDED_SESSIONS_OF_A_USER, RotateOutcome, Rotation, Session, SessionId, decide,
+    },
+    store::{Created, EndAll, NewSession, SessionLimit, SessionStore, SharedClock, StoreError},
     user::UserId,
 };
 
@@ -24,6 +26,9 @@ use crate::{
 ///
 /// All sessions of a user are in one shard under one lock, which is what makes every operation atomic. Expired records
 /// are swept out of a shard when as many operations have written to it as the last sweep left records: a constant cost for each.
+///
+/// Of the sessions of a user that have ended the last 16 are kept as records. Of the others only the id is kept, for as long
+/// as an access token may count, and they take none of the capacity: one user cannot fill the store.
 #[derive(Clone)]
 pub struct MemorySessions(Arc<Inner>);
 
@@ -35,6 +40,9 @@ struct Inner {
     capacity: usize,
     /// When all shards were last swept for want of room.
     swept_at: AtomicI64,
+    clocks: SharedClock,
+    /// The earliest moment that the clock of an `Auth` showed when it began, in milliseconds.
+    began: AtomicI64,
 }
 
 #[derive(Default)]
@@ -56,6 +64,16 @@ struct Owned {
     // Most users have one or two: a vector is searched faster than a map of them, and is smaller.
     sessions: Vec<Session>,
     floor: Option<Box<Floor>>,
+    /// Ended sessions whose records are gone; few users have any.
+    gone: VecDeque<Gone>,
+}
+
+/// What other nodes have to know of a session that has ended.
+#[derive(Clone, Copy)]
+struct Gone {
+    id: SessionId,
+    at: Timestamp,
+    keep_until: Timestamp,
 }
 
 #[derive(Clone, Copy)]
@@ -68,8 +86,8 @@ struct Floor {
 /// A shard is not swept before this many writes, or a handful of records would be walked all the time.
 const MIN_WRITES_BETWEEN_SWEEPS: usize = 256;
 
-/// How many sessions of a user that were ended for reuse are remembered beyond their tombstones.
-const MAX_OLD_REUSE: usize = 16;
+/// Stands for no moment.
+const NEVER: i64 = i64::MAX;
 
 impl MemorySessions {
     /// No sessions, and room for this many.
@@ -80,6 +98,8 @@ impl MemorySessions {
             len: AtomicUsize::new(0),
             capacity,
             swept_at: AtomicI64::new(i64::MIN),
+            clocks: SharedClock::default(),
+            began: AtomicI64::new(NEVER),
         }))
     }
 
@@ -133,6 +153,13 @@ impl MemorySessions {
         is_due && self.0.swept_at.compare_exchange(last, now.as_millis(), Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
+    fn end_now(&self, user: &UserId, id: &SessionId, ended: Ended) -> Result<bool, StoreError> {
+        let mut shard = self.lock_to_write(user, ended.at)?;
+        let ends = shard.end(user, id, ended);
+        self.forget(shard.narrow(user, ended.at));
+        Ok(ends)
+    }
+
     fn reserve(&self, now: Timestamp) -> Result<(), StoreError> {
         for swept in [false, true] {
             if self.0.len.fetch_add(1, Ordering::AcqRel) < self.0.capacity {
@@ -155,12 +182,15 @@ impl Shard {
             owned.sessions.retain(|session| now < session.delete_at());
             owned.floor = owned.floor.take().filter(|floor| now < floor.keep_until);
             records += owned.sessions.len();
-            !(owned.sessions.is_empty() && owned.floor.is_none())
+            owned.forget_gone(now);
+            !(owned.sessions.is_empty() && owned.floor.is_none() && owned.gone.is_empty())
         });
         let users = &self.users;
         self.ended.retain(|user| {
             users.get(user).is_some_and(|owned| {
-                owned.floor.is_some() || owned.sessions.iter().any(|session| session.ended.is_some())
+                owned.floor.is_some()
+                    || !owned.gone.is_empty()
+                    || owned.sessions.iter().any(|session| session.ended.is_some())
             })
         });
         self.records = records;
@@ -174,12 +204,14 @@ impl Shard {
     }
 
     fn end(&mut self, user: &UserId, id: &SessionId, ended: Ended) -> bool {
-        let live = self.session(user, id, ended.at).filter(|session| session.is_live(ended.at));
-        let ends = live.map(|session| session.end(ended)).is_some();
-        if ends {
+        let Some(session) = self.session(user, id, ended.at) else { return false };
+        if session.is_live(ended.at) {
+            session.end(ended);
             self.note_ending(user, ended.at);
+            return true;
         }
-        ends
+        // Asked again, because the answer was lost.
+        session.ended == Some(ended)
     }
 
     fn note_ending(&mut self, user: &UserId, at: Timestamp) {
@@ -209,19 +241,26 @@ impl Shard {
             .collect()
     }
 
-    /// Forgets the oldest of a user's sessions that were ended for reuse and whose tombstones nobody needs any more: they
-    /// are kept to say `refresh_reused`, and who makes them on purpose must not fill the store with them.
-    fn forget_old_reuse(&mut self, user: &UserId, now: Timestamp) -> usize {
+    /// Keeps the records of the last sessions of a user that ended, and of the others only what other nodes have to know.
+    /// Answers how many records that frees.
+    fn narrow(&mut self, user: &UserId, now: Timestamp) -> usize {
         let Some(owned) = self.users.get_mut(user) else { return 0 };
-        let is_old = |session: &Session| session.ended.is_some_and(|ended| ended.keep_until <= now);
-        let excess = owned.sessions.iter().filter(|session| is_old(session)).count().saturating_sub(MAX_OLD_REUSE);
-        let mut left = excess;
-        owned.sessions.retain(|session| {
-            let goes = left > 0 && is_old(session);
-            left -= usize::from(goes);
-            !goes
-        });
-        self.records -= excess;
+        owned.forget_gone(now);
+        let ended = owned.sessions.iter().filter_map(|session| Some((session.ended?, session.id)));
+        // Those that were reused last: their records are what says so to each later try.
+        let mut ended: Vec<_> = ended.map(|(end, id)| (end.reason == EndReason::Reuse, end.at, id, end)).collect();
+        let excess = ended.len().saturating_sub(MAX_ENDED_SESSIONS_OF_A_USER);
+        if excess == 0 {
+            return 0;
+        }
+        ended.sort_by_key(|(is_reuse, at, id, _)| (*is_reuse, *at, *id));
+        ended.truncate(excess);
+        owned.sessions.retain(|session| !ended.iter().any(|(.., id, _)| *id == session.id));
+        let needed = ended.into_iter().filter(|(.., end)| now < end.keep_until);
+        let gone = needed.map(|(_, at, id, end)| Gone { id, at, keep_until: end.keep_until });
+        owned.gone.extend(gone);
+        owned.forget_gone(now);
+        self.records = self.records.saturating_sub(excess);
         excess
     }
 
@@ -260,6 +299,19 @@ impl Shard {
         owned.sessions.reserve_exact(1);
         owned.sessions.push(session);
         self.records += 1;
+    }
+}
+
+impl Owned {
+    /// Forgets those of which no access token counts any more. They are in the order in which they were put aside, nearly
+    /// that in which they ended.
+    fn forget_gone(&mut self, now: Timestamp) {
+        while self.gone.front().is_some_and(|gone| gone.keep_until <= now) {
+            self.gone.pop_front();
+        }
+        if self.gone.is_empty() {
+            self.gone = VecDeque::new();
+        }
     }
 }
 
@@ -310,14 +362,13 @@ impl SessionStore for MemorySessions {
             {
                 created.ended.extend(shard.make_room(&session.user_id, limit, ended(EndReason::Limit)));
             }
-            let forgotten = shard.forget_old_reuse(&session.user_id, now);
             shard.insert(session.clone());
-            self.forget(forgotten);
+            self.forget(shard.narrow(&session.user_id, now));
         }
         // Another user's session of the same browser is in another shard, and ending it need not be one step with the rest.
         if let Some((owner, id)) = replaces
             && owner != session.user_id
-            && self.lock_to_write(&owner, now)?.end(&owner, &id, ended(EndReason::SignedInAgain))
+            && self.end_now(&owner, &id, ended(EndReason::SignedInAgain))?
         {
             created.ended.push(id);
         }
@@ -337,13 +388,14 @@ impl SessionStore for MemorySessions {
             **record = new;
             if ends {
                 shard.note_ending(&rotation.user_id, rotation.now);
+                self.forget(shard.narrow(&rotation.user_id, rotation.now));
             }
         }
         Ok(decision.outcome)
     }
 
     async fn end(&self, user: &UserId, id: &SessionId, ended: Ended) -> Result<bool, StoreError> {
-        Ok(self.lock_to_write(user, ended.at)?.end(user, id, ended))
+        self.end_now(user, id, ended)
     }
 
     async fn end_all(&self, all: &EndAll) -> Result<Option<Session>, StoreError> {
@@ -370,6 +422,7 @@ impl SessionStore for MemorySessions {
         floor.min_version = floor.min_version.max(*min_version);
         floor.at = floor.at.max(ended.at);
         floor.keep_until = floor.keep_until.max(ended.keep_until);
+        self.forget(shard.narrow(user_id, ended.at));
         Ok(kept)
     }
 
@@ -395,12 +448,30 @@ impl SessionStore for MemorySessions {
                     let ended = session.ended.filter(|ended| ended.at >= since && now < ended.keep_until)?;
                     Some(Ending::Session { id: session.id, keep_until: ended.keep_until })
                 }));
+                endings.extend(owned.gone.iter().filter_map(|gone| {
+                    let is_told = gone.at >= since && now < gone.keep_until;
+                    is_told.then_some(Ending::Session { id: gone.id, keep_until: gone.keep_until })
+                }));
                 endings.extend(owned.floor.as_ref().filter(|f| f.at >= since && now < f.keep_until).map(|floor| {
                     Ending::User { id: user.clone(), min_version: floor.min_version, keep_until: floor.keep_until }
                 }));
             }
         }
         Ok(endings)
+    }
+
+    fn begin(&self, clock: &Arc<dyn Clock>) {
+        self.0.clocks.begin(clock);
+        self.0.began.fetch_min(clock.now().as_millis(), Ordering::AcqRel);
+    }
+
+    fn began(&self) -> Option<Timestamp> {
+        let began = self.0.began.load(Ordering::Acquire);
+        (began != NEVER).then(|| Timestamp::from_millis(began))
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.0.clocks.without_server())
     }
 }
 

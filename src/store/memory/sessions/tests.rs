@@ -142,7 +142,8 @@ async fn an_ended_session_cannot_be_kept() {
     let store = MemorySessions::default();
     store.create(new(session("ada", 1, NOW), HUNDRED)).await.unwrap();
     assert!(store.end(&"ada".into(), &id(1), ended(EndReason::Logout, NOW)).await.unwrap());
-    assert!(!store.end(&"ada".into(), &id(1), ended(EndReason::Logout, NOW)).await.unwrap(), "it ends once");
+    assert!(store.end(&"ada".into(), &id(1), ended(EndReason::Logout, NOW)).await.unwrap(), "the same is asked again");
+    assert!(!store.end(&"ada".into(), &id(1), ended(EndReason::EndedByUser, NOW)).await.unwrap(), "it ends once");
     let keep = Keep::new(id(1), TokenId::from_bytes([9; 16]), HOUR, NOW);
     let all = EndAll::new("ada".into(), 1, ended(EndReason::PasswordChanged, NOW)).keeping(keep);
     assert_eq!(store.end_all(&all).await.unwrap(), None);
@@ -192,5 +193,40 @@ async fn sessions_that_are_ended_for_reuse_on_purpose_do_not_fill_the_store() {
         store.end(&"ada".into(), &id(n), ended(EndReason::Reuse, now)).await.unwrap();
     }
     let tombstones = usize::try_from(TOMBSTONE.as_secs() / 20).unwrap() + 1;
-    assert!(store.len() <= tombstones + MAX_OLD_REUSE, "{} records are left", store.len());
+    assert!(store.len() <= tombstones + MAX_ENDED_SESSIONS_OF_A_USER, "{} records are left", store.len());
+}
+
+#[tokio::test]
+async fn one_user_who_logs_in_again_and_again_fills_nothing() {
+    let store = MemorySessions::with_capacity(1000);
+    for n in 0..10_000 {
+        // Within one lifetime of an access token, so that every ending counts.
+        store.create(new(session("ada", n, NOW), HUNDRED)).await.unwrap();
+    }
+    assert_eq!(store.len(), 100 + MAX_ENDED_SESSIONS_OF_A_USER);
+    store.create(new(session("eve", 20_000, NOW), HUNDRED)).await.unwrap();
+    // Not one of them is forgotten.
+    let told = store.ended_since(NOW, at(1)).await.unwrap();
+    let ids: HashSet<_> = told.iter().map(|ending| format!("{ending:?}")).collect();
+    assert_eq!((told.len(), ids.len()), (9900, 9900));
+    assert!(store.ended_since(NOW, NOW.plus(TOMBSTONE)).await.unwrap().is_empty());
+    store.sweep(NOW.plus(HOUR));
+    assert!(store.is_empty());
+    assert!(store.0.shards.iter().all(|shard| shard.lock().unwrap().users.is_empty()));
+}
+
+#[tokio::test]
+async fn of_many_ended_sessions_the_reused_ones_still_say_so() {
+    let store = MemorySessions::default();
+    for n in 0..100 {
+        store.create(new(session("ada", n, at(n.into())), HUNDRED)).await.unwrap();
+        let reason = if n < 10 { EndReason::Reuse } else { EndReason::Logout };
+        store.end(&"ada".into(), &id(n), ended(reason, at(n.into()))).await.unwrap();
+    }
+    assert_eq!(store.len(), MAX_ENDED_SESSIONS_OF_A_USER);
+    for n in 0..10 {
+        let record = store.find(&"ada".into(), &id(n), at(100)).await.unwrap().unwrap();
+        assert_eq!(record.ended.unwrap().reason, EndReason::Reuse);
+    }
+    assert_eq!(store.ended_since(NOW, at(100)).await.unwrap().len(), 100);
 }

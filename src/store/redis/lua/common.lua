@@ -5,6 +5,9 @@
 -- text compares the numbers: Lua's own are doubles, which would confuse large ones.
 local user, endings, now, keep = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
 local FLOOR = 'floor'
+-- How many of a user's sessions that have ended are kept as records, of every reason. Of the others the endings are kept,
+-- which is what other nodes have to know.
+local MAX_ENDED = 16
 -- How much longer the server keeps what the nodes' clocks call absent.
 local SLACK = 60000
 
@@ -20,6 +23,11 @@ local function ended_at(record) return record:sub(161, 175) end
 local function keep_until(record) return record:sub(176, 190) end
 local function is_ended(record) return record:byte(161) ~= 32 end
 local function is_reuse(record) return record:sub(191, 196) == 'reuse|' end
+
+-- Whether this very call has ended it, and is asked again because its answer was lost: no other has both moments.
+local function was_ended_by_this(record)
+  return is_ended(record) and ended_at(record) == now and keep_until(record) == keep
+end
 
 local function earlier(a, b) if a < b then return a end return b end
 local function later(a, b) if a > b then return a end return b end
@@ -54,14 +62,31 @@ local function finish(id, record, reason)
   tell('s' .. keep .. id)
 end
 
--- Forgets what is past, after something has ended: the user's records, and endings that nobody needs any more.
+-- Forgets what is past, after something has ended: the user's records, but for the last of those that have ended, and
+-- endings that nobody needs any more.
 local function tidy()
-  local last = now
+  local last, ended = now, {}
   local all = redis.call('HGETALL', user)
   for i = 1, #all, 2 do
     local past
-    if all[i] == FLOOR then past = all[i + 1]:sub(36, 50) else past = delete_at(all[i + 1]) end
+    if all[i] == FLOOR then
+      past = all[i + 1]:sub(36, 50)
+    else
+      past = delete_at(all[i + 1])
+      if past > now and is_ended(all[i + 1]) then ended[#ended + 1] = {id = all[i], record = all[i + 1]} end
+    end
     if past <= now then redis.call('HDEL', user, all[i]) else last = later(last, past) end
+  end
+  if #ended > MAX_ENDED then
+    -- Those that were reused last: their records are what says so to each later try.
+    table.sort(ended, function(a, b)
+      local x, y = is_reuse(a.record), is_reuse(b.record)
+      if x ~= y then return y end
+      x, y = ended_at(a.record), ended_at(b.record)
+      if x ~= y then return x < y end
+      return a.id < b.id
+    end)
+    for n = 1, #ended - MAX_ENDED do redis.call('HDEL', user, ended[n].id) end
   end
   last_until(user, last)
   for _, member in ipairs(redis.call('ZRANGE', endings, 0, 15)) do

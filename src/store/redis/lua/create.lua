@@ -1,19 +1,28 @@
 local id, record, replaced = ARGV[3], ARGV[4], ARGV[5]
 local refuses, limit = ARGV[6] == 'refuse', tonumber(ARGV[7])
--- How many records that only say `refresh_reused` a user may have.
-local MAX_OLD_REUSE = 16
 
 local all = redis.call('HGETALL', user)
-local sessions, floor = {}, nil
+local sessions, floor, known = {}, nil, nil
 for i = 1, #all, 2 do
   if all[i] == FLOOR then
     floor = all[i + 1]
   elseif all[i] == id then
-    -- Asked again, because the answer was lost: whatever became of the session since, it stays so.
-    return {all[i + 1]:sub(191, 204) == 'token_version|' and 'dead' or 'created'}
+    known = all[i + 1]
   else
     sessions[#sessions + 1] = {id = all[i], record = all[i + 1]}
   end
+end
+
+if known then
+  -- Asked again, because the answer was lost: whatever became of the session since, it stays so.
+  local answer = {was_ended_by_this(known) and 'dead' or 'created'}
+  for _, session in ipairs(sessions) do
+    if was_ended_by_this(session.record) then
+      local with_version = session.record:sub(191, 204) == 'token_version|'
+      answer[#answer + 1] = (with_version and 'v' or 'e') .. session.id
+    end
+  end
+  return answer
 end
 
 local dead = floor and version(record) < floor:sub(1, 20) and now < floor:sub(36, 50)
@@ -63,11 +72,5 @@ end
 
 redis.call('HSET', user, id, record)
 if dead then finish(id, record, 'token_version') end
-local old = {}
-for _, session in ipairs(sessions) do
-  if is_reuse(session.record) and keep_until(session.record) <= now then old[#old + 1] = session end
-end
-table.sort(old, function(a, b) return ended_at(a.record) < ended_at(b.record) end)
-for n = 1, #old - MAX_OLD_REUSE do redis.call('HDEL', user, old[n].id) end
 tidy()
 return answer

@@ -7,7 +7,10 @@ local expiry, grace_from = ARGV[9], ARGV[10]
 
 local record = redis.call('HGET', user, id)
 if not record or delete_at(record) <= now then return {'unknown'} end
-if is_ended(record) then return {'ended', record} end
+if is_ended(record) then
+  if is_reuse(record) and was_ended_by_this(record) then return {'reused'} end
+  return {'ended', record}
+end
 if version(record) > known_version then return {'stale'} end
 if version(record) < known_version then
   finish(id, record, 'token_version')

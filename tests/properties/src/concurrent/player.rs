@@ -121,7 +121,7 @@ impl Player {
             self.recorder.land(first, self.world.now());
         }
         if let Some(node) = killed.filter(|node| *node < self.world.nodes.len()) {
-            self.restart(node);
+            self.restart(node).await;
         }
         for (user, hash) in changes {
             self.passwords[user] += u32::from(self.stored_hash(user).await != hash);
@@ -247,8 +247,8 @@ impl Player {
     }
 
     /// A new node in the place of the dead one; it reads what has ended before it serves.
-    fn restart(&mut self, node: usize) {
-        self.world.restart(node);
+    async fn restart(&mut self, node: usize) {
+        self.world.restart(node).await;
         self.names[node] = self.names.iter().max().map_or(0, |most| most + 1);
         let now = self.world.now();
         let number = self.recorder.begin(self.names[node], What::Poll, now);

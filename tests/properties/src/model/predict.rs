@@ -53,6 +53,8 @@ pub(super) fn branches(state: &State, op: &Op<'_>, context: &Context<'_>, name: 
         Op::Restart => {
             let mut next = state.clone();
             next.nodes[context.node] = super::state::Node::default();
+            // It reads what has ended before it serves.
+            next.poll(context.node);
             vec![Branch::new(state, Expect::Done, next)]
         }
         Op::Find { sid } => found(state, sid, context),
@@ -178,16 +180,7 @@ fn use_access(state: &State, token: &AccessToken, context: &Context<'_>) -> Vec<
     if context.now >= token.expires {
         return refused(state, ErrorKind::TokenExpired);
     }
-    let mut branches = if state.nodes[context.node].loaded {
-        vec![Branch::new(state, Expect::Done, state.clone())]
-    } else {
-        polled(state, context)
-    };
-    for Branch { expect, next, .. } in &mut branches {
-        next.nodes[context.node].loaded = true;
-        *expect = admitted(next, token, context.node);
-    }
-    branches
+    vec![Branch::new(state, admitted(state, token, context.node), state.clone())]
 }
 
 fn admitted(state: &State, token: &AccessToken, node: usize) -> Expect {

@@ -64,8 +64,6 @@ pub(super) struct Session {
 /// What a node has ended itself, or been told of by a poll: access tokens of it must be refused there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Node {
-    /// Whether it has served a request, before which it reads what has ended.
-    pub(super) loaded: bool,
     pub(super) sessions: BTreeSet<Sid>,
     pub(super) floors: BTreeMap<usize, u64>,
     /// What it was asked to end when the store failed: it may refuse their access tokens already.

@@ -151,7 +151,7 @@ impl Player {
             Action::Enable { user } => self.admin(&Op::Enable { user }, user, Some(false)).await,
             Action::Delete { user } => self.admin(&Op::Delete { user }, user, None).await,
             Action::Poll => self.poll(node).await,
-            Action::Restart => self.restart(node),
+            Action::Restart => self.restart(node).await,
             Action::Wait { millis } => {
                 self.world.clock.advance(Duration::from_millis(millis));
                 Ok(())

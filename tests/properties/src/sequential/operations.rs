@@ -30,7 +30,7 @@ impl Player {
         let auth = self.auth(node);
         let seen = self.run(async move { pair(auth.start_session(&read, &client).await) }).await;
         self.receive(user, &seen);
-        self.note(&Op::Login { user, version, disabled, replaces: replaces.as_ref() }, node, &seen)
+        self.note(&Op::Login { user, version, disabled, replaces: replaces.as_ref() }, node, &seen).await
     }
 
     pub(super) async fn refresh(&mut self, node: usize, pick: Pick, forgery: Option<Forgery>) -> Result<(), String> {
@@ -38,7 +38,7 @@ impl Player {
         let (auth, text) = (self.auth(node), token.text.clone());
         let seen = self.run(async move { signed_in(auth.refresh(&text).await) }).await;
         self.receive(self.held.owner(&token.sid), &seen);
-        self.note(&Op::Refresh { token: &token, forgery }, node, &seen)
+        self.note(&Op::Refresh { token: &token, forgery }, node, &seen).await
     }
 
     /// The claims, where the token passes.
@@ -59,7 +59,7 @@ impl Player {
             // Hours back, tombstones have been deleted that tokens outlive again: nobody promises anything.
             return Ok(None);
         }
-        self.note(&Op::Use { token: &token }, node, &seen)?;
+        self.note(&Op::Use { token: &token }, node, &seen).await?;
         match &claims {
             Some(claims) => self.waits.passed(node, &token.text, &self.auth(node), claims)?,
             None if matches!(seen, Seen::Refused(ErrorKind::TokenRevoked)) => self.waits.refused(node, &token.text)?,
@@ -81,13 +81,13 @@ impl Player {
         let auth = self.auth(node);
         let seen = self.run(async move { done(auth.logout(by_refresh.as_deref(), by_access.as_deref()).await) }).await;
         let refresh = refresh.as_ref().map(|token| (token, forgery));
-        self.note(&Op::Logout { refresh, access: access.as_ref() }, node, &seen)
+        self.note(&Op::Logout { refresh, access: access.as_ref() }, node, &seen).await
     }
 
     pub(super) async fn logout_all(&mut self, node: usize, user: usize) -> Result<(), String> {
         let (auth, id) = (self.auth(node), self.world.people[user].id.clone());
         let seen = self.run(async move { done(auth.end_sessions_of(&id).await) }).await;
-        self.note(&Op::LogoutAll { user }, node, &seen)
+        self.note(&Op::LogoutAll { user }, node, &seen).await
     }
 
     pub(super) async fn end_session(&mut self, node: usize, session: usize) -> Result<(), String> {
@@ -96,7 +96,7 @@ impl Player {
         let (auth, user) = (self.auth(node), self.world.people[held.user].id.clone());
         let id = sid.parse().expect("an id of ours");
         let seen = self.run(async move { done(auth.end_session(&user, id).await) }).await;
-        self.note(&Op::EndSession { sid: &sid }, node, &seen)
+        self.note(&Op::EndSession { sid: &sid }, node, &seen).await
     }
 
     pub(super) async fn change_password(&mut self, node: usize, pick: Pick, right: bool) -> Result<(), String> {
@@ -116,7 +116,7 @@ impl Player {
             })
             .await;
         self.receive(user, &seen);
-        self.note(&Op::ChangePassword { token: &token, current, new }, node, &seen)?;
+        self.note(&Op::ChangePassword { token: &token, current, new }, node, &seen).await?;
         // Whoever had no answer finds out by trying; reading the store saves two hashes.
         self.world.control.deliver_late().await;
         if self.stored_hash(user).await != stored {
@@ -136,13 +136,13 @@ impl Player {
             .run(async move { signed_in(auth.login(&login, password(current).into(), &Client::unknown()).await) })
             .await;
         self.receive(user, &seen);
-        self.note(&Op::SignIn { user, password: current }, node, &seen)
+        self.note(&Op::SignIn { user, password: current }, node, &seen).await
     }
 
     pub(super) async fn poll(&mut self, node: usize) -> Result<(), String> {
         let auth = self.auth(node);
         let seen = self.run(async move { done(auth.poll_revocations().await) }).await;
-        self.note(&Op::Poll, node, &seen)
+        self.note(&Op::Poll, node, &seen).await
     }
 
     pub(super) async fn list(&mut self, node: usize, user: usize) -> Result<(), String> {
@@ -150,7 +150,7 @@ impl Player {
         let seen = self
             .run(async move { auth.sessions(&id).await.map_or_else(|error| Seen::Refused(error.kind()), Seen::Listed) })
             .await;
-        self.note(&Op::List { user }, node, &seen)?;
+        self.note(&Op::List { user }, node, &seen).await?;
         self.world.control.begin(Plan::new());
         let sids: Vec<_> =
             self.held.all().iter().filter(|held| held.user == user).map(|held| held.sid.clone()).collect();
@@ -165,7 +165,7 @@ impl Player {
         let found = self.world.stores.sessions.find(&self.world.people[user].id, &id, self.world.now()).await;
         let found = found.map_err(|error| format!("the store beneath fails: {error:?}"))?;
         let seen = if found.is_some() { Seen::Done } else { Seen::Refused(ErrorKind::SessionNotFound) };
-        self.note(&Op::Find { sid }, 0, &seen)
+        self.note(&Op::Find { sid }, 0, &seen).await
     }
 
     /// What an app does to its own table; `None` deletes.
@@ -177,11 +177,14 @@ impl Player {
             Some(disabled) => admin.set_disabled(id, disabled).await,
             None => admin.delete(id).await,
         }
-        self.note(op, 0, &Seen::Done)
+        self.note(op, 0, &Seen::Done).await
     }
 
-    pub(super) fn restart(&mut self, node: usize) -> Result<(), String> {
-        self.world.restart(node);
+    pub(super) async fn restart(&mut self, node: usize) -> Result<(), String> {
+        // A node that begins reads what has ended, which no plan is for.
+        self.world.control.begin(Plan::new());
+        self.world.control.deliver_late().await;
+        self.world.restart(node).await;
         self.waits.forget(node);
         self.model.step(&Op::Restart, node, self.world.now(), &Seen::Done, false)
     }
@@ -199,11 +202,11 @@ impl Player {
     }
 
     /// Compares with the model; a node that died comes back.
-    fn note(&mut self, op: &Op<'_>, node: usize, seen: &Seen) -> Result<(), String> {
+    async fn note(&mut self, op: &Op<'_>, node: usize, seen: &Seen) -> Result<(), String> {
         let failed = self.world.control.hits() > 0;
         *self.answers.entry((op.name(), seen.name())).or_default() += 1;
         self.model.step(op, node, self.world.now(), seen, failed)?;
-        if matches!(seen, Seen::Nothing(Interrupt::Killed)) { self.restart(node) } else { Ok(()) }
+        if matches!(seen, Seen::Nothing(Interrupt::Killed)) { self.restart(node).await } else { Ok(()) }
     }
 }
 

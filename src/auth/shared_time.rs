@@ -1,0 +1,119 @@
+//! The time that the nodes share: this node's clock and what it differs from that of the server which keeps the sessions.
+//!
+//! Tokens carry the node's own time, as every token does; what is written to a session and decided about it goes by the
+//! shared one, or two tabs that refresh at once on two nodes would be seconds apart.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicI64, Ordering},
+    time::Duration,
+};
+
+use super::Auth;
+use crate::{
+    clock::{CLOCK_SKEW, Clock, Timestamp},
+    user::AuthUser,
+};
+
+/// How long a difference is taken to be what it was.
+const ASK_AGAIN: Duration = Duration::from_secs(600);
+
+/// A clock that has moved by so much more than time has passed was set: it is compared anew.
+const STEP: Duration = Duration::from_millis(500);
+
+/// What this node knows of the shared clock.
+#[derive(Debug)]
+pub(super) struct SharedTime {
+    /// By how many milliseconds the shared clock is ahead of this node's.
+    ahead: AtomicI64,
+    /// When that was asked, in milliseconds by this node's clock.
+    asked_at: AtomicI64,
+    /// What the node's clock showed beyond its monotonic reading then, in milliseconds.
+    base: AtomicI64,
+    was_asked: AtomicBool,
+    asking: tokio::sync::Mutex<()>,
+}
+
+impl SharedTime {
+    pub(super) fn new() -> Self {
+        Self {
+            ahead: AtomicI64::new(0),
+            asked_at: AtomicI64::new(i64::MIN),
+            base: AtomicI64::new(0),
+            was_asked: AtomicBool::new(false),
+            asking: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    pub(super) fn ahead(&self) -> i64 {
+        self.ahead.load(Ordering::Acquire)
+    }
+
+    fn is_due(&self, clock: &dyn Clock) -> bool {
+        let (now, asked_at) = (clock.now(), Timestamp::from_millis(self.asked_at.load(Ordering::Acquire)));
+        let moved = base(clock).saturating_sub(self.base.load(Ordering::Acquire)).unsigned_abs();
+        asked_at > now || now.since(asked_at) >= ASK_AGAIN || Duration::from_millis(moved) >= STEP
+    }
+}
+
+fn base(clock: &dyn Clock) -> i64 {
+    let monotonic = i64::try_from(clock.monotonic().as_millis()).unwrap_or(i64::MAX);
+    clock.now().as_millis().saturating_sub(monotonic)
+}
+
+impl<U: AuthUser> Auth<U> {
+    /// The present moment by the shared clock. The first time it is asked for, which is a round trip.
+    pub(super) async fn shared_now(&self) -> Timestamp {
+        let time = &self.0.nodes.time;
+        if !time.was_asked.load(Ordering::Acquire) {
+            let _one_at_a_time = time.asking.lock().await;
+            if !time.was_asked.load(Ordering::Acquire) {
+                self.ask_shared_clock().await;
+            }
+        }
+        self.now().moved(time.ahead())
+    }
+
+    /// Compares the clocks where that is due, beside a poll.
+    pub(super) async fn follow_shared_clock(&self) {
+        let time = &self.0.nodes.time;
+        if time.is_due(&*self.0.clock)
+            && let Ok(_one_at_a_time) = time.asking.try_lock()
+        {
+            self.ask_shared_clock().await;
+        }
+    }
+
+    async fn ask_shared_clock(&self) {
+        let (time, clock) = (&self.0.nodes.time, &*self.0.clock);
+        let (before, monotonic) = (clock.now(), clock.monotonic());
+        let answer = self.0.sessions.clock().await;
+        let trip = clock.monotonic().saturating_sub(monotonic);
+        match answer {
+            Ok(Some(shared)) => {
+                let middle = before.plus(trip / 2);
+                if shared.since(middle).max(middle.since(shared)) <= CLOCK_SKEW {
+                    let ahead = shared.as_millis().saturating_sub(middle.as_millis());
+                    time.ahead.store(ahead, Ordering::Release);
+                } else {
+                    tracing::warn!(
+                        target: "portcullis",
+                        node = %middle, store = %shared,
+                        "this node's clock and the store's differ by more than a minute: they are not corrected, and other \
+                         nodes may refuse the tokens of this one"
+                    );
+                }
+                time.base.store(base(clock), Ordering::Release);
+                time.asked_at.store(before.as_millis(), Ordering::Release);
+            }
+            Ok(None) => {
+                time.base.store(base(clock), Ordering::Release);
+                time.asked_at.store(before.as_millis(), Ordering::Release);
+            }
+            // The next poll asks again.
+            Err(error) => {
+                tracing::debug!(target: "portcullis", ?error, "the clock of the store could not be read");
+            }
+        }
+        time.was_asked.store(true, Ordering::Release);
+    }
+}

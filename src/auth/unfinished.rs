@@ -1,0 +1,164 @@
+//! Endings that count on this node and that the store could not take yet.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::flow::Flow;
+use crate::{
+    event::EndAllReason,
+    session::{EndReason, Ended, SessionId},
+    store::EndAll,
+    user::UserId,
+};
+
+/// How many endings this node keeps for a store that cannot be reached.
+const MAX_LEFT: usize = 65_536;
+
+/// How many of one user: more than a user has sessions.
+const MAX_OF_A_USER: usize = 128;
+
+/// The same once half of the room is taken, so that those who end many sessions leave room for everybody else.
+const MAX_OF_A_USER_THEN: usize = 4;
+
+/// How many of them nobody has seen yet to be of a session: ids that a client may have made up.
+const MAX_UNCHECKED: usize = MAX_LEFT / 4;
+
+/// An ending that counts on this node and is not yet in the store.
+#[derive(Clone, Debug)]
+pub(super) enum Unfinished {
+    Session(UserId, SessionId, Ended, Flow),
+    /// With what is to be told of it, unless another has told of it.
+    All(EndAll, Option<(EndAllReason, Flow)>),
+}
+
+impl Unfinished {
+    pub(super) fn restamp(&mut self, ended: impl FnOnce(EndReason) -> Ended) {
+        let stamp = match self {
+            Self::Session(_, _, stamp, _) => stamp,
+            Self::All(all, _) => &mut all.ended,
+        };
+        *stamp = ended(stamp.reason);
+    }
+
+    fn user(&self) -> &UserId {
+        match self {
+            Self::Session(user, ..) => user,
+            Self::All(all, _) => &all.user_id,
+        }
+    }
+
+    /// Whether both end the same.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Session(user, id, ..), Self::Session(other_user, other_id, ..)) => {
+                user == other_user && id == other_id
+            }
+            (Self::All(all, _), Self::All(other, _)) => {
+                all.user_id == other.user_id && all.min_version == other.min_version
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether nobody has seen yet that its user has such a session.
+    fn is_unchecked(&self) -> bool {
+        matches!(self, Self::Session(_, _, ended, _) if ended.reason == EndReason::EndedByUser)
+    }
+
+    /// Whether this ends nothing, and has nothing to tell, that an ending of all of the user's sessions does not.
+    fn is_covered_by(&self, all: &EndAll, is_told: bool) -> bool {
+        let Self::All(this, told) = self else { return false };
+        this.user_id == all.user_id && this.min_version <= all.min_version && (is_told || told.is_none())
+    }
+}
+
+/// The endings that are left, by user; users take turns.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    of: HashMap<UserId, Vec<Unfinished>>,
+    turns: VecDeque<UserId>,
+    count: usize,
+    unchecked: usize,
+}
+
+impl Left {
+    /// Keeps an ending; `false` where there is no room for it.
+    pub(super) fn put_aside(&mut self, mut unfinished: Unfinished) -> bool {
+        if let Unfinished::Session(.., flow) | Unfinished::All(_, Some((_, flow))) = &mut unfinished {
+            flow.leave_span();
+        }
+        if let Unfinished::All(all, told) = &unfinished {
+            self.forget_covered(all, told.is_some());
+        }
+        if self.contains(&unfinished) {
+            return true;
+        }
+        let is_single = matches!(unfinished, Unfinished::Session(..));
+        let of_this_user = self.of.get(unfinished.user()).map_or(0, Vec::len);
+        let most = if self.count < MAX_LEFT / 2 { MAX_OF_A_USER } else { MAX_OF_A_USER_THEN };
+        let unchecked = unfinished.is_unchecked();
+        if self.count >= MAX_LEFT
+            || (is_single && of_this_user >= most)
+            || (unchecked && self.unchecked >= MAX_UNCHECKED)
+        {
+            return false;
+        }
+        let user = unfinished.user().clone();
+        let of = self.of.entry(user.clone()).or_default();
+        if of.is_empty() {
+            self.turns.push_back(user);
+        }
+        of.push(unfinished);
+        self.count += 1;
+        self.unchecked += usize::from(unchecked);
+        true
+    }
+
+    /// Forgets endings that this one has made up for.
+    pub(super) fn forget_covered(&mut self, all: &EndAll, is_told: bool) {
+        self.retain(&all.user_id, |left| !left.is_covered_by(all, is_told));
+    }
+
+    pub(super) fn contains(&self, this: &Unfinished) -> bool {
+        self.of.get(this.user()).is_some_and(|of| of.iter().any(|left| left.is_same(this)))
+    }
+
+    pub(super) fn done(&mut self, this: &Unfinished) {
+        self.retain(this.user(), |left| !left.is_same(this));
+    }
+
+    /// Whose turn it is, one after the other.
+    pub(super) fn users(&self) -> Vec<UserId> {
+        self.turns.iter().cloned().collect()
+    }
+
+    /// What is left of a user; it keeps its place until it is done.
+    pub(super) fn of(&self, user: &UserId) -> Vec<Unfinished> {
+        self.of.get(user).cloned().unwrap_or_default()
+    }
+
+    /// Lets the others be first the next time.
+    pub(super) fn step_back(&mut self, this: &Unfinished) {
+        if let Some(of) = self.of.get_mut(this.user())
+            && let Some(at) = of.iter().position(|left| left.is_same(this))
+        {
+            let left = of.remove(at);
+            of.push(left);
+        }
+        if let Some(at) = self.turns.iter().position(|user| user == this.user())
+            && let Some(user) = self.turns.remove(at)
+        {
+            self.turns.push_back(user);
+        }
+    }
+
+    fn retain(&mut self, user: &UserId, keep: impl Fn(&Unfinished) -> bool) {
+        let Some(of) = self.of.get_mut(user) else { return };
+        let gone: Vec<_> = of.extract_if(.., |left| !keep(left)).collect();
+        self.count = self.count.saturating_sub(gone.len());
+        self.unchecked = self.unchecked.saturating_sub(gone.iter().filter(|left| left.is_unchecked()).count());
+        if of.is_empty() {
+            self.of.remove(user);
+            self.turns.retain(|other| other != user);
+        }
+    }
+}

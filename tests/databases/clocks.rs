@@ -1,0 +1,112 @@
+//! Nodes whose clocks differ from that of the server which keeps their sessions.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use portcullis::{
+    Auth, Client, ErrorKind, Registration, User,
+    clock::{Clock, SystemClock, Timestamp},
+    store::{SessionStore, memory::MemoryUsers},
+    user::Profile,
+};
+
+use crate::{left_out::can_run, mongodb, postgres, redis};
+
+/// The machine's clock, as another machine may have it.
+#[derive(Clone, Default)]
+struct Machine(Arc<AtomicI64>);
+
+impl Machine {
+    fn differing_by(millis: i64) -> Self {
+        Self(Arc::new(AtomicI64::new(millis)))
+    }
+
+    /// Lets time pass for it.
+    fn advance(&self, millis: i64) {
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Machine {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(SystemClock.now().as_millis() + self.0.load(Ordering::SeqCst))
+    }
+}
+
+fn node(users: &MemoryUsers, sessions: &Arc<dyn SessionStore>, clock: &Machine) -> Auth<User> {
+    redis::samples::builder(users.clone(), Arc::clone(sessions)).clock(clock.clone()).build().unwrap()
+}
+
+/// Each store is a connection of its own to one database, as nodes have it.
+async fn nodes_apart_agree(stores: [Arc<dyn SessionStore>; 2]) {
+    let users = MemoryUsers::default();
+    for (case, (seconds, other)) in [(0, 24), (24, 0), (0, 59), (59, 0), (-29, 30)].into_iter().enumerate() {
+        let clocks = [seconds, other].map(|seconds| Machine::differing_by(seconds * 1000));
+        let nodes = [0, 1].map(|n: usize| node(&users, &stores[n], &clocks[n]));
+        let registration = Registration::new(format!("ada{case}@example.com"), "open sesame 42", Profile::default());
+        let ada = nodes[0].register(registration).await.unwrap();
+        // Two tabs that ask at once.
+        let pair = nodes[0].start_session(&ada, &Client::unknown()).await.unwrap();
+        let refresh = async |n: usize| nodes[n].refresh(pair.refresh_token.expose()).await;
+        let won = refresh(0).await.unwrap();
+        let second = refresh(1).await.unwrap_or_else(|error| panic!("{seconds} and {other}: {error:?}"));
+        assert_eq!(won.tokens.session_id, second.tokens.session_id);
+        // The grace is 10 seconds on either.
+        for n in [1, 0] {
+            let pair = nodes[n].start_session(&ada, &Client::unknown()).await.unwrap();
+            nodes[n].refresh(pair.refresh_token.expose()).await.unwrap();
+            for clock in &clocks {
+                clock.advance(11_000);
+            }
+            let late = nodes[1 - n].refresh(pair.refresh_token.expose()).await.map(|_| ()).unwrap_err();
+            assert_eq!(late.kind(), ErrorKind::RefreshReused, "{seconds} and {other}, {n} first");
+        }
+    }
+}
+
+/// A node whose clock is the machine's goes by the server's, which here is the same.
+async fn the_servers_clock_is_told(store: &dyn SessionStore) {
+    let before = SystemClock.now();
+    let told = store.clock().await.unwrap().unwrap();
+    let within = Duration::from_millis(5);
+    assert!(before.since(told) <= within && told.since(SystemClock.now()) <= within, "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_apart_agree_over_redis() {
+    if redis::Server::can_run() {
+        let server = redis::Server::start().await;
+        let store = async || Arc::new(server.store_like("clocks").await);
+        the_servers_clock_is_told(&*store().await).await;
+        nodes_apart_agree([store().await, store().await]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_apart_agree_over_postgres() {
+    if can_run("PostgreSQL", postgres::Server::is_installed()) {
+        let server = postgres::Server::start().await;
+        let url = server.url(&server.database().await);
+        let store = async || Arc::new(portcullis::store::sql::PostgresStore::connect(&url).await.unwrap());
+        the_servers_clock_is_told(&*store().await).await;
+        nodes_apart_agree([store().await, store().await]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_apart_agree_over_mongodb() {
+    if mongodb::server::Server::can_run() {
+        let server = mongodb::server::Server::start().await;
+        let database = server.database().await;
+        let sessions =
+            || portcullis::store::mongodb::MongoSessions::new(&database).with_timeout(Duration::from_secs(30));
+        sessions().migrate().await.unwrap();
+        the_servers_clock_is_told(&sessions()).await;
+        nodes_apart_agree([Arc::new(sessions()), Arc::new(sessions())]).await;
+    }
+}

@@ -1,0 +1,197 @@
+//! Nodes whose clocks differ: what is decided about a session goes by the clock that they share.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use portcullis::{
+    Auth, Check, ErrorKind, User,
+    clock::{Clock, ManualClock, Timestamp},
+    session::{Ended, Ending, RotateOutcome, Rotation, Session, SessionId},
+    store::{Created, EndAll, NewSession, SessionStore, StoreError, memory::MemoryStore},
+    user::UserId,
+};
+
+use crate::fixture::{Pair, kind, register, sign_in};
+
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+fn node(store: &MemoryStore, sessions: impl SessionStore, clock: &ManualClock) -> Auth<User> {
+    Auth::builder(store.clone(), sessions)
+        .issuer("https://example.com")
+        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
+        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
+        .hash_threads(1)
+        .clock(clock.clone())
+        .build()
+        .unwrap()
+}
+
+/// Two nodes over one store, and the clock of each.
+struct Apart {
+    clocks: [ManualClock; 2],
+    nodes: [Auth<User>; 2],
+}
+
+impl Apart {
+    fn new(by: u64, is_second_behind: bool) -> Self {
+        let store = MemoryStore::new();
+        let other = if is_second_behind { NOW.minus(secs(by)) } else { NOW.plus(secs(by)) };
+        let clocks = [NOW, other].map(ManualClock::new);
+        let nodes = [0, 1].map(|n: usize| node(&store, store.clone(), &clocks[n]));
+        Self { clocks, nodes }
+    }
+
+    fn advance(&self, by: Duration) {
+        self.clocks.iter().for_each(|clock| clock.advance(by));
+    }
+
+    async fn pair(&self) -> Pair {
+        let ada = register(&self.nodes[0], "ada").await;
+        sign_in(&self.nodes[0], &ada).await
+    }
+}
+
+#[tokio::test]
+async fn tabs_that_refresh_at_once_on_nodes_apart_go_on() {
+    for by in [1, 24, 59, 60] {
+        for is_second_behind in [false, true] {
+            for (first, second) in [(0, 1), (1, 0)] {
+                let apart = Apart::new(by, is_second_behind);
+                let pair = apart.pair().await;
+                let won = Pair::from(apart.nodes[first].refresh(&pair.refresh).await.unwrap());
+                apart.advance(secs(10));
+                let other = apart.nodes[second].refresh(&pair.refresh).await;
+                let other = Pair::from(other.unwrap_or_else(|error| panic!("{by} s apart: {error:?}")));
+                assert_eq!(won.session, other.session);
+                // Both have the one next token.
+                apart.nodes[first].refresh(&other.refresh).await.unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_grace_is_over_on_nodes_apart_when_it_is() {
+    for by in [0, 24, 60] {
+        for is_second_behind in [false, true] {
+            for (first, second) in [(0, 1), (1, 0), (0, 0), (1, 1)] {
+                let apart = Apart::new(by, is_second_behind);
+                let pair = apart.pair().await;
+                apart.nodes[first].refresh(&pair.refresh).await.unwrap();
+                apart.advance(Duration::from_millis(10_001));
+                let refused = kind(apart.nodes[second].refresh(&pair.refresh).await);
+                assert_eq!(refused, Some(ErrorKind::RefreshReused), "{by} s apart, {first} then {second}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_ended_on_a_node_apart_is_heard_of() {
+    for is_second_behind in [false, true] {
+        let apart = Apart::new(60, is_second_behind);
+        let (here, there) = (&apart.nodes[0], &apart.nodes[1]);
+        let pair = apart.pair().await;
+        there.authenticate(&pair.access, Check::Stateless).await.unwrap();
+        for (one, other) in [(here, there), (there, here)] {
+            let ada = here.authenticate(&pair.access, Check::User).await.unwrap().user.unwrap();
+            let next = sign_in(one, &ada).await;
+            other.authenticate(&next.access, Check::Stateless).await.unwrap();
+            one.logout(Some(&next.refresh), None).await.unwrap();
+            other.poll_revocations().await.unwrap();
+            apart.advance(secs(300));
+            let refused = kind(other.authenticate(&next.access, Check::Stateless).await);
+            assert_eq!(refused, Some(ErrorKind::TokenRevoked));
+        }
+    }
+}
+
+/// The memory store behind a server with a clock of its own.
+#[derive(Clone)]
+struct Server {
+    memory: MemoryStore,
+    clock: ManualClock,
+    is_down: Arc<std::sync::atomic::AtomicBool>,
+}
+
+#[async_trait]
+impl SessionStore for Server {
+    async fn create(&self, new: NewSession) -> Result<Created, StoreError> {
+        SessionStore::create(&self.memory, new).await
+    }
+
+    async fn find(&self, user: &UserId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
+        self.memory.find(user, id, now).await
+    }
+
+    async fn rotate(&self, rotation: &Rotation) -> Result<RotateOutcome, StoreError> {
+        self.memory.rotate(rotation).await
+    }
+
+    async fn end(&self, user: &UserId, id: &SessionId, ended: Ended) -> Result<bool, StoreError> {
+        self.memory.end(user, id, ended).await
+    }
+
+    async fn end_all(&self, all: &EndAll) -> Result<Option<Session>, StoreError> {
+        self.memory.end_all(all).await
+    }
+
+    async fn list(&self, user: &UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+        self.memory.list(user, now).await
+    }
+
+    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
+        self.memory.ended_since(since, now).await
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        if self.is_down.load(std::sync::atomic::Ordering::SeqCst) {
+            return Err(StoreError::unavailable("no answer"));
+        }
+        Ok(Some(self.clock.now()))
+    }
+}
+
+#[tokio::test]
+async fn sessions_are_written_by_the_clock_of_the_store() {
+    let store = MemoryStore::new();
+    let server = Server { memory: store.clone(), clock: ManualClock::new(NOW), is_down: Arc::default() };
+    // A minute is corrected, and what is more is believed to be right.
+    for (differs, written_at) in [(60, NOW), (61, NOW.plus(secs(61)))] {
+        let clock = ManualClock::new(NOW.plus(secs(differs)));
+        let auth = node(&store, server.clone(), &clock);
+        let ada = register(&auth, &format!("ada{differs}")).await;
+        let pair = auth.start_session(&ada, &portcullis::Client::unknown()).await.unwrap();
+        assert_eq!(pair.issued_at, clock.now(), "tokens have the time of their node");
+        assert_eq!(auth.sessions(&ada.id).await.unwrap()[0].created_at, written_at);
+    }
+}
+
+#[tokio::test]
+async fn a_clock_is_compared_anew_when_it_is_due_and_answered() {
+    let store = MemoryStore::new();
+    let server = Server { memory: store.clone(), clock: ManualClock::new(NOW), is_down: Arc::default() };
+    server.is_down.store(true, std::sync::atomic::Ordering::SeqCst);
+    let clock = ManualClock::new(NOW.plus(secs(30)));
+    let auth = node(&store, server.clone(), &clock);
+    let ada = register(&auth, "ada").await;
+    let written_at = async || {
+        let pair = sign_in(&auth, &ada).await;
+        let sessions = auth.sessions(&ada.id).await.unwrap();
+        sessions.into_iter().find(|session| session.id == pair.session).unwrap().created_at
+    };
+    assert_eq!(written_at().await, NOW.plus(secs(30)), "nobody is kept waiting for it");
+    server.is_down.store(false, std::sync::atomic::Ordering::SeqCst);
+    auth.poll_revocations().await.unwrap();
+    assert_eq!(written_at().await, NOW);
+    // Ten minutes later the node's clock has gained some seconds.
+    clock.advance(secs(605));
+    server.clock.advance(secs(600));
+    assert_eq!(written_at().await, NOW.plus(secs(605)));
+    auth.poll_revocations().await.unwrap();
+    assert_eq!(written_at().await, NOW.plus(secs(600)));
+}

@@ -1,0 +1,144 @@
+//! A process that starts anew: what a memory store forgets gives nobody another's account, and a node knows what has ended
+//! before anybody asks it.
+
+use std::time::Duration;
+
+use portcullis::{
+    Auth, Check, Client, ErrorKind, User,
+    clock::{ManualClock, Timestamp},
+    store::memory::{MemoryStore, MemoryUsers},
+};
+
+use crate::fixture::{Failure, World, kind, register, sign_in};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A process with the same secrets, that begins now.
+fn process(clock: &ManualClock) -> (Auth<User>, MemoryStore) {
+    let store = MemoryStore::new();
+    (over(&store, clock), store)
+}
+
+fn over(store: &MemoryStore, clock: &ManualClock) -> Auth<User> {
+    Auth::builder(store.clone(), store.clone())
+        .issuer("https://example.com")
+        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
+        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
+        .hash_threads(1)
+        .clock(clock.clone())
+        .build()
+        .unwrap()
+}
+
+/// Lets tasks go on that need nothing but their turn.
+async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn clock() -> ManualClock {
+    ManualClock::new(Timestamp::from_millis(1_800_000_000_700))
+}
+
+#[tokio::test]
+async fn a_token_from_before_a_restart_is_nobodys() {
+    let clock = clock();
+    let (before, _) = process(&clock);
+    let mallory = register(&before, "mallory").await;
+    let pair = sign_in(&before, &mallory).await;
+    let gone = sign_in(&before, &mallory).await;
+    before.logout(Some(&gone.refresh), None).await.unwrap();
+    drop(before);
+    clock.advance(SECOND);
+    let (after, _) = process(&clock);
+    let root = register(&after, "root").await;
+    assert_ne!(root.id, mallory.id);
+    for token in [&pair.access, &gone.access] {
+        for check in [Check::Stateless, Check::Session, Check::User] {
+            let refused = kind(after.authenticate(token, check).await);
+            assert_eq!(refused, Some(ErrorKind::TokenRevoked), "{check:?}");
+        }
+    }
+    assert_eq!(kind(after.refresh(&pair.refresh).await), Some(ErrorKind::RefreshInvalid));
+}
+
+#[tokio::test]
+async fn a_token_of_the_second_in_which_a_process_starts_counts() {
+    let clock = clock();
+    let (auth, _) = process(&clock);
+    let ada = register(&auth, "ada").await;
+    let pair = sign_in(&auth, &ada).await;
+    assert_eq!(kind(auth.authenticate(&pair.access, Check::Stateless).await), None);
+}
+
+#[tokio::test]
+async fn several_auths_over_one_memory_store_accept_each_other() {
+    let clock = clock();
+    let (one, store) = process(&clock);
+    let ada = register(&one, "ada").await;
+    let first = sign_in(&one, &ada).await;
+    clock.advance(Duration::from_secs(300));
+    // Of a later beginning, and of a clock that is behind.
+    let slow = ManualClock::new(Timestamp::from_millis(1_800_000_250_000));
+    for other in [over(&store, &clock), over(&store, &slow)] {
+        let second = sign_in(&other, &ada).await;
+        for auth in [&one, &other] {
+            for pair in [&first, &second] {
+                assert_eq!(kind(auth.authenticate(&pair.access, Check::Stateless).await), None);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn ids_of_the_memory_store_are_not_to_be_guessed() {
+    let users = MemoryUsers::default();
+    let store = MemoryStore::new();
+    let auth = Auth::builder(users, store)
+        .issuer("https://example.com")
+        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
+        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
+        .build()
+        .unwrap();
+    let mut ids = Vec::new();
+    for name in ["ada", "bob", "eve"] {
+        ids.push(register(&auth, name).await.id.parse::<i64>().expect("it fits into a signed column"));
+    }
+    assert!(ids.iter().all(|id| *id > 0));
+    // Neither is near another: by chance this fails once in billions of years of runs.
+    assert!(ids.iter().all(|one| ids.iter().filter(|other| one.abs_diff(**other) < 1_000_000).count() == 1), "{ids:?}");
+}
+
+#[tokio::test]
+async fn a_node_that_only_logs_people_in_knows_what_ended() {
+    let world = World::new();
+    let elsewhere = world.node();
+    let ada = register(&elsewhere, "ada").await;
+    let ended = sign_in(&elsewhere, &ada).await;
+    elsewhere.logout(Some(&ended.refresh), None).await.unwrap();
+
+    let auth = world.node();
+    let login = portcullis::user::Login::either("ada@example.com");
+    let signed_in = auth.login(&login, crate::fixture::PASSWORD.into(), &Client::unknown()).await.unwrap();
+    let pair = crate::fixture::Pair::from(signed_in);
+    settle().await;
+    world.store.fail("*", Failure::Before);
+    // The store is out of reach now, and nothing has been asked of a guard before.
+    assert_eq!(kind(auth.authenticate(&pair.access, Check::Stateless).await), None);
+    assert_eq!(kind(auth.authenticate(&ended.access, Check::Stateless).await), Some(ErrorKind::TokenRevoked));
+}
+
+#[test]
+fn a_node_that_was_built_without_a_runtime_reads_at_its_first_call() {
+    let world = World::new();
+    let auth = world.node();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let ada = register(&auth, "ada").await;
+        let pair = sign_in(&auth, &ada).await;
+        settle().await;
+        world.store.fail("*", Failure::Before);
+        assert_eq!(kind(auth.authenticate(&pair.access, Check::Stateless).await), None);
+    });
+}
