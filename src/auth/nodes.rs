@@ -35,7 +35,7 @@ use crate::{
 const NEVER: Timestamp = Timestamp::from_millis(i64::MIN);
 
 /// How many calls of one moment are told apart.
-const STAMPS: u64 = 1000;
+const STAMPS: u64 = 16;
 
 /// How far back a poll reads beyond the last one: clocks of nodes differ by up to a minute, and an ending is stamped up to a
 /// store's timeout (a minute at most) before it is written. Hearing of an ending again costs nothing.
@@ -180,7 +180,7 @@ impl<U: AuthUser> Auth<U> {
                 self.hear(ending, now);
             }
         }
-        if !is_first && now.since(last) > USUAL_MEMORY {
+        if !is_first && now.since(last) > USUAL_MEMORY && self.0.lifetimes.remembered > USUAL_MEMORY {
             // Nodes of a shorter access lifetime may have told of an ending, and forgotten it, meanwhile.
             nodes.blind_before.fetch_max(now.minus(USUAL_MEMORY).as_millis(), Ordering::AcqRel);
         }

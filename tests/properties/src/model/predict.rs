@@ -250,7 +250,10 @@ fn end_session(state: &State, sid: &str, context: &Context<'_>) -> Vec<Branch> {
     let mut next = state.clone();
     next.end(sid, Why::Other, context.now);
     next.nodes[context.node].sessions.insert(sid.to_owned());
-    branches.push(Branch::new(state, Expect::Done, next));
+    let mut branch = Branch::new(state, Expect::Done, next);
+    let left = Left::Session(sid.to_owned());
+    branch.stops.iter_mut().for_each(|stop| *stop = stop.leaving(context.node, &left));
+    branches.push(branch);
     branches
 }
 

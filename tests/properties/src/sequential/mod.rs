@@ -27,10 +27,12 @@ pub fn check(factory: &dyn StoreFactory, run: Run, name: &str, profile: Profile)
     run.check(name, &profile.schedules(), |schedule| replay(factory, schedule, profile))
 }
 
-/// How long a login may take from reading the user to its session: far below the day for which a floor is remembered.
-const LONGEST_LOGIN: Duration = Duration::from_secs(600);
-/// How far the clock may be set back in all, unless a profile says otherwise: below the overlap of two polls.
-const LONGEST_STEP_BACK: Duration = Duration::from_secs(100);
+/// How long a login may take from reading the user to its session: below the minute, and the life of an access token, for which
+/// a floor is remembered.
+const LONGEST_LOGIN: Duration = Duration::from_secs(59);
+/// How far the clock may be set back in all, unless a profile says otherwise: below the minute by which what has ended is
+/// remembered beyond the life of an access token.
+const LONGEST_STEP_BACK: Duration = Duration::from_secs(59);
 
 /// Plays one schedule.
 ///
