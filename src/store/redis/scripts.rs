@@ -44,3 +44,14 @@ fn command(name: &str, script: &str, keys: [&str; 2], arguments: &[&[u8]]) -> Cm
     command.arg(script).arg(keys.len()).arg(&keys).arg(arguments);
     command
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::session::MAX_ENDED_SESSIONS_OF_A_USER;
+
+    #[test]
+    fn the_scripts_keep_as_many_records_as_other_stores() {
+        let most = format!("local MAX_ENDED = {MAX_ENDED_SESSIONS_OF_A_USER}\n");
+        assert!(include_str!("lua/common.lua").contains(&most));
+    }
+}

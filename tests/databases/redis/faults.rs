@@ -239,6 +239,8 @@ async fn an_ending_whose_answer_was_lost_says_what_it_ended() {
     assert_eq!((created.ended, created.outdated), (vec![], vec![id(4), id(5)]));
     // Whoever asks for the same in another moment, or for another reason, has ended nothing.
     let end = ended(EndReason::Logout, at(104));
+    // The answer to the first is that the server has yet to learn the script.
+    assert!(!store.end(&ada(), &id(9), end).await.unwrap());
     proxy.lose_next_answer();
     assert!(store.end(&ada(), &id(6), end).await.unwrap());
     for other in [ended(EndReason::Logout, at(105)), ended(EndReason::EndedByUser, at(104))] {
@@ -272,6 +274,9 @@ async fn a_device_ended_with_its_answer_lost_is_204_and_told() {
     let [mine, other] =
         [(); 2].map(|()| async { auth.start_session(&ada, &Client::unknown()).await.unwrap() }).map(Box::pin);
     let (mine, other) = (mine.await, other.await);
+    // The answer to the first is that the server has yet to learn the script.
+    let third = auth.start_session(&ada, &Client::unknown()).await.unwrap();
+    auth.logout(Some(third.refresh_token.expose()), None).await.unwrap();
     auth.authenticate(mine.access_token.expose(), Check::Stateless).await.unwrap();
     let delete = || {
         let request = Request::delete(format!("/auth/sessions/{}", other.session_id))

@@ -17,6 +17,8 @@ use tower::{Service, ServiceBuilder};
 struct World {
     auth: Auth<User>,
     token: String,
+    /// What the service answers this user.
+    greeting: String,
 }
 
 async fn world() -> World {
@@ -30,7 +32,7 @@ async fn world() -> World {
         .unwrap();
     let user = auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
     let tokens = auth.start_session(&user, &Client::unknown()).await.unwrap();
-    World { token: tokens.access_token.expose().clone(), auth }
+    World { token: tokens.access_token.expose().clone(), greeting: format!("hello to {}", user.id), auth }
 }
 
 /// A server whose every service is behind the guard, and a client's connection to it.
@@ -58,10 +60,10 @@ async fn who(channel: &Channel, token: Option<&str>) -> Result<Response<String>,
 
 #[tokio::test]
 async fn a_good_token_passes_with_its_claims() {
-    let World { auth, token } = world().await;
+    let World { auth, token, greeting } = world().await;
     for guard in [auth.require(), auth.require().check_session(), auth.require().load_user()] {
         let channel = serve(guard).await;
-        assert_eq!(who(&channel, Some(&token)).await.unwrap().into_inner(), "hello to 1");
+        assert_eq!(who(&channel, Some(&token)).await.unwrap().into_inner(), greeting);
     }
     let anybody = serve(auth.optional()).await;
     assert_eq!(who(&anybody, None).await.unwrap().into_inner(), "hello to ");
@@ -69,7 +71,7 @@ async fn a_good_token_passes_with_its_claims() {
 
 #[tokio::test]
 async fn without_a_good_token_the_call_is_unauthenticated() {
-    let World { auth, token } = world().await;
+    let World { auth, token, .. } = world().await;
     let channel = serve(auth.require()).await;
     let missing = who(&channel, None).await.unwrap_err();
     assert_eq!((missing.code(), missing.message()), (Code::Unauthenticated, "An access token is required"));
@@ -83,7 +85,7 @@ async fn without_a_good_token_the_call_is_unauthenticated() {
 
 #[tokio::test]
 async fn without_the_role_or_the_scope_permission_is_denied() {
-    let World { auth, token } = world().await;
+    let World { auth, token, .. } = world().await;
     for guard in [
         auth.require().role("admin"),
         auth.require().scope("notes:read"),
@@ -113,7 +115,7 @@ async fn a_refusal_is_trailers_only() {
 
 #[tokio::test]
 async fn streams_go_both_ways_while_they_are_open() {
-    let World { auth, token } = world().await;
+    let World { auth, token, .. } = world().await;
     for guard in [auth.require(), auth.require().load_user()] {
         let channel = serve(guard).await;
         let mut client = tonic::client::Grpc::new(channel);
@@ -144,14 +146,14 @@ async fn a_stream_is_refused_before_it_begins() {
 
 #[tokio::test]
 async fn one_service_is_guarded_and_its_neighbours_are_not() {
-    let World { auth, token } = world().await;
+    let World { auth, token, greeting } = world().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let guarded = ServiceBuilder::new().layer(auth.require()).named_layer(Notes);
     let server = Server::builder().add_service(guarded);
     tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
     let channel = Endpoint::from_shared(address).unwrap().connect().await.unwrap();
-    assert_eq!(who(&channel, Some(&token)).await.unwrap().into_inner(), "hello to 1");
+    assert_eq!(who(&channel, Some(&token)).await.unwrap().into_inner(), greeting);
     assert_eq!(who(&channel, None).await.unwrap_err().code(), Code::Unauthenticated);
     let mut client = tonic::client::Grpc::new(channel);
     client.ready().await.unwrap();

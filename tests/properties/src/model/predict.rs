@@ -52,7 +52,8 @@ pub(super) fn branches(state: &State, op: &Op<'_>, context: &Context<'_>, name: 
         Op::Poll => polled(state, context),
         Op::Restart => {
             let mut next = state.clone();
-            next.nodes[context.node] = super::state::Node::default();
+            next.nodes[context.node] =
+                super::state::Node { started_at: Some(context.now), ..super::state::Node::default() };
             // It reads what has ended before it serves.
             next.poll(context.node);
             vec![Branch::new(state, Expect::Done, next)]
@@ -237,8 +238,11 @@ fn end_session(state: &State, sid: &str, context: &Context<'_>) -> Vec<Branch> {
     let session = &state.sessions[sid];
     if !session.is_live(context.now) {
         let mut branches = refused(state, ErrorKind::SessionNotFound);
-        // Asked again after a failure, the store may tell of an ending at this very moment, which passes for its own.
-        if context.failed && session.ended_at == Some(context.now) {
+        // An ending at this very moment may pass for its own: when it is asked for again after a failure, and when another
+        // process asked for it. One process tells its own endings of one moment apart.
+        let process_is_new = state.nodes[context.node].started_at == Some(context.now);
+        let by_another = session.ended_on.is_some_and(|node| node != context.node || process_is_new);
+        if (context.failed || by_another) && session.ended_at == Some(context.now) {
             let mut next = state.clone();
             next.nodes[context.node].sessions.insert(sid.to_owned());
             branches.push(Branch::new(state, Expect::Done, next));
@@ -249,6 +253,9 @@ fn end_session(state: &State, sid: &str, context: &Context<'_>) -> Vec<Branch> {
         if session.may_be_gone_at(context.latest) { refused(state, ErrorKind::SessionNotFound) } else { Vec::new() };
     let mut next = state.clone();
     next.end(sid, Why::Other, context.now);
+    if let Some(session) = next.sessions.get_mut(sid) {
+        session.ended_on = Some(context.node);
+    }
     next.nodes[context.node].sessions.insert(sid.to_owned());
     let mut branch = Branch::new(state, Expect::Done, next);
     let left = Left::Session(sid.to_owned());

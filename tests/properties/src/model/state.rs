@@ -53,6 +53,8 @@ pub(super) struct Session {
     pub(super) ended: Option<Why>,
     /// When, where it was ended alone.
     pub(super) ended_at: Option<Timestamp>,
+    /// The node at which its user ended it alone.
+    pub(super) ended_on: Option<usize>,
     /// When it last moved on by a password change.
     pub(super) password_at: Option<Timestamp>,
     /// Whether that is what made its newest generation.
@@ -70,6 +72,8 @@ pub(super) struct Node {
     pub(super) doubts: BTreeSet<Sid>,
     /// What it has promised to bring into the store.
     pub(super) left: Vec<Left>,
+    /// When it last started, where that was seen.
+    pub(super) started_at: Option<Timestamp>,
 }
 
 /// An ending that a node could not write.
@@ -176,6 +180,7 @@ impl State {
             absolute_until,
             ended: is_late.then_some(Why::Other),
             ended_at: None,
+            ended_on: None,
             password_at: None,
             by_password: false,
             gone: false,
