@@ -5,7 +5,9 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use crate::clock::{CLOCK_SKEW, Clock, Timestamp};
+#[cfg(any(test, feature = "sqlx_0_9_postgres", feature = "redis_1", feature = "mongodb_3"))]
+use crate::clock::CLOCK_SKEW;
+use crate::clock::{Clock, Timestamp};
 
 /// Which clock a store goes by: its server's, or that of the first [`Auth`](crate::Auth) over it where there is no server or
 /// where that clock is an app's own.
@@ -17,13 +19,18 @@ pub(crate) struct SharedClock(Arc<OnceLock<First>>);
 struct First {
     clock: Arc<dyn Clock>,
     /// By how many milliseconds the server was ahead of a clock of an app's own, when it was asked.
+    #[cfg(any(test, feature = "sqlx_0_9_postgres", feature = "redis_1", feature = "mongodb_3"))]
     behind: OnceLock<i64>,
 }
 
 impl SharedClock {
     /// Notes the clock of an `Auth`; the first one counts.
     pub(crate) fn begin(&self, clock: &Arc<dyn Clock>) {
-        self.0.get_or_init(|| First { clock: Arc::clone(clock), behind: OnceLock::new() });
+        self.0.get_or_init(|| First {
+            clock: Arc::clone(clock),
+            #[cfg(any(test, feature = "sqlx_0_9_postgres", feature = "redis_1", feature = "mongodb_3"))]
+            behind: OnceLock::new(),
+        });
     }
 
     /// The shared moment of a store without a server.
@@ -32,14 +39,14 @@ impl SharedClock {
     }
 
     /// The shared moment, where no server has to be asked for it.
-    #[cfg(any(feature = "sqlx_0_9_postgres", feature = "redis_1", feature = "mongodb_3"))]
+    #[cfg(any(test, feature = "sqlx_0_9_postgres", feature = "redis_1", feature = "mongodb_3"))]
     pub(crate) fn known(&self) -> Option<Timestamp> {
         let first = self.0.get().filter(|first| !first.clock.is_machine())?;
         first.behind.get().map(|behind| first.clock.now().moved(*behind))
     }
 
     /// The shared moment, where the server says that it is `server`.
-    #[cfg(any(feature = "sqlx_0_9_postgres", feature = "redis_1", feature = "mongodb_3"))]
+    #[cfg(any(test, feature = "sqlx_0_9_postgres", feature = "redis_1", feature = "mongodb_3"))]
     pub(crate) fn with_server(&self, server: Timestamp) -> Timestamp {
         let Some(first) = self.0.get().filter(|first| !first.clock.is_machine()) else { return server };
         let now = first.clock.now();
