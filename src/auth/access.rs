@@ -85,7 +85,8 @@ impl<U: AuthUser> std::fmt::Debug for Authenticated<U> {
 impl<U: AuthUser> Auth<U> {
     /// Verifies an access token.
     ///
-    /// Looks at the token first, then at the session, and at the user last: the first that is not good decides.
+    /// Checks the token first, then the session, and the user last. The first check that fails
+    /// decides the error.
     ///
     /// # Errors
     /// - [`ErrorKind::TokenExpired`], [`ErrorKind::TokenRevoked`] or [`ErrorKind::TokenInvalid`];

@@ -8,7 +8,7 @@ use crate::{
     user::{AuthUser, Login, UserId},
 };
 
-/// The user whom an admitted login is about, if there is one.
+/// The user of an admitted login, if there is one, and where the attempt came from.
 pub(super) struct Candidate<U> {
     pub(super) user: Option<U>,
     pub(super) id: Option<UserId>,

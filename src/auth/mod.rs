@@ -106,8 +106,9 @@ impl<U: AuthUser> Auth<U> {
         Ended { at, reason, keep_until: at.plus(self.tombstone()) }
     }
 
-    /// How long an ending that begins now is remembered: some milliseconds less than the last one, so that a store tells a
-    /// call that is asked again from another one of the same moment.
+    /// Returns how long an ending that begins now is remembered. It differs by a
+    /// few milliseconds from call to call, so that a store can distinguish a repeated call from
+    /// another call of the same millisecond.
     fn tombstone(&self) -> Duration {
         self.0.lifetimes.tombstone.saturating_sub(self.0.nodes.next_stamp())
     }

@@ -34,14 +34,15 @@ use crate::{
 /// A moment before all others.
 const NEVER: Timestamp = Timestamp::from_millis(i64::MIN);
 
-/// How many calls of one moment are told apart.
+/// How many calls of one millisecond a store can tell from each other.
 const STAMPS: u64 = 16;
 
 /// How far back a poll reads beyond the last one: clocks of nodes differ by up to a minute, and an ending is stamped up to a
 /// store's timeout (a minute at most) before it is written. Hearing of an ending again costs nothing.
 const OVERLAP: Duration = Duration::from_secs(180);
 
-/// What endings of other nodes are remembered for at least, so long as no access lifetime is below the usual one.
+/// How long endings of other nodes are remembered at least, where no access lifetime is shorter
+/// than the default of 15 minutes.
 const USUAL_MEMORY: Duration = Duration::from_secs(15 * 60);
 
 /// How this node follows the others.
@@ -181,7 +182,8 @@ impl<U: AuthUser> Auth<U> {
             }
         }
         if !is_first && now.since(last) > USUAL_MEMORY && self.0.lifetimes.remembered > USUAL_MEMORY {
-            // Nodes of a shorter access lifetime may have told of an ending, and forgotten it, meanwhile.
+            // A node with a shorter access lifetime may have published an ending and forgotten it
+            // since the last poll.
             nodes.blind_before.fetch_max(now.minus(USUAL_MEMORY).as_millis(), Ordering::AcqRel);
         }
         self.0.revocations.polled();
@@ -205,7 +207,8 @@ impl<U: AuthUser> Auth<U> {
             issued_at < now.minus(self.0.lifetimes.remembered)
                 || issued_at.as_millis() < nodes.blind_before.load(Ordering::Acquire)
                 || nodes.is_out_of_touch(now)
-                // From before a restart, of which a store in memory knows nothing: neither the session nor its end.
+                // The token was issued before the store in memory began. The store knows neither its
+                // session nor whether that session ended.
                 || self.0.sessions.began().is_some_and(|began| issued_at.as_secs() < began.as_secs())
         };
         if known == Standing::Good && is_unsure() { Standing::AskStore } else { known }
@@ -358,8 +361,8 @@ impl<U: AuthUser> Auth<U> {
         self.bring(&late).await.map(drop)
     }
 
-    /// Begins to read what has ended, unless that has been done or is under way: as a task, so that nobody waits for it who
-    /// need not.
+    /// Starts a task that reads what has ended, unless it was read or a task is reading it. No caller
+    /// waits for the task.
     pub(crate) fn start(&self) {
         let nodes = &self.0.nodes;
         if nodes.is_loaded() || nodes.starting.load(Ordering::Acquire) {

@@ -19,14 +19,15 @@ const MAX_OF_A_USER: usize = 128;
 /// The same once half of the room is taken, so that those who end many sessions leave room for everybody else.
 const MAX_OF_A_USER_THEN: usize = 4;
 
-/// How many of them nobody has seen yet to be of a session: ids that a client may have made up.
+/// How many of them may have session ids that no store has confirmed. A client may have invented
+/// such an id.
 const MAX_UNCHECKED: usize = MAX_LEFT / 4;
 
 /// An ending that counts on this node and is not yet in the store.
 #[derive(Clone, Debug)]
 pub(super) enum Unfinished {
     Session(UserId, SessionId, Ended, Flow),
-    /// With what is to be told of it, unless another has told of it.
+    /// All sessions of a user, and the event to emit, unless another ending has emitted it.
     All(EndAll, Option<(EndAllReason, Flow)>),
 }
 
