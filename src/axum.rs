@@ -15,10 +15,10 @@
 //! }
 //!
 //! fn app(auth: &Auth<User>) -> Router {
-//!     let signed_in = Router::new().route("/profile", get(profile)).route("/account", get(account));
+//!     let logged_in = Router::new().route("/profile", get(profile)).route("/account", get(account));
 //!     let anybody = Router::new().route("/greeting", get(greeting));
 //!     auth.router()
-//!         .merge(signed_in.route_layer(auth.require()))
+//!         .merge(logged_in.route_layer(auth.require()))
 //!         .merge(anybody.route_layer(auth.optional()))
 //! }
 //! ```
@@ -26,7 +26,7 @@
 //! # A page on another origin
 //!
 //! CORS is `tower-http`'s. It goes around everything, because a preflight carries no credentials and a guard outside of it
-//! would refuse it; and it is told the same origins as [`trusted_origin`](crate::Builder::trusted_origin), or the endpoints
+//! would refuse it; and it is told the same origins as [`trusted_origin`](crate::AuthBuilder::trusted_origin), or the endpoints
 //! refuse what CORS lets through. A page on another *site* (not merely another subdomain) gets cookies with
 //! [`SameSite::None`](crate::SameSite::None) only; what there is to choose is in a [guide](crate::guide::csrf_and_cors).
 //!
@@ -62,17 +62,17 @@ use http::request::Parts;
 use crate::{
     auth::Auth,
     error::{Error, ErrorKind},
+    http::{format::Responder, respond},
     layer::{CurrentUser, GuardMark},
     resource::ForeignClaims,
     token::Claims,
     user::AuthUser,
-    web::{format::Responder, respond},
 };
 
 impl<U: AuthUser> Auth<U> {
     /// The ready endpoints as a router to merge.
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
-        let mount = self.0.web.table.mount_path();
+        let mount = self.0.http.table.mount_path();
         let router = Router::new().route_service(&format!("{mount}/{{*rest}}"), self.routes());
         let router = router.route_service(&format!("{mount}/"), self.routes());
         // A router has no empty path.

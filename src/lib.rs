@@ -8,7 +8,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`guide`] | how something is done from its beginning to its end, and why it is so |
-//! | [`Auth`], [`Builder`] | every flow in code; every setting and its default |
+//! | [`Auth`], [`AuthBuilder`] | every flow in code; every setting and its default |
 //! | [`Routes`] | the ready endpoints, a tower service |
 //! | [`layer`] | the guard, a tower layer; [`Claims`] and [`CurrentUser`] |
 //! | [`user`] | what we need of an app's user, and a ready one |
@@ -58,15 +58,17 @@ mod builder;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod clock;
+mod endpoints;
 mod error;
 pub mod event;
 pub mod guide;
+mod http;
 pub mod layer;
-mod meter;
+mod metrics;
 mod password;
 mod random;
 pub mod resource;
-mod routes;
+mod revocation;
 mod secret;
 pub mod session;
 pub mod store;
@@ -76,22 +78,21 @@ pub mod throttle;
 mod token;
 mod unicode;
 pub mod user;
-mod web;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadmeDoctests;
 
 pub use crate::{
-    auth::{Auth, Authenticated, Check, Client, Registration, SignedIn, Tokens},
-    builder::{BuildError, Builder},
-    error::{Error, ErrorKind, FieldError},
+    auth::{Auth, Authenticated, Check, ClientInfo, LoggedIn, Registration, TokenPair},
+    builder::AuthBuilder,
+    endpoints::{Routes, RoutesFuture},
+    error::{BuildError, Error, ErrorKind, FieldError},
     event::{AuthEvent, EventSink},
+    http::{Delivery, Endpoint, Failure, Never, PeerAddr, ResponseBody, ResponseFormat, SameSite, Success},
     layer::{AuthLayer, AuthService, CurrentUser},
     password::{BreachCheck, HashCost, HashStats, PasswordPolicy},
-    routes::{Routes, RoutesFuture},
     secret::Secret,
     token::{Claims, keys},
     user::{AuthUser, NewUser, User, UserId},
-    web::{Delivery, Endpoint, Failure, Never, PeerAddr, ResponseBody, ResponseFormat, SameSite, Success},
 };

@@ -12,7 +12,7 @@ use portcullis::{
 };
 use portcullis_benches::{
     cases::is_trial,
-    peer::Peer,
+    handwritten_peer::Peer,
     requests::{Body, Carrier, inner, request, send},
     setup::{USER_AGENT, access_tokens, add_session, at_once, auth, session, start},
 };

@@ -6,7 +6,7 @@
 use portcullis::store::memory::MemoryStore;
 use portcullis_benches::{
     cases::{Case, compare, criterion, on_threads},
-    peer::Peer,
+    handwritten_peer::Peer,
     requests::{Carrier, inner, run},
     setup::{access_tokens, auth, end_others, start},
 };

@@ -26,7 +26,7 @@ use portcullis::{
 };
 use portcullis_benches::{
     cases::is_trial,
-    peer::Peer,
+    handwritten_peer::Peer,
     setup::{ISSUER, USER_AGENT, access_tokens, auth, start},
     tokens::Bare,
 };
@@ -133,7 +133,7 @@ fn main() {
 }
 
 /// Without a secret for access tokens.
-fn unkeyed(store: &MemoryStore) -> portcullis::Builder<portcullis::User> {
+fn unkeyed(store: &MemoryStore) -> portcullis::AuthBuilder<portcullis::User> {
     portcullis::Auth::builder(store.clone(), store.clone())
         .issuer(ISSUER)
         .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")

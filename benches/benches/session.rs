@@ -13,8 +13,8 @@ use criterion::Criterion;
 use portcullis::{Auth, Check, User, clock::Timestamp, session::RotateOutcome, store::SessionStore};
 use portcullis_benches::{
     cases::{Case, Run, chunked, compare, criterion, is_trial},
-    dice::Dice,
-    setup::{Full, Known, SignedIn, add_session, at_once, auth, client, end_others, ended_for_good, now, start},
+    rng::Dice,
+    setup::{Full, Known, LoggedIn, add_session, at_once, auth, client, end_others, ended_for_good, now, start},
 };
 
 /// `MemorySessions::rotate` of any session, or of a few that are spread among all.
@@ -36,17 +36,17 @@ fn rotate(full: &Full, few: Option<usize>) -> impl Run {
 
 /// `Auth::refresh` of whoever has signed in.
 fn refresh(full: &mut Full) -> impl Run {
-    let Full { auth, signed_in, .. } = full;
+    let Full { auth, logged_in, .. } = full;
     move |times| {
         let mut took = Duration::ZERO;
         let mut left = times;
         while left > 0 {
-            let chunk = signed_in.len().min(usize::try_from(left).unwrap_or(usize::MAX)).min(256);
-            signed_in.rotate_left(chunk);
-            let chunk = &mut signed_in[..chunk];
+            let chunk = logged_in.len().min(usize::try_from(left).unwrap_or(usize::MAX)).min(256);
+            logged_in.rotate_left(chunk);
+            let chunk = &mut logged_in[..chunk];
             let mut refreshed = Vec::with_capacity(chunk.len());
             let start = Instant::now();
-            for SignedIn { refresh_token, .. } in &*chunk {
+            for LoggedIn { refresh_token, .. } in &*chunk {
                 refreshed.push(at_once(auth.refresh(refresh_token.expose())).expect("the token is current"));
             }
             took += start.elapsed();
@@ -61,11 +61,11 @@ fn refresh(full: &mut Full) -> impl Run {
 
 /// `Auth::start_session` for whoever has signed in before; the second session goes again.
 fn start_session<'a>(name: &str, full: &'a Full) -> Case<'a> {
-    let Full { store, auth, signed_in, size, .. } = full;
+    let Full { store, auth, logged_in, size, .. } = full;
     let client = client();
     // In proportion, so that either store grows by the same part.
-    let batch = (size / 20).min(signed_in.len()).max(1);
-    let mut users = signed_in.iter().cycle();
+    let batch = (size / 20).min(logged_in.len()).max(1);
+    let mut users = logged_in.iter().cycle();
     let run = move |times| {
         let mut took = Duration::ZERO;
         for _ in 0..times {
@@ -164,7 +164,7 @@ fn sweep(full: &Full) -> impl Run {
 
 /// The guard's question about an access token, when so much has ended.
 fn guard<'a>(full: &'a Full, auth: &'a Auth<User>) -> impl Run {
-    let mut tokens = full.signed_in.iter().take(1_000).cycle();
+    let mut tokens = full.logged_in.iter().take(1_000).cycle();
     chunked(
         256,
         move || tokens.next().expect("there is one").access_token.expose(),
@@ -217,7 +217,7 @@ fn endings(criterion: &mut Criterion, small: &Full, large: &Full, huge: &Full) {
     let [few, some, many] = if is_trial() { [1, 2, 3] } else { [50, 500, 50_000] };
     let follow = |full: &Full| {
         let auth = auth(&full.store);
-        start(&auth, full.signed_in[0].access_token.expose());
+        start(&auth, full.logged_in[0].access_token.expose());
         auth
     };
     let always = Timestamp::EPOCH;

@@ -5,12 +5,12 @@
 //! directory for temporary files; PostgreSQL, where the packages of the system have it, a server of its own without
 //! `fsync`.
 
-#[allow(dead_code, reason = "the tests use the rest of it")]
-#[path = "../../tests/databases/scratch.rs"]
-mod scratch;
 #[allow(dead_code, clippy::duration_suboptimal_units, reason = "it is of the tests, which use the rest of it")]
 #[path = "../../tests/databases/postgres/server.rs"]
 mod server;
+#[allow(dead_code, reason = "the tests use the rest of it")]
+#[path = "../../tests/databases/temp_dir.rs"]
+mod temp_dir;
 
 use std::{env, hint::black_box, time::Duration};
 
@@ -25,7 +25,7 @@ use portcullis::{
 };
 use portcullis_benches::{
     cases::{Case, Run, chunked, compare, criterion, is_trial},
-    dice::Dice,
+    rng::Dice,
     setup::now,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
@@ -130,7 +130,7 @@ fn fill(numbers: &str, always: &str, text: &str, sixteen: &str) -> [String; 2] {
     ]
 }
 
-async fn sqlite(directory: &scratch::Scratch, users: usize) -> SqliteStore {
+async fn sqlite(directory: &temp_dir::Scratch, users: usize) -> SqliteStore {
     let path = directory.path().join(format!("{users}.db"));
     let store = SqliteStore::open(&path).await.expect("the file opens");
     let mut filling = SqliteConnection::connect(path.to_str().expect("it is UTF-8")).await.expect("the file opens");
@@ -175,7 +175,7 @@ fn main() {
     let wanted = env::var("PORTCULLIS_BENCH_USERS").ok().and_then(|users| users.parse().ok());
     let sizes = if is_trial() { [50, 100] } else { [10_000, wanted.unwrap_or(1_000_000)] };
     let runtime = Runtime::new().expect("a runtime starts");
-    let directory = scratch::Scratch::new();
+    let directory = temp_dir::Scratch::new();
     let stores = sizes.map(|users| runtime.block_on(sqlite(&directory, users)));
     table("SQLite", &runtime, stores, sizes);
     if server::Server::is_installed() && !is_trial() {

@@ -10,7 +10,7 @@ use criterion::Criterion;
 use portcullis::{Auth, Check, User, keys::Algorithm, store::memory::MemoryStore};
 use portcullis_benches::{
     cases::{Case, Run, chunked, compare, criterion},
-    peer::Peer,
+    handwritten_peer::Peer,
     setup::{access_tokens, at_once, auth},
     tokens::{ALGORITHMS, Tokens, parts},
 };

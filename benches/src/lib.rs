@@ -23,9 +23,9 @@
 //! them alike: read ratios there. See [`cases`].
 
 pub mod cases;
-pub mod dice;
+pub mod handwritten_peer;
 pub mod logins;
-pub mod peer;
 pub mod requests;
+pub mod rng;
 pub mod setup;
 pub mod tokens;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use argon2::{Argon2, PasswordVerifier};
 use portcullis::{
-    Auth, AuthUser, Client, Registration, User,
+    Auth, AuthUser, ClientInfo, Registration, User,
     store::memory::MemoryStore,
     user::{Login, Profile},
 };
@@ -58,7 +58,7 @@ impl Way {
     pub async fn log_in(self) {
         match self {
             Self::Ours(auth) => {
-                let login = auth.login(&Login::email(EMAIL), PASSWORD.into(), &Client::unknown()).await;
+                let login = auth.login(&Login::email(EMAIL), PASSWORD.into(), &ClientInfo::unknown()).await;
                 login.expect("the password is right");
             }
             Self::Naive(hash) => {

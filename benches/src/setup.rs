@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::FutureExt;
 use portcullis::{
-    Auth, Builder, Check, Client, NewUser, Secret, User, UserId,
+    Auth, AuthBuilder, Check, ClientInfo, NewUser, Secret, User, UserId,
     clock::{Clock, SystemClock, Timestamp},
     session::{EndReason, Ended, Rotation, Session, SessionId, TokenId},
     store::{
@@ -18,7 +18,7 @@ use portcullis::{
     user::{Email, PasswordHash, Profile},
 };
 
-use crate::dice::Dice;
+use crate::rng::Dice;
 
 /// The `iss` and `aud` of all tokens here.
 pub const ISSUER: &str = "https://example.com";
@@ -44,7 +44,7 @@ pub fn now() -> Timestamp {
 }
 
 /// All settings that are required, over this store.
-pub fn builder(store: &MemoryStore) -> Builder<User> {
+pub fn builder(store: &MemoryStore) -> AuthBuilder<User> {
     Auth::builder(store.clone(), store.clone())
         .issuer(ISSUER)
         .access_secret(ACCESS_SECRET)
@@ -62,8 +62,8 @@ pub fn start(auth: &Auth<User>, access_token: &str) {
 }
 
 /// A device like any other.
-pub fn client() -> Client {
-    let mut client = Client::unknown();
+pub fn client() -> ClientInfo {
+    let mut client = ClientInfo::unknown();
     client.user_agent = Some(USER_AGENT.to_owned());
     client.ip = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)));
     client
@@ -165,14 +165,14 @@ pub struct Full {
     /// An `Auth` over it.
     pub auth: Auth<User>,
     /// Who has signed in.
-    pub signed_in: Vec<SignedIn>,
+    pub logged_in: Vec<LoggedIn>,
     /// The other sessions.
     pub sessions: Vec<Known>,
 }
 
 /// A user who has signed in.
 #[derive(Debug)]
-pub struct SignedIn {
+pub struct LoggedIn {
     /// Who.
     pub user: User,
     /// Their current refresh token.
@@ -199,22 +199,22 @@ impl Full {
         let store = MemoryStore::new();
         let auth = auth(&store);
         let every = (size / Self::SIGNED_IN).max(2);
-        let mut full = Self { size, store, auth, signed_in: Vec::new(), sessions: Vec::new() };
+        let mut full = Self { size, store, auth, logged_in: Vec::new(), sessions: Vec::new() };
         for number in 0..size {
             let user = add_user(&full.store);
             if number % every == 0 {
                 let tokens = at_once(full.auth.start_session(&user, &client())).expect("there is room");
                 let (refresh_token, access_token) = (tokens.refresh_token, tokens.access_token);
-                full.signed_in.push(SignedIn { user, refresh_token, access_token });
+                full.logged_in.push(LoggedIn { user, refresh_token, access_token });
             } else {
                 add_session(full.store.sessions(), session(user.id.clone(), number));
                 full.sessions.push(Known { user: user.id.as_str().to_owned(), number, generation: AtomicU64::new(0) });
             }
         }
         // In the order of the memory they lie in, the processor would guess the next one.
-        let mut shuffled: Vec<Option<SignedIn>> = full.signed_in.drain(..).map(Some).collect();
+        let mut shuffled: Vec<Option<LoggedIn>> = full.logged_in.drain(..).map(Some).collect();
         for number in Dice::new(7).permutation(shuffled.len()) {
-            full.signed_in.extend(shuffled.get_mut(number).and_then(Option::take));
+            full.logged_in.extend(shuffled.get_mut(number).and_then(Option::take));
         }
         full
     }

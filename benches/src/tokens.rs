@@ -24,7 +24,7 @@ use portcullis::{
 use serde::Deserialize;
 
 use crate::{
-    peer::Peer,
+    handwritten_peer::Peer,
     setup::{ACCESS_SECRET, ISSUER, REFRESH_SECRET, access_tokens, start},
 };
 

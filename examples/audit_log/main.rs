@@ -20,7 +20,7 @@ use std::{
     thread,
 };
 
-use portcullis::{AuthEvent, Builder, EventSink, store::memory::MemoryStore};
+use portcullis::{AuthBuilder, AuthEvent, EventSink, store::memory::MemoryStore};
 use support::BoxError;
 
 /// How many events wait for a standard output that is slow.
@@ -31,7 +31,8 @@ async fn main() -> Result<(), BoxError> {
     support::init_log();
     let (sender, events) = sync_channel(BUFFERED);
     let store = MemoryStore::new();
-    let auth = Builder::from_env_or_ephemeral(store.clone(), store.clone())?.event_sink(AuditLog(sender)).build()?;
+    let auth =
+        AuthBuilder::from_env_or_ephemeral(store.clone(), store.clone())?.event_sink(AuditLog(sender)).build()?;
     support::seed_admin(&auth, &store).await?;
 
     let listener = support::listen().await?;

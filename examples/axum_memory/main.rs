@@ -11,14 +11,14 @@ mod support;
 
 use std::net::SocketAddr;
 
-use portcullis::{Builder, store::memory::MemoryStore};
+use portcullis::{AuthBuilder, store::memory::MemoryStore};
 use support::BoxError;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     support::init_log();
     let store = MemoryStore::new();
-    let auth = Builder::from_env_or_ephemeral(store.clone(), store.clone())?.build()?;
+    let auth = AuthBuilder::from_env_or_ephemeral(store.clone(), store.clone())?.build()?;
     support::seed_admin(&auth, &store).await?;
 
     let listener = support::listen().await?;

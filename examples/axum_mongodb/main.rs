@@ -14,7 +14,7 @@ use std::{env, error::Error, net::SocketAddr, time::Duration};
 use async_trait::async_trait;
 use mongodb::{Client, options::ClientOptions};
 use portcullis::{
-    Builder, UserId,
+    AuthBuilder, UserId,
     store::{StoreError, mongodb::MongoStore},
 };
 use support::{Administer, BoxError};
@@ -23,7 +23,7 @@ use support::{Administer, BoxError};
 async fn main() -> Result<(), BoxError> {
     support::init_log();
     let store = connect().await?;
-    let auth = Builder::from_env_or_ephemeral(store.clone(), store.clone())?.build()?;
+    let auth = AuthBuilder::from_env_or_ephemeral(store.clone(), store.clone())?.build()?;
     support::seed_admin(&auth, &store).await?;
 
     let listener = support::listen().await?;

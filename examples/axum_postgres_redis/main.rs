@@ -27,7 +27,7 @@ use std::{env, error::Error, net::SocketAddr};
 
 use async_trait::async_trait;
 use portcullis::{
-    Builder, UserId,
+    AuthBuilder, UserId,
     store::{StoreError, redis::RedisSessions, sql::PostgresStore},
 };
 use support::{Administer, BoxError};
@@ -38,7 +38,7 @@ async fn main() -> Result<(), BoxError> {
     let users = users().await?;
     let sessions = sessions().await?;
     let feed = sessions.feed();
-    let auth = Builder::from_env_or_ephemeral(users.clone(), sessions)?.revocation_feed(feed).build()?;
+    let auth = AuthBuilder::from_env_or_ephemeral(users.clone(), sessions)?.revocation_feed(feed).build()?;
     support::seed_admin(&auth, &users).await?;
 
     let listener = support::listen().await?;

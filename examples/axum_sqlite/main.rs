@@ -14,7 +14,7 @@ use std::{env, net::SocketAddr};
 
 use async_trait::async_trait;
 use portcullis::{
-    Builder, UserId,
+    AuthBuilder, UserId,
     store::{StoreError, sql::SqliteStore},
 };
 use support::{Administer, BoxError};
@@ -25,7 +25,7 @@ async fn main() -> Result<(), BoxError> {
     // A path, or a URL such as `sqlite://app.db?mode=rwc`.
     let url = env::var("DATABASE_URL").unwrap_or_else(|_| "portcullis.db".to_owned());
     let store = SqliteStore::connect(&url).await?;
-    let auth = Builder::from_env_or_ephemeral(store.clone(), store.clone())?.build()?;
+    let auth = AuthBuilder::from_env_or_ephemeral(store.clone(), store.clone())?.build()?;
     support::seed_admin(&auth, &store).await?;
 
     let listener = support::listen().await?;

@@ -17,7 +17,7 @@ use std::{env, net::SocketAddr};
 
 use async_trait::async_trait;
 use portcullis::{
-    Builder, UserId,
+    AuthBuilder, UserId,
     store::{
         StoreError,
         sql::{SqliteStore, store_error},
@@ -33,7 +33,7 @@ async fn main() -> Result<(), BoxError> {
     let members = Members::open(&env::var("DATABASE_URL").unwrap_or_else(|_| "members.db".to_owned())).await?;
     let sessions = SqliteStore::new(members.pool().clone());
     sessions.migrate().await?;
-    let auth = Builder::from_env_or_ephemeral(members.clone(), sessions)?.build()?;
+    let auth = AuthBuilder::from_env_or_ephemeral(members.clone(), sessions)?.build()?;
     support::seed_admin(&auth, &members).await?;
 
     let listener = support::listen().await?;

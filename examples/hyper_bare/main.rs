@@ -19,7 +19,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use portcullis::{
-    Auth, AuthLayer, AuthUser, Builder, Claims, CurrentUser, PeerAddr, User, UserId, store::memory::MemoryStore,
+    Auth, AuthBuilder, AuthLayer, AuthUser, Claims, CurrentUser, PeerAddr, User, UserId, store::memory::MemoryStore,
 };
 use serde_json::{Value, json};
 use support::{Administer, BoxError};
@@ -32,7 +32,7 @@ type Handler = BoxCloneService<Request<Incoming>, Answer, Infallible>;
 async fn main() -> Result<(), BoxError> {
     support::init_log();
     let store = MemoryStore::new();
-    let auth = Builder::from_env_or_ephemeral(store.clone(), store.clone())?.build()?;
+    let auth = AuthBuilder::from_env_or_ephemeral(store.clone(), store.clone())?.build()?;
     support::seed_admin(&auth, &store).await?;
 
     let app = App::new(&auth, store);

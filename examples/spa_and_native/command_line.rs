@@ -95,7 +95,7 @@ impl CommandLine {
     async fn obey(&self, words: &[&str]) -> Result<(), BoxError> {
         match *words {
             ["register", email] => self.greet(&self.auth.register(email, password()?, []).await?),
-            ["login", email] => self.greet(&self.auth.sign_in(email, password()?).await?),
+            ["login", email] => self.greet(&self.auth.log_in(email, password()?).await?),
             ["whoami"] => self.greet(&self.get::<Me>("/auth/me").await?.user),
             ["sessions"] => list(&self.get::<Sessions>("/auth/sessions").await?),
             ["logout"] => self.auth.sign_out().await?,

@@ -15,7 +15,7 @@ mod support;
 
 use std::{env, net::SocketAddr, process::ExitCode};
 
-use portcullis::{Builder, Delivery, store::memory::MemoryStore};
+use portcullis::{AuthBuilder, Delivery, store::memory::MemoryStore};
 use support::BoxError;
 
 #[tokio::main]
@@ -41,7 +41,7 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), BoxError> {
     support::init_log();
     let store = MemoryStore::new();
-    let mut builder = Builder::from_env_or_ephemeral(store.clone(), store.clone())?;
+    let mut builder = AuthBuilder::from_env_or_ephemeral(store.clone(), store.clone())?;
     if env::var_os("TOKEN_DELIVERY").is_none() {
         // Cookies for whoever does not ask, which is the page; the command line asks for `body`.
         builder = builder.token_delivery([Delivery::Cookie, Delivery::Body]);

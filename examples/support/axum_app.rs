@@ -22,7 +22,7 @@ struct App<U: AuthUser, S> {
 
 /// Routes behind their guards, the ready endpoints beside them, and the page.
 pub(crate) fn router<U: AuthUser, S: Administer>(auth: Auth<U>, store: S) -> Router {
-    let signed_in = Router::new().route("/profile", get(profile)).route("/notes", post(add_note));
+    let logged_in = Router::new().route("/profile", get(profile)).route("/notes", post(add_note));
     let with_user = Router::new().route("/account", get(account::<U>));
     let admins =
         Router::new().route("/admin", get(admin)).route("/admin/users/{id}/disable", post(disable_user::<U, S>));
@@ -30,7 +30,7 @@ pub(crate) fn router<U: AuthUser, S: Administer>(auth: Auth<U>, store: S) -> Rou
 
     Router::new()
         .route("/ping", get(|| async { "pong" }))
-        .merge(signed_in.route_layer(auth.require()))
+        .merge(logged_in.route_layer(auth.require()))
         .merge(with_user.route_layer(auth.require().load_user()))
         .merge(admins.route_layer(auth.require().role("admin")))
         .merge(anybody.route_layer(auth.optional()))

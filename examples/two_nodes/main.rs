@@ -20,7 +20,7 @@ mod support;
 use std::{env, net::SocketAddr};
 
 use portcullis::{
-    Auth, Builder, User,
+    Auth, AuthBuilder, User,
     store::memory::{MemoryFeed, MemoryStore},
 };
 use support::BoxError;
@@ -46,7 +46,7 @@ async fn main() -> Result<(), BoxError> {
 
 /// One node, as each machine would start it.
 fn node(secrets: &Secrets, store: &MemoryStore, feed: &MemoryFeed) -> Result<Auth<User>, BoxError> {
-    let mut builder = Builder::from_env_or_ephemeral(store.clone(), store.clone())?;
+    let mut builder = AuthBuilder::from_env_or_ephemeral(store.clone(), store.clone())?;
     if !is_set("ACCESS_TOKEN_SECRET") && !is_set("ACCESS_TOKEN_KEY_FILE") {
         builder = builder.access_secret(secrets.access.as_slice());
     }

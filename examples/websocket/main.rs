@@ -14,7 +14,7 @@ mod support;
 
 use std::net::SocketAddr;
 
-use portcullis::{Builder, store::memory::MemoryStore};
+use portcullis::{AuthBuilder, store::memory::MemoryStore};
 use support::BoxError;
 
 #[tokio::main]
@@ -26,7 +26,7 @@ async fn main() -> Result<(), BoxError> {
     let here = format!("http://localhost:{}", listener.local_addr()?.port());
 
     let store = MemoryStore::new();
-    let auth = Builder::from_env_or_ephemeral(store.clone(), store.clone())?.trusted_origin(here).build()?;
+    let auth = AuthBuilder::from_env_or_ephemeral(store.clone(), store.clone())?.trusted_origin(here).build()?;
     support::seed_admin(&auth, &store).await?;
 
     let app = axum_app::router(auth.clone(), store).merge(chat::router(auth));

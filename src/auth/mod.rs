@@ -1,16 +1,16 @@
 //! [`Auth`]: every flow in code, without HTTP.
 
-mod access;
-mod account;
-mod attempt;
-mod ending;
-mod flow;
+mod authenticate;
+mod change_password;
+mod login;
+mod logout;
 mod nodes;
 mod refresh;
+mod run;
 mod shared_time;
-mod sign_in;
+mod throttling;
 mod unfinished;
-mod waiting;
+mod until_ended;
 
 use std::{fmt, future::Future, net::IpAddr, sync::Arc, time::Duration};
 
@@ -19,21 +19,22 @@ use tracing::Instrument;
 
 pub(crate) use self::nodes::Nodes;
 pub use self::{
-    access::{Authenticated, Check},
-    sign_in::{Registration, SignedIn, Tokens},
+    authenticate::{Authenticated, Check},
+    login::{LoggedIn, Registration, TokenPair},
 };
 use crate::{
     clock::{Clock, Timestamp},
     error::{Error, ErrorKind},
     event::Sinks,
+    http::HttpSettings,
     password::{HashStats, Passwords},
+    revocation::Revocations,
     secret::Secret,
-    session::{EndReason, Ended, Revocations, Session},
+    session::{EndReason, Ended, Session},
     store::{SessionLimit, SessionStore, UserStore},
     throttle::{Throttle, Told},
     token::{CustomProblem, Issuer, Verifier},
     user::AuthUser,
-    web::WebSettings,
 };
 
 /// Complete authentication for users of type `U`: register, log in, verify, refresh, log out, change passwords.
@@ -48,7 +49,7 @@ use crate::{
 pub struct Auth<U: AuthUser>(pub(crate) Arc<Inner<U>>);
 
 /// Writes the app's own claims of a user; what the app gave is erased once, when the builder gets it.
-pub(crate) type AccessClaimsOf<U> = Arc<dyn Fn(&U) -> Result<String, CustomProblem> + Send + Sync>;
+pub(crate) type CustomClaimsOf<U> = Arc<dyn Fn(&U) -> Result<String, CustomProblem> + Send + Sync>;
 
 pub(crate) struct Inner<U: AuthUser> {
     pub(crate) users: Arc<dyn UserStore<User = U>>,
@@ -59,14 +60,14 @@ pub(crate) struct Inner<U: AuthUser> {
     /// The refusals of the throttle that were told.
     pub(crate) refusals_told: Told,
     pub(crate) issuer: Issuer,
-    pub(crate) access_claims: Option<AccessClaimsOf<U>>,
+    pub(crate) custom_claims: Option<CustomClaimsOf<U>>,
     pub(crate) verifier: Verifier,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) session_limit: SessionLimit,
     pub(crate) revocations: Revocations,
     pub(crate) nodes: Nodes,
     pub(crate) sinks: Sinks,
-    pub(crate) web: WebSettings,
+    pub(crate) http: HttpSettings,
     /// It signs whatever a test wants to see refused.
     #[cfg(feature = "testing")]
     pub(crate) for_tests: bool,
@@ -139,7 +140,7 @@ impl<U: AuthUser> fmt::Debug for Auth<U> {
             .field("lifetimes", &self.0.lifetimes)
             .field("passwords", &self.0.passwords)
             .field("revocations", &self.0.revocations)
-            .field("web", &self.0.web)
+            .field("web", &self.0.http)
             .finish_non_exhaustive()
     }
 }
@@ -147,7 +148,7 @@ impl<U: AuthUser> fmt::Debug for Auth<U> {
 /// What is known of the device that signs in.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
-pub struct Client {
+pub struct ClientInfo {
     /// Its `User-Agent`; the first 256 bytes are kept.
     pub user_agent: Option<String>,
     /// Its address, by which guesses are counted: leave it out where it may be that of a proxy.
@@ -159,7 +160,7 @@ pub struct Client {
     pub refresh_token: Option<Secret<String>>,
 }
 
-impl Client {
+impl ClientInfo {
     /// A device of which nothing is known.
     pub fn unknown() -> Self {
         Self::default()
@@ -186,9 +187,9 @@ mod tests {
 
     #[test]
     fn a_long_user_agent_is_cut_at_a_character() {
-        let client = Client { user_agent: Some("é".repeat(200)), ..Client::unknown() };
+        let client = ClientInfo { user_agent: Some("é".repeat(200)), ..ClientInfo::unknown() };
         assert_eq!(client.user_agent().unwrap().len(), 256);
-        let odd = Client { user_agent: Some(format!("x{}", "é".repeat(200))), ..Client::unknown() };
+        let odd = ClientInfo { user_agent: Some(format!("x{}", "é".repeat(200))), ..ClientInfo::unknown() };
         assert_eq!(odd.user_agent().unwrap().len(), 255);
     }
 }

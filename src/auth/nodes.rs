@@ -14,8 +14,8 @@ use std::{
 use tokio::{runtime::Handle, task::AbortHandle};
 
 use super::{
-    Auth, Client, Inner,
-    flow::{Flow, of_a_write},
+    Auth, ClientInfo, Inner,
+    run::{FlowRun, of_a_write},
     shared_time::SharedTime,
     to_the_end,
     unfinished::{Left, Unfinished},
@@ -25,7 +25,8 @@ use crate::{
     error::{Error, ErrorKind},
     event::{EndAllReason, EventKind, Operation},
     random,
-    session::{Ending, Session, SessionId, Standing},
+    revocation::Standing,
+    session::{Revocation, Session, SessionId},
     store::{EndAll, RevocationFeed, StoreError},
     token::Claims,
     user::{AuthUser, UserId},
@@ -49,7 +50,7 @@ const USUAL_MEMORY: Duration = Duration::from_secs(15 * 60);
 pub(crate) struct Nodes {
     poll_interval: Duration,
     /// How long polls may fail before the guard asks the store about every token.
-    trust_without_poll: Option<Duration>,
+    max_poll_staleness: Option<Duration>,
     feed: Option<Arc<dyn RevocationFeed>>,
     loaded: AtomicBool,
     loading: tokio::sync::Mutex<()>,
@@ -72,12 +73,12 @@ pub(crate) struct Nodes {
 impl Nodes {
     pub(crate) fn new(
         poll_interval: Duration,
-        trust_without_poll: Option<Duration>,
+        max_poll_staleness: Option<Duration>,
         feed: Option<Arc<dyn RevocationFeed>>,
     ) -> Self {
         Self {
             poll_interval,
-            trust_without_poll,
+            max_poll_staleness,
             feed,
             loaded: AtomicBool::new(false),
             loading: tokio::sync::Mutex::new(()),
@@ -105,7 +106,7 @@ impl Nodes {
     fn is_out_of_touch(&self, now: Timestamp) -> bool {
         let last = self.polled_at();
         // A poll of the future was one of a clock that has been set back since.
-        self.trust_without_poll.is_some_and(|limit| now.since(last) > limit || last.since(now) > limit)
+        self.max_poll_staleness.is_some_and(|limit| now.since(last) > limit || last.since(now) > limit)
     }
 
     fn left(&self) -> MutexGuard<'_, Left> {
@@ -159,7 +160,7 @@ impl<U: AuthUser> Auth<U> {
     /// [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) and
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal): what was known before stays known.
     pub async fn poll_revocations(&self) -> Result<(), Error> {
-        let flow = self.flow(Operation::Poll, &Client::unknown());
+        let flow = self.flow(Operation::Poll, &ClientInfo::unknown());
         self.watch(&flow, pin!(self.poll())).await
     }
 
@@ -193,7 +194,7 @@ impl<U: AuthUser> Auth<U> {
 
     /// Remembers what another node has ended, for as long as this one would have: the other may have a shorter access
     /// lifetime.
-    fn hear(&self, ending: &Ending, now: Timestamp) {
+    fn hear(&self, ending: &Revocation, now: Timestamp) {
         self.0.revocations.hear(ending, now, now.plus(self.0.lifetimes.tombstone));
     }
 
@@ -215,22 +216,22 @@ impl<U: AuthUser> Auth<U> {
     }
 
     /// Access tokens of the session stop counting on this node.
-    pub(super) fn revoke_session(&self, id: SessionId, now: Timestamp) -> Ending {
-        let ending = Ending::Session { id, keep_until: now.plus(self.0.lifetimes.tombstone) };
+    pub(super) fn revoke_session(&self, id: SessionId, now: Timestamp) -> Revocation {
+        let ending = Revocation::Session { id, keep_until: now.plus(self.0.lifetimes.tombstone) };
         self.0.revocations.add(&ending, now);
         ending
     }
 
     /// Access tokens of lower versions stop counting on this node.
-    pub(super) fn revoke_versions(&self, user: &UserId, min_version: u64, now: Timestamp) -> Ending {
+    pub(super) fn revoke_versions(&self, user: &UserId, min_version: u64, now: Timestamp) -> Revocation {
         let keep_until = now.plus(self.0.lifetimes.tombstone);
-        let ending = Ending::User { id: user.clone(), min_version, keep_until };
+        let ending = Revocation::User { id: user.clone(), min_version, keep_until };
         self.0.revocations.add(&ending, now);
         ending
     }
 
     /// Tells the other nodes, once the store has the ending. Nobody waits for it: a feed may hang.
-    pub(super) fn publish(&self, ending: Ending) {
+    pub(super) fn publish(&self, ending: Revocation) {
         let Some(feed) = self.0.nodes.feed.clone() else { return };
         let Ok(runtime) = Handle::try_current() else { return };
         runtime.spawn(async move {
@@ -258,7 +259,7 @@ impl<U: AuthUser> Auth<U> {
     pub(super) async fn end_all(
         &self,
         all: EndAll,
-        (reason, flow): (EndAllReason, &Flow),
+        (reason, flow): (EndAllReason, &FlowRun),
     ) -> Result<Option<Session>, Error> {
         let result = match self.0.sessions.end_all(&all).await {
             Err(error) if error.is_unavailable() => self.0.sessions.end_all(&all).await,

@@ -3,8 +3,8 @@
 use std::pin::pin;
 
 use super::{
-    Auth, Client, SignedIn,
-    flow::{Flow, of_a_write},
+    Auth, ClientInfo, LoggedIn,
+    run::{FlowRun, of_a_write},
     unfinished::Unfinished,
 };
 use crate::{
@@ -32,20 +32,20 @@ impl<U: AuthUser> Auth<U> {
     /// - [`ErrorKind::RefreshInvalid`] for everything else that is not current;
     /// - [`ErrorKind::StoreUnavailable`]: nothing is decided, the same token works when the store is back;
     /// - [`ErrorKind::Internal`].
-    pub async fn refresh(&self, refresh_token: &str) -> Result<SignedIn<U>, Error> {
-        self.refresh_from(refresh_token, &Client::unknown()).await
+    pub async fn refresh(&self, refresh_token: &str) -> Result<LoggedIn<U>, Error> {
+        self.refresh_from(refresh_token, &ClientInfo::unknown()).await
     }
 
     /// As [`refresh`](Self::refresh), with where it comes from, for [events](crate::event).
     ///
     /// # Errors
     /// As [`refresh`](Self::refresh).
-    pub async fn refresh_from(&self, refresh_token: &str, client: &Client) -> Result<SignedIn<U>, Error> {
+    pub async fn refresh_from(&self, refresh_token: &str, client: &ClientInfo) -> Result<LoggedIn<U>, Error> {
         let flow = self.flow(Operation::Refresh, client);
         self.run(&flow, pin!(self.exchange(&flow, refresh_token))).await
     }
 
-    async fn exchange(&self, flow: &Flow, refresh_token: &str) -> Result<SignedIn<U>, Error> {
+    async fn exchange(&self, flow: &FlowRun, refresh_token: &str) -> Result<LoggedIn<U>, Error> {
         // Read before the store is asked: an ending that happens meanwhile is later than the token's `iat`.
         let now = self.now();
         let keys = &self.0.issuer.refresh_keys;
@@ -72,7 +72,7 @@ impl<U: AuthUser> Auth<U> {
                 continue;
             };
             let tokens = self.tokens(&user, &session, now)?;
-            return Ok(SignedIn { user, tokens });
+            return Ok(LoggedIn { user, tokens });
         }
         Err(Error::new(ErrorKind::StoreUnavailable)
             .with_source("the user store answers older token versions than the sessions have"))
@@ -82,7 +82,7 @@ impl<U: AuthUser> Auth<U> {
     /// along. `None` where the user was read too early.
     async fn move_on(
         &self,
-        flow: &Flow,
+        flow: &FlowRun,
         claims: &RefreshClaims,
         rotation: &Rotation,
     ) -> Result<Option<Session>, Error> {
@@ -119,7 +119,7 @@ impl<U: AuthUser> Auth<U> {
         }
     }
 
-    async fn end_for_gone_user(&self, flow: &Flow, claims: &RefreshClaims) -> Error {
+    async fn end_for_gone_user(&self, flow: &FlowRun, claims: &RefreshClaims) -> Error {
         match self.end_one(flow, claims.subject.clone(), claims.session_id, EndReason::UserGone).await {
             Ok(_) => {
                 self.tell(flow, EventKind::RefreshRefused { reason: RefreshRefusal::UserGone });
@@ -129,7 +129,7 @@ impl<U: AuthUser> Auth<U> {
         }
     }
 
-    async fn refusal(&self, flow: &Flow, outcome: &RotateOutcome, claims: &RefreshClaims, version: u64) -> Error {
+    async fn refusal(&self, flow: &FlowRun, outcome: &RotateOutcome, claims: &RefreshClaims, version: u64) -> Error {
         let (user, session) = (&claims.subject, claims.session_id);
         let now = self.now();
         let reason = match outcome {

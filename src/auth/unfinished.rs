@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::flow::Flow;
+use super::run::FlowRun;
 use crate::{
     event::EndAllReason,
     session::{EndReason, Ended, SessionId},
@@ -26,9 +26,9 @@ const MAX_UNCHECKED: usize = MAX_LEFT / 4;
 /// An ending that counts on this node and is not yet in the store.
 #[derive(Clone, Debug)]
 pub(super) enum Unfinished {
-    Session(UserId, SessionId, Ended, Flow),
+    Session(UserId, SessionId, Ended, FlowRun),
     /// All sessions of a user, and the event to emit, unless another ending has emitted it.
-    All(EndAll, Option<(EndAllReason, Flow)>),
+    All(EndAll, Option<(EndAllReason, FlowRun)>),
 }
 
 impl Unfinished {

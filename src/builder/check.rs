@@ -3,27 +3,27 @@
 use std::time::Duration;
 
 use super::{
-    BuildError,
     keys::{Grace, in_whole_seconds, rings},
     settings::Settings,
 };
 use crate::{
     auth::Lifetimes,
     clock::CLOCK_SKEW,
+    error::BuildError,
+    http::{
+        Delivery, Endpoint, HttpSettings, ResponseFormat,
+        cookies::{CookieSettings, MAX_COOKIE_BYTES},
+        cross_site::CrossSite,
+        delivery::Deliveries,
+        endpoint::{Resource, Table},
+        origin::TrustedOrigin,
+    },
     password::{Hasher, PasswordPolicy, Peppers},
     secret::Secret,
     store::SessionLimit,
     token::{
         Issuer, MAX_TOKEN_BYTES, Profile, TokenCache, Verifier,
         keys::{Algorithm, secret_problem, trimmed},
-    },
-    web::{
-        Delivery, Endpoint, ResponseFormat, WebSettings,
-        cookies::{CookieSettings, MAX_COOKIE_BYTES},
-        csrf::CrossSite,
-        delivery::Deliveries,
-        origin::TrustedOrigin,
-        table::{Resource, Table},
     },
 };
 
@@ -46,14 +46,14 @@ pub(super) struct Checked {
     pub(super) lifetimes: Lifetimes,
     pub(super) session_limit: SessionLimit,
     pub(super) revocation_poll: Duration,
-    pub(super) trust_without_poll: Option<Duration>,
+    pub(super) max_poll_staleness: Option<Duration>,
     pub(super) revocation_capacity: usize,
     pub(super) password_policy: PasswordPolicy,
     pub(super) hasher: Hasher,
     pub(super) hash_threads: usize,
     pub(super) hash_queue: usize,
     pub(super) hash_deadline: Duration,
-    pub(super) web: WebSettings,
+    pub(super) http: HttpSettings,
 }
 
 impl Settings {
@@ -132,14 +132,14 @@ impl Settings {
             lifetimes,
             session_limit: self.session_limit,
             revocation_poll: self.revocation_poll,
-            trust_without_poll: self.trust_without_poll,
+            max_poll_staleness: self.max_poll_staleness,
             revocation_capacity: self.revocation_capacity,
             password_policy: self.password_policy,
             hasher,
             hash_threads,
             hash_queue,
             hash_deadline: self.hash_deadline,
-            web,
+            http: web,
         })
     }
 }
@@ -206,8 +206,8 @@ fn lifetimes(settings: &Settings, problems: &mut Vec<String>) -> Lifetimes {
     refuse(poll.is_zero(), "the revocation poll (REVOCATION_POLL) is zero: use 5s");
     refuse(poll > Duration::from_secs(60), "the revocation poll (REVOCATION_POLL) is longer than a minute: use 5s");
     refuse(
-        settings.trust_without_poll.is_some_and(|limit| limit <= poll),
-        "ask_store_when_polls_fail_for must be longer than the revocation poll (REVOCATION_POLL), or every request \
+        settings.max_poll_staleness.is_some_and(|limit| limit <= poll),
+        "max_poll_staleness must be longer than the revocation poll (REVOCATION_POLL), or every request \
          would ask the store: use 30s",
     );
     Lifetimes {
@@ -233,7 +233,7 @@ fn half_the_cores() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
 }
 
-fn web_settings(settings: &Settings, problems: &mut Vec<String>) -> Option<WebSettings> {
+fn web_settings(settings: &Settings, problems: &mut Vec<String>) -> Option<HttpSettings> {
     let (table, found) = endpoints(settings);
     problems.extend(found);
     let responder = settings.responder.clone();
@@ -245,7 +245,7 @@ fn web_settings(settings: &Settings, problems: &mut Vec<String>) -> Option<WebSe
     problems.extend(unreached_by_cookie(&table, &settings.cookies.refresh_path));
     let deliveries = deliveries(&settings.deliveries, problems);
     let trusted = origins(&settings.trusted_origins, problems);
-    Some(WebSettings {
+    Some(HttpSettings {
         table,
         responder,
         cookies: cookies?,

@@ -1,9 +1,9 @@
 //! The settings of the cookies, and of where requests that carry them may come from.
 
-use super::Builder;
-use crate::{user::AuthUser, web::SameSite};
+use super::AuthBuilder;
+use crate::{http::SameSite, user::AuthUser};
 
-impl<U: AuthUser> Builder<U> {
+impl<U: AuthUser> AuthBuilder<U> {
     /// Cookies without `Secure` and without name prefixes, for development over plain HTTP. Never in production.
     pub fn insecure_cookies(mut self) -> Self {
         self.settings.cookies.insecure = true;
@@ -46,8 +46,8 @@ impl<U: AuthUser> Builder<U> {
     ///
     /// # Examples
     /// ```
-    /// # use portcullis::{Builder, User};
-    /// # fn settings(builder: Builder<User>) -> Builder<User> {
+    /// # use portcullis::{AuthBuilder, User};
+    /// # fn settings(builder: AuthBuilder<User>) -> AuthBuilder<User> {
     /// // Until the last release it was `cookie_domain("example.com")`.
     /// builder.cookie_domain("app.example.com").earlier_cookie_domain("example.com")
     /// # }

@@ -2,20 +2,20 @@
 
 use std::{path::Path, time::Duration};
 
-use super::{Builder, settings::Settings};
+use super::{AuthBuilder, settings::Settings};
 use crate::{
     auth::Auth,
     error::Error,
+    http::{Delivery, ResponseFormat},
     random,
     secret::Secret,
     store::{SessionStore, UserStore},
     token::keys::{Key, KeyRing},
     user::AuthUser,
-    web::{Delivery, ResponseFormat},
 };
 use zeroize::Zeroizing;
 
-impl<U: AuthUser> Builder<U> {
+impl<U: AuthUser> AuthBuilder<U> {
     /// Begins with what the environment says.
     ///
     /// | variable | default | meaning |
@@ -48,10 +48,10 @@ impl<U: AuthUser> Builder<U> {
     /// may count it. Around the items of a list, and around all other values, white space does not matter.
     ///
     /// ```no_run
-    /// use portcullis::{Builder, store::memory::MemoryStore};
+    /// use portcullis::{AuthBuilder, store::memory::MemoryStore};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let store = MemoryStore::new();
-    /// let auth = Builder::from_env(store.clone(), store).build()?;
+    /// let auth = AuthBuilder::from_env(store.clone(), store).build()?;
     /// # Ok(()) }
     /// ```
     pub fn from_env(users: impl UserStore<User = U>, sessions: impl SessionStore) -> Self {

@@ -124,12 +124,12 @@ impl Given<'_> {
         if self.kind == KeyKind::Access {
             ring = ring.map(|ring| {
                 let ring = settings.next_access_key.iter().cloned().fold(ring, KeyRing::with_next);
-                settings.retired_access_keys.iter().cloned().fold(ring, KeyRing::with_retired_until_removed)
+                settings.retired_access_keys.iter().cloned().fold(ring, KeyRing::with_retired_indefinitely)
             });
         }
         for secret in self.retired {
             let key = hmac(secret, &format!("a retired {kind} secret ({variable}_TOKEN_RETIRED_SECRETS)"), problems);
-            ring = ring.zip(key).map(|(ring, key)| ring.with_retired_until_removed(key));
+            ring = ring.zip(key).map(|(ring, key)| ring.with_retired_indefinitely(key));
         }
         ring
     }

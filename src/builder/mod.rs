@@ -1,10 +1,9 @@
-//! [`Builder`]: every setting, its default, and one `build()` that checks them together.
+//! [`AuthBuilder`]: every setting, its default, and one `build()` that checks them together.
 
-mod answers;
 mod check;
 mod cookies;
 mod env;
-mod error;
+mod http;
 mod keys;
 mod settings;
 #[cfg(feature = "testing")]
@@ -14,22 +13,22 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use serde::Serialize;
 
-pub use self::error::BuildError;
 use self::settings::Settings;
 #[cfg(feature = "metrics")]
-use crate::store::Measured;
+use crate::store::Timed;
 use crate::{
-    auth::{AccessClaimsOf, Auth, Inner, Nodes},
+    auth::{Auth, CustomClaimsOf, Inner, Nodes},
     clock::{Clock, SystemClock, Timestamp},
+    error::BuildError,
     event::{EventSink, Sinks},
+    http::Delivery,
     password::{BreachCheck, HashCost, PasswordPolicy, Passwords, Pool},
+    revocation::Revocations,
     secret::Secret,
-    session::Revocations,
     store::{RevocationFeed, SessionLimit, SessionStore, UserStore},
     throttle::{MemoryThrottle, Throttle, Told},
     token::{keys::KeyRing, write_custom},
     user::AuthUser,
-    web::Delivery,
 };
 
 /// Collects the settings of an [`Auth`].
@@ -37,36 +36,36 @@ use crate::{
 /// Three are required: the [`issuer`](Self::issuer) and one secret (or ring of keys) for each kind of token. Everything
 /// else has a default that suits a browser app on HTTPS.
 #[must_use]
-pub struct Builder<U: AuthUser> {
+pub struct AuthBuilder<U: AuthUser> {
     users: Arc<dyn UserStore<User = U>>,
     sessions: Arc<dyn SessionStore>,
     clock: Arc<dyn Clock>,
     feed: Option<Arc<dyn RevocationFeed>>,
     throttle: Option<Arc<dyn Throttle>>,
     breaches: Option<Arc<dyn BreachCheck>>,
-    access_claims: Option<AccessClaimsOf<U>>,
+    custom_claims: Option<CustomClaimsOf<U>>,
     sinks: Sinks,
     settings: Settings,
 }
 
 impl<U: AuthUser> Auth<U> {
     /// Begins with the stores of users and of sessions; a store that is both is cloned.
-    pub fn builder(users: impl UserStore<User = U>, sessions: impl SessionStore) -> Builder<U> {
-        Builder {
+    pub fn builder(users: impl UserStore<User = U>, sessions: impl SessionStore) -> AuthBuilder<U> {
+        AuthBuilder {
             users: Arc::new(users),
             sessions: Arc::new(sessions),
             clock: Arc::new(SystemClock),
             feed: None,
             throttle: None,
             breaches: None,
-            access_claims: None,
+            custom_claims: None,
             sinks: Sinks::default(),
             settings: Settings::default(),
         }
     }
 }
 
-impl<U: AuthUser> Builder<U> {
+impl<U: AuthUser> AuthBuilder<U> {
     /// The issuer of the tokens (`iss`), required: the address of the service, such as `https://example.com`.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.settings.issuer = Some(issuer.into());
@@ -127,13 +126,13 @@ impl<U: AuthUser> Builder<U> {
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal).
     ///
     /// ```
-    /// # use portcullis::{Builder, Claims, Error, User};
+    /// # use portcullis::{AuthBuilder, Claims, Error, User};
     /// #[derive(serde::Serialize, serde::Deserialize)]
     /// struct Tenant {
     ///     tenant: String,
     /// }
-    /// # fn builder(builder: Builder<User>) -> Builder<User> {
-    /// builder.access_claims(|user: &User| Tenant { tenant: user.email.rsplit('@').next().unwrap_or_default().into() })
+    /// # fn builder(builder: AuthBuilder<User>) -> AuthBuilder<User> {
+    /// builder.custom_claims(|user: &User| Tenant { tenant: user.email.rsplit('@').next().unwrap_or_default().into() })
     /// # }
     ///
     /// async fn handler(claims: Claims) -> Result<String, Error> {
@@ -141,8 +140,8 @@ impl<U: AuthUser> Builder<U> {
     ///     Ok(tenant)
     /// }
     /// ```
-    pub fn access_claims<C: Serialize>(mut self, claims: impl Fn(&U) -> C + Send + Sync + 'static) -> Self {
-        self.access_claims = Some(Arc::new(move |user| write_custom(&claims(user))));
+    pub fn custom_claims<C: Serialize>(mut self, claims: impl Fn(&U) -> C + Send + Sync + 'static) -> Self {
+        self.custom_claims = Some(Arc::new(move |user| write_custom(&claims(user))));
         self
     }
 
@@ -203,8 +202,8 @@ impl<U: AuthUser> Builder<U> {
 
     /// How long polls may fail before the guard asks the store about every token: it never does unless set. With it, an
     /// outage of the store stops requests instead of leaving endings of other nodes unseen.
-    pub fn ask_store_when_polls_fail_for(mut self, limit: Duration) -> Self {
-        self.settings.trust_without_poll = Some(limit);
+    pub fn max_poll_staleness(mut self, limit: Duration) -> Self {
+        self.settings.max_poll_staleness = Some(limit);
         self
     }
 
@@ -347,18 +346,18 @@ impl<U: AuthUser> Builder<U> {
     /// # Errors
     /// A [`BuildError`] that lists every problem with its mend.
     pub fn build(self) -> Result<Auth<U>, BuildError> {
-        let Self { users, sessions, clock, feed, throttle, breaches, access_claims, sinks, settings } = self;
-        crate::meter::describe();
+        let Self { users, sessions, clock, feed, throttle, breaches, custom_claims, sinks, settings } = self;
+        crate::metrics::describe();
         #[cfg(feature = "metrics")]
         let (users, sessions): (Arc<dyn UserStore<User = U>>, Arc<dyn SessionStore>) = (
-            Arc::new(Measured::users(users, Arc::clone(&clock))),
-            Arc::new(Measured::sessions(sessions, Arc::clone(&clock))),
+            Arc::new(Timed::users(users, Arc::clone(&clock))),
+            Arc::new(Timed::sessions(sessions, Arc::clone(&clock))),
         );
         #[cfg(feature = "testing")]
         let for_tests = settings.test_hash_cost.is_some();
         let throttled = settings.throttle;
         let mut checked = settings.check()?;
-        checked.verifier.profile.custom_claims = access_claims.is_some();
+        checked.verifier.profile.custom_claims = custom_claims.is_some();
         let pool = Pool::new(checked.hash_threads, checked.hash_queue, checked.hash_deadline, Arc::clone(&clock))
             .map_err(|error| BuildError::one(format!("the hashing threads cannot be started: {error}")))?;
         let passwords = Passwords::new(checked.password_policy, checked.hasher, pool)
@@ -384,14 +383,14 @@ impl<U: AuthUser> Builder<U> {
             throttle,
             refusals_told: Told::new(),
             issuer: checked.issuer,
-            access_claims,
+            custom_claims,
             verifier: checked.verifier,
             lifetimes: checked.lifetimes,
             session_limit: checked.session_limit,
             revocations: Revocations::new(checked.revocation_capacity),
-            nodes: Nodes::new(checked.revocation_poll, checked.trust_without_poll, feed),
+            nodes: Nodes::new(checked.revocation_poll, checked.max_poll_staleness, feed),
             sinks,
-            web: checked.web,
+            http: checked.http,
             #[cfg(feature = "testing")]
             for_tests,
         }));
@@ -400,9 +399,9 @@ impl<U: AuthUser> Builder<U> {
     }
 }
 
-impl<U: AuthUser> fmt::Debug for Builder<U> {
+impl<U: AuthUser> fmt::Debug for AuthBuilder<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("AuthBuilder").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 

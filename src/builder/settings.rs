@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::{
     clock::Timestamp,
+    http::{Delivery, cookies::CookieSettings, endpoint::Changes, format::Responder},
     password::{HashCost, PasswordPolicy},
     secret::Secret,
     store::SessionLimit,
     token::keys::{Key, KeyRing},
-    web::{Delivery, cookies::CookieSettings, format::Responder, table::Changes},
 };
 
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(super) struct Settings {
     pub(super) leeway: Duration,
     pub(super) not_before: Option<Timestamp>,
     pub(super) revocation_poll: Duration,
-    pub(super) trust_without_poll: Option<Duration>,
+    pub(super) max_poll_staleness: Option<Duration>,
     pub(super) revocation_capacity: usize,
     pub(super) token_cache: Option<usize>,
     pub(super) session_limit: SessionLimit,
@@ -83,7 +83,7 @@ impl Default for Settings {
             leeway: Duration::ZERO,
             not_before: None,
             revocation_poll: Duration::from_secs(5),
-            trust_without_poll: None,
+            max_poll_staleness: None,
             revocation_capacity: 1_048_576,
             token_cache: None,
             session_limit: SessionLimit::EndLeastRecentlyUsed(100),

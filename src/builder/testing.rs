@@ -1,9 +1,9 @@
 //! What tests set: time that is moved by hand, secrets that are drawn, hashes that cost nothing.
 
-use super::Builder;
+use super::AuthBuilder;
 use crate::{clock::ManualClock, error::Error, password::HashCost, random, secret::Secret, user::AuthUser};
 
-impl<U: AuthUser> Builder<U> {
+impl<U: AuthUser> AuthBuilder<U> {
     /// Fills in what is missing and takes out what tests would wait for; see [`TestAuth::of`](crate::testing::TestAuth::of).
     ///
     /// # Errors

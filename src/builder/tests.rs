@@ -2,21 +2,21 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
+    http::{Endpoint, ResponseFormat, SameSite},
     store::memory::MemoryStore,
     token::keys::{Algorithm, Key, KeyRing},
     user::User,
-    web::{Endpoint, ResponseFormat, SameSite},
 };
 
 const ACCESS: &str = "Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe";
 const REFRESH: &str = "Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs";
 
-fn good() -> Builder<User> {
+fn good() -> AuthBuilder<User> {
     let store = MemoryStore::new();
     Auth::builder(store.clone(), store).issuer("https://example.com").access_secret(ACCESS).refresh_secret(REFRESH)
 }
 
-fn problems(builder: Builder<User>) -> Vec<String> {
+fn problems(builder: AuthBuilder<User>) -> Vec<String> {
     builder.build().err().map(|error| error.problems().map(str::to_owned).collect()).unwrap_or_default()
 }
 
@@ -38,7 +38,7 @@ fn everything_that_is_missing_is_said_at_once() {
 fn each_setting_that_cannot_be_is_refused_with_its_mend() {
     const SECOND: Duration = Duration::from_secs(1);
     const DAY: Duration = Duration::from_secs(86_400);
-    let cases: Vec<(Builder<User>, &str)> = vec![
+    let cases: Vec<(AuthBuilder<User>, &str)> = vec![
         (good().access_secret("short"), "openssl rand"),
         (good().refresh_secret("your-super-secret-refresh-key-min-32-chars"), "tutorial"),
         (good().retired_access_secret("short"), "ACCESS_TOKEN_RETIRED_SECRETS"),
@@ -65,7 +65,7 @@ fn each_setting_that_cannot_be_is_refused_with_its_mend() {
         (good().leeway(Duration::from_secs(31)), "leeway"),
         (good().revocation_poll(Duration::ZERO), "use 5s"),
         (good().revocation_poll(Duration::from_secs(61)), "use 5s"),
-        (good().ask_store_when_polls_fail_for(Duration::from_secs(5)), "longer than the revocation poll"),
+        (good().max_poll_staleness(Duration::from_secs(5)), "longer than the revocation poll"),
         (good().session_limit(SessionLimit::Refuse(0)), "at least 1"),
         (good().password_policy(PasswordPolicy::with_min_chars(7)), "8 to 64"),
         (good().hash_cost(HashCost { iterations: 1, ..HashCost::OWASP }), "OWASP"),
@@ -144,10 +144,10 @@ fn origins_are_taken_as_browsers_send_them() {
     ] {
         let auth = good().trusted_origin(setting).build().unwrap();
         let admits = |origin: &str| {
-            let mut headers = http::HeaderMap::new();
+            let mut headers = ::http::HeaderMap::new();
             headers.insert("origin", origin.parse().unwrap());
             headers.insert("sec-fetch-site", "cross-site".parse().unwrap());
-            auth.0.web.cross_site.admits(&headers, &http::Uri::from_static("/auth/login"))
+            auth.0.http.cross_site.admits(&headers, &::http::Uri::from_static("/auth/login"))
         };
         assert!(admits(sent), "{setting}");
         for other in ["null", "https://evil.example", "capacitor://evil", "evil://localhost", "capacitor://", "://", ""]
@@ -167,7 +167,7 @@ fn key(pem: &str) -> Key {
     Key::from_pem(pem).unwrap()
 }
 
-fn with_keys(ring: KeyRing) -> Builder<User> {
+fn with_keys(ring: KeyRing) -> AuthBuilder<User> {
     let store = MemoryStore::new();
     Auth::builder(store.clone(), store).issuer("https://example.com").access_keys(ring).refresh_secret(REFRESH)
 }
@@ -179,11 +179,11 @@ fn rings_that_cannot_be_are_refused_with_their_mend() {
     let rsa = || key(include_str!("../../tests/keys/rsa2048.pem"));
     let pss = rsa().with_algorithm(Algorithm::PS256).unwrap();
     let hour = Duration::from_secs(3600);
-    let cases: Vec<(Builder<User>, &str)> = vec![
+    let cases: Vec<(AuthBuilder<User>, &str)> = vec![
         (with_keys(ring()).access_secret(ACCESS), "use one"),
         (with_keys(KeyRing::new(key(PUBLIC))), "use the private key"),
         (with_keys(ring().with_next(key(PUBLIC))), "used twice"),
-        (with_keys(ring().with_retired_until_removed(key(ED25519))), "used twice"),
+        (with_keys(ring().with_retired_indefinitely(key(ED25519))), "used twice"),
         (with_keys(KeyRing::new(rsa()).with_next(pss)), "used twice"),
         (with_keys(KeyRing::new(secret(REFRESH))), "used twice"),
         (with_keys(ring()).retired_access_secret(REFRESH), "used twice"),

@@ -9,11 +9,11 @@ use http_body_util::Full;
 use tower::BoxError;
 use tower_service::Service;
 
-use super::{ClientAuth, Inner, MemoryStorage, TokenStorage, contract};
+use super::{ClientAuth, Inner, MemoryStorage, TokenStorage, api};
 use crate::{
-    builder::BuildError,
     clock::{Clock, SystemClock},
-    web::origin::Origin,
+    error::BuildError,
+    http::origin::Origin,
 };
 
 /// Collects the settings of a [`ClientAuth`]; made by [`ClientAuth::builder`].
@@ -152,7 +152,7 @@ impl ClientAuthBuilder {
             return Err(BuildError::new(problems));
         };
         Ok(ClientAuth(Arc::new(Inner {
-            send: contract::transport(http),
+            send: api::transport(http),
             base: format!("{server}{}", self.mount_path),
             mount_path: self.mount_path,
             server,

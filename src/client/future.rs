@@ -15,7 +15,7 @@ use http::{
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{CallError, ClientAuth, ClientError, flight::Held, tokens::Pair};
+use super::{CallError, ClientAuth, ClientError, refresh::Held, tokens::Pair};
 
 type Asking = Pin<Box<dyn Future<Output = Result<Held, ClientError>> + Send>>;
 

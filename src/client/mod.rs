@@ -2,8 +2,8 @@
 //!
 //! [`ClientAuth`] signs in at the ready endpoints and holds the session; [`ClientAuth::layer`] is a tower layer for any HTTP
 //! client that is a `Service<http::Request<B>, Response = http::Response<R>>`. The server's
-//! [`TOKEN_DELIVERY`](crate::Builder::token_delivery) has to allow `body`, and its answers the standard shape. It sends no
-//! `Origin`, as it is no page: [`strict_cross_site`](crate::Builder::strict_cross_site) refuses it with `cross_site`.
+//! [`TOKEN_DELIVERY`](crate::AuthBuilder::token_delivery) has to allow `body`, and its answers the standard shape. It sends no
+//! `Origin`, as it is no page: [`strict_cross_site`](crate::AuthBuilder::strict_cross_site) refuses it with `cross_site`.
 //!
 //! ```no_run
 //! use bytes::Bytes;
@@ -16,7 +16,7 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let http = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
 //! let auth = ClientAuth::builder("http://127.0.0.1:3000").user_agent("my-cli/1.0").build(http.clone())?;
-//! auth.sign_in("ada@example.com", "open sesame 42".into()).await?;
+//! auth.log_in("ada@example.com", "open sesame 42".into()).await?;
 //!
 //! let mut api = auth.layer().layer(http);
 //! let response = api.call(Request::get("http://127.0.0.1:3000/profile").body(Full::default())?).await?;
@@ -57,7 +57,7 @@
 //!   stored before it refreshes and before it stores.
 //! - **The session is over** when the server answers a refresh with 401 and one of its codes (`refresh_expired`,
 //!   `refresh_invalid`, `refresh_reused`). The storage is cleared, callers get the server's 401, and the next
-//!   [`sign_in`](ClientAuth::sign_in) begins anew. It is not cleared where another process has stored something else, up to
+//!   [`log_in`](ClientAuth::log_in) begins anew. It is not cleared where another process has stored something else, up to
 //!   a second after a `refresh_invalid`: a change of the password outdates the tokens from before it.
 //! - **Everything else is no logout**: without a network, at 429, 503 or a captive portal, tokens stay, and callers get
 //!   [`CallError::Tokens`] once the access token has expired. The server is left alone for a second then, or for as long as
@@ -92,14 +92,14 @@
 //! Redirects that an HTTP client follows by itself, below the layer, are its own affair: reqwest drops the token when host,
 //! port or scheme change, hyper-util's follows none.
 
+mod api;
+mod backoff;
 mod builder;
-mod contract;
 mod error;
-mod flight;
 mod future;
-mod kept;
 mod layer;
-mod rest;
+mod persist;
+mod refresh;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -116,6 +116,13 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
+use self::{
+    api::Transport,
+    builder::Settings,
+    persist::Unsaved,
+    refresh::{Presented, State},
+    tokens::{Lineage, Pair},
+};
 pub use self::{
     builder::ClientAuthBuilder,
     error::{CallError, ClientError, ClientErrorKind},
@@ -123,14 +130,7 @@ pub use self::{
     layer::{BearerLayer, BearerService, CloneBody, Replay, ReplayWith},
     storage::{MemoryStorage, StorageError, StorageLock, TokenStorage},
 };
-use self::{
-    builder::Settings,
-    contract::Transport,
-    flight::{Presented, State},
-    kept::Unsaved,
-    tokens::{Lineage, Pair},
-};
-use crate::{clock::Clock, error::causes, secret::Secret, web::origin::Origin};
+use crate::{clock::Clock, error::causes, http::origin::Origin, secret::Secret};
 
 /// How long a sign-in may take, in timeouts: the server hashes the password, and others' before it.
 const HASHING: u32 = 4;
@@ -193,7 +193,7 @@ impl ClientAuth {
     ///   [`retry_after`](ClientError::retry_after), `validation_failed` where it delivers no tokens in bodies;
     /// - [`ClientErrorKind::Storage`] where the tokens could not be stored; the session is ended then;
     /// - [`ClientErrorKind::Unreachable`], [`ClientErrorKind::Unexpected`] and [`ClientErrorKind::Interrupted`].
-    pub async fn sign_in(&self, login: &str, password: Secret<String>) -> Result<Value, ClientError> {
+    pub async fn log_in(&self, login: &str, password: Secret<String>) -> Result<Value, ClientError> {
         let (this, login) = (self.clone(), login.to_owned());
         to_the_end(async move {
             let before = this.stored_refresh_token().await?;
@@ -213,7 +213,7 @@ impl ClientAuth {
     /// The new user is signed in, unless the server is set up not to: see [`is_signed_in`](Self::is_signed_in).
     ///
     /// # Errors
-    /// As for [`sign_in`](Self::sign_in), with `email_taken` and `username_taken`, and `validation_failed` with
+    /// As for [`log_in`](Self::log_in), with `email_taken` and `username_taken`, and `validation_failed` with
     /// [`fields`](ClientError::fields).
     pub async fn register(
         &self,

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::{Clock, Timestamp},
     error::Error,
+    http::origin::Origin,
     random,
     secret::Secret,
-    web::origin::Origin,
 };
 
 /// Which sign-in a pair comes from, through all of its rotations, so that nothing that belongs to one user is taken for

@@ -20,17 +20,17 @@ pub enum EventKind {
         /// What was.
         reason: RegistrationRefusal,
     },
-    /// `session.started`: somebody signed in.
+    /// `login.succeeded`: somebody signed in.
     #[non_exhaustive]
-    SignedIn {
+    LoggedIn {
         /// By what.
-        means: SignInMeans,
+        method: LoginMethod,
     },
-    /// `sign_in.failed`: somebody did not.
+    /// `log_in.failed`: somebody did not.
     #[non_exhaustive]
-    SignInFailed {
+    LoginFailed {
         /// Why, which the client must not learn.
-        reason: SignInFailure,
+        reason: LoginFailure,
     },
     /// `attempt.throttled`: the throttle refused an attempt; nothing was looked up.
     #[non_exhaustive]
@@ -97,8 +97,8 @@ impl EventKind {
         match self {
             Self::Registered { .. } => "user.registered",
             Self::RegistrationRefused { .. } => "user.registration_refused",
-            Self::SignedIn { .. } => "session.started",
-            Self::SignInFailed { .. } => "sign_in.failed",
+            Self::LoggedIn { .. } => "login.succeeded",
+            Self::LoginFailed { .. } => "log_in.failed",
             Self::Throttled { .. } => "attempt.throttled",
             Self::Refreshed { .. } => "session.refreshed",
             Self::Replayed { .. } => "session.replayed",
@@ -118,7 +118,7 @@ impl EventKind {
     pub const fn reason(&self) -> Option<&'static str> {
         match self {
             Self::RegistrationRefused { reason } => Some(reason.as_str()),
-            Self::SignInFailed { reason } => Some(reason.as_str()),
+            Self::LoginFailed { reason } => Some(reason.as_str()),
             Self::RefreshRefused { reason } => Some(reason.as_str()),
             Self::SessionEnded { reason } => Some(reason.as_str()),
             Self::SessionsEnded { reason, .. } => Some(reason.as_str()),
@@ -160,7 +160,7 @@ words! {
 
 words! {
     /// By what somebody signed in.
-    SignInMeans {
+    LoginMethod {
         /// Their password.
         Password = "password",
         /// They have just registered.
@@ -174,7 +174,7 @@ words! {
 
 words! {
     /// Why a sign-in failed. For the operator: a client learns that login or password is wrong, never which.
-    SignInFailure {
+    LoginFailure {
         /// Nobody has this login.
         UnknownLogin = "unknown_login",
         /// The password is another.

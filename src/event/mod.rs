@@ -1,8 +1,8 @@
 //! What happened, for whoever has to know later: [`AuthEvent`] and its [`EventSink`].
 //!
 //! ```
-//! # use portcullis::{Builder, User, event::AuthEvent};
-//! # fn builder(builder: Builder<User>) -> Builder<User> {
+//! # use portcullis::{AuthBuilder, User, event::AuthEvent};
+//! # fn builder(builder: AuthBuilder<User>) -> AuthBuilder<User> {
 //! // An audit log of JSON lines; the log lines of `tracing` go elsewhere.
 //! builder.event_sink(|event: &AuthEvent| {
 //!     if let Ok(line) = serde_json::to_string(event) {
@@ -23,8 +23,8 @@
 //! | `user.registered` | a user was added | `user` |
 //! | `user.registration_refused` | an address or username was taken | `reason`: [`RegistrationRefusal`] |
 //! | `user.sessions_ended` | all sessions of a user ended, but for the `kept` one | `user`, `session` that asked for it, `reason`: [`EndAllReason`], `kept` |
-//! | `session.started` | somebody signed in | `user`, `session`, `means`: [`SignInMeans`] |
-//! | `sign_in.failed` | somebody did not, or got a session that was dead on arrival | `user` where the login is somebody's, `session` where it is `superseded`, `reason`: [`SignInFailure`] |
+//! | `login.succeeded` | somebody signed in | `user`, `session`, `method`: [`LoginMethod`] |
+//! | `log_in.failed` | somebody did not, or got a session that was dead on arrival | `user` where the login is somebody's, `session` where it is `superseded`, `reason`: [`LoginFailure`] |
 //! | `attempt.throttled` | the [throttle](crate::throttle) refused an attempt, the first of a delay | `operation`: [`Operation`], `retry_after_ms`; `user` and `session` for a password change |
 //! | `session.refreshed` | the current refresh token was exchanged | `user`, `session` |
 //! | `session.replayed` | the one before was, within the grace | `user`, `session` |
@@ -64,7 +64,7 @@
 //! came from and a second before the right login followed. Not even what looks like an e-mail address is kept; passwords do
 //! too, and it would be a stranger's. A login that is somebody's is told of by its `user`.
 //!
-//! `ip` and `user_agent` are as the [`Client`](crate::Client) has them, the user agent cut at 256 bytes: claims of the client,
+//! `ip` and `user_agent` are as the [`ClientInfo`](crate::ClientInfo) has them, the user agent cut at 256 bytes: claims of the client,
 //! not facts. The ready endpoints know them; in code they are left out where a flow is not told of the client, so call
 //! [`Auth::refresh_from`](crate::Auth::refresh_from), [`logout_from`](crate::Auth::logout_from),
 //! [`logout_all_from`](crate::Auth::logout_all_from) and [`end_session_from`](crate::Auth::end_session_from). They and the user's id are personal data in most countries; keep them for as long as you need.
@@ -77,7 +77,7 @@
 //! [`EventSink::record`] is called in the middle of the flow, before its answer, and must not block: write to a buffer or send
 //! into a channel (`try_send`). What it waits for, every sign-in waits for; and a sink that takes longer for known users than
 //! for unknown ones tells a client which they are. A sink that panics fails nothing: the panic is logged, and the other sinks
-//! hear of the event. Several sinks are called in the order of [`Builder::event_sink`](crate::Builder::event_sink). Without a
+//! hear of the event. Several sinks are called in the order of [`AuthBuilder::event_sink`](crate::AuthBuilder::event_sink). Without a
 //! sink no event is made.
 //!
 //! # Spans
@@ -96,7 +96,7 @@
 //!
 //! With the feature `metrics`, counts and durations go to the recorder that the app has installed for the crate
 //! [`metrics`](https://docs.rs/metrics/0.24), such as that of `metrics-exporter-prometheus`. Install it before
-//! [`Builder::build`](crate::Builder::build), which says to it what each of these is and in which unit.
+//! [`AuthBuilder::build`](crate::AuthBuilder::build), which says to it what each of these is and in which unit.
 //!
 //! | name | kind | labels | |
 //! |---|---|---|---|
@@ -109,15 +109,15 @@
 //!
 //! Labels are words of ours, never what a request brought, so their number is bounded. Durations are by
 //! [`Clock::monotonic`](crate::clock::Clock::monotonic). To be woken for: `session.foreign_token` at all,
-//! `session.reuse_found` and `sign_in.failed` beyond what is usual, the outcome `overloaded`, and `unavailable`.
+//! `session.reuse_found` and `log_in.failed` beyond what is usual, the outcome `overloaded`, and `unavailable`.
 //!
 //! # What will change
 //!
 //! New kinds and members will come: match with a `_`, and branch on [`AuthEvent::name`], [`EventKind`] and the names in the
 //! tables, which stay.
 
+mod constructors;
 mod kind;
-mod made;
 mod sink;
 
 use std::net::IpAddr;
@@ -126,7 +126,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 
 pub(crate) use self::sink::Sinks;
 pub use self::{
-    kind::{EndAllReason, EventKind, Operation, RefreshRefusal, RegistrationRefusal, SignInFailure, SignInMeans},
+    kind::{EndAllReason, EventKind, LoginFailure, LoginMethod, Operation, RefreshRefusal, RegistrationRefusal},
     sink::EventSink,
 };
 // What a session ended for is told by the session's own word.
@@ -158,12 +158,12 @@ impl AuthEvent {
     /// An event of which nothing more is known; for tests of an [`EventSink`].
     ///
     /// ```
-    /// use portcullis::{AuthEvent, clock::Timestamp, event::{EventKind, SignInMeans}};
+    /// use portcullis::{AuthEvent, clock::Timestamp, event::{EventKind, LoginMethod}};
     ///
-    /// let kind = EventKind::signed_in(SignInMeans::Password);
+    /// let kind = EventKind::logged_in(LoginMethod::Password);
     /// let mut event = AuthEvent::new(Timestamp::from_secs(1_800_000_000), kind);
     /// event.user_id = Some("42".into());
-    /// assert_eq!(event.name(), "session.started");
+    /// assert_eq!(event.name(), "login.succeeded");
     /// ```
     pub const fn new(at: Timestamp, kind: EventKind) -> Self {
         Self { at, kind, user_id: None, session_id: None, ip: None, user_agent: None }
@@ -193,7 +193,7 @@ impl Serialize for AuthEvent {
         known(&mut map, "user_agent", self.user_agent.as_ref())?;
         known(&mut map, "reason", self.kind.reason().as_ref())?;
         match &self.kind {
-            EventKind::SignedIn { means } => map.serialize_entry("means", means.as_str())?,
+            EventKind::LoggedIn { method } => map.serialize_entry("method", method.as_str())?,
             EventKind::Throttled { operation, retry_after } => {
                 map.serialize_entry("operation", operation.as_str())?;
                 map.serialize_entry("retry_after_ms", &u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX))?;
@@ -242,8 +242,8 @@ mod tests {
         let kept = Some(SessionId::from_bytes([0; 16]));
         let retry_after = Duration::from_secs(2);
         for (kind, end) in [
-            (EventKind::SignedIn { means: SignInMeans::Password }, r#""means":"password"}"#),
-            (EventKind::SignInFailed { reason: SignInFailure::UnknownLogin }, r#""reason":"unknown_login"}"#),
+            (EventKind::LoggedIn { method: LoginMethod::Password }, r#""method":"password"}"#),
+            (EventKind::LoginFailed { reason: LoginFailure::UnknownLogin }, r#""reason":"unknown_login"}"#),
             (
                 EventKind::Throttled { operation: Operation::Login, retry_after },
                 r#""operation":"login","retry_after_ms":2000}"#,

@@ -11,9 +11,9 @@ use super::AuthEvent;
 ///
 /// ```
 /// use std::sync::Arc;
-/// use portcullis::{AuthEvent, Builder, EventSink, User};
+/// use portcullis::{AuthEvent, AuthBuilder, EventSink, User};
 ///
-/// fn with_log(builder: Builder<User>, log: Arc<dyn EventSink>) -> Builder<User> {
+/// fn with_log(builder: AuthBuilder<User>, log: Arc<dyn EventSink>) -> AuthBuilder<User> {
 ///     builder.event_sink(move |event: &AuthEvent| log.record(event))
 /// }
 /// ```

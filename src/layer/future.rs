@@ -13,13 +13,13 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{AuthLayer, admit_foreign, guard::Bearer};
+use super::{AuthLayer, admit_foreign, requirements::Bearer};
 use crate::{
     auth::Authenticated,
     error::Error,
+    http::{ResponseBody, respond},
     resource::ForeignClaims,
     user::AuthUser,
-    web::{ResponseBody, respond},
 };
 
 pub(super) type Asking<U> = Pin<Box<dyn Future<Output = Result<Admitted<U>, Error>> + Send>>;

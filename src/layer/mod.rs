@@ -25,7 +25,7 @@
 //! reached by verified requests alone. Programs send `Authorization: Bearer`. Browsers cannot set headers on a handshake;
 //! theirs brings the access cookie, so keep tokens in cookies ([`Delivery::Cookie`](crate::Delivery::Cookie)) and let the
 //! page connect to its own origin. As no CORS protects a handshake, one that a cookie authenticates has to come from the
-//! same origin, which browsers say in `Origin`, or from a [trusted one](crate::Builder::trusted_origin). That origin has to
+//! same origin, which browsers say in `Origin`, or from a [trusted one](crate::AuthBuilder::trusted_origin). That origin has to
 //! be https, unless cookies are insecure; to develop over plain HTTP with the usual ones trust `http://localhost:3000` by name,
 //! because Chromium sends no `Sec-Fetch-Site` with a handshake.
 //! There is deliberately no token in the query string, which servers and proxies write into logs.
@@ -35,7 +35,7 @@
 //! example `websocket` then closes with a code of its own, upon which its page refreshes and connects again if it may.
 
 mod future;
-mod guard;
+mod requirements;
 mod service;
 
 use std::{convert::Infallible, fmt, sync::Arc};
@@ -44,15 +44,15 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 
-use self::guard::{Demand, Guard};
+use self::requirements::{Demand, Guard};
 pub use self::{future::ResponseFuture, service::AuthService};
 use crate::{
     auth::{Auth, Authenticated, Check},
     error::Error,
+    http::format::Responder,
     resource::{ForeignClaims, ResourceServer},
     token::Claims,
     user::AuthUser,
-    web::format::Responder,
 };
 
 /// The user who makes the request, loaded from the store by the guard.
@@ -86,7 +86,7 @@ trait Guarding: std::any::Any + Send + Sync {
 #[cfg(feature = "axum")]
 impl<U: AuthUser> Guarding for crate::auth::Inner<U> {
     fn responder(&self) -> &Responder {
-        &self.web.responder
+        &self.http.responder
     }
 
     fn is_foreign(&self) -> bool {
@@ -147,7 +147,7 @@ impl GuardMark {
 /// ```
 /// # use portcullis::{Auth, store::memory::MemoryStore};
 /// # fn layers(auth: Auth<portcullis::User>) {
-/// let signed_in = auth.require();
+/// let logged_in = auth.require();
 /// let admins = auth.require().role("admin");
 /// let writers = auth.require().any_role(["editor", "author"]).scope("articles:write");
 /// let just_signed_in = auth.require().check_claims(|claims| claims.auth_time() == Some(claims.issued_at()));
@@ -261,7 +261,7 @@ impl<U: AuthUser> AuthLayer<U> {
     /// Asks for a scope, compared exactly; told twice, it asks for both. A token without it is answered 403
     /// `insufficient_scope`, with the challenge of RFC 6750 §3.1.
     ///
-    /// Tokens of our own have the scopes that the app's [`access_claims`](crate::Builder::access_claims) write: see
+    /// Tokens of our own have the scopes that the app's [`custom_claims`](crate::AuthBuilder::custom_claims) write: see
     /// [`Claims::has_scope`].
     pub fn scope(self, scope: impl Into<String>) -> Self {
         self.any_scope([scope])
@@ -296,7 +296,7 @@ impl<U: AuthUser> AuthLayer<U> {
     /// The answer to a request that is not admitted.
     fn refuse(&self, error: &Error, grpc: bool) -> Response<Full<Bytes>> {
         let responder = match &self.shared.gate {
-            Gate::Own(auth) => &auth.0.web.responder,
+            Gate::Own(auth) => &auth.0.http.responder,
             Gate::Foreign(_) => &Responder::STANDARD,
         };
         responder.refusal(error, grpc)

@@ -11,19 +11,19 @@ use tower_service::Service;
 use super::{
     AuthLayer, Gate, admit_foreign,
     future::{Admitted, Asking, ResponseFuture},
-    guard::Bearer,
+    requirements::Bearer,
 };
 use crate::{
     auth::{Auth, Authenticated, Check},
     error::{Error, ErrorKind},
+    http::{
+        ResponseBody,
+        credentials::{self, Found, Source},
+        cross_site, respond,
+    },
     resource::{ForeignClaims, ResourceServer},
     token::Claims,
     user::AuthUser,
-    web::{
-        ResponseBody,
-        credentials::{self, Found, Source},
-        csrf, respond,
-    },
 };
 
 /// A service that is reached with a good access token only; made by [`AuthLayer`].
@@ -56,7 +56,7 @@ impl<U: AuthUser> AuthLayer<U> {
             Gate::Own(auth) => auth,
             Gate::Foreign(server) => return self.judge_foreign(server, headers),
         };
-        let web = &auth.0.web;
+        let web = &auth.0.http;
         let Some(Found { token, source }) = credentials::access_token(headers, web.cookies.access.name())? else {
             return if self.shared.guard.optional {
                 Ok(Verdict::Pass(None))
@@ -68,7 +68,7 @@ impl<U: AuthUser> AuthLayer<U> {
             && may_change_something(request.method(), headers)
             && !web.cross_site.admits(headers, request.uri())
         {
-            return Err(csrf::refusal());
+            return Err(cross_site::refusal());
         }
         let at_once = if self.shared.guard.check == Check::Stateless { auth.authenticate_now(token) } else { None };
         match at_once {

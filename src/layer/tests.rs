@@ -12,7 +12,7 @@ use tower_layer::Layer;
 
 use super::*;
 use crate::{
-    Claims, Client, Registration,
+    Claims, ClientInfo, Registration,
     store::memory::MemoryStore,
     user::{Profile, User},
 };
@@ -63,7 +63,7 @@ async fn fixture() -> Fixture {
         .build()
         .unwrap();
     let user = auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
-    let tokens = auth.start_session(&user, &Client::unknown()).await.unwrap();
+    let tokens = auth.start_session(&user, &ClientInfo::unknown()).await.unwrap();
     Fixture { auth, store, token: tokens.access_token.expose().clone(), user }
 }
 
@@ -121,7 +121,7 @@ async fn roles_are_asked_for_one_of_each_group() {
     let Fixture { auth, store, user, .. } = fixture().await;
     store.users().set_roles(&user.id, vec!["staff".into(), "editor".into()]);
     let user = crate::store::UserStore::find_by_id(store.users(), &user.id).await.unwrap().unwrap();
-    let tokens = auth.start_session(&user, &Client::unknown()).await.unwrap();
+    let tokens = auth.start_session(&user, &ClientInfo::unknown()).await.unwrap();
     let request = || get().header("authorization", format!("Bearer {}", tokens.access_token.expose()));
     for (layer, expected) in [
         (auth.require().role("staff"), StatusCode::OK),
@@ -143,11 +143,11 @@ async fn scopes_and_conditions_are_asked_of_the_claims() {
         .issuer("https://example.com")
         .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
         .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
-        .access_claims(|_: &User| serde_json::json!({ "scope": "notes:read notes:write", "plan": "free" }))
+        .custom_claims(|_: &User| serde_json::json!({ "scope": "notes:read notes:write", "plan": "free" }))
         .build()
         .unwrap();
     let user = auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
-    let tokens = auth.start_session(&user, &Client::unknown()).await.unwrap();
+    let tokens = auth.start_session(&user, &ClientInfo::unknown()).await.unwrap();
     let request = || get().header("authorization", format!("Bearer {}", tokens.access_token.expose()));
     let (ok, scope, other) = (None, Some("insufficient_scope"), Some("forbidden"));
     for (layer, code) in [

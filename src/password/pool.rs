@@ -25,7 +25,7 @@ use super::hasher::Memory;
 use crate::{
     clock::{Clock, Timestamp},
     error::{Error, ErrorKind},
-    meter::{self, Stopwatch, Waiting},
+    metrics::{self, Stopwatch, Waiting},
 };
 
 /// What the hashing threads have to do and have done, for metrics.
@@ -145,7 +145,7 @@ impl Pool {
         self.enqueue(Job { queued_at, waiting: Waiting::begin(), task: Box::new(Work { reply, work }) })?;
         let answer = answer.await.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal).with_source(error)));
         let (result, waited, took) = answer?;
-        meter::hash(waited, took);
+        metrics::hash(waited, took);
         Ok(result)
     }
 

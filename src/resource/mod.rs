@@ -36,7 +36,7 @@ mod claims;
 mod fetch;
 mod keys;
 #[cfg(feature = "jwks_url")]
-mod remote;
+mod refresh_schedule;
 #[cfg(feature = "jwks_url")]
 mod url;
 
@@ -52,8 +52,8 @@ pub use self::claims::ForeignClaims;
 pub use self::url::JwksUrl;
 pub(crate) use self::{claims::Read, keys::ForeignKeys};
 use crate::{
-    builder::BuildError,
     clock::{Clock, SystemClock},
+    error::BuildError,
     error::{Error, ErrorKind},
     token::{ForeignProfile, TokenFault},
     user::{AuthUser, UserId},
@@ -82,7 +82,7 @@ pub(crate) struct Inner {
     /// None until the first were fetched.
     keys: RwLock<Option<Arc<ForeignKeys>>>,
     #[cfg(feature = "jwks_url")]
-    remote: Option<Arc<remote::Remote>>,
+    remote: Option<Arc<refresh_schedule::Remote>>,
 }
 
 impl ResourceServer {
@@ -138,7 +138,7 @@ impl ResourceServer {
     fn verify_bytes(&self, access_token: &[u8]) -> Result<ForeignClaims, Error> {
         #[cfg(feature = "jwks_url")]
         if let Some(remote) = &self.0.remote {
-            self.0.fetch(remote, remote::Want::IfDue);
+            self.0.fetch(remote, refresh_schedule::Want::IfDue);
         }
         let keys = self.0.keys().ok_or_else(no_keys)?;
         let verdict = self.0.verify(&keys, access_token);
@@ -169,7 +169,7 @@ impl ResourceServer {
     #[cfg(feature = "jwks_url")]
     pub async fn refresh(&self) -> Result<(), Error> {
         let Some(remote) = &self.0.remote else { return Ok(()) };
-        let good = self.0.fetch(remote, remote::Want::Now) && remote.settled().await;
+        let good = self.0.fetch(remote, refresh_schedule::Want::Now) && remote.settled().await;
         if good { Ok(()) } else { Err(no_keys()) }
     }
 
@@ -217,17 +217,17 @@ impl Inner {
     #[cfg(feature = "jwks_url")]
     fn verify_unless_fetching(
         self: &Arc<Self>,
-        remote: &Arc<remote::Remote>,
+        remote: &Arc<refresh_schedule::Remote>,
         access_token: &[u8],
     ) -> Option<Result<ForeignClaims, Error>> {
-        let fetching = self.fetch(remote, remote::Want::IfDue);
+        let fetching = self.fetch(remote, refresh_schedule::Want::IfDue);
         let Some(keys) = self.keys() else {
             return (!fetching).then(|| Err(no_keys()));
         };
         let verdict = self.verify(&keys, access_token);
         let wanted = verdict.as_ref().is_err_and(|error| error.kind() == ErrorKind::TokenInvalid)
             && self.profile.names_unknown_key(&keys, access_token)
-            && self.fetch(remote, remote::Want::UnknownKey);
+            && self.fetch(remote, refresh_schedule::Want::UnknownKey);
         if !wanted && self.may_miss_a_key(&keys, access_token, &verdict) {
             return Some(Err(no_new_keys()));
         }
@@ -353,11 +353,14 @@ impl ResourceServerBuilder {
     }
 
     #[cfg(feature = "jwks_url")]
-    fn remote(&self, holds_keys: bool, problems: &mut Vec<String>) -> Option<Arc<remote::Remote>> {
+    fn remote(&self, holds_keys: bool, problems: &mut Vec<String>) -> Option<Arc<refresh_schedule::Remote>> {
         let settings = self.jwks_url.clone()?;
         let uri = settings.check(problems)?;
         let held_since = holds_keys.then(|| self.clock.now());
-        remote::Remote::new(uri, settings, held_since).map_err(|problem| problems.push(problem)).ok().map(Arc::new)
+        refresh_schedule::Remote::new(uri, settings, held_since)
+            .map_err(|problem| problems.push(problem))
+            .ok()
+            .map(Arc::new)
     }
 }
 

@@ -3,19 +3,15 @@
 //! The record holds what a refresh token must match (its generation and token id), never the token: a dump of the
 //! store cannot be presented, and a leaked signing key cannot make a token that the record knows.
 
-mod missed;
-mod record;
-mod revoked;
 mod rotate;
-mod shards;
+mod session;
 
 /// How many of a user's sessions that have ended are kept as records, of every reason. Of the others a store keeps what
 /// other nodes have to know: one who logs in again and again must not fill it.
 pub(crate) const MAX_ENDED_SESSIONS_OF_A_USER: usize = 16;
 
-pub(crate) use self::revoked::{Revocations, Standing};
 pub use self::{
-    record::{EndReason, Ended, Session, SessionId, TokenId},
-    revoked::Ending,
     rotate::{Decision, RotateOutcome, Rotation, decide},
+    session::{EndReason, Ended, Session, SessionId, TokenId},
 };
+pub use crate::revocation::Revocation;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::record::{EndReason, Ended, Session, SessionId, TokenId};
+use super::session::{EndReason, Ended, Session, SessionId, TokenId};
 use crate::{clock::Timestamp, user::UserId};
 
 /// A refresh token with a good signature, presented at a moment.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::session::Ending;
+use crate::session::Revocation;
 
 /// Tells every node what one of them has ended: a change stream, pub/sub, `LISTEN`/`NOTIFY`.
 ///
@@ -15,7 +15,7 @@ pub trait RevocationFeed: Send + Sync + 'static {
     ///
     /// # Errors
     /// Any; it is logged, and the poll makes up for it.
-    async fn publish(&self, ending: &Ending) -> Result<(), StoreError>;
+    async fn publish(&self, ending: &Revocation) -> Result<(), StoreError>;
 
     /// Begins to listen; what is published from now on reaches the subscription.
     ///
@@ -31,5 +31,5 @@ pub trait Subscription: Send {
     ///
     /// # Errors
     /// Where something may have been missed, or the feed is gone: the node then polls and subscribes anew.
-    async fn next(&mut self) -> Result<Ending, StoreError>;
+    async fn next(&mut self) -> Result<Revocation, StoreError>;
 }

@@ -8,8 +8,6 @@ mod clocks;
 pub mod conformance;
 mod error;
 mod feed;
-#[cfg(feature = "metrics")]
-mod measured;
 pub mod memory;
 #[cfg(feature = "mongodb_3")]
 pub mod mongodb;
@@ -17,6 +15,8 @@ pub mod mongodb;
 pub mod redis;
 #[cfg(any(feature = "sqlx_0_9_sqlite", feature = "sqlx_0_9_postgres"))]
 pub mod sql;
+#[cfg(feature = "metrics")]
+mod timed;
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,14 +24,14 @@ use async_trait::async_trait;
 
 pub(crate) use self::clocks::SharedClock;
 #[cfg(feature = "metrics")]
-pub(crate) use self::measured::Measured;
+pub(crate) use self::timed::Timed;
 pub use self::{
     error::{StoreError, UniqueField},
     feed::{RevocationFeed, Subscription},
 };
 use crate::{
     clock::{Clock, Timestamp},
-    session::{Ended, Ending, RotateOutcome, Rotation, Session, SessionId, TokenId},
+    session::{Ended, Revocation, RotateOutcome, Rotation, Session, SessionId, TokenId},
     user::{AuthUser, Login, NewUser, PasswordHash, UserId},
 };
 
@@ -150,7 +150,7 @@ pub trait SessionStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// As the trait says.
-    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError>;
+    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Revocation>, StoreError>;
 
     /// Begins to serve an [`Auth`](crate::Auth) that goes by `clock`; each calls this once, when it is built.
     ///
@@ -351,7 +351,7 @@ impl<S: SessionStore + ?Sized> SessionStore for Arc<S> {
         (**self).list(user, now).await
     }
 
-    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
+    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
         (**self).ended_since(since, now).await
     }
 

@@ -23,7 +23,7 @@ use crate::{
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let test = TestAuth::new()?;
 /// # let ada = test.user("ada@example.com").create().await?;
-/// let session = test.sign_in(&ada).await?;
+/// let session = test.log_in(&ada).await?;
 /// let editor = session.draft()?.claim("roles", ["editor"]).token()?;
 /// let expired = session.draft()?.expired().token()?;
 /// let elsewhere = session.draft()?.claim("iss", "https://elsewhere.example").token()?;

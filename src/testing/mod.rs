@@ -5,7 +5,7 @@
 //! - its clock is a [`ManualClock`] that stands still until [`advance`](TestAuth::advance) moves it, so nothing sleeps;
 //! - secrets and issuer that are missing are drawn;
 //! - a password hash costs some microseconds, and a guess is not slowed;
-//! - [`user`](TestAuth::user) registers, [`sign_in`](TestAuth::sign_in) begins a session without a password.
+//! - [`user`](TestAuth::user) registers, [`log_in`](TestAuth::log_in) begins a session without a password.
 //!
 //! What it makes is real: users go through [`Auth::register`], sessions through [`Auth::start_session`], the guard and the
 //! endpoints are the app's own. [`TestSession`] has their tokens as headers, and works with any [`Auth`].
@@ -25,7 +25,7 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let test = TestAuth::new()?;
 //! let ada = test.user("ada@example.com").role("admin").create().await?;
-//! let session = test.sign_in(&ada).await?;
+//! let session = test.log_in(&ada).await?;
 //! let profile = || Request::get("/profile").header(header::AUTHORIZATION, session.bearer()).body(Body::empty());
 //!
 //! assert_eq!(app(test.auth()).oneshot(profile()?).await?.status(), StatusCode::OK);
@@ -59,8 +59,9 @@ use std::{fmt, time::Duration};
 pub use self::{draft::TokenDraft, session::TestSession, user::TestUser};
 use crate::{
     auth::{Auth, Registration},
-    builder::{BuildError, Builder},
+    builder::AuthBuilder,
     clock::{Clock, ManualClock, SystemClock, Timestamp},
+    error::BuildError,
     error::Error,
     store::{UserStore, memory::MemoryStore},
     user::AuthUser,
@@ -99,15 +100,15 @@ impl<S: UserStore> TestAuth<S> {
     /// An app's own settings and users. Kept of the builder is everything but
     /// - the clock, which stands at the present second;
     /// - the cost of password hashes, which is checked and not used, and their threads, of which there is one unless set;
-    /// - the throttle, which is off unless one was given with [`Builder::throttle`];
+    /// - the throttle, which is off unless one was given with [`AuthBuilder::throttle`];
     /// - the issuer and the secrets, where they were not set.
     ///
     /// ```
-    /// use portcullis::{Auth, Builder, User, store::memory::MemoryStore, testing::TestAuth};
+    /// use portcullis::{Auth, AuthBuilder, User, store::memory::MemoryStore, testing::TestAuth};
     ///
     /// /// What the app sets, in `main` as in tests.
-    /// fn settings(builder: Builder<User>) -> Builder<User> {
-    ///     builder.mount_path("/api/auth").access_claims(|user: &User| serde_json::json!({ "verified": user.name.is_some() }))
+    /// fn settings(builder: AuthBuilder<User>) -> AuthBuilder<User> {
+    ///     builder.mount_path("/api/auth").custom_claims(|user: &User| serde_json::json!({ "verified": user.name.is_some() }))
     /// }
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -117,8 +118,8 @@ impl<S: UserStore> TestAuth<S> {
     /// ```
     ///
     /// # Errors
-    /// A [`BuildError`] as of [`Builder::build`], or where the operating system has no randomness.
-    pub fn of(builder: Builder<S::User>, users: S) -> Result<Self, BuildError> {
+    /// A [`BuildError`] as of [`AuthBuilder::build`], or where the operating system has no randomness.
+    pub fn of(builder: AuthBuilder<S::User>, users: S) -> Result<Self, BuildError> {
         // Tokens count in whole seconds: what a test reads of one is what the clock says.
         let clock = ManualClock::new(Timestamp::from_secs(SystemClock.now().as_secs()));
         let builder = builder.for_tests(clock.clone());
@@ -164,7 +165,7 @@ impl<S: UserStore> TestAuth<S> {
     ///
     /// # Errors
     /// As of [`TestSession::start`].
-    pub async fn sign_in(&self, user: &S::User) -> Result<TestSession<S::User>, Error> {
+    pub async fn log_in(&self, user: &S::User) -> Result<TestSession<S::User>, Error> {
         TestSession::start(&self.auth, user).await
     }
 }

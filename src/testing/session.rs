@@ -6,7 +6,7 @@ use http::HeaderValue;
 
 use super::TokenDraft;
 use crate::{
-    auth::{Auth, Client, Tokens},
+    auth::{Auth, ClientInfo, TokenPair},
     error::{Error, ErrorKind},
     session::SessionId,
     user::AuthUser,
@@ -26,7 +26,7 @@ use crate::{
 #[derive(Clone)]
 pub struct TestSession<U: AuthUser> {
     auth: Auth<U>,
-    tokens: Tokens,
+    tokens: TokenPair,
     bearer: HeaderValue,
     cookies: HeaderValue,
 }
@@ -37,15 +37,15 @@ impl<U: AuthUser> TestSession<U> {
     /// # Errors
     /// As of [`Auth::start_session`].
     pub async fn start(auth: &Auth<U>, user: &U) -> Result<Self, Error> {
-        Self::of(auth, auth.start_session(user, &Client::unknown()).await?)
+        Self::of(auth, auth.start_session(user, &ClientInfo::unknown()).await?)
     }
 
     /// The tokens that some other flow gave, such as a login with a password.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) for tokens that are no text of ours.
-    pub fn of(auth: &Auth<U>, tokens: Tokens) -> Result<Self, Error> {
-        let names = &auth.0.web.cookies;
+    pub fn of(auth: &Auth<U>, tokens: TokenPair) -> Result<Self, Error> {
+        let names = &auth.0.http.cookies;
         let (access, refresh) = (tokens.access_token.expose(), tokens.refresh_token.expose());
         let cookies = format!("{}={access}; {}={refresh}", names.access.name(), names.refresh.name());
         let (bearer, cookies) = (bearer(access)?, header(&cookies)?);
@@ -60,7 +60,7 @@ impl<U: AuthUser> TestSession<U> {
     /// The value of a `Cookie` header with both tokens, as a browser sends it to `/`.
     ///
     /// A request without `Origin` and `Sec-Fetch-Site` passes for one of the same site, unless the app is
-    /// [strict](crate::Builder::strict_cross_site).
+    /// [strict](crate::AuthBuilder::strict_cross_site).
     pub fn cookies(&self) -> HeaderValue {
         self.cookies.clone()
     }
@@ -76,7 +76,7 @@ impl<U: AuthUser> TestSession<U> {
     }
 
     /// Both, with their times.
-    pub fn tokens(&self) -> &Tokens {
+    pub fn tokens(&self) -> &TokenPair {
         &self.tokens
     }
 

@@ -84,17 +84,17 @@
 //! state has no bound but what the caller sweeps.
 
 mod attempt;
-mod bounded;
+mod backoff;
+mod bounded_map;
+mod event_dedup;
 mod memory;
 mod quota;
-mod rule;
-mod told;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub(crate) use self::told::Told;
+pub(crate) use self::event_dedup::Told;
 pub use self::{
     attempt::{Account, Action, Address, Attempt, Network, Source},
     memory::MemoryThrottle,

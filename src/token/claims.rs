@@ -119,7 +119,7 @@ impl Claims {
 
     /// Whether the token has this scope (`scope`, RFC 8693 §4.2); compared exactly.
     ///
-    /// This crate issues none of its own: they are what the app's [`access_claims`](crate::Builder::access_claims) write as
+    /// This crate issues none of its own: they are what the app's [`custom_claims`](crate::AuthBuilder::custom_claims) write as
     /// `scope`, one text with spaces between them.
     pub fn has_scope(&self, scope: &str) -> bool {
         #[derive(Deserialize)]
@@ -151,7 +151,7 @@ impl Claims {
         self.0.token_id.as_str()
     }
 
-    /// The app's own claims, which [`Builder::access_claims`](crate::Builder::access_claims) adds; parsed here, so that
+    /// The app's own claims, which [`AuthBuilder::custom_claims`](crate::AuthBuilder::custom_claims) adds; parsed here, so that
     /// requests whose handlers do not ask pay nothing for them. Members that `C` does not name are skipped.
     ///
     /// # Errors
@@ -159,7 +159,7 @@ impl Claims {
     ///   client refreshes, and comes back with one that has;
     /// - [`ErrorKind::Internal`] where this `Auth` was built without claims of the app.
     pub fn custom<'a, C: Deserialize<'a>>(&'a self) -> Result<C, Error> {
-        let mend = "`Claims::custom` needs `Builder::access_claims`";
+        let mend = "`Claims::custom` needs `AuthBuilder::custom_claims`";
         let payload = self.0.payload.as_ref().ok_or_else(|| Error::new(ErrorKind::Internal).with_source(mend))?;
         serde_json::from_slice(&payload.0).map_err(|error| Error::new(ErrorKind::TokenInvalid).with_source(error))
     }

@@ -4,10 +4,10 @@
 //! - the **access token**, a JWT of the RFC 9068 profile (`typ: at+jwt`), presented on every request;
 //! - the **refresh token** (`typ: rt+jwt`), presented to get the next pair, and worth nothing without its session's record.
 
-mod backend;
 mod cache;
 mod claims;
-mod custom;
+mod crypto;
+mod custom_claims;
 mod issue;
 pub mod keys;
 mod roles;
@@ -17,7 +17,7 @@ pub use self::claims::Claims;
 pub(crate) use self::{
     cache::TokenCache,
     claims::RefreshClaims,
-    custom::{CustomProblem, write as write_custom},
+    custom_claims::{CustomProblem, write as write_custom},
     issue::{AccessToken, Issuer},
     roles::Roles,
     verify::{Expiry, ForeignProfile, MAX_TOKEN_BYTES, Profile, TokenFault, Verifier},

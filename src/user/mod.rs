@@ -1,17 +1,17 @@
 //! Users: what we need of an app's own ([`AuthUser`]), the ready [`User`], and what a registration brings ([`NewUser`]).
 
 mod id;
+mod identifier;
 mod key;
-mod login;
-mod record;
+mod user;
 
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use self::{
     id::UserId,
+    identifier::{Email, Login, Username},
     key::LoginKey,
-    login::{Email, Login, Username},
-    record::{Profile, PublicUser, User},
+    user::{Profile, PublicUser, User},
 };
 use crate::{clock::Timestamp, error::FieldError};
 

@@ -9,13 +9,13 @@ use std::{
 };
 
 use portcullis::{
-    Auth, Client, ErrorKind, Registration, User,
+    Auth, ClientInfo, ErrorKind, Registration, User,
     clock::{Clock, SystemClock, Timestamp},
     store::{SessionStore, memory::MemoryUsers},
     user::Profile,
 };
 
-use crate::{left_out::can_run, mongodb, postgres, redis};
+use crate::{mongodb, postgres, redis, skipped_suites::can_run};
 
 /// The machine's clock, as another machine may have it.
 #[derive(Clone, Default)]
@@ -51,14 +51,14 @@ async fn nodes_apart_agree(stores: [Arc<dyn SessionStore>; 2]) {
         let registration = Registration::new(format!("ada{case}@example.com"), "open sesame 42", Profile::default());
         let ada = nodes[0].register(registration).await.unwrap();
         // Two tabs that ask at once.
-        let pair = nodes[0].start_session(&ada, &Client::unknown()).await.unwrap();
+        let pair = nodes[0].start_session(&ada, &ClientInfo::unknown()).await.unwrap();
         let refresh = async |n: usize| nodes[n].refresh(pair.refresh_token.expose()).await;
         let won = refresh(0).await.unwrap();
         let second = refresh(1).await.unwrap_or_else(|error| panic!("{seconds} and {other}: {error:?}"));
         assert_eq!(won.tokens.session_id, second.tokens.session_id);
         // The grace is 10 seconds on either.
         for n in [1, 0] {
-            let pair = nodes[n].start_session(&ada, &Client::unknown()).await.unwrap();
+            let pair = nodes[n].start_session(&ada, &ClientInfo::unknown()).await.unwrap();
             nodes[n].refresh(pair.refresh_token.expose()).await.unwrap();
             for clock in &clocks {
                 clock.advance(11_000);

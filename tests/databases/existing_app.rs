@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use crate::{
     members::{Joining, Members, columns},
-    scratch::Scratch,
+    temp_dir::Scratch,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

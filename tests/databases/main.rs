@@ -3,17 +3,17 @@
 
 mod clocks;
 mod existing_app;
-mod faults;
-mod left_out;
 #[path = "../../examples/existing_app/members.rs"]
 mod members;
-mod mixed;
 mod mongodb;
+mod outages;
 mod postgres;
 mod redis;
-mod scratch;
+mod skipped_suites;
 mod sql_rules;
 mod sqlite;
 #[path = "../../examples/existing_app/store.rs"]
 mod store;
+mod temp_dir;
+mod two_engines;
 mod user_keys;

@@ -11,10 +11,10 @@ use portcullis::{
 use sqlx::{AssertSqlSafe, SqlitePool, sqlite::SqliteConnectOptions};
 
 use crate::{
-    left_out::can_run,
     postgres::Server,
     redis::samples::{NOW, TOMBSTONE, at, ended, id, new, rotation, session},
-    scratch::Scratch,
+    skipped_suites::can_run,
+    temp_dir::Scratch,
 };
 
 async fn sqlite(scratch: &Scratch) -> (SqliteStore, SqlitePool) {

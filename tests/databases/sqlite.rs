@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use portcullis::{
-    Client, Registration,
+    ClientInfo, Registration,
     store::{UserStore, conformance, sql::SqliteStore},
     user::{Login, Profile},
 };
@@ -21,8 +21,8 @@ use sqlx::{
 };
 
 use crate::{
-    faults::{Behind, Fault, Ground, Outage},
-    scratch::Scratch,
+    outages::{Behind, Fault, Ground, Outage},
+    temp_dir::Scratch,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -55,8 +55,8 @@ async fn a_restart_of_the_process_forgets_nothing() {
     let profile = Profile { name: Some("Ada 🦀".into()), avatar_url: Some("https://example.com/a.png".into()) };
     let ada = auth.register(Registration::new("Ada@example.com", "open sesame 42", profile)).await.unwrap();
     store.set_roles(&ada.id, &["admin".into(), "it's \"odd\"".into()]).await.unwrap();
-    let tokens = auth.start_session(&ada, &Client::unknown()).await.unwrap();
-    let ended = auth.start_session(&ada, &Client::unknown()).await.unwrap();
+    let tokens = auth.start_session(&ada, &ClientInfo::unknown()).await.unwrap();
+    let ended = auth.start_session(&ada, &ClientInfo::unknown()).await.unwrap();
     auth.logout(Some(ended.refresh_token.expose()), None).await.unwrap();
     drop((store, auth));
 
@@ -175,12 +175,12 @@ async fn a_full_disk_is_an_outage_and_takes_nothing_that_was_written() {
         .build()
         .unwrap();
     let ada = auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
-    let first = auth.start_session(&ada, &Client::unknown()).await.unwrap();
+    let first = auth.start_session(&ada, &ClientInfo::unknown()).await.unwrap();
     // It has as many pages as there will ever be.
     sqlx::query("PRAGMA max_page_count = 1").execute(&pool).await.unwrap();
     let mut sessions = 1;
     let full = loop {
-        match auth.start_session(&ada, &Client::unknown()).await {
+        match auth.start_session(&ada, &ClientInfo::unknown()).await {
             Ok(_) => sessions += 1,
             Err(error) => break error,
         }
@@ -190,7 +190,7 @@ async fn a_full_disk_is_an_outage_and_takes_nothing_that_was_written() {
     assert_eq!(auth.sessions(&ada.id).await.unwrap().len(), sessions);
     sqlx::query("PRAGMA max_page_count = 1000000").execute(&pool).await.unwrap();
     assert!(auth.refresh(first.refresh_token.expose()).await.is_ok());
-    auth.start_session(&ada, &Client::unknown()).await.unwrap();
+    auth.start_session(&ada, &ClientInfo::unknown()).await.unwrap();
 }
 
 #[tokio::test]

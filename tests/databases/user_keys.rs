@@ -6,7 +6,7 @@ use std::{
 };
 
 use portcullis::{
-    Auth, Client, ErrorKind, Registration, User,
+    Auth, ClientInfo, ErrorKind, Registration, User,
     store::{
         SessionStore, UserStore,
         sql::{PostgresStore, SqliteStore},
@@ -16,7 +16,7 @@ use portcullis::{
 use sqlx::{AssertSqlSafe, sqlite::SqlitePoolOptions};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::{left_out::can_run, postgres::Server};
+use crate::{postgres::Server, skipped_suites::can_run};
 
 const PASSWORD: &str = "open sesame 42";
 
@@ -135,10 +135,10 @@ where
 {
     let users = from_before(&store, run).await;
     let auth = auth(&store);
-    let client = Client::unknown();
+    let client = ClientInfo::unknown();
     let log_in = async |typed: &str| {
         let answer = auth.login(&Login::either(typed), PASSWORD.into(), &client).await;
-        answer.ok().map(|signed_in| signed_in.user.id)
+        answer.ok().map(|logged_in| logged_in.user.id)
     };
     // Before the migration each is found by what they registered with.
     for (email, user) in EMAILS.iter().zip(&users) {

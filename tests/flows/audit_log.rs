@@ -26,7 +26,7 @@ fn the_standard_output_tells_of_everything_that_happened_and_shows_no_secret() {
         let body = json!({"login": login, "password": WRONG});
         server.post("/auth/login").json(&body).send().problem(401, "invalid_credentials");
     }
-    let mut elsewhere = server.sign_in("lovelace");
+    let mut elsewhere = server.log_in("lovelace");
     tokens.extend([elsewhere.access(), elsewhere.refresh()]);
     let superseded = browser.refresh();
     browser.post("/auth/refresh").send().expect(200);
@@ -38,10 +38,10 @@ fn the_standard_output_tells_of_everything_that_happened_and_shows_no_secret() {
         // The administrator of the environment comes before the first request.
         ("user.registered", json!({})),
         ("user.registered", json!({})),
-        ("session.started", json!({"means": "registration"})),
-        ("sign_in.failed", json!({"reason": "wrong_password"})),
-        ("sign_in.failed", json!({"reason": "unknown_login"})),
-        ("session.started", json!({"means": "password"})),
+        ("login.succeeded", json!({"means": "registration"})),
+        ("log_in.failed", json!({"reason": "wrong_password"})),
+        ("log_in.failed", json!({"reason": "unknown_login"})),
+        ("login.succeeded", json!({"means": "password"})),
         ("session.refreshed", json!({})),
         ("session.reuse_found", json!({})),
         ("session.ended", json!({"reason": "reuse"})),
@@ -95,7 +95,7 @@ fn a_program_that_takes_json_alone_reads_every_event() {
         .collect::<Result<_, _>>()
         .expect("nothing but JSON comes through");
     let told: Vec<&str> = events.iter().filter_map(|event| event["event"].as_str()).collect();
-    let each = ["user.registered", "session.started", "session.ended"];
+    let each = ["user.registered", "login.succeeded", "session.ended"];
     assert_eq!(told, [&["user.registered"], each.as_slice(), each.as_slice()].concat(), "{written}");
 }
 
@@ -106,10 +106,10 @@ fn a_pipe_that_nobody_reads_any_more_is_said_once() {
     let lost = "nothing more is recorded";
     server.sign_up("lovelace");
     poll_until("the writer finds out", || {
-        server.sign_in("lovelace");
+        server.log_in("lovelace");
         server.log().contains(lost).then_some(())
     });
-    server.sign_in("lovelace");
+    server.log_in("lovelace");
     let log = server.stop();
     assert_eq!(log.matches("audit log").count(), 1, "{log}");
 }

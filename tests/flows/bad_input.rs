@@ -200,5 +200,5 @@ fn a_new_password_is_validated_and_nothing_changes() {
     let missing = json!({"new_password": "cobalt heron standing 9"});
     browser.put("/auth/password").json(&missing).send().invalid_field("current_password");
     browser.get("/profile").send().expect(200);
-    server.sign_in("lovelace");
+    server.log_in("lovelace");
 }

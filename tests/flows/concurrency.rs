@@ -73,7 +73,7 @@ fn without_a_grace_one_concurrent_refresh_wins_and_the_session_ends() {
     server.refresh_with(&refresh).problem(401, "refresh_reused");
     let access = won[0].set_cookie("access_token").value;
     server.get("/profile").bearer(&access).send().token_refused("token_revoked");
-    server.sign_in("lovelace").get("/profile").send().expect(200);
+    server.log_in("lovelace").get("/profile").send().expect(200);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn of_concurrent_registrations_of_one_email_one_succeeds() {
         answer.problem(409, "email_taken").sets_no_cookie();
     }
     let winner = won[0].json()["user"].clone();
-    let me = server.sign_in("lovelace").get("/auth/me").send().expect(200).json();
+    let me = server.log_in("lovelace").get("/auth/me").send().expect(200).json();
     assert_eq!(me["user"]["id"], winner["id"]);
     assert_eq!(me["user"]["username"], winner["username"]);
 }

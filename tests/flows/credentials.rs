@@ -54,7 +54,7 @@ fn a_bad_bearer_never_falls_back_to_a_good_cookie() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let server = Launch::new(example).start();
         let mut browser = server.sign_up("lovelace");
-        let mut gone = server.sign_in("lovelace");
+        let mut gone = server.log_in("lovelace");
         let revoked = gone.access();
         gone.post("/auth/logout").send().expect(204);
         for route in ["/profile", "/account", "/greeting", "/auth/me"] {

@@ -60,7 +60,7 @@ impl Drop for Database {
 fn a_restart_keeps_users_and_sessions_and_what_had_ended() {
     let database = Database::new();
     let server = database.launch().start();
-    let (kept, ended) = (server.sign_up("lovelace"), server.sign_in("lovelace"));
+    let (kept, ended) = (server.sign_up("lovelace"), server.log_in("lovelace"));
     let (kept, ended) = (kept.refresh(), ended.refresh());
     server.post("/auth/logout").cookie("refresh_token", &ended).send().expect(204);
     server.stop();
@@ -70,7 +70,7 @@ fn a_restart_keeps_users_and_sessions_and_what_had_ended() {
     let answer = server.refresh_with(&kept).expect(200);
     let next = answer.set_cookie("refresh_token").value;
     assert_eq!(Genuine::refresh(&next).number("gen"), 1);
-    server.sign_in("lovelace");
+    server.log_in("lovelace");
 }
 
 #[test]

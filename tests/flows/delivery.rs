@@ -147,7 +147,7 @@ fn a_client_may_choose_among_the_deliveries_of_a_list() {
 fn a_cookie_is_never_turned_into_tokens_in_a_body() {
     let server = Server::with(&[("TOKEN_DELIVERY", "cookie,body")]);
     registered(&server);
-    let mut browser = server.sign_in("lovelace");
+    let mut browser = server.log_in("lovelace");
     for delivery in [json!({"delivery": "body"}), json!({})] {
         let answer = browser.post("/auth/refresh").json(&delivery).send().expect(200);
         assert_eq!(places(&answer), COOKIE, "{delivery}");
@@ -165,7 +165,7 @@ fn a_cookie_is_never_turned_into_tokens_in_a_body() {
 fn the_refresh_token_of_the_body_wins_over_the_cookie() {
     let server = Server::with(&[("TOKEN_DELIVERY", "cookie,body")]);
     registered(&server);
-    let mut browser = server.sign_in("lovelace");
+    let mut browser = server.log_in("lovelace");
     let kept = browser.refresh();
     let native = server.post("/auth/login").json(&login_delivered("body")).send().expect(200);
     let native_session = server.session_of(&member(&native, "access_token"));

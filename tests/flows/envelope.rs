@@ -58,7 +58,7 @@ fn assert_user(user: &Value) {
     assert_eq!(user["email"], "ada@example.com");
 }
 
-fn sign_in(browser: &mut Browser) -> Value {
+fn log_in(browser: &mut Browser) -> Value {
     let login = browser.post("/auth/login").json(&json!({"email": "ada@example.com", "password": PASSWORD})).send();
     succeeded(&login, 200, "User logged in successfully")
 }
@@ -72,7 +72,7 @@ fn its_front_end_goes_through_the_whole_flow() {
         assert_user(&succeeded(&registered, 201, "User registered successfully"));
         assert!(registered.set_cookies().is_empty(), "a registration signs nobody in: {registered}");
 
-        let data = sign_in(&mut browser);
+        let data = log_in(&mut browser);
         assert_eq!(members(&data), ["accessToken", "refreshToken", "user"]);
         assert_user(&data["user"]);
         assert_eq!(data["accessToken"], browser.cookie("accessToken"));
@@ -149,7 +149,7 @@ fn failures_have_the_shape_and_our_statuses() {
     assert_eq!(missing.header("www-authenticate"), Some("Bearer"));
     failed(&server.get("/greeting").bearer("nonsense").send(), 401, "token_invalid");
     let mut browser = server.browser();
-    sign_in(&mut browser);
+    log_in(&mut browser);
     failed(&browser.get("/admin").send(), 403, "insufficient_role");
     let elsewhere = browser.post("/auth/logout").header("sec-fetch-site", "cross-site").send();
     failed(&elsewhere, 403, "cross_site");
@@ -160,7 +160,7 @@ fn a_password_is_changed_in_its_words() {
     let server = start(AXUM_MEMORY);
     let mut browser = server.browser();
     browser.post("/auth/register").json(&sign_up()).send().expect(201);
-    sign_in(&mut browser);
+    log_in(&mut browser);
     let body = json!({"currentPassword": PASSWORD, "newPassword": "another lantern 8 in the yard"});
     let changed = browser.put("/auth/password").json(&body).send();
     assert_user(&succeeded(&changed, 200, "Password changed successfully")["user"]);

@@ -101,7 +101,7 @@ fn a_node_killed_in_a_storm_of_refreshes_loses_no_session_and_doubles_none() {
     let launch = mongo.launch().env("REFRESH_TOKEN_GRACE", "60s");
     let server = launch.clone().start();
     server.sign_up("lovelace");
-    let mut tokens: Vec<String> = (0..DEVICES).map(|_| server.sign_in("lovelace").refresh()).collect();
+    let mut tokens: Vec<String> = (0..DEVICES).map(|_| server.log_in("lovelace").refresh()).collect();
     let sids: Vec<_> = tokens.iter().map(|token| Genuine::refresh(token).claim("sid").clone()).collect();
 
     let mut server = Some(server);

@@ -20,7 +20,7 @@ fn is_untouched(server: &Server, browser: &mut Browser) {
 fn a_superseded_token_is_reuse_once_the_window_has_passed() {
     let server = Server::with(&[("REFRESH_TOKEN_GRACE", "1s")]);
     let mut browser = server.sign_up("lovelace");
-    let mut elsewhere = server.sign_in("lovelace");
+    let mut elsewhere = server.log_in("lovelace");
     let superseded = browser.refresh();
     browser.post("/auth/refresh").send().expect(200);
 
@@ -39,7 +39,7 @@ fn a_superseded_token_is_reuse_once_the_window_has_passed() {
     }
     elsewhere.get("/profile").send().expect(200);
     elsewhere.post("/auth/refresh").send().expect(200);
-    server.sign_in("lovelace").get("/profile").send().expect(200);
+    server.log_in("lovelace").get("/profile").send().expect(200);
 }
 
 #[test]

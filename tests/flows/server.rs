@@ -298,7 +298,7 @@ impl Server {
 
     /// Signs `NAME@example.com` in from a browser of its own.
     #[track_caller]
-    pub(crate) fn sign_in(&self, name: &str) -> Browser {
+    pub(crate) fn log_in(&self, name: &str) -> Browser {
         self.sign_in_as(&format!("{name}@example.com"), PASSWORD)
     }
 

@@ -89,7 +89,7 @@ fn one_address_is_slowed_across_logins() {
 fn the_current_password_cannot_be_guessed_with_a_stolen_session() {
     let server = behind_a_proxy(AXUM_MEMORY);
     let mut owner = server.sign_up("lovelace");
-    let mut thief = server.sign_in("lovelace");
+    let mut thief = server.log_in("lovelace");
     let mut guess = |password: &str| {
         let body = json!({"current_password": password, "new_password": "emerald heron crossing 8"});
         thief.put("/auth/password").json(&body).send()

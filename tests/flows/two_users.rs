@@ -105,7 +105,7 @@ fn sessions_are_listed_with_the_current_one_marked() {
 fn a_session_can_be_ended_from_another_device() {
     let server = Server::start();
     let mut desk = server.sign_up("lovelace");
-    let mut phone = server.sign_in("lovelace");
+    let mut phone = server.log_in("lovelace");
     let listed = sessions(&mut desk);
     let other = listed.iter().find(|session| session["current"] == false);
     let path = session_path(other.expect("the phone's session is listed"));
@@ -144,7 +144,7 @@ fn the_session_of_another_user_is_not_found() {
 fn logout_all_ends_every_session_of_the_user_and_of_nobody_else() {
     let server = Server::start();
     let mut desk = server.sign_up("lovelace");
-    let mut phone = server.sign_in("lovelace");
+    let mut phone = server.log_in("lovelace");
     let mut grace = server.sign_up("hopper");
     let mut stolen = desk.clone();
 
@@ -159,7 +159,7 @@ fn logout_all_ends_every_session_of_the_user_and_of_nobody_else() {
     stolen_from_the_phone.get("/profile").send().token_refused("token_revoked");
     is_signed_in(&mut grace);
 
-    let mut again = server.sign_in("lovelace");
+    let mut again = server.log_in("lovelace");
     is_signed_in(&mut again);
     assert_eq!(sessions(&mut again).len(), 1);
 }
@@ -168,7 +168,7 @@ fn logout_all_ends_every_session_of_the_user_and_of_nobody_else() {
 fn a_password_change_ends_every_other_session() {
     let server = Server::start();
     let mut desk = server.sign_up("lovelace");
-    let mut phone = server.sign_in("lovelace");
+    let mut phone = server.log_in("lovelace");
     let mut grace = server.sign_up("hopper");
     let sid = server.session_of(&desk.access());
     let before = desk.refresh();
@@ -195,7 +195,7 @@ fn a_password_change_ends_every_other_session() {
 fn a_password_change_with_a_wrong_current_password_changes_nothing() {
     let server = Server::start();
     let mut desk = server.sign_up("lovelace");
-    let mut phone = server.sign_in("lovelace");
+    let mut phone = server.log_in("lovelace");
     for wrong in ["vermilion otter crossing 8", " vermilion otter crossing 7", NEW_PASSWORD] {
         let change = json!({"current_password": wrong, "new_password": NEW_PASSWORD});
         let answer = desk.put("/auth/password").json(&change).send();
@@ -206,7 +206,7 @@ fn a_password_change_with_a_wrong_current_password_changes_nothing() {
 
     is_signed_in(&mut desk);
     is_signed_in(&mut phone);
-    server.sign_in("lovelace");
+    server.log_in("lovelace");
     let login = json!({"email": "lovelace@example.com", "password": NEW_PASSWORD});
     server.post("/auth/login").json(&login).send().problem(401, "invalid_credentials");
 }

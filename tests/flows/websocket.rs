@@ -129,7 +129,7 @@ fn a_connection_is_closed_by_whatever_ends_its_session() {
     let mut bystander = open(&server, &server.sign_up("bystander"));
     for way in ["logout", "logout_all", "end_session", "password", "reuse", "disable"] {
         let mut browser = server.sign_up(way);
-        let mut other_device = server.sign_in(way);
+        let mut other_device = server.log_in(way);
         let chat = open(&server, &browser);
         match way {
             "logout" => browser.post("/auth/logout").send().expect(204),

@@ -132,13 +132,13 @@ fn a_logout_ends_the_session_at_once(server: &Server) {
     server.post("/auth/logout").bearer(&access).send().expect(204);
     browser.get("/profile").send().token_missing();
 
-    server.sign_in("lovelace").get("/profile").send().expect(200);
+    server.log_in("lovelace").get("/profile").send().expect(200);
 }
 
 fn a_logout_finds_the_session_by_whatever_token_it_is_given(server: &Server) {
     server.sign_up("lovelace");
     for token in ["refresh cookie", "access cookie", "refresh token", "older refresh token", "Bearer"] {
-        let mut browser = server.sign_in("lovelace");
+        let mut browser = server.log_in("lovelace");
         let (access, first) = (browser.access(), browser.refresh());
         browser.post("/auth/refresh").send().expect(200);
         let logout = server.post("/auth/logout");
@@ -196,14 +196,14 @@ fn only_an_administrator_may_enter(server: &Server) {
 
     server.get("/admin").send().token_missing();
     server.post(&disable).send().token_missing();
-    server.sign_in("lovelace");
+    server.log_in("lovelace");
 }
 
 fn a_disabled_user_is_out_at_the_next_request(server: &Server) {
     let mut admin = server.admin();
     let mut untouched = server.sign_up("hopper");
     let mut browser = server.sign_up("lovelace");
-    let mut elsewhere = server.sign_in("lovelace");
+    let mut elsewhere = server.log_in("lovelace");
     let id = browser.get("/profile").send().json()["sub"].as_str().unwrap_or_default().to_owned();
 
     admin.post(&format!("/admin/users/{id}/disable")).send().expect(204);

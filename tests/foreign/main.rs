@@ -13,7 +13,7 @@ use std::{
 use axum::Router;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use portcullis::{
-    Auth, Check, Client, ErrorKind, Registration, User,
+    Auth, Check, ClientInfo, ErrorKind, Registration, User,
     keys::{Algorithm, Key, KeyRing},
     resource::ResourceServer,
     store::memory::MemoryStore,
@@ -60,7 +60,7 @@ impl Service {
             .unwrap();
         let ada = Registration::new("ada@example.com", "open sesame 42", Profile::default());
         let ada = auth.register(ada).await.unwrap();
-        let token = auth.start_session(&ada, &Client::unknown()).await.unwrap().access_token.expose().clone();
+        let token = auth.start_session(&ada, &ClientInfo::unknown()).await.unwrap().access_token.expose().clone();
         Self {
             algorithm,
             kid: key.kid().to_owned(),

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use portcullis::{
-    Auth, Builder, Check, ErrorKind, User,
+    Auth, AuthBuilder, Check, ErrorKind, User,
     clock::Clock,
     keys::{Key, KeyRing},
 };
 
-use crate::fixture::{World, kind, register, sign_in};
+use crate::fixture::{World, kind, register, start_session};
 
-fn builder(world: &World, ring: KeyRing) -> Builder<User> {
+fn builder(world: &World, ring: KeyRing) -> AuthBuilder<User> {
     Auth::builder(world.store.clone(), world.store.clone())
         .issuer("https://example.com")
         .access_keys(ring)
@@ -33,7 +33,7 @@ async fn an_ending_counts_at_once_on_every_node() {
     let ring = KeyRing::new(Key::generate_ed25519().unwrap());
     let [one, other] = [node(&world, ring.clone()), node(&world, ring)];
     let ada = register(&one, "ada").await;
-    let pair = sign_in(&one, &ada).await;
+    let pair = start_session(&one, &ada).await;
     for _ in 0..3 {
         assert_eq!(verdict(&one, &pair.access).await, None);
         assert_eq!(verdict(&other, &pair.access).await, None);
@@ -42,7 +42,7 @@ async fn an_ending_counts_at_once_on_every_node() {
     assert_eq!(verdict(&one, &pair.access).await, Some(ErrorKind::TokenRevoked));
     other.poll_revocations().await.unwrap();
     assert_eq!(verdict(&other, &pair.access).await, Some(ErrorKind::TokenRevoked));
-    let next = sign_in(&one, &ada).await;
+    let next = start_session(&one, &ada).await;
     assert_eq!(verdict(&one, &next.access).await, None);
     one.end_sessions_of(&ada.id).await.unwrap();
     assert_eq!(verdict(&one, &next.access).await, Some(ErrorKind::TokenRevoked));
@@ -53,7 +53,7 @@ async fn time_counts_in_both_directions() {
     let world = World::new();
     let auth = node(&world, KeyRing::new(Key::generate_ed25519().unwrap()));
     let ada = register(&auth, "ada").await;
-    let token = sign_in(&auth, &ada).await.access;
+    let token = start_session(&auth, &ada).await.access;
     assert_eq!(verdict(&auth, &token).await, None);
     let issued = world.clock.now();
     world.clock.set(issued.minus(Duration::from_secs(61)));
@@ -77,7 +77,7 @@ async fn a_key_that_is_retired_meanwhile_takes_its_tokens_along() {
     let retired_at = world.clock.now().minus(Duration::from_secs(870));
     let ring = KeyRing::new(new).with_retired(old, retired_at).with_max_token_lifetime(quarter);
     let auth = node(&world, ring);
-    let token = sign_in(&signing, &ada).await.access;
+    let token = start_session(&signing, &ada).await.access;
     for (advance, expected) in
         [(0, None), (89, None), (1, Some(ErrorKind::TokenInvalid)), (60, Some(ErrorKind::TokenInvalid))]
     {
@@ -98,7 +98,7 @@ async fn every_size_of_the_cache_gives_the_same_answers() {
         let ada = register(&auth, &format!("ada{bytes}")).await;
         let mut tokens = Vec::new();
         for _ in 0..20 {
-            tokens.push(sign_in(&auth, &ada).await.access);
+            tokens.push(start_session(&auth, &ada).await.access);
         }
         for token in tokens.iter().chain(&tokens) {
             assert_eq!(verdict(&auth, token).await, None);

@@ -117,7 +117,7 @@ async fn requests_at_expiry_rotate_the_session_once() {
     // Without a margin each of them meets the server's 401 first.
     let client = here.client_with(|builder| builder.refresh_margin(Duration::ZERO));
     register(&here.auth, "ada").await;
-    let user = client.sign_in("ada@example.com", PASSWORD.into()).await.unwrap();
+    let user = client.log_in("ada@example.com", PASSWORD.into()).await.unwrap();
     // Our clock is behind, and the server's word counts.
     let behind = ClientAuth::builder(HERE)
         .storage(here.storage.clone())
@@ -143,7 +143,7 @@ async fn a_stolen_token_that_was_used_ends_the_session_for_good_and_says_so_once
     let here = InProcess::new();
     let client = here.client();
     register(&here.auth, "ada").await;
-    client.sign_in("ada@example.com", PASSWORD.into()).await.unwrap();
+    client.log_in("ada@example.com", PASSWORD.into()).await.unwrap();
     let stolen = here.storage.load().await.unwrap().unwrap();
     let thief = MemoryStorage::new();
     thief.save(&stolen).await.unwrap();
@@ -155,7 +155,7 @@ async fn a_stolen_token_that_was_used_ends_the_session_for_good_and_says_so_once
     assert_eq!(status, StatusCode::UNAUTHORIZED, "{body}");
     assert!(here.storage.load().await.unwrap().is_none());
     assert!(!here.is_signed_in(&thief).await);
-    client.sign_in("ada@example.com", PASSWORD.into()).await.unwrap();
+    client.log_in("ada@example.com", PASSWORD.into()).await.unwrap();
     assert!(here.is_signed_in(&client).await);
 }
 
@@ -164,7 +164,7 @@ async fn an_outage_of_the_store_signs_nobody_out() {
     let here = InProcess::new();
     let client = here.client_with(|builder| builder.refresh_attempts(1));
     register(&here.auth, "ada").await;
-    client.sign_in("ada@example.com", PASSWORD.into()).await.unwrap();
+    client.log_in("ada@example.com", PASSWORD.into()).await.unwrap();
     for failure in [Failure::Before, Failure::After] {
         here.world.clock.advance(LIFETIME);
         here.world.store.fail("rotate", failure);
@@ -185,14 +185,14 @@ async fn the_password_the_device_and_the_session_can_be_changed_named_and_ended(
     let here = InProcess::new();
     let client = here.client_with(|builder| builder.user_agent("my-cli/1.0"));
     let ada = register(&here.auth, "ada").await;
-    client.sign_in("ada@example.com", PASSWORD.into()).await.unwrap();
+    client.log_in("ada@example.com", PASSWORD.into()).await.unwrap();
     let sessions = here.auth.sessions(&ada.id).await.unwrap();
     assert_eq!(sessions[0].user_agent.as_deref(), Some("my-cli/1.0"));
-    client.sign_in("ada@example.com", PASSWORD.into()).await.unwrap();
+    client.log_in("ada@example.com", PASSWORD.into()).await.unwrap();
     assert_eq!(here.auth.sessions(&ada.id).await.unwrap().len(), 1, "it takes the place of the one before");
 
     let other = here.client_with(|builder| builder.storage(MemoryStorage::new()));
-    other.sign_in("ada@example.com", PASSWORD.into()).await.unwrap();
+    other.log_in("ada@example.com", PASSWORD.into()).await.unwrap();
     let wrong = client.change_password("wrong".into(), "another sesame 43".into()).await.unwrap_err();
     assert_eq!(wrong.code(), Some("wrong_password"));
     here.world.clock.advance(LIFETIME);
@@ -216,9 +216,9 @@ async fn what_one_user_sends_is_never_noted_as_anothers() {
     for name in ["ada", "bob"] {
         register(&here.auth, name).await;
     }
-    let ada = daemon.sign_in("ada@example.com", PASSWORD.into()).await.unwrap();
+    let ada = daemon.log_in("ada@example.com", PASSWORD.into()).await.unwrap();
     assert!(here.notes(&daemon).await.1.starts_with(ada["id"].as_str().unwrap()));
-    let bob = here.client().sign_in("bob@example.com", PASSWORD.into()).await.unwrap();
+    let bob = here.client().log_in("bob@example.com", PASSWORD.into()).await.unwrap();
     let (status, said) = here.notes(&daemon).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED, "{said}");
     assert!(here.notes(&daemon).await.1.starts_with(bob["id"].as_str().unwrap()));
@@ -229,7 +229,7 @@ async fn a_password_that_one_process_changes_signs_no_other_one_out() {
     let here = InProcess::new();
     register(&here.auth, "ada").await;
     let (one, other) = (here.client(), here.client());
-    one.sign_in("ada@example.com", PASSWORD.into()).await.unwrap();
+    one.log_in("ada@example.com", PASSWORD.into()).await.unwrap();
     assert!(here.is_signed_in(&other).await);
     one.change_password(PASSWORD.into(), "another sesame 43".into()).await.unwrap();
     let tokens = here.storage.load().await.unwrap().unwrap();
@@ -249,7 +249,7 @@ async fn a_server_that_demands_browsers_refuses_programs() {
     let app = app(&strict);
     let http = service_fn(move |request: Request<Full<Bytes>>| app.clone().oneshot(request));
     let client = ClientAuth::builder(HERE).build(http).unwrap();
-    let error = client.sign_in("ada@example.com", PASSWORD.into()).await.unwrap_err();
+    let error = client.log_in("ada@example.com", PASSWORD.into()).await.unwrap_err();
     assert_eq!(error.code(), Some("cross_site"));
 }
 
@@ -264,7 +264,7 @@ async fn refusals_are_passed_on_with_their_reasons() {
     let error = client.register("ada@example.com", PASSWORD.into(), []).await.unwrap_err();
     assert_eq!(error.code(), Some("email_taken"));
     let error = loop {
-        let error = client.sign_in("ada@example.com", "wrong".into()).await.unwrap_err();
+        let error = client.log_in("ada@example.com", "wrong".into()).await.unwrap_err();
         if error.code() != Some("invalid_credentials") {
             break error;
         }
@@ -276,7 +276,7 @@ async fn refusals_are_passed_on_with_their_reasons() {
     let app = app(&cookies_only);
     let http = service_fn(move |request: Request<Full<Bytes>>| app.clone().oneshot(request));
     let client = ClientAuth::builder(HERE).build(http).unwrap();
-    let error = client.sign_in("ada@example.com", PASSWORD.into()).await.unwrap_err();
+    let error = client.log_in("ada@example.com", PASSWORD.into()).await.unwrap_err();
     assert_eq!(error.fields()[0].field, "delivery");
 }
 
@@ -291,9 +291,9 @@ async fn neither_debug_nor_the_log_at_trace_shows_a_secret() {
     let client = here.client_with(|builder| builder.refresh_attempts(1));
     let mut shown = vec![format!("{client:?} {:?}", here.storage)];
     let mut canaries = vec![PASSWORD.to_owned(), "canary-password".to_owned()];
-    let wrong = client.sign_in("ada@example.com", "canary-password".into()).await.unwrap_err();
+    let wrong = client.log_in("ada@example.com", "canary-password".into()).await.unwrap_err();
     shown.push(format!("{wrong} {wrong:?}"));
-    client.sign_in("ada@example.com", PASSWORD.into()).await.unwrap();
+    client.log_in("ada@example.com", PASSWORD.into()).await.unwrap();
     for outage in [true, false] {
         let stored: serde_json::Value =
             serde_json::from_str(here.storage.load().await.unwrap().unwrap().expose()).unwrap();
@@ -342,7 +342,7 @@ where
     let client = ClientAuth::builder(&server).clock(world.clock.clone()).build(http.clone()).unwrap();
     let api = client.layer().layer(http);
     assert_eq!(status(api.clone().oneshot(request(&server)).await).await.0, StatusCode::UNAUTHORIZED);
-    client.sign_in("ada@example.com", PASSWORD.into()).await.unwrap();
+    client.log_in("ada@example.com", PASSWORD.into()).await.unwrap();
     assert_eq!(status(api.clone().oneshot(request(&server)).await).await.0, StatusCode::OK);
     world.clock.advance(LIFETIME);
     let calls: Vec<_> = (0..8).map(|_| tokio::spawn(api.clone().oneshot(request(&server)))).collect();

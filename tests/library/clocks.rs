@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use portcullis::{
     Auth, Check, ErrorKind, User,
     clock::{Clock, ManualClock, Timestamp},
-    session::{Ended, Ending, RotateOutcome, Rotation, Session, SessionId},
+    session::{Ended, Revocation, RotateOutcome, Rotation, Session, SessionId},
     store::{Created, EndAll, NewSession, SessionStore, StoreError, memory::MemoryStore},
     user::UserId,
 };
 
-use crate::fixture::{Pair, kind, register, sign_in};
+use crate::fixture::{Pair, kind, register, start_session};
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -51,7 +51,7 @@ impl Apart {
 
     async fn pair(&self) -> Pair {
         let ada = register(&self.nodes[0], "ada").await;
-        sign_in(&self.nodes[0], &ada).await
+        start_session(&self.nodes[0], &ada).await
     }
 }
 
@@ -99,7 +99,7 @@ async fn what_ended_on_a_node_apart_is_heard_of() {
         there.authenticate(&pair.access, Check::Stateless).await.unwrap();
         for (one, other) in [(here, there), (there, here)] {
             let ada = here.authenticate(&pair.access, Check::User).await.unwrap().user.unwrap();
-            let next = sign_in(one, &ada).await;
+            let next = start_session(one, &ada).await;
             other.authenticate(&next.access, Check::Stateless).await.unwrap();
             one.logout(Some(&next.refresh), None).await.unwrap();
             other.poll_revocations().await.unwrap();
@@ -144,7 +144,7 @@ impl SessionStore for Server {
         self.memory.list(user, now).await
     }
 
-    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
+    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
         self.memory.ended_since(since, now).await
     }
 
@@ -165,7 +165,7 @@ async fn sessions_are_written_by_the_clock_of_the_store() {
         let clock = ManualClock::new(NOW.plus(secs(differs)));
         let auth = node(&store, server.clone(), &clock);
         let ada = register(&auth, &format!("ada{differs}")).await;
-        let pair = auth.start_session(&ada, &portcullis::Client::unknown()).await.unwrap();
+        let pair = auth.start_session(&ada, &portcullis::ClientInfo::unknown()).await.unwrap();
         assert_eq!(pair.issued_at, clock.now(), "tokens have the time of their node");
         assert_eq!(auth.sessions(&ada.id).await.unwrap()[0].created_at, written_at);
     }
@@ -180,7 +180,7 @@ async fn a_clock_is_compared_anew_when_it_is_due_and_answered() {
     let auth = node(&store, server.clone(), &clock);
     let ada = register(&auth, "ada").await;
     let written_at = async || {
-        let pair = sign_in(&auth, &ada).await;
+        let pair = start_session(&auth, &ada).await;
         let sessions = auth.sessions(&ada.id).await.unwrap();
         sessions.into_iter().find(|session| session.id == pair.session).unwrap().created_at
     };

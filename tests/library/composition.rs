@@ -15,7 +15,7 @@ use portcullis::{Auth, Claims, Never, ResponseBody, User};
 use tokio::sync::mpsc;
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, buffer::Buffer, service_fn};
 
-use crate::fixture::{World, register, sign_in};
+use crate::fixture::{World, register, start_session};
 
 async fn world() -> (Auth<User>, String) {
     let world = World::new();
@@ -23,7 +23,7 @@ async fn world() -> (Auth<User>, String) {
     let ada = register(&auth, "ada").await;
     world.store.memory.users().set_roles(&ada.id, vec!["staff".to_owned()]);
     let ada = portcullis::store::UserStore::find_by_id(&world.store, &ada.id).await.unwrap().unwrap();
-    let token = sign_in(&auth, &ada).await.access;
+    let token = start_session(&auth, &ada).await.access;
     (auth, token)
 }
 
@@ -68,7 +68,7 @@ async fn a_guard_that_loads_the_user_asks_for_the_roles_they_have_by_now() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
-    let token = sign_in(&auth, &ada).await.access;
+    let token = start_session(&auth, &ada).await.access;
     let loading = || auth.require().load_user().role("admin").layer(service_fn(hello));
     let by_token = || auth.require().role("admin").layer(service_fn(hello));
     assert_eq!(status(loading(), request(Some(&token))).await, StatusCode::FORBIDDEN);

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use portcullis::{
     NewUser, User, UserId,
     clock::Timestamp,
-    session::{Ended, Ending, RotateOutcome, Rotation, Session, SessionId, decide},
+    session::{Ended, Revocation, RotateOutcome, Rotation, Session, SessionId, decide},
     store::{
         Created, EndAll, NewSession, SessionStore, StoreError, UserStore, conformance,
         memory::{MemorySessions, MemoryStore, MemoryUsers},
@@ -169,7 +169,7 @@ impl SessionStore for Wrong {
         Ok(listed)
     }
 
-    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
+    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
         let mut endings = self.memory.ended_since(since, now).await?;
         if self.is(Fault::TellsNothing) {
             endings.clear();
@@ -178,7 +178,7 @@ impl SessionStore for Wrong {
             endings.truncate(16);
         }
         if self.is(Fault::ForgetsFloors) {
-            endings.retain(|ending| matches!(ending, Ending::Session { .. }));
+            endings.retain(|ending| matches!(ending, Revocation::Session { .. }));
         }
         Ok(endings)
     }

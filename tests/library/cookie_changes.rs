@@ -3,12 +3,12 @@
 use axum::body::Body;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use portcullis::{Auth, Builder, User};
+use portcullis::{Auth, AuthBuilder, User};
 use serde_json::{Value, json};
 use tower::{Layer, ServiceExt};
 
 use crate::{
-    fixture::{PASSWORD, World, register, sign_in},
+    fixture::{PASSWORD, World, register, start_session},
     jar::Jar,
 };
 
@@ -79,7 +79,7 @@ impl Browser {
     }
 }
 
-type Settings = fn(Builder<User>) -> Builder<User>;
+type Settings = fn(AuthBuilder<User>) -> AuthBuilder<User>;
 
 /// Settings before a release, and after it.
 const CHANGES: &[(&str, Settings, Settings)] = &[
@@ -218,7 +218,7 @@ async fn a_planted_refresh_cookie_never_switches_the_session() {
         let auth = world.node_with(|builder| builder.refresh_cookie_path("/auth"));
         register(&auth, "ada").await;
         let mallory = register(&auth, "mallory").await;
-        let planted = sign_in(&auth, &mallory).await;
+        let planted = start_session(&auth, &mallory).await;
         let mut browser = Browser::default();
         browser.log_in(&auth, "ada").await;
         let before = browser.clone();
@@ -244,7 +244,7 @@ async fn a_login_and_a_logout_throw_out_a_planted_cookie() {
             let auth = world.node_with(|builder| builder.refresh_cookie_path("/auth"));
             register(&auth, "ada").await;
             let mallory = register(&auth, "mallory").await;
-            let planted = sign_in(&auth, &mallory).await;
+            let planted = start_session(&auth, &mallory).await;
             let mut browser = Browser::default();
             browser.log_in(&auth, "ada").await;
             plant(&mut browser, "__Secure-refresh_token", &planted.refresh, path);

@@ -5,7 +5,7 @@ use http_body_util::Full;
 use portcullis::{Auth, ResponseBody, User};
 use tower::ServiceExt;
 
-use crate::fixture::{Pair, World, register, sign_in};
+use crate::fixture::{Pair, World, register, start_session};
 
 async fn post(auth: &Auth<User>, path: &str, headers: &[(&str, &str)], form: &str) -> Response<ResponseBody> {
     let mut request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
@@ -24,7 +24,7 @@ fn refresh_cookie(pair: &Pair) -> String {
 async fn a_blank_refresh_token_in_a_form_hides_no_cookie() {
     let auth = World::new().node();
     let ada = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &ada).await;
+    let pair = start_session(&auth, &ada).await;
     let cookie = refresh_cookie(&pair);
     let answer = post(&auth, "/auth/refresh", &[("cookie", &cookie)], "refresh_token=").await;
     assert_eq!(answer.status(), StatusCode::OK);
@@ -35,7 +35,7 @@ async fn signing_out_ends_every_session_that_the_request_brings_a_token_of() {
     for form in ["refresh_token=", "refresh_token=garbled", ""] {
         let auth = World::new().node();
         let ada = register(&auth, "ada").await;
-        let (pair, planted) = (sign_in(&auth, &ada).await, sign_in(&auth, &ada).await);
+        let (pair, planted) = (start_session(&auth, &ada).await, start_session(&auth, &ada).await);
         let cookie = format!("{}; {}", refresh_cookie(&pair), refresh_cookie(&planted));
         let answer = post(&auth, "/auth/logout", &[("cookie", &cookie)], form).await;
         assert_eq!(answer.status(), StatusCode::NO_CONTENT);
@@ -47,7 +47,7 @@ async fn signing_out_ends_every_session_that_the_request_brings_a_token_of() {
 async fn a_bearer_header_does_not_open_what_a_cookie_authenticates_to_other_sites() {
     let auth = World::new().node();
     let ada = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &ada).await;
+    let pair = start_session(&auth, &ada).await;
     let cookie = refresh_cookie(&pair);
     for path in ["/auth/refresh", "/auth/logout", "/auth/login", "/auth/register"] {
         let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", "cross-site"), ("authorization", "Bearer x")];
@@ -61,7 +61,7 @@ async fn a_refresh_that_a_password_change_overtook_leaves_the_new_cookies_alone(
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &ada).await;
+    let pair = start_session(&auth, &ada).await;
     // The version is raised, the sessions are not ended yet.
     portcullis::store::UserStore::bump_token_version(&world.store, &ada.id).await.unwrap();
     let answer = post(&auth, "/auth/refresh", &[("cookie", &refresh_cookie(&pair))], "").await;

@@ -10,9 +10,9 @@ use std::{
 
 use async_trait::async_trait;
 use portcullis::{
-    Auth, Builder, Claims, Client, Error, ErrorKind, NewUser, Registration, SignedIn, User, UserId,
+    Auth, AuthBuilder, Claims, ClientInfo, Error, ErrorKind, LoggedIn, NewUser, Registration, User, UserId,
     clock::{ManualClock, Timestamp},
-    session::{Ended, Ending, RotateOutcome, Rotation, Session, SessionId},
+    session::{Ended, Revocation, RotateOutcome, Rotation, Session, SessionId},
     store::{Created, EndAll, NewSession, SessionStore, StoreError, UserStore, memory::MemoryStore},
     user::{Login, PasswordHash, Profile},
 };
@@ -191,7 +191,7 @@ impl SessionStore for Probe {
         self.call("list", self.memory.list(user, now)).await
     }
 
-    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
+    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
         self.call("ended_since", self.memory.ended_since(since, now)).await
     }
 
@@ -224,7 +224,7 @@ impl World {
         self.node_with(|builder| builder)
     }
 
-    pub(crate) fn node_with(&self, settings: impl FnOnce(Builder<User>) -> Builder<User>) -> Auth<User> {
+    pub(crate) fn node_with(&self, settings: impl FnOnce(AuthBuilder<User>) -> AuthBuilder<User>) -> Auth<User> {
         let builder = Auth::builder(self.store.clone(), self.store.clone())
             .issuer("https://example.com")
             .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
@@ -241,8 +241,8 @@ pub(crate) async fn register(auth: &Auth<User>, name: &str) -> User {
 }
 
 /// Logs a user in without the cost of a password.
-pub(crate) async fn sign_in(auth: &Auth<User>, user: &User) -> Pair {
-    Pair::from(auth.start_session(user, &Client::unknown()).await.unwrap())
+pub(crate) async fn start_session(auth: &Auth<User>, user: &User) -> Pair {
+    Pair::from(auth.start_session(user, &ClientInfo::unknown()).await.unwrap())
 }
 
 /// A pair of tokens as a client holds them.
@@ -253,8 +253,8 @@ pub(crate) struct Pair {
     pub(crate) session: SessionId,
 }
 
-impl From<portcullis::Tokens> for Pair {
-    fn from(tokens: portcullis::Tokens) -> Self {
+impl From<portcullis::TokenPair> for Pair {
+    fn from(tokens: portcullis::TokenPair) -> Self {
         Self {
             access: tokens.access_token.expose().clone(),
             refresh: tokens.refresh_token.expose().clone(),
@@ -263,9 +263,9 @@ impl From<portcullis::Tokens> for Pair {
     }
 }
 
-impl From<SignedIn<User>> for Pair {
-    fn from(signed_in: SignedIn<User>) -> Self {
-        signed_in.tokens.into()
+impl From<LoggedIn<User>> for Pair {
+    fn from(logged_in: LoggedIn<User>) -> Self {
+        logged_in.tokens.into()
     }
 }
 
@@ -280,17 +280,17 @@ pub(crate) async fn end_by(way: &str, world: &World, auth: &Auth<User>, (user, p
         "end_session" => auth.end_session(&user.id, pair.session).await.unwrap(),
         "password" => {
             let new = "close sesame 43".into();
-            auth.change_password(other, PASSWORD.into(), new, &Client::unknown()).await.unwrap();
+            auth.change_password(other, PASSWORD.into(), new, &ClientInfo::unknown()).await.unwrap();
         }
         "login_again" => {
-            let mut client = Client::unknown();
+            let mut client = ClientInfo::unknown();
             client.refresh_token = Some(pair.refresh.as_str().into());
             auth.start_session(user, &client).await.unwrap();
         }
         "limit" => {
             world.clock.advance(Duration::from_secs(1));
             for _ in 0..99 {
-                sign_in(auth, user).await;
+                start_session(auth, user).await;
             }
         }
         "disabled" => {

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use portcullis::{
-    Auth, Builder, Check, ErrorKind, User,
+    Auth, AuthBuilder, Check, ErrorKind, User,
     keys::{Algorithm, Key, KeyRing},
 };
 
-use crate::fixture::{World, kind, register, sign_in};
+use crate::fixture::{World, kind, register, start_session};
 
 const RSA: &str = include_str!("../keys/rsa2048.pem");
 const REFRESH: &str = "Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs";
@@ -25,7 +25,7 @@ fn keys() -> Vec<Key> {
     keys
 }
 
-fn builder(world: &World) -> Builder<User> {
+fn builder(world: &World) -> AuthBuilder<User> {
     Auth::builder(world.store.clone(), world.store.clone())
         .issuer("https://example.com")
         .hash_threads(1)
@@ -45,7 +45,7 @@ async fn every_algorithm_serves_a_session_from_its_beginning_to_its_end() {
             builder(&world).access_secret(REFRESH).refresh_keys(KeyRing::new(key.clone())).build().unwrap();
         for auth in [node(&world, &key), refreshing] {
             let ada = register(&auth, &format!("ada{}", world.store.take_calls())).await;
-            let first = sign_in(&auth, &ada).await;
+            let first = start_session(&auth, &ada).await;
             let second = auth.refresh(&first.refresh).await.unwrap().tokens;
             let access = second.access_token.expose();
             assert!(auth.authenticate(access, Check::User).await.is_ok(), "{key:?}");
@@ -62,7 +62,7 @@ async fn a_forged_token_never_reaches_a_store() {
         let world = World::new();
         let auth = node(&world, &key);
         let ada = register(&auth, "ada").await;
-        let pair = sign_in(&auth, &ada).await;
+        let pair = start_session(&auth, &ada).await;
         world.store.take_calls();
         for genuine in [&pair.access, &pair.refresh] {
             let (message, signature) = genuine.rsplit_once('.').unwrap();
@@ -86,7 +86,7 @@ async fn a_leaked_key_is_dropped_and_its_tokens_with_it() {
     let [leaked, new] = [Key::generate_ed25519().unwrap(), Key::generate_ed25519().unwrap()];
     let before = node(&world, &leaked);
     let ada = register(&before, "ada").await;
-    let pair = sign_in(&before, &ada).await;
+    let pair = start_session(&before, &ada).await;
     let after = node(&world, &new);
     assert_eq!(kind(after.authenticate(&pair.access, Check::Stateless).await), Some(ErrorKind::TokenInvalid));
     let next = after.refresh(&pair.refresh).await.unwrap().tokens;
@@ -102,7 +102,7 @@ async fn a_longer_lifetime_of_the_past_ends_no_live_token() {
     let long = || builder(&world).refresh_secret(REFRESH).access_lifetime(Duration::from_secs(86_400));
     let before = long().access_keys(KeyRing::new(key.clone())).build().unwrap();
     let ada = register(&before, "ada").await;
-    let token = sign_in(&before, &ada).await.access;
+    let token = start_session(&before, &ada).await.access;
     // Today's lifetime is 15 minutes; the ring's longest is a day unless set.
     let ring = KeyRing::new(Key::generate_ed25519().unwrap())
         .with_retired(key.clone(), portcullis::clock::Clock::now(&world.clock));

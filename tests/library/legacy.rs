@@ -1,7 +1,7 @@
 //! Users whose hashes come from elsewhere: they sign in as they did, and leave with Argon2id.
 
 use portcullis::{
-    Auth, Client, ErrorKind, NewUser, User,
+    Auth, ClientInfo, ErrorKind, NewUser, User,
     store::UserStore,
     user::{Email, Login, PasswordHash, Profile},
 };
@@ -40,7 +40,7 @@ async fn stored(world: &World, user: &User) -> String {
 }
 
 async fn login(auth: &Auth<User>, password: &str) -> Option<ErrorKind> {
-    kind(auth.login(&Login::either("ada@example.com"), password.into(), &Client::unknown()).await)
+    kind(auth.login(&Login::either("ada@example.com"), password.into(), &ClientInfo::unknown()).await)
 }
 
 #[tokio::test]

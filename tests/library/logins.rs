@@ -1,7 +1,7 @@
 //! One account for all the spellings of an e-mail address, and addresses that a registration refuses.
 
 use portcullis::{
-    Auth, Client, ErrorKind, NewUser, Registration, User,
+    Auth, ClientInfo, ErrorKind, NewUser, Registration, User,
     clock::Timestamp,
     store::UserStore,
     user::{Email, Login, PasswordHash, Profile},
@@ -14,7 +14,7 @@ async fn register(auth: &Auth<User>, email: &str) -> Option<ErrorKind> {
 }
 
 async fn log_in(auth: &Auth<User>, login: &str) -> Option<ErrorKind> {
-    kind(auth.login(&Login::either(login), PASSWORD.into(), &Client::unknown()).await)
+    kind(auth.login(&Login::either(login), PASSWORD.into(), &ClientInfo::unknown()).await)
 }
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn the_spellings_of_an_address_are_one_account() {
         ("jos\u{e9}@example.com", &["jose\u{301}@example.com", "JOSE\u{301}@example.com"]),
         ("jose\u{301}@example.com", &["jos\u{e9}@example.com", "JOS\u{c9}@example.com"]),
     ] {
-        let auth = World::new().node_with(portcullis::Builder::no_throttle);
+        let auth = World::new().node_with(portcullis::AuthBuilder::no_throttle);
         assert_eq!(register(&auth, registered).await, None, "{registered}");
         assert_eq!(log_in(&auth, registered).await, None, "{registered}");
         for other in others {
@@ -62,7 +62,7 @@ async fn a_login_of_two_forms_does_not_tell_who_exists() {
         ("ada@example.com", 1),
     ] {
         world.store.take_calls();
-        let answer = auth.login(&Login::either(typed), "a wrong guess".into(), &Client::unknown()).await;
+        let answer = auth.login(&Login::either(typed), "a wrong guess".into(), &ClientInfo::unknown()).await;
         assert_eq!(kind(answer), Some(ErrorKind::InvalidCredentials), "{typed}");
         assert_eq!(world.store.take_calls(), calls, "{typed}");
     }
@@ -141,7 +141,7 @@ async fn a_user_with_an_address_that_is_refused_today_logs_in() {
         world.store.rename(&eve.id, old);
         assert_eq!(log_in(&auth, old).await, None, "{old:?}");
         assert_eq!(
-            kind(auth.login(&Login::email(old), "a wrong guess".into(), &Client::unknown()).await),
+            kind(auth.login(&Login::email(old), "a wrong guess".into(), &ClientInfo::unknown()).await),
             Some(ErrorKind::InvalidCredentials)
         );
     }

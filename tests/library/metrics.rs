@@ -10,9 +10,9 @@ use std::{
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
-use portcullis::{Auth, Check, Client, User, user::Login};
+use portcullis::{Auth, Check, ClientInfo, User, user::Login};
 
-use crate::fixture::{Failure, PASSWORD, World, register, sign_in};
+use crate::fixture::{Failure, PASSWORD, World, register, start_session};
 
 /// What was recorded, by name and labels.
 #[derive(Clone, Default)]
@@ -163,8 +163,8 @@ fn a_recorder_that_panics_stops_nothing() {
         let auth = world.node();
         runtime.block_on(async {
             let user = register(&auth, "ada").await;
-            let pair = sign_in(&auth, &user).await;
-            auth.login(&ada(), PASSWORD.into(), &Client::unknown()).await.unwrap();
+            let pair = start_session(&auth, &user).await;
+            auth.login(&ada(), PASSWORD.into(), &ClientInfo::unknown()).await.unwrap();
             auth.refresh(&pair.refresh).await.unwrap();
             auth.logout(Some(&pair.refresh), None).await.unwrap();
             auth.authenticate(&pair.access, Check::Stateless).await.unwrap_err();
@@ -177,21 +177,21 @@ fn flows_events_hashes_and_store_calls_are_counted() {
     let world = World::new();
     let tally = recorded(&world, async |auth| {
         let user = register(&auth, "ada").await;
-        let pair = sign_in(&auth, &user).await;
-        auth.login(&ada(), PASSWORD.into(), &Client::unknown()).await.unwrap();
-        auth.login(&ada(), "a wrong guess".into(), &Client::unknown()).await.unwrap_err();
+        let pair = start_session(&auth, &user).await;
+        auth.login(&ada(), PASSWORD.into(), &ClientInfo::unknown()).await.unwrap();
+        auth.login(&ada(), "a wrong guess".into(), &ClientInfo::unknown()).await.unwrap_err();
         auth.refresh(&pair.refresh).await.unwrap();
         auth.refresh("forged").await.unwrap_err();
         auth.authenticate(&pair.access, Check::User).await.unwrap();
         world.store.fail("find_by_login", Failure::Before);
-        auth.login(&ada(), PASSWORD.into(), &Client::unknown()).await.unwrap_err();
+        auth.login(&ada(), PASSWORD.into(), &ClientInfo::unknown()).await.unwrap_err();
         world.store.recover();
         auth.logout(Some(&pair.refresh), None).await.unwrap();
     });
     for (labels, count) in [
         ("event=user.registered", 1),
-        ("event=session.started", 2),
-        ("event=sign_in.failed,reason=wrong_password", 1),
+        ("event=login.succeeded", 2),
+        ("event=log_in.failed,reason=wrong_password", 1),
         ("event=session.refreshed", 1),
         ("event=store.unavailable", 1),
         ("event=session.ended,reason=logout", 1),
@@ -241,7 +241,7 @@ fn time_is_that_of_the_injected_clock() {
     let world = World::new();
     let tally = recorded(&world, async |auth| {
         let user = register(&auth, "ada").await;
-        let pair = sign_in(&auth, &user).await;
+        let pair = start_session(&auth, &user).await;
         world.store.hold("rotate");
         let refresh = tokio::spawn({
             let auth = auth.clone();
@@ -269,9 +269,9 @@ fn no_label_grows_with_what_requests_bring() {
             for number in 0..users {
                 let name = format!("user-{users}-{number}");
                 let user = register(&auth, &name).await;
-                let pair = sign_in(&auth, &user).await;
+                let pair = start_session(&auth, &user).await;
                 auth.refresh(&pair.refresh).await.unwrap();
-                let mut client = Client::unknown();
+                let mut client = ClientInfo::unknown();
                 client.ip = Some([192, 0, 2, number].into());
                 client.user_agent = Some(name.clone());
                 auth.login(&Login::either(&name), "a wrong guess".into(), &client).await.unwrap_err();

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use portcullis::{Auth, Check, Client, ErrorKind, User, store::memory::MemoryFeed};
+use portcullis::{Auth, Check, ClientInfo, ErrorKind, User, store::memory::MemoryFeed};
 
-use crate::fixture::{PASSWORD, Pair, World, end_by, kind, register, sign_in};
+use crate::fixture::{PASSWORD, Pair, World, end_by, kind, register, start_session};
 
 async fn access(auth: &Auth<User>, pair: &Pair) -> Option<ErrorKind> {
     kind(auth.authenticate(&pair.access, Check::Stateless).await)
@@ -17,7 +17,7 @@ async fn an_ending_counts_here_at_the_next_request_and_elsewhere_after_the_next_
     let world = World::new();
     let (here, there) = (world.node(), world.node());
     let ada = register(&here, "ada").await;
-    let pair = sign_in(&here, &ada).await;
+    let pair = start_session(&here, &ada).await;
     assert_eq!((access(&here, &pair).await, access(&there, &pair).await), (None, None));
     here.logout(Some(&pair.refresh), None).await.unwrap();
     assert_eq!((access(&here, &pair).await, access(&there, &pair).await), (REVOKED, None));
@@ -31,8 +31,8 @@ async fn every_way_of_ending_reaches_other_nodes() {
         let world = World::new();
         let (here, there) = (world.node(), world.node());
         let ada = register(&here, "ada").await;
-        let pair = sign_in(&here, &ada).await;
-        let other = sign_in(&here, &ada).await;
+        let pair = start_session(&here, &ada).await;
+        let other = start_session(&here, &ada).await;
         assert_eq!((access(&there, &pair).await, access(&there, &other).await), (None, None));
         let claims = here.authenticate(&other.access, Check::Stateless).await.unwrap().claims;
         match way {
@@ -58,7 +58,7 @@ async fn a_node_that_starts_anew_knows_what_had_ended() {
     let world = World::new();
     let before = world.node();
     let ada = register(&before, "ada").await;
-    let (one, all) = (sign_in(&before, &ada).await, sign_in(&before, &ada).await);
+    let (one, all) = (start_session(&before, &ada).await, start_session(&before, &ada).await);
     before.logout(Some(&one.refresh), None).await.unwrap();
     before.end_sessions_of(&ada.id).await.unwrap();
     drop(before);
@@ -73,7 +73,7 @@ async fn a_feed_brings_endings_at_once() {
     let node = || world.node_with(|builder| builder.revocation_feed(feed.clone()));
     let (here, there) = (node(), node());
     let ada = register(&here, "ada").await;
-    let (one, all) = (sign_in(&here, &ada).await, sign_in(&here, &ada).await);
+    let (one, all) = (start_session(&here, &ada).await, start_session(&here, &ada).await);
     // Each begins to listen with its first request.
     assert_eq!((access(&here, &one).await, access(&there, &one).await), (None, None));
     here.logout(Some(&one.refresh), None).await.unwrap();
@@ -90,11 +90,11 @@ async fn a_full_set_of_endings_asks_the_store_instead() {
     let world = World::new();
     let auth = world.node_with(|builder| builder.revocation_capacity(1));
     let ada = register(&auth, "ada").await;
-    let live = sign_in(&auth, &ada).await;
+    let live = start_session(&auth, &ada).await;
     assert_eq!(access(&auth, &live).await, None);
     let mut ended = Vec::new();
     for _ in 0..90 {
-        let pair = sign_in(&auth, &ada).await;
+        let pair = start_session(&auth, &ada).await;
         auth.logout(Some(&pair.refresh), None).await.unwrap();
         ended.push(pair);
     }
@@ -111,12 +111,12 @@ async fn a_login_in_flight_during_a_password_change_is_dead_on_arrival() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
-    let current = sign_in(&auth, &ada).await;
+    let current = start_session(&auth, &ada).await;
     let claims = auth.authenticate(&current.access, Check::Stateless).await.unwrap().claims;
     // `ada` is what a login read before its hashing; the change happens while it hashes.
     let changed =
-        auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &Client::unknown()).await.unwrap();
-    let late = sign_in(&auth, &ada).await;
+        auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &ClientInfo::unknown()).await.unwrap();
+    let late = start_session(&auth, &ada).await;
     assert_eq!(access(&auth, &late).await, REVOKED);
     assert_eq!(kind(auth.refresh(&late.refresh).await), Some(ErrorKind::RefreshInvalid));
     let kept = Pair::from(changed);
@@ -130,20 +130,20 @@ async fn a_refresh_that_overtakes_a_password_change_does_not_cost_the_caller_the
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
-    let current = sign_in(&auth, &ada).await;
+    let current = start_session(&auth, &ada).await;
     let claims = auth.authenticate(&current.access, Check::Stateless).await.unwrap().claims;
     // A refresh of another tab saw the raised version before the session was restamped, and ended it.
     world.store.fail("end_all", crate::fixture::Failure::Before);
     let change = |old: &'static str, new: &'static str| {
         let (auth, claims) = (auth.clone(), claims.clone());
-        async move { auth.change_password(&claims, old.into(), new.into(), &Client::unknown()).await }
+        async move { auth.change_password(&claims, old.into(), new.into(), &ClientInfo::unknown()).await }
     };
     assert_eq!(kind(change(PASSWORD, "close sesame 43").await), Some(ErrorKind::StoreUnavailable));
     world.store.recover();
     assert_eq!(kind(auth.refresh(&current.refresh).await), Some(ErrorKind::RefreshInvalid));
     // The password was changed, the sessions are ended: signing in with the new one works.
     let login = portcullis::user::Login::either("ada@example.com");
-    let pair = Pair::from(auth.login(&login, "close sesame 43".into(), &Client::unknown()).await.unwrap());
+    let pair = Pair::from(auth.login(&login, "close sesame 43".into(), &ClientInfo::unknown()).await.unwrap());
     assert_eq!(access(&auth, &pair).await, None);
 }
 
@@ -152,7 +152,7 @@ async fn a_clock_that_was_ahead_for_a_while_hides_no_ending() {
     let world = World::new();
     let (here, there) = (world.node(), world.node());
     let ada = register(&here, "ada").await;
-    let pair = sign_in(&here, &ada).await;
+    let pair = start_session(&here, &ada).await;
     let now = portcullis::clock::Clock::now(&world.clock);
     world.clock.advance(Duration::from_secs(600));
     assert_eq!(access(&there, &pair).await, None, "this loads what had ended, ten minutes ahead");
@@ -167,13 +167,13 @@ async fn a_caller_who_hangs_up_half_way_does_not_stop_a_password_change() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
-    let (mine, other) = (sign_in(&auth, &ada).await, sign_in(&auth, &ada).await);
+    let (mine, other) = (start_session(&auth, &ada).await, start_session(&auth, &ada).await);
     let claims = auth.authenticate(&mine.access, Check::Stateless).await.unwrap().claims;
     world.store.hold("set_password");
     let change = {
         let auth = auth.clone();
         tokio::spawn(async move {
-            auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &Client::unknown()).await
+            auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &ClientInfo::unknown()).await
         })
     };
     world.store.held().await;
@@ -190,7 +190,7 @@ async fn a_shorter_access_lifetime_brings_no_ended_token_back() {
     let hour = Duration::from_secs(3600);
     let long = world.node_with(|builder| builder.access_lifetime(hour));
     let ada = register(&long, "ada").await;
-    let (one, all) = (sign_in(&long, &ada).await, sign_in(&long, &ada).await);
+    let (one, all) = (start_session(&long, &ada).await, start_session(&long, &ada).await);
     long.logout(Some(&one.refresh), None).await.unwrap();
     // A node of the next deployment ends the other one.
     let short = world.node_with(|builder| builder.access_lifetime(Duration::from_secs(300)));
@@ -214,7 +214,7 @@ async fn a_node_whose_clock_is_behind_is_heard_all_the_same() {
     };
     let (here, there) = (behind.node(), world.node());
     let ada = register(&here, "ada").await;
-    let pair = sign_in(&here, &ada).await;
+    let pair = start_session(&here, &ada).await;
     assert_eq!(access(&there, &pair).await, None);
     here.logout(Some(&pair.refresh), None).await.unwrap();
     there.poll_revocations().await.unwrap();
@@ -226,13 +226,13 @@ async fn signing_out_everywhere_during_a_password_change_has_the_last_word() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &ada).await;
+    let pair = start_session(&auth, &ada).await;
     let claims = auth.authenticate(&pair.access, Check::Stateless).await.unwrap().claims;
     world.store.hold("end_all");
     let change = {
         let auth = auth.clone();
         tokio::spawn(async move {
-            auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &Client::unknown()).await
+            auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &ClientInfo::unknown()).await
         })
     };
     world.store.held().await;
@@ -247,11 +247,11 @@ async fn the_refresh_token_from_before_a_password_change_gets_nothing_and_clears
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
-    let stolen = sign_in(&auth, &ada).await;
+    let stolen = start_session(&auth, &ada).await;
     let claims = auth.authenticate(&stolen.access, Check::Stateless).await.unwrap().claims;
     world.clock.advance(Duration::from_secs(60));
     let new = "close sesame 43".into();
-    let kept = auth.change_password(&claims, PASSWORD.into(), new, &Client::unknown()).await.unwrap();
+    let kept = auth.change_password(&claims, PASSWORD.into(), new, &ClientInfo::unknown()).await.unwrap();
     assert_eq!(kind(auth.refresh(&stolen.refresh).await), Some(ErrorKind::RefreshInvalid));
     let next = Pair::from(auth.refresh(kept.tokens.refresh_token.expose()).await.unwrap());
     assert_eq!(access(&auth, &next).await, None);
@@ -264,7 +264,7 @@ async fn roles_that_fit_into_no_cookie_cost_nobody_their_session() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &ada).await;
+    let pair = start_session(&auth, &ada).await;
     let users = world.store.memory.users();
     users.set_roles(&ada.id, (0..500).map(|n| format!("a-role-with-a-long-name-{n}")).collect());
     assert_eq!(kind(auth.refresh(&pair.refresh).await), Some(ErrorKind::Internal));
@@ -289,7 +289,7 @@ async fn an_ending_is_remembered_for_an_access_lifetime() {
             maximum.into_iter().fold(builder, |builder, maximum| builder.max_access_lifetime(minute * maximum))
         });
         let ada = register(&auth, "ada").await;
-        let pair = sign_in(&auth, &ada).await;
+        let pair = start_session(&auth, &ada).await;
         auth.logout(Some(&pair.refresh), None).await.unwrap();
         auth.end_sessions_of(&ada.id).await.unwrap();
         let now = portcullis::clock::Clock::now(&world.clock);
@@ -307,7 +307,7 @@ async fn a_token_of_a_longer_lifetime_is_asked_about() {
     let (minute, world) = (Duration::from_secs(60), World::new());
     let long = world.node_with(|builder| builder.access_lifetime(minute * 60));
     let ada = register(&long, "ada").await;
-    let (live, ended) = (sign_in(&long, &ada).await, sign_in(&long, &ada).await);
+    let (live, ended) = (start_session(&long, &ada).await, start_session(&long, &ada).await);
     // The next deployment has shorter tokens; nobody has said for how long the earlier ones lived.
     let short = world.node_with(|builder| builder.access_lifetime(minute * 5));
     assert_eq!(access(&short, &live).await, None);
@@ -324,7 +324,7 @@ async fn a_token_of_a_longer_lifetime_is_asked_about() {
         short.poll_revocations().await.unwrap();
         assert_eq!((cost(&live).await, cost(&ended).await.0), ((None, 1), REVOKED), "it ends none and revives none");
     }
-    let own = sign_in(&short, &ada).await;
+    let own = start_session(&short, &ada).await;
     world.clock.advance(Duration::from_secs(299));
     assert_eq!(cost(&own).await, (None, 0), "its own tokens cost nothing to the last second");
 }
@@ -335,7 +335,7 @@ async fn a_node_of_longer_tokens_remembers_what_others_forget() {
     let long = world.node_with(|builder| builder.access_lifetime(minute * 60));
     let short = world.node_with(|builder| builder.access_lifetime(minute * 5));
     let ada = register(&long, "ada").await;
-    let (one, all) = (sign_in(&long, &ada).await, sign_in(&long, &ada).await);
+    let (one, all) = (start_session(&long, &ada).await, start_session(&long, &ada).await);
     assert_eq!(access(&long, &one).await, None);
     short.logout(Some(&one.refresh), None).await.unwrap();
     short.end_sessions_of(&ada.id).await.unwrap();

@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, Full};
 use portcullis::{Check, ErrorKind};
 use tower::ServiceExt;
 
-use crate::fixture::{Failure, World, kind, register, sign_in};
+use crate::fixture::{Failure, World, kind, register, start_session};
 
 const DOWN: Option<ErrorKind> = Some(ErrorKind::StoreUnavailable);
 
@@ -19,7 +19,7 @@ async fn a_refresh_works_again_after_a_failure_of_any_call_before_or_after_its_w
                 let world = World::new();
                 let auth = world.node_with(|builder| builder.refresh_grace(Duration::from_secs(grace)));
                 let ada = register(&auth, "ada").await;
-                let pair = sign_in(&auth, &ada).await;
+                let pair = start_session(&auth, &ada).await;
                 world.store.fail(call, failure);
                 assert_eq!(kind(auth.refresh(&pair.refresh).await), DOWN, "{call} {failure:?}");
                 world.store.recover();
@@ -37,7 +37,7 @@ async fn nothing_passes_a_guard_that_has_to_ask_and_cannot() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &ada).await;
+    let pair = start_session(&auth, &ada).await;
     world.store.fail("*", Failure::Before);
     let auth = world.node();
     for check in [Check::Stateless, Check::Session, Check::User] {
@@ -55,9 +55,9 @@ async fn nothing_passes_a_guard_that_has_to_ask_and_cannot() {
 #[tokio::test]
 async fn a_guard_told_so_asks_the_store_when_polls_have_failed_for_too_long() {
     let world = World::new();
-    let auth = world.node_with(|builder| builder.ask_store_when_polls_fail_for(Duration::from_secs(30)));
+    let auth = world.node_with(|builder| builder.max_poll_staleness(Duration::from_secs(30)));
     let ada = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &ada).await;
+    let pair = start_session(&auth, &ada).await;
     let ask = || async { kind(auth.authenticate(&pair.access, Check::Stateless).await) };
     assert_eq!(ask().await, None);
     world.store.fail("*", Failure::Before);
@@ -75,7 +75,7 @@ async fn an_ending_whose_answer_is_lost_is_said_to_have_failed_and_can_be_asked_
     let auth = world.node();
     let ada = register(&auth, "ada").await;
     for failure in [Failure::Before, Failure::After] {
-        let pair = sign_in(&auth, &ada).await;
+        let pair = start_session(&auth, &ada).await;
         world.store.fail("end", failure);
         assert_eq!(kind(auth.logout(Some(&pair.refresh), None).await), DOWN);
         world.store.recover();
@@ -89,7 +89,7 @@ async fn over_http_an_outage_is_a_503_that_clears_no_cookie_and_tells_no_cause()
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &ada).await;
+    let pair = start_session(&auth, &ada).await;
     world.store.fail("*", Failure::Before);
     let cookies = format!("__Host-access_token={}; __Host-refresh_token={}", pair.access, pair.refresh);
     let login = "email=ada@example.com&password=open+sesame+42";
@@ -145,7 +145,7 @@ async fn an_ending_that_the_store_missed_is_brought_when_it_is_back() {
     let world = World::new();
     let (here, there) = (world.node(), world.node());
     let ada = register(&here, "ada").await;
-    let (one, all) = (sign_in(&here, &ada).await, sign_in(&here, &ada).await);
+    let (one, all) = (start_session(&here, &ada).await, start_session(&here, &ada).await);
     for node in [&here, &there] {
         assert_eq!(kind(node.authenticate(&one.access, Check::Stateless).await), None);
     }
@@ -174,7 +174,7 @@ struct BadFeed {
 
 #[async_trait::async_trait]
 impl portcullis::store::RevocationFeed for BadFeed {
-    async fn publish(&self, _: &portcullis::session::Ending) -> Result<(), portcullis::store::StoreError> {
+    async fn publish(&self, _: &portcullis::session::Revocation) -> Result<(), portcullis::store::StoreError> {
         std::future::pending().await
     }
 
@@ -188,7 +188,7 @@ struct AtOnce;
 
 #[async_trait::async_trait]
 impl portcullis::store::Subscription for AtOnce {
-    async fn next(&mut self) -> Result<portcullis::session::Ending, portcullis::store::StoreError> {
+    async fn next(&mut self) -> Result<portcullis::session::Revocation, portcullis::store::StoreError> {
         Err(portcullis::store::StoreError::unavailable("gone"))
     }
 }
@@ -201,7 +201,7 @@ async fn a_feed_that_hangs_or_fails_holds_nobody_up() {
         let feed = BadFeed { fails, subscribed: std::sync::Arc::clone(&subscribed) };
         let auth = world.node_with(|builder| builder.revocation_feed(feed));
         let ada = register(&auth, "ada").await;
-        let pair = sign_in(&auth, &ada).await;
+        let pair = start_session(&auth, &ada).await;
         assert_eq!(kind(auth.authenticate(&pair.access, Check::Stateless).await), None);
         for _ in 0..1000 {
             tokio::task::yield_now().await;
@@ -216,7 +216,7 @@ async fn who_waits_for_the_first_poll_shares_its_failure() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &ada).await;
+    let pair = start_session(&auth, &ada).await;
     world.store.take_calls();
     world.store.hold("ended_since");
     world.store.fail("ended_since", Failure::Before);
@@ -242,7 +242,7 @@ async fn the_grace_begins_when_the_session_rotated_however_slow_the_users_are() 
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &ada).await;
+    let pair = start_session(&auth, &ada).await;
     world.store.hold("find_by_id");
     let slow = {
         let (auth, refresh) = (auth.clone(), pair.refresh.clone());
@@ -263,7 +263,8 @@ async fn a_logout_of_several_sessions_goes_on_after_a_failure() {
         let world = World::new();
         let auth = world.node();
         let (ada, eve) = (register(&auth, "ada").await, register(&auth, "eve").await);
-        let pairs = [sign_in(&auth, &ada).await, sign_in(&auth, &ada).await, sign_in(&auth, &eve).await];
+        let pairs =
+            [start_session(&auth, &ada).await, start_session(&auth, &ada).await, start_session(&auth, &eve).await];
         let cookies: Vec<_> = pairs.iter().map(|pair| format!("__Host-refresh_token={}", pair.refresh)).collect();
         let logout = || {
             let request = Request::post("/auth/logout").header("cookie", cookies.join("; "));
@@ -291,11 +292,11 @@ async fn many_accounts_leave_room_for_the_endings_of_others() {
     for n in 0..41 {
         let user = register_cheaply(&world, &format!("mallory{n}")).await;
         for _ in 0..100 {
-            tokens.push(sign_in(&auth, &user).await);
+            tokens.push(start_session(&auth, &user).await);
         }
     }
     let ada = register_cheaply(&world, "ada").await;
-    let pair = sign_in(&auth, &ada).await;
+    let pair = start_session(&auth, &ada).await;
     world.store.fail("end", Failure::Before);
     for pair in &tokens {
         assert_eq!(kind(auth.logout(Some(&pair.refresh), None).await), DOWN);
@@ -321,7 +322,7 @@ async fn ending_a_session_whose_answer_was_lost_is_no_404() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &ada).await;
+    let pair = start_session(&auth, &ada).await;
     world.store.lose_next_answer("end");
     assert_eq!(kind(auth.end_session(&ada.id, pair.session).await), None);
     assert_eq!(kind(auth.authenticate(&pair.access, Check::Stateless).await), Some(ErrorKind::TokenRevoked));
@@ -334,7 +335,7 @@ async fn a_reuse_whose_answer_was_lost_is_a_reuse() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &ada).await;
+    let pair = start_session(&auth, &ada).await;
     auth.refresh(&pair.refresh).await.unwrap();
     world.clock.advance(Duration::from_secs(11));
     world.store.lose_next_answer("rotate");

@@ -2,18 +2,18 @@
 
 use async_trait::async_trait;
 use portcullis::{
-    Auth, BreachCheck, Builder, Check, Client, Error, ErrorKind, PasswordPolicy, Registration, Secret, User,
+    Auth, AuthBuilder, BreachCheck, Check, ClientInfo, Error, ErrorKind, PasswordPolicy, Registration, Secret, User,
     store::UserStore,
     user::{Login, Profile},
 };
 
-use crate::fixture::{PASSWORD, World, kind, register, sign_in};
+use crate::fixture::{PASSWORD, World, kind, register, start_session};
 
 const OLD: &str = "Zk4vTq8LwXn2Rb6Yc0Mf5Jd9Hs3Gp7Ae";
 const NEW: &str = "Bq1Wm7Xt5Kz9Lr3Vn0Cf8Jy2Hs6Gd4Pu";
 
 async fn login(auth: &Auth<User>) -> Option<ErrorKind> {
-    kind(auth.login(&Login::either("ada@example.com"), PASSWORD.into(), &Client::unknown()).await)
+    kind(auth.login(&Login::either("ada@example.com"), PASSWORD.into(), &ClientInfo::unknown()).await)
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ impl BreachCheck for Leaks {
     }
 }
 
-fn careful(builder: Builder<User>) -> Builder<User> {
+fn careful(builder: AuthBuilder<User>) -> AuthBuilder<User> {
     builder.breach_check(Leaks).password_policy(PasswordPolicy::default().forbidding(["portcullis"]))
 }
 
@@ -72,9 +72,9 @@ async fn leaked_passwords_and_an_apps_own_words_are_refused_wherever_one_is_chos
     let world = World::new();
     let auth = world.node_with(careful);
     let ada = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &ada).await;
+    let pair = start_session(&auth, &ada).await;
     let claims = auth.authenticate(&pair.access, Check::Stateless).await.unwrap().claims;
-    let client = Client::unknown();
+    let client = ClientInfo::unknown();
     for (password, refused) in [
         ("leaked years ago", "breached"),
         ("Portcullis-2026", "forbidden"),
@@ -99,7 +99,7 @@ const COMPOSED: &str = "caf\u{e9} crossing";
 const DECOMPOSED: &str = "cafe\u{301} crossing";
 
 async fn log_in(auth: &Auth<User>, password: &str) -> Option<ErrorKind> {
-    kind(auth.login(&Login::either("ada@example.com"), password.into(), &Client::unknown()).await)
+    kind(auth.login(&Login::either("ada@example.com"), password.into(), &ClientInfo::unknown()).await)
 }
 
 #[tokio::test]
@@ -112,11 +112,12 @@ async fn a_password_is_the_same_in_either_normal_form() {
         assert_eq!(log_in(&auth, typed).await, None, "{typed:?}");
         assert_eq!(log_in(&auth, "cafe crossing").await, Some(ErrorKind::InvalidCredentials));
 
-        let signed_in = auth.login(&Login::either("ada@example.com"), typed.into(), &Client::unknown()).await.unwrap();
-        let access = signed_in.tokens.access_token.expose();
+        let logged_in =
+            auth.login(&Login::either("ada@example.com"), typed.into(), &ClientInfo::unknown()).await.unwrap();
+        let access = logged_in.tokens.access_token.expose();
         let claims = auth.authenticate(access, Check::Stateless).await.unwrap().claims;
         let (current, new) = (typed.into(), format!("{typed} 2").as_str().into());
-        auth.change_password(&claims, current, new, &Client::unknown()).await.unwrap();
+        auth.change_password(&claims, current, new, &ClientInfo::unknown()).await.unwrap();
         for password in [format!("{chosen} 2"), format!("{typed} 2")] {
             assert_eq!(log_in(&auth, &password).await, None, "{password:?}");
         }

@@ -16,7 +16,7 @@ use portcullis::{
 use serde_json::{Value, json};
 use tower::{Layer, ServiceExt, service_fn};
 
-use crate::fixture::{World, kind, register, sign_in};
+use crate::fixture::{World, kind, register, start_session};
 
 const ISSUER: &str = "https://idp.example.com";
 const AUDIENCE: &str = "https://api.example.com";
@@ -81,13 +81,13 @@ async fn our_own_services_tokens_are_verified_by_their_published_keys() {
             .audience(AUDIENCE)
             .access_keys(KeyRing::new(key))
             .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
-            .access_claims(|_| json!({ "tenant": "acme" }))
+            .custom_claims(|_| json!({ "tenant": "acme" }))
             .hash_threads(1)
             .clock(world.clock.clone())
             .build()
             .unwrap();
         let ada = register(&auth, "ada").await;
-        let pair = sign_in(&auth, &ada).await;
+        let pair = start_session(&auth, &ada).await;
         let server = ResourceServer::builder(ISSUER, AUDIENCE).clock(world.clock.clone()).jwks(auth.jwks());
         let server = server.build().unwrap();
         let claims = server.verify(&pair.access).unwrap();

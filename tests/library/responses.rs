@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use portcullis::{
-    Auth, AuthUser, Builder, Claims, CurrentUser, Endpoint, Failure, ResponseFormat, Success, User,
+    Auth, AuthBuilder, AuthUser, Claims, CurrentUser, Endpoint, Failure, ResponseFormat, Success, User,
     keys::Key,
     resource::{ForeignClaims, ResourceServer},
     store::memory::MemorySessions,
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::{
-    fixture::{Pair, World, register, sign_in},
+    fixture::{Pair, World, register, start_session},
     own_users::{Account, Accounts},
 };
 
@@ -136,7 +136,7 @@ async fn a_registration_in_the_envelope_signs_in_where_it_is_told_to() {
     assert_eq!(json_of(&answer)["data"]["email"], "ada@example.com");
 }
 
-fn shapes() -> Vec<fn(Builder<User>) -> Builder<User>> {
+fn shapes() -> Vec<fn(AuthBuilder<User>) -> AuthBuilder<User>> {
     vec![|builder| builder, |builder| builder.response_format(ResponseFormat::Envelope), |builder| {
         builder.failure_body(|failure: Failure| json!({"oops": failure.kind.code()}))
     }]
@@ -161,7 +161,7 @@ async fn extractors_refuse_with_the_bytes_of_the_layer() {
         let world = World::new();
         let auth = world.node_with(shape);
         let ada = register(&auth, "ada").await;
-        let Pair { access, .. } = sign_in(&auth, &ada).await;
+        let Pair { access, .. } = start_session(&auth, &ada).await;
         world.store.memory.users().set_disabled(&ada.id, true);
         let call = async |path: &str, token: Option<&str>| {
             let mut request = Request::get(path);

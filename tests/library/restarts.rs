@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use portcullis::{
-    Auth, Check, Client, ErrorKind, User,
+    Auth, Check, ClientInfo, ErrorKind, User,
     clock::{ManualClock, Timestamp},
     store::memory::{MemoryStore, MemoryUsers},
 };
 
-use crate::fixture::{Failure, World, kind, register, sign_in};
+use crate::fixture::{Failure, World, kind, register, start_session};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -46,8 +46,8 @@ async fn a_token_from_before_a_restart_is_nobodys() {
     let clock = clock();
     let (before, _) = process(&clock);
     let mallory = register(&before, "mallory").await;
-    let pair = sign_in(&before, &mallory).await;
-    let gone = sign_in(&before, &mallory).await;
+    let pair = start_session(&before, &mallory).await;
+    let gone = start_session(&before, &mallory).await;
     before.logout(Some(&gone.refresh), None).await.unwrap();
     drop(before);
     clock.advance(SECOND);
@@ -68,7 +68,7 @@ async fn a_token_of_the_second_in_which_a_process_starts_counts() {
     let clock = clock();
     let (auth, _) = process(&clock);
     let ada = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &ada).await;
+    let pair = start_session(&auth, &ada).await;
     assert_eq!(kind(auth.authenticate(&pair.access, Check::Stateless).await), None);
 }
 
@@ -77,12 +77,12 @@ async fn several_auths_over_one_memory_store_accept_each_other() {
     let clock = clock();
     let (one, store) = process(&clock);
     let ada = register(&one, "ada").await;
-    let first = sign_in(&one, &ada).await;
+    let first = start_session(&one, &ada).await;
     clock.advance(Duration::from_secs(300));
     // Of a later beginning, and of a clock that is behind.
     let slow = ManualClock::new(Timestamp::from_millis(1_800_000_250_000));
     for other in [over(&store, &clock), over(&store, &slow)] {
-        let second = sign_in(&other, &ada).await;
+        let second = start_session(&other, &ada).await;
         for auth in [&one, &other] {
             for pair in [&first, &second] {
                 assert_eq!(kind(auth.authenticate(&pair.access, Check::Stateless).await), None);
@@ -115,13 +115,13 @@ async fn a_node_that_only_logs_people_in_knows_what_ended() {
     let world = World::new();
     let elsewhere = world.node();
     let ada = register(&elsewhere, "ada").await;
-    let ended = sign_in(&elsewhere, &ada).await;
+    let ended = start_session(&elsewhere, &ada).await;
     elsewhere.logout(Some(&ended.refresh), None).await.unwrap();
 
     let auth = world.node();
     let login = portcullis::user::Login::either("ada@example.com");
-    let signed_in = auth.login(&login, crate::fixture::PASSWORD.into(), &Client::unknown()).await.unwrap();
-    let pair = crate::fixture::Pair::from(signed_in);
+    let logged_in = auth.login(&login, crate::fixture::PASSWORD.into(), &ClientInfo::unknown()).await.unwrap();
+    let pair = crate::fixture::Pair::from(logged_in);
     settle().await;
     world.store.fail("*", Failure::Before);
     // The store is out of reach now, and nothing has been asked of a guard before.
@@ -136,7 +136,7 @@ fn a_node_that_was_built_without_a_runtime_reads_at_its_first_call() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let ada = register(&auth, "ada").await;
-        let pair = sign_in(&auth, &ada).await;
+        let pair = start_session(&auth, &ada).await;
         settle().await;
         world.store.fail("*", Failure::Before);
         assert_eq!(kind(auth.authenticate(&pair.access, Check::Stateless).await), None);

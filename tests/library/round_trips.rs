@@ -1,26 +1,26 @@
 //! What each operation costs, in calls to the stores.
 
-use portcullis::{Check, Client, user::Login};
+use portcullis::{Check, ClientInfo, user::Login};
 
-use crate::fixture::{PASSWORD, World, register, sign_in};
+use crate::fixture::{PASSWORD, World, register, start_session};
 
 #[tokio::test]
 async fn each_operation_costs_the_round_trips_that_it_says() {
     let world = World::new();
     let auth = world.node();
     let store = &world.store;
-    let client = Client::unknown();
+    let client = ClientInfo::unknown();
     let login = Login::either("ada@example.com");
     // At its start a node asks what has ended: the first guarded request waits for that.
     let eve = register(&auth, "eve").await;
-    let pair = sign_in(&auth, &eve).await;
+    let pair = start_session(&auth, &eve).await;
     auth.authenticate(&pair.access, Check::Stateless).await.unwrap();
     assert_eq!(store.take_calls(), 3);
     let mut table = Vec::new();
     let mut cost = |operation: &'static str| table.push((operation, store.take_calls()));
 
     let ada = register(&auth, "ada").await;
-    sign_in(&auth, &ada).await;
+    start_session(&auth, &ada).await;
     cost("register, signed in");
     let first = auth.login(&login, PASSWORD.into(), &client).await.unwrap();
     cost("login");

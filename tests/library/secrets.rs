@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use portcullis::{Check, Client, Secret, user::Login};
+use portcullis::{Check, ClientInfo, Secret, user::Login};
 use tracing_subscriber::fmt::{MakeWriter, format::FmtSpan};
 
-use crate::fixture::{Failure, World, kind, register, sign_in};
+use crate::fixture::{Failure, World, kind, register, start_session};
 
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
@@ -53,20 +53,21 @@ async fn neither_debug_nor_the_log_at_trace_shows_a_secret() {
     let mut shown = Vec::new();
     let ada = register(&auth, "ada").await;
     shown.push(format!("{ada:?} {auth:?}"));
-    let signed_in = auth.login(&Login::either("ada@example.com"), "open sesame 42".into(), &Client::unknown()).await;
-    let signed_in = signed_in.unwrap();
-    shown.push(format!("{signed_in:?}"));
-    let first = signed_in.tokens.refresh_token.expose().clone();
+    let logged_in =
+        auth.login(&Login::either("ada@example.com"), "open sesame 42".into(), &ClientInfo::unknown()).await;
+    let logged_in = logged_in.unwrap();
+    shown.push(format!("{logged_in:?}"));
+    let first = logged_in.tokens.refresh_token.expose().clone();
     let second = auth.refresh(&first).await.unwrap();
     let authenticated = auth.authenticate(second.tokens.access_token.expose(), Check::User).await.unwrap();
     shown.push(format!("{authenticated:?} {:?}", authenticated.claims));
     for wrong in ["canary-password", "open sesame 43"] {
-        let login = auth.login(&Login::either("ada@example.com"), wrong.into(), &Client::unknown()).await;
+        let login = auth.login(&Login::either("ada@example.com"), wrong.into(), &ClientInfo::unknown()).await;
         shown.push(format!("{:?}", login.unwrap_err()));
     }
     world.clock.advance(Duration::from_secs(60));
     shown.push(format!("{:?}", auth.refresh(&first).await.unwrap_err()));
-    let other = sign_in(&auth, &ada).await;
+    let other = start_session(&auth, &ada).await;
     world.store.fail("*", Failure::Before);
     shown.push(format!(
         "{:?} {:?}",

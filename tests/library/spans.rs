@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use portcullis::{Check, Client, user::Login};
+use portcullis::{Check, ClientInfo, user::Login};
 use tracing::{
     Dispatch, Event, Metadata, Subscriber,
     field::{Field, Visit},
@@ -18,7 +18,7 @@ use tracing::{
     subscriber::DefaultGuard,
 };
 
-use crate::fixture::{Failure, PASSWORD, World, register, sign_in};
+use crate::fixture::{Failure, PASSWORD, World, register, start_session};
 
 /// The name of a span and its fields.
 type Span = (&'static str, BTreeMap<&'static str, String>);
@@ -108,10 +108,10 @@ async fn each_flow_has_a_span_that_says_whom_it_was_about_and_how_it_ended() {
     let auth = world.node();
     let spans = Spans::default();
     let _here = spans.listen();
-    let (login, client) = (Login::either("ada@example.com"), Client::unknown());
+    let (login, client) = (Login::either("ada@example.com"), ClientInfo::unknown());
 
     let ada = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &ada).await;
+    let pair = start_session(&auth, &ada).await;
     assert_eq!(spans.last()["session"], pair.session.to_string());
     auth.login(&login, PASSWORD.into(), &client).await.unwrap();
     let id = ada.id.to_string();
@@ -168,7 +168,7 @@ async fn a_flow_whose_caller_hangs_up_is_abandoned() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &ada).await;
+    let pair = start_session(&auth, &ada).await;
     let spans = Spans::default();
     let _here = spans.listen();
     world.store.hold("rotate");

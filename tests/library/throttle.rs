@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use http::{Request, StatusCode, header::RETRY_AFTER};
 use http_body_util::{BodyExt, Full};
 use portcullis::{
-    Auth, Check, Client, Error, ErrorKind, PeerAddr, Registration, SignedIn, User,
+    Auth, Check, ClientInfo, Error, ErrorKind, LoggedIn, PeerAddr, Registration, User,
     clock::Timestamp,
     store::StoreError,
     throttle::{Admission, Attempt, Outcome, Throttle},
@@ -21,18 +21,18 @@ use portcullis::{
 };
 use tower::ServiceExt;
 
-use crate::fixture::{Failure, PASSWORD, World, kind, register, sign_in};
+use crate::fixture::{Failure, PASSWORD, World, kind, register, start_session};
 
 const TOO_MANY: Option<ErrorKind> = Some(ErrorKind::TooManyAttempts);
 const WRONG: Option<ErrorKind> = Some(ErrorKind::InvalidCredentials);
 
-fn client(ip: &str) -> Client {
-    let mut client = Client::unknown();
+fn client(ip: &str) -> ClientInfo {
+    let mut client = ClientInfo::unknown();
     client.ip = Some(ip.parse().unwrap());
     client
 }
 
-async fn login(auth: &Auth<User>, name: &str, password: &str, ip: &str) -> Result<SignedIn<User>, Error> {
+async fn login(auth: &Auth<User>, name: &str, password: &str, ip: &str) -> Result<LoggedIn<User>, Error> {
     auth.login(&Login::either(name), password.into(), &client(ip)).await
 }
 
@@ -169,7 +169,7 @@ async fn good_logins_beyond_what_people_do_are_slowed() {
     // One good login is forgotten every minute.
     world.clock.advance(Duration::from_secs(60));
     assert_eq!(kind(login(&auth, "ada", PASSWORD, "192.0.2.1").await), None);
-    let off = world.node_with(portcullis::Builder::no_throttle);
+    let off = world.node_with(portcullis::AuthBuilder::no_throttle);
     assert_eq!(kind(login(&off, "ada", PASSWORD, "192.0.2.1").await), None);
 }
 
@@ -190,8 +190,8 @@ fn of_ada() -> Login {
 }
 
 /// A client that brings a refresh token.
-fn bringing(refresh: &str, ip: Option<&str>) -> Client {
-    let mut client = Client::unknown();
+fn bringing(refresh: &str, ip: Option<&str>) -> ClientInfo {
+    let mut client = ClientInfo::unknown();
     client.ip = ip.map(|ip| ip.parse().unwrap());
     client.refresh_token = Some(refresh.into());
     client
@@ -200,7 +200,7 @@ fn bringing(refresh: &str, ip: Option<&str>) -> Client {
 /// Guesses without an address until the login is delayed by a minute.
 async fn keep_out(world: &World, auth: &Auth<User>) {
     loop {
-        let error = auth.login(&of_ada(), "wrong guess".into(), &Client::unknown()).await.unwrap_err();
+        let error = auth.login(&of_ada(), "wrong guess".into(), &ClientInfo::unknown()).await.unwrap_err();
         match error.retry_after() {
             Some(wait) if wait == Duration::from_secs(60) => return,
             wait => world.clock.advance(wait.unwrap_or_default()),
@@ -213,15 +213,15 @@ async fn a_device_that_has_logged_in_is_not_kept_out_by_strangers() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
-    let first = sign_in(&auth, &ada).await;
+    let first = start_session(&auth, &ada).await;
     let current = auth.refresh(&first.refresh).await.unwrap().tokens.refresh_token.expose().clone();
-    let ended = sign_in(&auth, &ada).await;
+    let ended = start_session(&auth, &ada).await;
     auth.logout(Some(&ended.refresh), None).await.unwrap();
-    let by_login = auth.login(&of_ada(), PASSWORD.into(), &Client::unknown()).await.unwrap();
+    let by_login = auth.login(&of_ada(), PASSWORD.into(), &ClientInfo::unknown()).await.unwrap();
     let by_login = by_login.tokens.refresh_token.expose().clone();
     keep_out(&world, &auth).await;
-    let outcome = async |client: &Client| kind(auth.login(&of_ada(), PASSWORD.into(), client).await);
-    assert_eq!(outcome(&Client::unknown()).await, TOO_MANY, "a device of which nothing is known");
+    let outcome = async |client: &ClientInfo| kind(auth.login(&of_ada(), PASSWORD.into(), client).await);
+    assert_eq!(outcome(&ClientInfo::unknown()).await, TOO_MANY, "a device of which nothing is known");
     for (what, token) in [
         ("of the generation before", &first.refresh),
         ("of the current generation", &current),
@@ -233,7 +233,7 @@ async fn a_device_that_has_logged_in_is_not_kept_out_by_strangers() {
     }
     world.clock.advance(Duration::from_secs(40 * 86_400));
     keep_out(&world, &auth).await;
-    assert_eq!(outcome(&Client::unknown()).await, TOO_MANY);
+    assert_eq!(outcome(&ClientInfo::unknown()).await, TOO_MANY);
     assert_eq!(outcome(&bringing(&current, None)).await, None, "expired for long");
 }
 
@@ -243,9 +243,9 @@ async fn only_a_refresh_token_of_ours_for_that_user_is_a_device() {
     let auth = world.node();
     let ada = register(&auth, "ada").await;
     let mallory = register(&auth, "mallory").await;
-    let (own, hers) = (sign_in(&auth, &mallory).await, sign_in(&auth, &ada).await);
+    let (own, hers) = (start_session(&auth, &mallory).await, start_session(&auth, &ada).await);
     let forged = world.node_with(|builder| builder.refresh_secret("Zz7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs"));
-    let forged = sign_in(&forged, &ada).await;
+    let forged = start_session(&forged, &ada).await;
     keep_out(&world, &auth).await;
     let [head, payload, _] = hers.refresh.split('.').collect::<Vec<_>>()[..] else { panic!("not a token") };
     let unsigned = format!("{head}.{payload}.");
@@ -273,7 +273,7 @@ async fn a_device_has_a_strict_budget_of_its_own() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
-    let (stolen, own) = (sign_in(&auth, &ada).await, sign_in(&auth, &ada).await);
+    let (stolen, own) = (start_session(&auth, &ada).await, start_session(&auth, &ada).await);
     for _ in 0..6 {
         let guess = auth.login(&of_ada(), "wrong guess".into(), &bringing(&stolen.refresh, None)).await;
         assert_eq!(kind(guess), WRONG);
@@ -292,7 +292,7 @@ async fn a_neighbour_does_not_hold_up_a_device_that_is_known() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
-    let device = sign_in(&auth, &ada).await;
+    let device = start_session(&auth, &ada).await;
     assert_eq!(kind(login(&auth, "ada@example.com", PASSWORD, "192.0.2.1").await), None);
     for _ in 0..18 {
         let _ = login(&auth, "ada@example.com", "wrong guess", "192.0.2.1").await;
@@ -311,7 +311,7 @@ async fn a_login_over_http_brings_its_device_by_cookie_or_body() {
     let auth = world.node();
     let ada = register(&auth, "ada").await;
     // A login with the token of a live session ends it, so that each has a session of its own.
-    let (cookie, body) = (sign_in(&auth, &ada).await.refresh, sign_in(&auth, &ada).await.refresh);
+    let (cookie, body) = (start_session(&auth, &ada).await.refresh, start_session(&auth, &ada).await.refresh);
     keep_out(&world, &auth).await;
     let login = async |cookie: &str, member: &str| {
         let body = format!(r#"{{"email":"ada@example.com","password":"{PASSWORD}"{member}}}"#);
@@ -363,7 +363,7 @@ async fn guesses_at_the_current_password_have_a_budget_of_their_own() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
-    let (stolen, own) = (sign_in(&auth, &ada).await, sign_in(&auth, &ada).await);
+    let (stolen, own) = (start_session(&auth, &ada).await, start_session(&auth, &ada).await);
     let change = async |access: &str, current: &str| {
         let claims = auth.authenticate(access, Check::Stateless).await.unwrap().claims;
         kind(auth.change_password(&claims, current.into(), "close sesame 43".into(), &client("192.0.2.1")).await)
@@ -402,7 +402,7 @@ async fn registrations_are_counted_by_address_before_anything_is_hashed() {
 #[tokio::test]
 async fn without_a_throttle_nothing_is_slowed() {
     let world = World::new();
-    let auth = world.node_with(portcullis::Builder::no_throttle);
+    let auth = world.node_with(portcullis::AuthBuilder::no_throttle);
     for _ in 0..30 {
         assert_eq!(kind(login(&auth, "nobody@example.com", "wrong guess", "192.0.2.1").await), WRONG);
     }
@@ -522,7 +522,7 @@ async fn a_throttle_of_the_apps_own_is_asked_and_told_and_its_outage_is_a_503() 
     let world = World::new();
     let shared = Shared::default();
     let auth = world.node_with(|builder| builder.throttle(shared.clone()));
-    world.node_with(portcullis::Builder::no_throttle).register(registration()).await.unwrap();
+    world.node_with(portcullis::AuthBuilder::no_throttle).register(registration()).await.unwrap();
     assert!(login(&auth, "ada@example.com", PASSWORD, "192.0.2.1").await.is_ok(), "an admitted attempt stands");
     let away = kind(login(&auth, "ada@example.com", PASSWORD, "192.0.2.1").await);
     assert_eq!(away, Some(ErrorKind::StoreUnavailable));

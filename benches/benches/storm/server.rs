@@ -16,8 +16,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use portcullis::{Auth, AuthUser, Client, Delivery, Registration, User, store::memory::MemoryStore, user::Profile};
-use portcullis_benches::{peer::Peer, setup::builder};
+use portcullis::{Auth, AuthUser, ClientInfo, Delivery, Registration, User, store::memory::MemoryStore, user::Profile};
+use portcullis_benches::{handwritten_peer::Peer, setup::builder};
 use serde::Deserialize;
 use tokio::{net::TcpListener, sync::Semaphore};
 
@@ -178,7 +178,7 @@ async fn login(State(state): State<ByHand>, Json(credentials): Json<Credentials>
     if !verified.await.unwrap_or(false) {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let tokens = state.auth.start_session(&state.user, &Client::unknown()).await.expect("there is room");
+    let tokens = state.auth.start_session(&state.user, &ClientInfo::unknown()).await.expect("there is room");
     let body = serde_json::json!({
         "access_token": tokens.access_token.expose(),
         "refresh_token": tokens.refresh_token.expose(),

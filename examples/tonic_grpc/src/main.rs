@@ -26,7 +26,7 @@ mod support;
 use std::{env, net::SocketAddr};
 
 use axum::Router;
-use portcullis::{Auth, Builder, Delivery, User, store::memory::MemoryStore};
+use portcullis::{Auth, AuthBuilder, Delivery, User, store::memory::MemoryStore};
 use tonic::service::{LayerExt, Routes};
 use tower::ServiceBuilder;
 
@@ -45,7 +45,7 @@ async fn serve() -> Result<(), BoxError> {
     support::init_log();
     let store = MemoryStore::new();
     // These clients have no cookies: they hold their tokens themselves.
-    let builder = Builder::from_env_or_ephemeral(store.clone(), store.clone())?.token_delivery([Delivery::Body]);
+    let builder = AuthBuilder::from_env_or_ephemeral(store.clone(), store.clone())?.token_delivery([Delivery::Body]);
     let auth = builder.build()?;
     support::seed_admin(&auth, &store).await?;
 

@@ -102,9 +102,9 @@ impl World {
         settings(builder).build(self.http()).unwrap()
     }
 
-    async fn signed_in(&self) -> ClientAuth {
+    async fn logged_in(&self) -> ClientAuth {
         let auth = self.process();
-        auth.sign_in("ada", "open sesame 42".into()).await.unwrap();
+        auth.log_in("ada", "open sesame 42".into()).await.unwrap();
         auth
     }
 

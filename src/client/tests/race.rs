@@ -29,7 +29,7 @@ async fn play(seed: u64) {
     let world = World::new();
     // Two attempts, so that nobody waits a second for the third.
     let processes = [(); 2].map(|()| world.process_with(|builder| builder.refresh_attempts(2)));
-    processes[0].sign_in("ada", "open sesame 42".into()).await.unwrap();
+    processes[0].log_in("ada", "open sesame 42".into()).await.unwrap();
     let mut calls = Vec::new();
     for step in 0..60 {
         match dice.roll(12) {

@@ -34,7 +34,7 @@ async fn refused_at_once(
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_that_are_refused_at_once_make_one_refresh() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     let answers = refused_at_once(&world, &auth, 100).await;
     assert!(answers.iter().all(|answer| *answer == OK), "{answers:?}");
     assert_eq!((world.seen("/auth/refresh"), world.seen("/notes")), (1, 200));
@@ -44,7 +44,7 @@ async fn many_that_are_refused_at_once_make_one_refresh() {
 async fn many_that_are_refused_at_once_share_what_is_wrong_with_the_refresh() {
     let world = World::new();
     let auth = world.process_with(|builder| builder.refresh_attempts(1));
-    auth.sign_in("ada", "open sesame 42".into()).await.unwrap();
+    auth.log_in("ada", "open sesame 42".into()).await.unwrap();
     world.fault(Fault::Lost);
     let answers = refused_at_once(&world, &auth, 100).await;
     assert!(answers.iter().all(|answer| *answer == Err(ClientErrorKind::Unreachable)), "{answers:?}");
@@ -54,7 +54,7 @@ async fn many_that_are_refused_at_once_share_what_is_wrong_with_the_refresh() {
 #[tokio::test]
 async fn a_token_that_is_older_than_the_current_one_is_replaced_without_a_refresh() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     let old = auth.usable().await.unwrap().unwrap();
     world.refuse_access();
     assert_eq!(call(&world, &auth, "/notes").await, OK);
@@ -66,7 +66,7 @@ async fn a_token_that_is_older_than_the_current_one_is_replaced_without_a_refres
 #[tokio::test]
 async fn a_token_that_is_about_to_expire_is_refreshed_before_it_is_sent() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     world.clock.advance(Duration::from_secs(869));
     assert_eq!((call(&world, &auth, "/notes").await, world.seen("/auth/refresh")), (OK, 0));
     world.clock.advance(Duration::from_secs(1));
@@ -78,7 +78,7 @@ async fn a_token_that_is_about_to_expire_is_refreshed_before_it_is_sent() {
 async fn a_token_that_is_still_good_is_used_while_the_server_is_away() {
     let world = World::new();
     let auth = world.process_with(|builder| builder.refresh_attempts(2));
-    auth.sign_in("ada", "open sesame 42".into()).await.unwrap();
+    auth.log_in("ada", "open sesame 42".into()).await.unwrap();
     world.clock.advance(Duration::from_secs(890));
     for _ in 0..4 {
         world.fault(Fault::Lost);
@@ -96,7 +96,7 @@ async fn a_token_that_is_still_good_is_used_while_the_server_is_away() {
 #[tokio::test]
 async fn a_lost_answer_is_asked_for_again_with_the_same_token() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     world.refuse_access();
     world.fault(Fault::Unanswered);
     assert_eq!(call(&world, &auth, "/notes").await, OK);
@@ -114,7 +114,7 @@ async fn a_lost_answer_is_asked_for_again_with_the_same_token() {
 async fn what_is_no_verdict_on_the_session_ends_nothing() {
     let world = World::new();
     let auth = world.process_with(|builder| builder.refresh_attempts(1));
-    auth.sign_in("ada", "open sesame 42".into()).await.unwrap();
+    auth.log_in("ada", "open sesame 42".into()).await.unwrap();
     let stored = world.storage.stored().await;
     for (fault, expected) in [
         (Fault::Lost, ClientErrorKind::Unreachable),
@@ -140,7 +140,7 @@ async fn what_is_no_verdict_on_the_session_ends_nothing() {
 #[tokio::test]
 async fn an_outage_says_when_to_come_back_and_is_not_waited_for_beyond_the_grace() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     world.clock.advance(LIFETIME);
     world.fault(Fault::Instead(503, "60", r#"{"code":"store_unavailable","detail":"Later."}"#));
     let error = auth.access_token().await.unwrap_err();
@@ -152,7 +152,7 @@ async fn an_outage_says_when_to_come_back_and_is_not_waited_for_beyond_the_grace
 #[tokio::test]
 async fn who_is_told_when_to_come_back_does_not_come_before() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     for (status, code) in [(429, r#"{"code":"too_many_attempts"}"#), (503, r#"{"code":"store_unavailable"}"#)] {
         for refused in [false, true] {
             let asked = world.seen("/auth/refresh");
@@ -182,7 +182,7 @@ async fn who_is_told_when_to_come_back_does_not_come_before() {
     world.refuse_access();
     world.fault(Fault::Instead(429, "60", ""));
     assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Refused));
-    auth.sign_in("ada", "open sesame 42".into()).await.unwrap();
+    auth.log_in("ada", "open sesame 42".into()).await.unwrap();
     world.server().good.clear();
     assert_eq!(call(&world, &auth, "/notes").await, OK);
 }
@@ -191,7 +191,7 @@ async fn who_is_told_when_to_come_back_does_not_come_before() {
 async fn a_token_that_is_good_waits_for_no_server_that_hangs() {
     let world = World::new();
     let auth = world.process_with(|builder| builder.timeout(Duration::from_secs(2)));
-    auth.sign_in("ada", "open sesame 42".into()).await.unwrap();
+    auth.log_in("ada", "open sesame 42".into()).await.unwrap();
     world.clock.advance(Duration::from_secs(890));
     world.may_refresh.forget_permits(100_000);
     for _ in 0..3 {
@@ -207,7 +207,7 @@ async fn a_token_that_is_good_waits_for_no_server_that_hangs() {
 #[tokio::test]
 async fn a_caller_that_goes_away_takes_no_refresh_along() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     world.refuse_access();
     world.may_refresh.forget_permits(100_000);
     let leaving = tokio::spawn({
@@ -234,7 +234,7 @@ fn a_runtime_that_ends_in_the_middle_leaves_the_next_one_a_good_token() {
     let world = World::new();
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let first = runtime();
-    let auth = first.block_on(world.signed_in());
+    let auth = first.block_on(world.logged_in());
     world.refuse_access();
     world.may_refresh.forget_permits(100_000);
     first.block_on(async {
@@ -263,7 +263,7 @@ fn without_a_runtime_it_is_an_error_and_no_panic() {
 #[tokio::test]
 async fn the_end_of_a_session_is_the_servers_401_and_an_empty_storage() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     world.refuse_access();
     world.server().ended = true;
     assert_eq!(call(&world, &auth, "/notes").await, UNAUTHORIZED);
@@ -273,6 +273,6 @@ async fn the_end_of_a_session_is_the_servers_401_and_an_empty_storage() {
     assert_eq!(call(&world, &auth, "/notes").await, UNAUTHORIZED);
     assert_eq!(world.seen("/auth/refresh"), 1, "nobody asks for a session that is over");
 
-    auth.sign_in("ada", "open sesame 42".into()).await.unwrap();
+    auth.log_in("ada", "open sesame 42".into()).await.unwrap();
     assert_eq!(call(&world, &auth, "/notes").await, OK);
 }

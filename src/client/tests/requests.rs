@@ -35,7 +35,7 @@ impl Anywhere {
 async fn the_token_goes_to_the_named_origins_alone() {
     let world = World::new();
     let auth = world.process_with(|builder| builder.origin("https://files.example.com:8443"));
-    auth.sign_in("ada", "open sesame 42".into()).await.unwrap();
+    auth.log_in("ada", "open sesame 42".into()).await.unwrap();
     let anywhere = Anywhere::new(|| Response::new(Full::default()));
     for (target, is_ours) in [
         ("https://api.example.com/notes", true),
@@ -63,7 +63,7 @@ async fn the_token_goes_to_the_named_origins_alone() {
 #[tokio::test]
 async fn credentials_of_the_callers_own_are_left_alone() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     let anywhere = Anywhere::new(|| problem(401, "token_invalid", "Bearer error=\"invalid_token\""));
     let request = Request::get(format!("{SERVER}/notes")).header(AUTHORIZATION, "Basic YTpi");
     anywhere.send(&auth, request.body(Full::default()).unwrap()).await;
@@ -75,7 +75,7 @@ async fn credentials_of_the_callers_own_are_left_alone() {
 #[tokio::test]
 async fn a_request_is_sent_again_once_and_only_for_the_tokens_sake() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     let bare = "Bearer";
     let invalid = "Bearer realm=\"api\", error=\"invalid_token\"";
     for (path, status, challenge, again) in [
@@ -119,7 +119,7 @@ async fn a_request_is_sent_again_once_and_only_for_the_tokens_sake() {
 #[tokio::test]
 async fn a_grpc_call_is_refused_in_the_headers_of_a_200() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     let anywhere = Anywhere::new(|| {
         let mut answer = Response::new(Full::default());
         answer.headers_mut().insert("grpc-status", "16".parse().unwrap());
@@ -132,7 +132,7 @@ async fn a_grpc_call_is_refused_in_the_headers_of_a_200() {
 #[tokio::test]
 async fn a_body_that_cannot_be_sent_again_gets_its_401_and_the_next_request_a_good_token() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     world.refuse_access();
     let request = || Request::post(format!("{SERVER}/notes")).body(Full::from("\"body\"")).unwrap();
     let layer = auth.layer().replay(|_: &Full<Bytes>| None);
@@ -165,7 +165,7 @@ async fn requests_that_wait_for_a_token_leave_their_place_to_the_refresh() {
         let http = ConcurrencyLimit::new(world.http(), 1);
         let builder = ClientAuth::builder(SERVER).storage(world.storage.clone()).clock(world.clock.clone());
         let auth = builder.timeout(Duration::from_secs(2)).refresh_attempts(1).build(http.clone()).unwrap();
-        auth.sign_in("ada", "open sesame 42".into()).await.unwrap();
+        auth.log_in("ada", "open sesame 42".into()).await.unwrap();
         world.clock.advance(Duration::from_secs(seconds));
         if seconds == 1 {
             world.refuse_access();
@@ -187,7 +187,7 @@ async fn requests_that_wait_for_a_token_leave_their_place_to_the_refresh() {
 async fn a_service_that_refuses_every_token_has_them_rotated_once_a_second() {
     let world = World::new();
     let auth = world.process_with(|builder| builder.origin("https://files.example.com"));
-    auth.sign_in("ada", "open sesame 42".into()).await.unwrap();
+    auth.log_in("ada", "open sesame 42".into()).await.unwrap();
     let anywhere = Anywhere::new(|| problem(401, "token_invalid", "Bearer error=\"invalid_token\""));
     let request = || Request::get("https://files.example.com/a").body(Full::default()).unwrap();
     for second in 1..=3 {

@@ -5,11 +5,11 @@ use super::*;
 #[tokio::test]
 async fn a_sign_in_that_is_refused_says_why_and_leaves_who_is_signed_in() {
     let world = World::new();
-    let auth = world.signed_in().await;
-    let error = auth.sign_in("ada", "wrong".into()).await.unwrap_err();
+    let auth = world.logged_in().await;
+    let error = auth.log_in("ada", "wrong".into()).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ClientErrorKind::Refused, Some("invalid_credentials")));
     world.fault(Fault::Instead(429, "30", r#"{"code":"too_many_attempts"}"#));
-    let error = auth.sign_in("ada", "open sesame 42".into()).await.unwrap_err();
+    let error = auth.log_in("ada", "open sesame 42".into()).await.unwrap_err();
     assert_eq!((error.code(), error.retry_after()), (Some("too_many_attempts"), Some(Duration::from_secs(30))));
     world.fault(Fault::Instead(
         400,
@@ -25,18 +25,18 @@ async fn a_sign_in_that_is_refused_says_why_and_leaves_who_is_signed_in() {
 async fn a_session_that_cannot_be_stored_is_ended_again() {
     let world = World::new();
     world.storage.fail("save");
-    let error = world.process().sign_in("ada", "open sesame 42".into()).await.unwrap_err();
+    let error = world.process().log_in("ada", "open sesame 42".into()).await.unwrap_err();
     assert_eq!((error.kind(), world.seen("/auth/logout")), (ClientErrorKind::Storage, 1));
     assert!(world.server().ended);
     world.storage.fail("load");
-    assert!(world.process().sign_in("ada", "open sesame 42".into()).await.is_err());
+    assert!(world.process().log_in("ada", "open sesame 42".into()).await.is_err());
     assert_eq!(world.seen("/auth/login"), 1, "nor is one begun where nothing can be read");
 }
 
 #[tokio::test]
 async fn signing_out_without_a_network_can_be_tried_again() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     world.fault(Fault::Lost);
     assert_eq!(auth.sign_out().await.unwrap_err().kind(), ClientErrorKind::Unreachable);
     assert_eq!(call(&world, &auth, "/notes").await, OK);
@@ -45,7 +45,7 @@ async fn signing_out_without_a_network_can_be_tried_again() {
     auth.sign_out().await.unwrap();
     assert_eq!(world.seen("/auth/logout"), 2, "there was nothing left to end");
 
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     auth.forget().await.unwrap();
     assert_eq!((world.storage.stored().await, world.server().ended), (None, false));
     assert_eq!(call(&world, &auth, "/notes").await, UNAUTHORIZED);
@@ -56,7 +56,7 @@ async fn a_sign_in_that_nobody_waits_for_is_still_stored() {
     let world = World::new();
     let auth = world.process();
     for _ in 0..10 {
-        let mut signing_in = Box::pin(auth.sign_in("ada", "open sesame 42".into()));
+        let mut signing_in = Box::pin(auth.log_in("ada", "open sesame 42".into()));
         let waker = std::task::Waker::noop();
         assert!(signing_in.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending());
     }
@@ -71,7 +71,7 @@ async fn a_sign_in_that_nobody_waits_for_is_still_stored() {
 #[tokio::test]
 async fn a_changed_password_brings_a_new_pair() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     let change = || auth.change_password("open sesame 42".into(), "open sesame 43".into());
     change().await.unwrap();
     assert!(world.storage.stored().await.unwrap().starts_with("refresh-1-1-"));
@@ -94,13 +94,13 @@ async fn a_changed_password_brings_a_new_pair() {
 #[tokio::test]
 async fn nothing_shows_a_token_or_a_password() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     let layer = auth.layer();
     let mut shown = vec![format!("{auth:?} {layer:?} {:?} {:?}", world.storage.memory, ClientAuth::builder(SERVER))];
     shown.push(format!("{:?}", ClientAuth::builder("https://ada:open sesame@api.example.com")));
     world.refuse_access();
     world.storage.fail("save");
-    for error in [auth.access_token().await.map(drop), auth.sign_in("ada", "wrong".into()).await.map(drop)] {
+    for error in [auth.access_token().await.map(drop), auth.log_in("ada", "wrong".into()).await.map(drop)] {
         shown.push(format!("{error:?}"));
     }
     let pair = auth.usable().await;
@@ -156,14 +156,14 @@ fn sessions_at_notes(world: &World) -> Vec<String> {
 #[tokio::test]
 async fn what_one_user_sent_is_never_sent_again_as_another() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     let ada = auth.usable().await.unwrap().unwrap();
-    auth.sign_in("bob", "open sesame 42".into()).await.unwrap();
+    auth.log_in("bob", "open sesame 42".into()).await.unwrap();
     assert!(auth.after(&ada).await.unwrap().is_none(), "signed in meanwhile");
 
     // By another process, which this one hears of with its 401.
     world.refuse_access();
-    world.process().sign_in("eve", "open sesame 42".into()).await.unwrap();
+    world.process().log_in("eve", "open sesame 42".into()).await.unwrap();
     assert_eq!(call(&world, &auth, "/notes").await, UNAUTHORIZED);
     assert_eq!(sessions_at_notes(&world), ["2"]);
     assert_eq!((call(&world, &auth, "/notes").await, world.seen("/auth/refresh")), (OK, 0), "the next one is hers");
@@ -173,10 +173,10 @@ async fn what_one_user_sent_is_never_sent_again_as_another() {
 async fn what_waits_for_one_users_token_is_never_sent_with_anothers() {
     for locked in [true, false] {
         let world = World::new();
-        let auth = world.signed_in().await;
+        let auth = world.logged_in().await;
         world.storage.unlocked.store(!locked, Ordering::SeqCst);
         world.clock.advance(LIFETIME);
-        world.process().sign_in("bob", "open sesame 42".into()).await.unwrap();
+        world.process().log_in("bob", "open sesame 42".into()).await.unwrap();
         assert_eq!(call(&world, &auth, "/notes").await, UNAUTHORIZED);
         assert_eq!(sessions_at_notes(&world), [""], "as for anybody whose session is over");
         assert_eq!(call(&world, &auth, "/notes").await, OK);
@@ -187,8 +187,8 @@ async fn what_waits_for_one_users_token_is_never_sent_with_anothers() {
 #[tokio::test]
 async fn a_password_is_not_tried_on_whoever_is_signed_in_by_now() {
     let world = World::new();
-    let auth = world.signed_in().await;
-    world.process().sign_in("bob", "open sesame 42".into()).await.unwrap();
+    let auth = world.logged_in().await;
+    world.process().log_in("bob", "open sesame 42".into()).await.unwrap();
     let error = auth.change_password("open sesame 42".into(), "open sesame 43".into()).await.unwrap_err();
     assert_eq!((error.kind(), world.seen("/auth/password")), (ClientErrorKind::NotSignedIn, 0));
     auth.change_password("open sesame 42".into(), "open sesame 43".into()).await.unwrap();
@@ -197,7 +197,7 @@ async fn a_password_is_not_tried_on_whoever_is_signed_in_by_now() {
 #[tokio::test]
 async fn a_registration_takes_the_place_of_the_session_before() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     let before = world.storage.stored().await.unwrap();
     auth.register("bob@example.com", "open sesame 42".into(), []).await.unwrap();
     assert_eq!(world.server().replaced, [before]);

@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test]
 async fn a_pair_that_cannot_be_stored_is_not_used_and_not_lost() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     world.refuse_access();
     world.storage.fail("save");
     for _ in 0..3 {
@@ -28,7 +28,7 @@ async fn a_pair_that_cannot_be_stored_is_not_used_and_not_lost() {
 #[tokio::test]
 async fn a_pair_that_waits_is_stored_by_the_next_call_though_the_old_token_would_do() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     world.clock.advance(Duration::from_secs(880));
     world.storage.fail("save");
     assert_eq!(call(&world, &auth, "/notes").await, OK, "it is due, and good for a while");
@@ -41,7 +41,7 @@ async fn a_pair_that_waits_is_stored_by_the_next_call_though_the_old_token_would
 #[tokio::test]
 async fn a_save_that_left_nothing_behind_is_made_good() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     for left in ["", "half of somethi"] {
         world.refuse_access();
         world.storage.fail("save");
@@ -57,7 +57,7 @@ async fn a_save_that_left_nothing_behind_is_made_good() {
 async fn a_pair_that_waits_does_not_replace_what_cannot_be_read_just_now() {
     let world = World::new();
     world.storage.unlocked.store(true, Ordering::SeqCst);
-    let (auth, other) = (world.signed_in().await, world.process());
+    let (auth, other) = (world.logged_in().await, world.process());
     world.refuse_access();
     world.storage.fail("save");
     assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Storage));
@@ -80,7 +80,7 @@ async fn a_pair_that_waits_does_not_replace_what_cannot_be_read_just_now() {
 #[tokio::test]
 async fn a_pair_that_waits_does_not_replace_what_is_another_servers() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     let text = world.storage.memory.load().await.unwrap().unwrap();
     let another: Secret<String> = text.expose().replace(SERVER, "https://elsewhere.example.com").into();
     world.refuse_access();
@@ -95,7 +95,7 @@ async fn a_pair_that_waits_does_not_replace_what_is_another_servers() {
 #[tokio::test]
 async fn a_pair_that_waits_signs_nobody_in_again() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     world.refuse_access();
     world.storage.fail("save");
     assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Storage));
@@ -108,7 +108,7 @@ async fn a_pair_that_waits_signs_nobody_in_again() {
 #[tokio::test]
 async fn a_pair_that_waited_for_too_long_is_refreshed_before_it_is_used() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     world.refuse_access();
     world.storage.fail("save");
     assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Storage));
@@ -124,7 +124,7 @@ async fn a_storage_that_does_not_come_back_is_an_error_in_time() {
     for call_name in ["lock", "load", "save"] {
         let world = World::new();
         let auth = world.process_with(|builder| builder.timeout(Duration::from_millis(100)));
-        auth.sign_in("ada", "open sesame 42".into()).await.unwrap();
+        auth.log_in("ada", "open sesame 42".into()).await.unwrap();
         world.refuse_access();
         world.storage.stick(call_name);
         let called = tokio::time::timeout(Duration::from_secs(60), call(&world, &auth, "/notes")).await;
@@ -137,7 +137,7 @@ async fn a_storage_that_does_not_come_back_is_an_error_in_time() {
 /// Two processes without a lock; the first has changed the password, and could not store what came of it.
 async fn with_a_change_that_is_not_stored(world: &World) -> (ClientAuth, ClientAuth) {
     world.storage.unlocked.store(true, Ordering::SeqCst);
-    let (auth, other) = (world.signed_in().await, world.process());
+    let (auth, other) = (world.logged_in().await, world.process());
     assert_eq!(call(world, &other, "/notes").await, OK);
     world.storage.fail("save");
     auth.change_password("open sesame 42".into(), "open sesame 43".into()).await.unwrap();
@@ -182,7 +182,7 @@ async fn a_changed_passwords_pair_is_stored_though_another_process_took_the_sess
 async fn a_storage_that_cannot_be_read_or_locked_signs_nobody_out() {
     for call_name in ["load", "lock"] {
         let world = World::new();
-        let auth = world.signed_in().await;
+        let auth = world.logged_in().await;
         assert_eq!(call(&world, &auth, "/notes").await, OK);
         world.refuse_access();
         world.storage.fail(call_name);
@@ -192,7 +192,7 @@ async fn a_storage_that_cannot_be_read_or_locked_signs_nobody_out() {
         assert_eq!(call(&world, &auth, "/notes").await, OK);
     }
     let world = World::new();
-    world.signed_in().await;
+    world.logged_in().await;
     world.storage.fail("load");
     assert_eq!(call(&world, &world.process(), "/notes").await, Err(ClientErrorKind::Storage), "it is no 401");
 }
@@ -206,7 +206,7 @@ async fn what_another_program_stored_is_an_error_until_somebody_signs_in() {
         assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Storage));
         assert_eq!(auth.sign_out().await.unwrap_err().kind(), ClientErrorKind::Storage);
     }
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     assert_eq!(call(&world, &auth, "/notes").await, OK);
 
     let elsewhere = ClientAuth::builder("https://elsewhere.example.com").storage(world.storage.clone());
@@ -217,7 +217,7 @@ async fn what_another_program_stored_is_an_error_until_somebody_signs_in() {
 #[tokio::test]
 async fn a_later_process_goes_on_with_what_is_stored() {
     let world = World::new();
-    world.signed_in().await;
+    world.logged_in().await;
     let later = world.process();
     assert_eq!((call(&world, &later, "/notes").await, world.seen("/auth/refresh")), (OK, 0));
     world.clock.advance(Duration::from_secs(86_400));
@@ -228,7 +228,7 @@ async fn a_later_process_goes_on_with_what_is_stored() {
 #[tokio::test]
 async fn what_another_process_refreshed_is_used_and_not_refreshed_again() {
     let world = World::new();
-    let one = world.signed_in().await;
+    let one = world.logged_in().await;
     let other = world.process();
     assert_eq!(call(&world, &other, "/notes").await, OK);
     world.refuse_access();
@@ -243,21 +243,21 @@ async fn what_another_process_refreshed_is_used_and_not_refreshed_again() {
 #[tokio::test]
 async fn who_was_signed_out_by_another_process_is_signed_out() {
     let world = World::new();
-    let one = world.signed_in().await;
+    let one = world.logged_in().await;
     let other = world.process();
     assert_eq!(call(&world, &other, "/notes").await, OK);
     one.sign_out().await.unwrap();
     assert_eq!(call(&world, &other, "/notes").await, UNAUTHORIZED);
     assert_eq!((world.seen("/auth/refresh"), world.storage.stored().await), (0, None));
 
-    one.sign_in("ada", "open sesame 42".into()).await.unwrap();
+    one.log_in("ada", "open sesame 42".into()).await.unwrap();
     assert_eq!(call(&world, &other, "/notes").await, OK, "and signed in with it");
 }
 
 #[tokio::test]
 async fn a_session_that_another_process_replaced_is_not_cleared() {
     let world = World::new();
-    let one = world.signed_in().await;
+    let one = world.logged_in().await;
     world.server().ended = true;
     world.refuse_access();
     world.may_refresh.forget_permits(100_000);
@@ -272,7 +272,7 @@ async fn a_session_that_another_process_replaced_is_not_cleared() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
     }
-    world.signed_in().await;
+    world.logged_in().await;
     world.may_refresh.add_permits(100_000);
     assert_eq!(calling.await.unwrap(), UNAUTHORIZED, "it was another session's");
     assert!(world.storage.stored().await.unwrap().starts_with("refresh-2-0-"));
@@ -282,7 +282,7 @@ async fn a_session_that_another_process_replaced_is_not_cleared() {
 #[tokio::test]
 async fn a_session_that_is_over_stays_so_where_the_storage_does_not_forget() {
     let world = World::new();
-    let auth = world.signed_in().await;
+    let auth = world.logged_in().await;
     world.server().ended = true;
     world.refuse_access();
     world.storage.fail("clear");
@@ -290,6 +290,6 @@ async fn a_session_that_is_over_stays_so_where_the_storage_does_not_forget() {
         assert_eq!(call(&world, &auth, "/notes").await, UNAUTHORIZED);
     }
     assert_eq!(world.seen("/auth/refresh"), 1);
-    auth.sign_in("ada", "open sesame 42".into()).await.unwrap();
+    auth.log_in("ada", "open sesame 42".into()).await.unwrap();
     assert_eq!(call(&world, &auth, "/notes").await, OK);
 }

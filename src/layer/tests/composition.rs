@@ -74,7 +74,7 @@ fn node(store: &MemoryStore) -> Auth<User> {
         .issuer("https://example.com")
         .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
         .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
-        .access_claims(|_: &User| serde_json::json!({ "scope": "notes:write" }))
+        .custom_claims(|_: &User| serde_json::json!({ "scope": "notes:write" }))
         .build()
         .unwrap()
 }
@@ -89,7 +89,7 @@ async fn admin_with(fault: Fault) -> (Auth<User>, String) {
     let id: UserId = user.id;
     store.users().set_roles(&id, vec!["admin".into()]);
     let admin = store.find_by_id(&id).await.unwrap().unwrap();
-    let tokens = here.start_session(&admin, &Client::unknown()).await.unwrap();
+    let tokens = here.start_session(&admin, &ClientInfo::unknown()).await.unwrap();
     let token = tokens.access_token.expose().clone();
     here.authenticate(&token, Check::Stateless).await.unwrap();
     if matches!(fault, EndedElsewhere | DisabledAndEndedElsewhere | DemotedAndEndedElsewhere) {

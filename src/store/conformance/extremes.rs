@@ -8,7 +8,7 @@ use super::{
     sessions::{add, find, live, rotate},
 };
 use crate::{
-    session::{EndReason, Ending, RotateOutcome, Rotation, Session, SessionId},
+    session::{EndReason, Revocation, RotateOutcome, Rotation, Session, SessionId},
     store::{SessionLimit, SessionStore},
     user::UserId,
 };
@@ -42,7 +42,7 @@ pub(super) async fn hostile_users(store: Arc<impl SessionStore>) -> Result<(), S
         store.end_all(&end_all(user, 1, at(2))).await.map_err(said)?;
         expect(&format!("what is left to {user:?} after all"), live(&*store, user, 2).await?, vec![])?;
         let told = store.ended_since(at(2), at(2)).await.map_err(said)?;
-        let floor = Ending::User { id: user.clone(), min_version: 1, keep_until: at(2).plus(TOMBSTONE) };
+        let floor = Revocation::User { id: user.clone(), min_version: 1, keep_until: at(2).plus(TOMBSTONE) };
         ensure(told.contains(&floor), format!("the floor of {user:?} is not told: {told:?}"))?;
     }
     Ok(())
@@ -74,7 +74,7 @@ pub(super) async fn large_numbers(store: Arc<impl SessionStore>) -> Result<(), S
     }
     store.end_all(&end_all(&ada(), LARGE, at(2))).await.map_err(said)?;
     expect("what a floor of its own version leaves", live(&*store, &ada(), 2).await?, vec![id(1)])?;
-    let floor = Ending::User { id: ada(), min_version: LARGE, keep_until: at(2).plus(TOMBSTONE) };
+    let floor = Revocation::User { id: ada(), min_version: LARGE, keep_until: at(2).plus(TOMBSTONE) };
     expect("the floor", store.ended_since(at(2), at(2)).await.map_err(said)?, vec![floor])?;
     store.end_all(&end_all(&ada(), LARGE + 1, at(3))).await.map_err(said)?;
     expect("what the next version leaves", live(&*store, &ada(), 3).await?, vec![])
@@ -114,7 +114,7 @@ pub(super) async fn many_endings(store: Arc<impl SessionStore>) -> Result<(), St
     expect("what the logins ended", ended, all.clone())?;
     let mut told = Vec::new();
     for ending in store.ended_since(NOW, at(MANY.into())).await.map_err(said)? {
-        if let Ending::Session { id, .. } = ending {
+        if let Revocation::Session { id, .. } = ending {
             told.push(id);
         }
     }

@@ -11,7 +11,7 @@ use super::{
     },
 };
 use crate::{
-    session::{EndReason, Ended, Ending, RotateOutcome, Rotation, Session, SessionId, decide},
+    session::{EndReason, Ended, Revocation, RotateOutcome, Rotation, Session, SessionId, decide},
     store::{Created, SessionLimit, SessionStore},
     user::UserId,
 };
@@ -426,8 +426,8 @@ async fn told_since(store: Arc<impl SessionStore>) -> Result<(), String> {
         told.sort_by_key(|ending| format!("{ending:?}"));
         Ok::<_, String>(told)
     };
-    let one = |n, secs| Ending::Session { id: id(n), keep_until: at(secs).plus(TOMBSTONE) };
-    let floor = Ending::User { id: eve.clone(), min_version: 7, keep_until: at(3).plus(TOMBSTONE) };
+    let one = |n, secs| Revocation::Session { id: id(n), keep_until: at(secs).plus(TOMBSTONE) };
+    let floor = Revocation::User { id: eve.clone(), min_version: 7, keep_until: at(3).plus(TOMBSTONE) };
     expect("what is told of all", told(0, 3).await?, vec![one(1, 1), one(2, 2), floor.clone()])?;
     expect("what is told since the second", told(2, 3).await?, vec![one(2, 2), floor.clone()])?;
     expect("what is told since the last", told(3, 3).await?, vec![floor])?;
@@ -436,7 +436,7 @@ async fn told_since(store: Arc<impl SessionStore>) -> Result<(), String> {
     store.end_all(&end_all(&eve, 5, at(4))).await.map_err(said)?;
     let floors = told(0, 5).await?;
     ensure(
-        floors.iter().any(|ending| matches!(ending, Ending::User { min_version: 7, .. })),
+        floors.iter().any(|ending| matches!(ending, Revocation::User { min_version: 7, .. })),
         format!("the floor fell: {floors:?}"),
     )
 }

@@ -4,13 +4,13 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use crate::{
-    session::Ending,
+    session::Revocation,
     store::{RevocationFeed, StoreError, Subscription},
 };
 
 /// Connects several [`Auth`](crate::Auth) of one process; clones are the same feed.
 #[derive(Clone, Debug)]
-pub struct MemoryFeed(broadcast::Sender<Ending>);
+pub struct MemoryFeed(broadcast::Sender<Revocation>);
 
 impl MemoryFeed {
     /// How many endings a slow listener may lag behind before it polls the store instead.
@@ -30,7 +30,7 @@ impl Default for MemoryFeed {
 
 #[async_trait]
 impl RevocationFeed for MemoryFeed {
-    async fn publish(&self, ending: &Ending) -> Result<(), StoreError> {
+    async fn publish(&self, ending: &Revocation) -> Result<(), StoreError> {
         // Nobody listening is no failure.
         let _ = self.0.send(ending.clone());
         Ok(())
@@ -41,11 +41,11 @@ impl RevocationFeed for MemoryFeed {
     }
 }
 
-struct Listener(broadcast::Receiver<Ending>);
+struct Listener(broadcast::Receiver<Revocation>);
 
 #[async_trait]
 impl Subscription for Listener {
-    async fn next(&mut self) -> Result<Ending, StoreError> {
+    async fn next(&mut self) -> Result<Revocation, StoreError> {
         self.0.recv().await.map_err(StoreError::unavailable)
     }
 }

@@ -12,7 +12,7 @@ pub use self::{feed::MemoryFeed, sessions::MemorySessions, users::MemoryUsers};
 use super::{Created, EndAll, NewSession, SessionStore, StoreError, UserStore};
 use crate::{
     clock::{Clock, Timestamp},
-    session::{Ended, Ending, RotateOutcome, Rotation, Session, SessionId},
+    session::{Ended, Revocation, RotateOutcome, Rotation, Session, SessionId},
     user::{Login, NewUser, PasswordHash, Profile, User, UserId},
 };
 
@@ -123,7 +123,7 @@ impl SessionStore for MemoryStore {
         self.sessions.list(user, now).await
     }
 
-    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
+    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
         self.sessions.ended_since(since, now).await
     }
 

@@ -10,12 +10,12 @@ use mongodb::{
 };
 
 use super::{
+    connection::{Handle, failed},
     documents::{binary, count, date, read_id, signed},
-    handle::{Handle, failed},
 };
 use crate::{
     clock::Timestamp,
-    session::Ending,
+    session::Revocation,
     store::{RevocationFeed, StoreError, Subscription},
     user::UserId,
 };
@@ -34,7 +34,7 @@ const COLLECTION: &str = "portcullis_endings";
 /// # async fn start(database: mongodb::Database) -> Result<(), Box<dyn std::error::Error>> {
 /// let (store, feed) = (MongoStore::new(&database), MongoFeed::new(&database));
 /// feed.migrate().await?;
-/// let auth = portcullis::Builder::from_env(store.clone(), store).revocation_feed(feed).build()?;
+/// let auth = portcullis::AuthBuilder::from_env(store.clone(), store).revocation_feed(feed).build()?;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
@@ -62,10 +62,12 @@ impl MongoFeed {
 
 #[async_trait]
 impl RevocationFeed for MongoFeed {
-    async fn publish(&self, ending: &Ending) -> Result<(), StoreError> {
+    async fn publish(&self, ending: &Revocation) -> Result<(), StoreError> {
         let told = match ending {
-            Ending::Session { id, keep_until } => doc! { "id": binary(id.as_bytes()), "keep_until": date(*keep_until) },
-            Ending::User { id, min_version, keep_until } => {
+            Revocation::Session { id, keep_until } => {
+                doc! { "id": binary(id.as_bytes()), "keep_until": date(*keep_until) }
+            }
+            Revocation::User { id, min_version, keep_until } => {
                 doc! { "user": id.as_str(), "min_version": signed(*min_version)?, "keep_until": date(*keep_until) }
             }
         };
@@ -83,20 +85,20 @@ struct Told(ChangeStream<ChangeStreamEvent<Document>>);
 
 #[async_trait]
 impl Subscription for Told {
-    async fn next(&mut self) -> Result<Ending, StoreError> {
+    async fn next(&mut self) -> Result<Revocation, StoreError> {
         let event = self.0.try_next().await.map_err(|error| failed(&error))?;
         let told = event.and_then(|event| event.full_document);
         read(&told.ok_or_else(|| StoreError::unavailable("the change stream ended"))?)
     }
 }
 
-fn read(told: &Document) -> Result<Ending, StoreError> {
+fn read(told: &Document) -> Result<Revocation, StoreError> {
     let keep_until = told.get_datetime("keep_until").map_err(StoreError::internal)?;
     let keep_until = Timestamp::from_millis(keep_until.timestamp_millis());
     match told.get_str("user") {
         Ok(user) => {
-            Ok(Ending::User { id: UserId::from(user), min_version: count(told.get("min_version"))?, keep_until })
+            Ok(Revocation::User { id: UserId::from(user), min_version: count(told.get("min_version"))?, keep_until })
         }
-        Err(_) => Ok(Ending::Session { id: read_id(told)?, keep_until }),
+        Err(_) => Ok(Revocation::Session { id: read_id(told)?, keep_until }),
     }
 }

@@ -8,7 +8,7 @@ use mongodb::{
 };
 
 use super::{
-    handle::{DUPLICATE_KEY, Limit},
+    connection::{DUPLICATE_KEY, Limit},
     ids,
     users::MongoUsers,
 };

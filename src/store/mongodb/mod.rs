@@ -12,7 +12,7 @@
 //! let client = mongodb::Client::with_uri_str("mongodb://127.0.0.1:27017").await?;
 //! let store = MongoStore::new(&client.database("app"));
 //! store.migrate().await?;
-//! let auth = portcullis::Builder::from_env(store.clone(), store).build()?;
+//! let auth = portcullis::AuthBuilder::from_env(store.clone(), store).build()?;
 //! # Ok(()) }
 //! ```
 //!
@@ -25,7 +25,7 @@
 //!
 //! Of the sessions of a user that have ended the last 16 are kept as records. Of the others a document says that they have
 //! ended for a minute longer than an access token may count, which is a quarter of an hour unless
-//! [`access_lifetime`](crate::Builder::access_lifetime) says otherwise, and has room for 10,000: who logs in more often than
+//! [`access_lifetime`](crate::AuthBuilder::access_lifetime) says otherwise, and has room for 10,000: who logs in more often than
 //! that is refused as by the limit. The engine deletes a document when all of it has expired (TTL index).
 //!
 //! Sessions go by the clock of the server (`localTime` of `hello`), as far as a node knows it; through `mongos` that is the
@@ -58,14 +58,14 @@
 //! let sessions = MongoSessions::new(&database);
 //! users.migrate().await?;
 //! sessions.migrate().await?;
-//! let auth = portcullis::Builder::from_env(users, sessions).build()?;
+//! let auth = portcullis::AuthBuilder::from_env(users, sessions).build()?;
 //! # Ok(()) }
 //! ```
 
+mod connection;
 mod documents;
 mod feed;
 mod fields;
-mod handle;
 mod ids;
 mod migrate;
 mod pipelines;
@@ -81,7 +81,7 @@ pub use self::{feed::MongoFeed, fields::UserFields, sessions::MongoSessions, use
 use super::{Created, EndAll, NewSession, SessionStore, StoreError, UserStore};
 use crate::{
     clock::{Clock, Timestamp},
-    session::{Ended, Ending, RotateOutcome, Rotation, Session, SessionId},
+    session::{Ended, Revocation, RotateOutcome, Rotation, Session, SessionId},
     user::{Login, NewUser, PasswordHash, Profile, User, UserId},
 };
 
@@ -180,7 +180,7 @@ impl SessionStore for MongoStore {
         self.sessions.list(user, now).await
     }
 
-    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
+    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
         self.sessions.ended_since(since, now).await
     }
 

@@ -11,13 +11,13 @@ use mongodb::{
 };
 
 use super::{
+    connection::{Handle, Limit},
     documents::{binary, date, gone, read_ended, read_floor, read_id, read_keep_until, read_session, sessions},
-    handle::{Handle, Limit},
     pipelines,
 };
 use crate::{
     clock::{Clock, Timestamp},
-    session::{EndReason, Ended, Ending, RotateOutcome, Rotation, Session, SessionId, decide},
+    session::{EndReason, Ended, Revocation, RotateOutcome, Rotation, Session, SessionId, decide},
     store::{Created, EndAll, NewSession, SessionStore, SharedClock, StoreError},
     user::UserId,
 };
@@ -210,7 +210,7 @@ impl SessionStore for MongoSessions {
         Ok(live)
     }
 
-    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
+    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
         let recent = |of: &str| {
             doc! { "$filter": {
                 "input": of,
@@ -233,18 +233,18 @@ impl SessionStore for MongoSessions {
         for document in &found {
             for session in sessions(Some(document)) {
                 if let Some(Ended { keep_until, .. }) = read_ended(session)? {
-                    endings.push(Ending::Session { id: read_id(session)?, keep_until });
+                    endings.push(Revocation::Session { id: read_id(session)?, keep_until });
                 }
             }
             for session in gone(document) {
-                endings.push(Ending::Session { id: read_id(session)?, keep_until: read_keep_until(session)? });
+                endings.push(Revocation::Session { id: read_id(session)?, keep_until: read_keep_until(session)? });
             }
             if let Some((min_version, at, keep_until)) = read_floor(document)?
                 && at >= since
                 && now < keep_until
             {
                 let id = UserId::from(document.get_str("_id").map_err(StoreError::internal)?);
-                endings.push(Ending::User { id, min_version, keep_until });
+                endings.push(Revocation::User { id, min_version, keep_until });
             }
         }
         Ok(endings)

@@ -10,9 +10,9 @@ use mongodb::{
 };
 
 use super::{
+    connection::{Handle, Limit, Taken},
     documents::{count, date},
     fields::{Roles, Standing, UserFields},
-    handle::{Handle, Limit, Taken},
     ids,
 };
 use crate::{

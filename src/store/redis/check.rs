@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    link::{Link, failed},
+    connection::{Link, failed},
     options::{Persistence, RedisOptions},
 };
 use crate::store::StoreError;

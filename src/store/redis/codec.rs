@@ -13,7 +13,7 @@ use std::str::FromStr;
 
 use crate::{
     clock::Timestamp,
-    session::{EndReason, Ended, Ending, Session, SessionId, TokenId},
+    session::{EndReason, Ended, Revocation, Session, SessionId, TokenId},
     store::StoreError,
     user::UserId,
 };
@@ -77,26 +77,26 @@ pub(super) fn reason(record: &[u8]) -> Result<EndReason, StoreError> {
 }
 
 /// An ending as it is remembered and as it is published.
-pub(super) fn ending(ending: &Ending) -> Vec<u8> {
+pub(super) fn ending(ending: &Revocation) -> Vec<u8> {
     match ending {
-        Ending::Session { id, keep_until } => format!("s{}{}", moment(*keep_until), id.encode()),
-        Ending::User { id, min_version, keep_until } => {
+        Revocation::Session { id, keep_until } => format!("s{}{}", moment(*keep_until), id.encode()),
+        Revocation::User { id, min_version, keep_until } => {
             format!("u{}{}{id}", moment(*keep_until), count(*min_version))
         }
     }
     .into_bytes()
 }
 
-pub(super) fn read_ending(member: &[u8]) -> Result<Ending, StoreError> {
+pub(super) fn read_ending(member: &[u8]) -> Result<Revocation, StoreError> {
     let parse = || {
         let (kind, rest) = member.split_first()?;
         let mut places = Places(rest);
         let keep_until = places.moment()?;
         match kind {
-            b's' => Some(Ending::Session { id: places.rest().parse().ok()?, keep_until }),
+            b's' => Some(Revocation::Session { id: places.rest().parse().ok()?, keep_until }),
             b'u' => {
                 let min_version = places.parsed(20)?;
-                Some(Ending::User { id: UserId::from(places.rest()), min_version, keep_until })
+                Some(Revocation::User { id: UserId::from(places.rest()), min_version, keep_until })
             }
             _ => None,
         }

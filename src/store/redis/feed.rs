@@ -6,9 +6,9 @@ use ::redis::aio::{PubSubSink, PubSubStream};
 use async_trait::async_trait;
 use futures_util::StreamExt;
 
-use super::{codec, keys::Keys, link::Link};
+use super::{codec, connection::Link, keys::Keys};
 use crate::{
-    session::Ending,
+    session::Revocation,
     store::{RevocationFeed, StoreError, Subscription},
 };
 
@@ -34,7 +34,7 @@ impl RedisFeed {
 
 #[async_trait]
 impl RevocationFeed for RedisFeed {
-    async fn publish(&self, ending: &Ending) -> Result<(), StoreError> {
+    async fn publish(&self, ending: &Revocation) -> Result<(), StoreError> {
         let mut publish = ::redis::cmd("PUBLISH");
         publish.arg(self.channel()).arg(codec::ending(ending));
         self.link.read(publish).await.map(drop)
@@ -65,7 +65,7 @@ struct Listener {
 
 #[async_trait]
 impl Subscription for Listener {
-    async fn next(&mut self) -> Result<Ending, StoreError> {
+    async fn next(&mut self) -> Result<Revocation, StoreError> {
         loop {
             match tokio::time::timeout(SILENCE, self.messages.next()).await {
                 Ok(Some(message)) => match codec::read_ending(message.get_payload_bytes()) {

@@ -5,7 +5,7 @@
 //! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 //! # let users = MemoryUsers::default();
 //! let sessions = RedisSessions::connect("redis://127.0.0.1/").await?;
-//! let auth = portcullis::Builder::from_env(users, sessions.clone()).revocation_feed(sessions.feed()).build()?;
+//! let auth = portcullis::AuthBuilder::from_env(users, sessions.clone()).revocation_feed(sessions.feed()).build()?;
 //! # Ok(()) }
 //! ```
 //!
@@ -70,20 +70,20 @@
 
 mod check;
 mod codec;
+mod connection;
 mod feed;
 mod keys;
-mod link;
 mod options;
 mod scripts;
 mod sessions;
 
 use std::{fmt, sync::Arc};
 
+use self::{connection::Link, keys::Keys};
 pub use self::{
     feed::RedisFeed,
     options::{Persistence, RedisOptions},
 };
-use self::{keys::Keys, link::Link};
 use super::{SharedClock, StoreError};
 
 /// Sessions in Redis; clones share the connection.
@@ -119,7 +119,7 @@ impl RedisSessions {
         check::check(&self.link, &self.options).await
     }
 
-    /// Tells other nodes at once what one of them has ended, for [`Builder::revocation_feed`](crate::Builder::revocation_feed).
+    /// Tells other nodes at once what one of them has ended, for [`AuthBuilder::revocation_feed`](crate::AuthBuilder::revocation_feed).
     pub fn feed(&self) -> RedisFeed {
         RedisFeed { link: Arc::clone(&self.link), keys: self.keys.clone() }
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use ::redis::{Value, from_redis_value};
 use async_trait::async_trait;
 
-use super::{RedisSessions, codec, link::failed, scripts};
+use super::{RedisSessions, codec, connection::failed, scripts};
 use crate::{
     clock::{Clock, Timestamp},
-    session::{EndReason, Ended, Ending, RotateOutcome, Rotation, Session, SessionId},
+    session::{EndReason, Ended, Revocation, RotateOutcome, Rotation, Session, SessionId},
     store::{Created, EndAll, NewSession, SessionLimit, SessionStore, StoreError},
     user::UserId,
 };
@@ -152,7 +152,7 @@ impl SessionStore for RedisSessions {
         Ok(sessions)
     }
 
-    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
+    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
         let mut all = ::redis::pipe();
         for endings in self.keys.all_endings() {
             all.cmd("ZRANGEBYSCORE").arg(endings).arg(codec::moment(since)).arg("+inf");
@@ -162,7 +162,7 @@ impl SessionStore for RedisSessions {
             let members: Vec<Vec<u8>> = from_redis_value(members).map_err(failed)?;
             for member in members {
                 let ending = codec::read_ending(&member)?;
-                let (Ending::Session { keep_until, .. } | Ending::User { keep_until, .. }) = &ending;
+                let (Revocation::Session { keep_until, .. } | Revocation::User { keep_until, .. }) = &ending;
                 if now < *keep_until {
                     told.push(ending);
                 }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 use super::{connection::on_connection, failure::failed};
 use crate::{
     clock::Timestamp,
-    session::{Ending, SessionId},
+    session::{Revocation, SessionId},
     store::{RevocationFeed, StoreError, Subscription},
 };
 
@@ -60,12 +60,12 @@ enum Told {
 }
 
 impl Told {
-    fn new(ending: &Ending) -> Self {
+    fn new(ending: &Revocation) -> Self {
         match ending {
-            Ending::Session { id, keep_until } => {
+            Revocation::Session { id, keep_until } => {
                 Self::Session { session: id.encode(), keep_until: keep_until.as_millis() }
             }
-            Ending::User { id, min_version, keep_until } => Self::User {
+            Revocation::User { id, min_version, keep_until } => Self::User {
                 user: id.as_str().to_owned(),
                 min_version: *min_version,
                 keep_until: keep_until.as_millis(),
@@ -73,14 +73,14 @@ impl Told {
         }
     }
 
-    fn ending(self) -> Option<Ending> {
+    fn ending(self) -> Option<Revocation> {
         Some(match self {
-            Self::Session { session, keep_until } => Ending::Session {
+            Self::Session { session, keep_until } => Revocation::Session {
                 id: session.parse::<SessionId>().ok()?,
                 keep_until: Timestamp::from_millis(keep_until),
             },
             Self::User { user, min_version, keep_until } => {
-                Ending::User { id: user.into(), min_version, keep_until: Timestamp::from_millis(keep_until) }
+                Revocation::User { id: user.into(), min_version, keep_until: Timestamp::from_millis(keep_until) }
             }
         })
     }
@@ -124,7 +124,7 @@ impl PostgresFeed {
 
 #[async_trait]
 impl RevocationFeed for PostgresFeed {
-    async fn publish(&self, ending: &Ending) -> Result<(), StoreError> {
+    async fn publish(&self, ending: &Revocation) -> Result<(), StoreError> {
         let payload = serde_json::to_string(&Told::new(ending)).map_err(StoreError::internal)?;
         on_connection!(self, |connection| {
             let notify = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(payload.as_str());
@@ -188,7 +188,7 @@ impl Listening {
 
 #[async_trait]
 impl Subscription for Listening {
-    async fn next(&mut self) -> Result<Ending, StoreError> {
+    async fn next(&mut self) -> Result<Revocation, StoreError> {
         loop {
             let silence = self.feed.timeout * TIMEOUTS_OF_SILENCE;
             let next = match self.heard.pop_front() {

@@ -109,8 +109,6 @@ mod failure;
 #[cfg(feature = "sqlx_0_9_postgres")]
 mod feed;
 mod page;
-#[cfg(all(test, feature = "sqlx_0_9_sqlite"))]
-mod plans;
 #[cfg(feature = "sqlx_0_9_postgres")]
 mod postgres;
 mod query;
@@ -120,6 +118,8 @@ mod sqlite;
 mod statements;
 mod store;
 mod sweep;
+#[cfg(all(test, feature = "sqlx_0_9_sqlite"))]
+mod tests;
 mod user_keys;
 
 pub use self::query::fetch_rows;

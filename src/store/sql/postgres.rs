@@ -29,7 +29,7 @@ user_keys!(PostgresStore, not_ascii);
 /// use portcullis::{Auth, store::sql::PostgresStore};
 /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 /// let store = PostgresStore::connect("postgres://localhost/app").await?;
-/// let auth = portcullis::Builder::from_env(store.clone(), store).build()?;
+/// let auth = portcullis::AuthBuilder::from_env(store.clone(), store).build()?;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]

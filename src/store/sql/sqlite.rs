@@ -28,7 +28,7 @@ user_keys!(SqliteStore, not_ascii);
 /// use portcullis::{Auth, store::sql::SqliteStore};
 /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 /// let store = SqliteStore::open("app.db").await?;
-/// let auth = portcullis::Builder::from_env(store.clone(), store).build()?;
+/// let auth = portcullis::AuthBuilder::from_env(store.clone(), store).build()?;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ macro_rules! sql_store {
         use $crate::{
             clock::{Clock, Timestamp},
             session::{
-                Ended, EndReason, Ending, MAX_ENDED_SESSIONS_OF_A_USER, RotateOutcome, Rotation, Session, SessionId, decide,
+                Ended, EndReason, Revocation, MAX_ENDED_SESSIONS_OF_A_USER, RotateOutcome, Rotation, Session, SessionId, decide,
             },
             store::{
                 Created, EndAll, NewSession, SessionLimit, SessionStore, SharedClock, StoreError, UniqueField,
@@ -562,7 +562,7 @@ macro_rules! sql_store {
                 on_connection!(self, |connection| again_if_overtaken!(Self::list_in(connection, user, now).await))
             }
 
-            async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
+            async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
                 let mut endings = Vec::new();
                 let mut page = Page::since(since.as_millis());
                 // Each has the whole timeout, so that a start that has much to read comes to its end.
@@ -573,9 +573,9 @@ macro_rules! sql_store {
                         let min_version: Option<i64> = row.try_get("min_version").map_err(failed)?;
                         page.read(number(row, "moment")?, &key, min_version.is_some());
                         endings.push(match min_version {
-                            None => Ending::Session { id: rows::session_id(&key)?, keep_until },
+                            None => Revocation::Session { id: rows::session_id(&key)?, keep_until },
                             Some(version) => {
-                                Ending::User { id: rows::user_id(key)?, min_version: rows::count(version)?, keep_until }
+                                Revocation::User { id: rows::user_id(key)?, min_version: rows::count(version)?, keep_until }
                             }
                         });
                     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::super::{
     Address, Outcome,
-    bounded::{Bounded, Key, Keys},
-    rule::{Count, Rule},
+    backoff::{Count, Rule},
+    bounded_map::{Bounded, Key, Keys},
 };
 use crate::clock::Timestamp;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::super::{
     Address,
-    bounded::{Bounded, Key, Keys},
+    bounded_map::{Bounded, Key, Keys},
     quota::Quota,
 };
 use super::{DAY, HOUR, MINUTE};

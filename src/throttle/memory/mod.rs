@@ -13,8 +13,8 @@ use self::{
 };
 use super::{
     Account, Action, Admission, Attempt, Outcome, Throttle,
-    bounded::{self, Bounded, Key, Keys},
-    rule::Rule,
+    backoff::Rule,
+    bounded_map::{self, Bounded, Key, Keys},
 };
 use crate::{clock::Timestamp, store::StoreError};
 
@@ -80,7 +80,7 @@ pub struct MemoryThrottle {
 
 impl MemoryThrottle {
     /// The most entries of each kind.
-    pub const MAX_ENTRIES: usize = bounded::MAX_ENTRIES;
+    pub const MAX_ENTRIES: usize = bounded_map::MAX_ENTRIES;
 
     /// One that has seen nothing.
     pub fn new() -> Self {

@@ -5,7 +5,7 @@ use jsonwebtoken::EncodingKey;
 use serde::Deserialize;
 
 use super::{Algorithm, KeyError, PublicKey, der, key::Material};
-use crate::{secret::Secret, token::backend};
+use crate::{secret::Secret, token::crypto};
 
 /// The members that we read; a name that is there twice is an error.
 #[derive(Deserialize)]
@@ -82,7 +82,7 @@ fn ed25519(jwk: &Members) -> Result<Material, KeyError> {
     }
     let seed = private_number("d", jwk.d.as_ref())?;
     let pkcs8 = der::ed25519_pkcs8(&field("d", seed.expose())?);
-    if backend::ed25519_public(&pkcs8).is_none_or(|own| own != x) {
+    if crypto::ed25519_public(&pkcs8).is_none_or(|own| own != x) {
         return Err(KeyError::new("is a JWK whose `d` and `x` do not belong together"));
     }
     Ok(Material::Private { encoding: EncodingKey::from_ed_der(&pkcs8), public })
@@ -97,7 +97,7 @@ fn p256(jwk: &Members) -> Result<Material, KeyError> {
     }
     let d = private_number("d", jwk.d.as_ref())?;
     let pkcs8 = der::p256_pkcs8(&field("d", d.expose())?, &x, &y);
-    if backend::p256_public(&pkcs8).is_none_or(|own| own.0 != x || own.1 != y) {
+    if crypto::p256_public(&pkcs8).is_none_or(|own| own.0 != x || own.1 != y) {
         return Err(KeyError::new("is a JWK whose `d`, `x` and `y` do not belong together"));
     }
     Ok(Material::Private { encoding: EncodingKey::from_ec_der(&pkcs8), public })

@@ -8,13 +8,13 @@ use zeroize::Zeroizing;
 
 use super::{
     Algorithm, KeyError, PublicKey, der, jwk, pem,
-    weak::{secret_problem, trimmed},
+    secret_strength::{secret_problem, trimmed},
 };
 use crate::{
     error::Error,
     random,
     secret::Secret,
-    token::backend::{self, PreparedKey},
+    token::crypto::{self, PreparedKey},
 };
 
 /// A key with its one algorithm and its name (`kid`).
@@ -102,7 +102,7 @@ impl Key {
     pub fn generate_ed25519() -> Result<Self, Error> {
         let internal = |error| Error::new(crate::ErrorKind::Internal).with_source(error);
         let pkcs8 = der::ed25519_pkcs8(&Zeroizing::new(random::bytes::<32>()?));
-        let x = backend::ed25519_public(&pkcs8).ok_or_else(|| internal("the backend refuses an Ed25519 seed"))?;
+        let x = crypto::ed25519_public(&pkcs8).ok_or_else(|| internal("the backend refuses an Ed25519 seed"))?;
         let encoding = EncodingKey::from_ed_der(&pkcs8);
         let material = Material::Private { encoding, public: PublicKey::Ed25519 { x } };
         Self::followed(material).map_err(|error| Error::new(crate::ErrorKind::Internal).with_source(error))
@@ -199,7 +199,7 @@ impl Key {
         if let Some(signing) = &signing {
             let message = b"portcullis: do the halves belong together?";
             let together =
-                backend::sign(algorithm, signing, message).is_ok_and(|signature| prepared.verify(message, &signature));
+                crypto::sign(algorithm, signing, message).is_ok_and(|signature| prepared.verify(message, &signature));
             if !together {
                 return Err(KeyError::new("is damaged: what it signs does not verify under its public half"));
             }
@@ -229,7 +229,7 @@ pub(super) fn without_mark(text: &str) -> &str {
 /// A name for a secret that every node with it finds by itself, and that tells nothing a token does not tell: both are
 /// HMACs under the secret.
 fn hmac_kid(secret: &[u8]) -> String {
-    let digest = backend::hmac_sha256(secret, b"portcullis key id");
+    let digest = crypto::hmac_sha256(secret, b"portcullis key id");
     URL_SAFE_NO_PAD.encode(digest.get(..9).unwrap_or_default())
 }
 

@@ -1,6 +1,6 @@
 //! Keys: what signs, what still verifies, and how one follows the other.
 //!
-//! A secret (`Builder::access_secret`) is enough where the service that issues access tokens is the only one to verify
+//! A secret (`AuthBuilder::access_secret`) is enough where the service that issues access tokens is the only one to verify
 //! them. With a [`KeyRing`] of an asymmetric key other services verify them too, with the public keys that
 //! `GET /auth/.well-known/jwks.json` publishes, and cannot make any.
 //!
@@ -56,23 +56,23 @@
 //! let (old, new) = (Key::generate_ed25519()?, Key::generate_ed25519()?);
 //! let before = node(KeyRing::new(old.clone()))?;
 //! let ada = before.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await?;
-//! let signed_in = |auth: Auth<User>| {
+//! let logged_in = |auth: Auth<User>| {
 //!     let ada = ada.clone();
-//!     async move { auth.start_session(&ada, &Client::unknown()).await.map(|tokens| tokens.access_token) }
+//!     async move { auth.start_session(&ada, &ClientInfo::unknown()).await.map(|tokens| tokens.access_token) }
 //! };
 //!
 //! // 1. Publish: the set has both, tokens are signed with the old key.
 //! let publishing = node(KeyRing::new(old.clone()).with_next(new.clone()))?;
 //! assert!(publishing.jwks().contains(old.kid()) && publishing.jwks().contains(new.kid()));
-//! let by_old = signed_in(publishing.clone()).await?;
+//! let by_old = logged_in(publishing.clone()).await?;
 //! assert!(before.authenticate(by_old.expose(), Check::Stateless).await.is_ok());
 //! clock.advance(Duration::from_secs(300));
 //!
 //! // 2. Sign: nodes of either deployment accept the tokens of the other.
 //! let retired_at = clock.now();
 //! let signing = node(KeyRing::new(new.clone()).with_retired(old.clone(), retired_at))?;
-//! let by_new = signed_in(signing.clone()).await?;
-//! let by_old = signed_in(publishing.clone()).await?;
+//! let by_new = logged_in(signing.clone()).await?;
+//! let by_old = logged_in(publishing.clone()).await?;
 //! for auth in [&publishing, &signing] {
 //!     assert!(auth.authenticate(by_old.expose(), Check::Stateless).await.is_ok());
 //!     assert!(auth.authenticate(by_new.expose(), Check::Stateless).await.is_ok());
@@ -80,7 +80,7 @@
 //!
 //! // 3. Forget: a day later the old key counts no more, and is published no more.
 //! clock.advance(Duration::from_secs(24 * 60 * 60 + 60));
-//! let leaked = signed_in(publishing).await?;
+//! let leaked = logged_in(publishing).await?;
 //! let refused = signing.authenticate(leaked.expose(), Check::Stateless).await;
 //! assert_eq!(refused.unwrap_err().kind(), ErrorKind::TokenInvalid);
 //! assert!(!signing.jwks().contains(old.kid()));
@@ -98,17 +98,17 @@ mod der;
 mod error;
 mod jwk;
 mod key;
+mod key_ring;
 mod pem;
-mod prepared;
+mod prepared_ring;
 mod public;
-mod ring;
-mod weak;
+mod secret_strength;
 
-pub use self::{algorithm::Algorithm, error::KeyError, key::Key, ring::KeyRing};
-pub(in crate::token) use self::{prepared::counts, public::PublicKey};
+pub use self::{algorithm::Algorithm, error::KeyError, key::Key, key_ring::KeyRing};
+pub(in crate::token) use self::{prepared_ring::counts, public::PublicKey};
 pub(crate) use self::{
-    prepared::{KeyKind, Keys},
-    weak::{secret_problem, trimmed},
+    prepared_ring::{KeyKind, Keys},
+    secret_strength::{secret_problem, trimmed},
 };
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::{
     KeyError, PublicKey, der,
     key::{Material, without_mark},
 };
-use crate::{secret::Secret, token::backend};
+use crate::{secret::Secret, token::crypto};
 
 const MEND: &str = "use a key such as `openssl genpkey -algorithm ed25519` makes";
 
@@ -39,12 +39,12 @@ pub(super) fn parse(pem: &[u8]) -> Result<Material, KeyError> {
 
 fn private(pem: &[u8]) -> Result<Material, KeyError> {
     if let Ok(encoding) = EncodingKey::from_ed_pem(pem) {
-        let x = backend::ed25519_public(encoding.as_bytes())
+        let x = crypto::ed25519_public(encoding.as_bytes())
             .ok_or_else(|| KeyError::new(format!("is not an Ed25519 key in PKCS #8: {MEND}")))?;
         return Ok(Material::Private { encoding, public: PublicKey::Ed25519 { x } });
     }
     if let Ok(encoding) = EncodingKey::from_ec_pem(pem) {
-        let (x, y) = backend::p256_public(encoding.as_bytes()).ok_or_else(|| {
+        let (x, y) = crypto::p256_public(encoding.as_bytes()).ok_or_else(|| {
             KeyError::new(
                 "is not an EC key on the curve P-256: \
                  make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`",

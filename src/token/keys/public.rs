@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{Algorithm, der};
-use crate::token::backend;
+use crate::token::crypto;
 
 /// A public key in its numbers, big-endian and without leading zeros where their length is not fixed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl PublicKey {
     /// The RFC 7638 thumbprint with SHA-256.
     pub(super) fn thumbprint(&self) -> Option<String> {
         let json = format!("{{{}}}", self.required_members());
-        backend::sha256(json.as_bytes()).map(|digest| URL_SAFE_NO_PAD.encode(digest))
+        crypto::sha256(json.as_bytes()).map(|digest| URL_SAFE_NO_PAD.encode(digest))
     }
 
     /// The key for a JWK set: written member by member, so that no private one can slip in.

@@ -225,7 +225,7 @@ fn a_retired_key_counts_until_its_last_token_has_expired() {
         assert_eq!(ring.jwks(moment).contains(old.kid()), counts, "{moment}");
     }
     assert!(ring.key_of(header, Timestamp::from_millis(i64::MIN)).is_some());
-    let undated = KeyRing::new(key(Algorithm::EdDSA)).with_retired_until_removed(old);
+    let undated = KeyRing::new(key(Algorithm::EdDSA)).with_retired_indefinitely(old);
     assert!(keys(KeyKind::Access, &undated).key_of(header, Timestamp::from_millis(i64::MAX)).is_some());
 }
 
@@ -234,7 +234,7 @@ fn the_set_has_public_keys_only_and_nothing_private_in_them() {
     let ring = KeyRing::new(key(Algorithm::EdDSA))
         .with_next(key(Algorithm::ES256))
         .with_retired(key(Algorithm::RS256), NOW)
-        .with_retired_until_removed(key(Algorithm::HS256));
+        .with_retired_indefinitely(key(Algorithm::HS256));
     let set: Value = serde_json::from_str(&keys(KeyKind::Access, &ring).jwks(NOW)).unwrap();
     let published = set["keys"].as_array().unwrap();
     assert_eq!(published.len(), 3, "the current, the next and the retired one");
@@ -263,7 +263,7 @@ fn keys_are_not_printed() {
     let secret = Key::from_secret("canary-canary-canary-0123456789ab").unwrap();
     let private = Key::from_pem(ED25519).unwrap();
     let body = ED25519.lines().nth(1).unwrap();
-    let ring = KeyRing::new(private.clone()).with_retired_until_removed(secret.clone());
+    let ring = KeyRing::new(private.clone()).with_retired_indefinitely(secret.clone());
     let shown =
         format!("{secret:?} {private:?} {ring:?} {:?} {:?}", private.private_pem(), keys(KeyKind::Access, &ring));
     assert!(!shown.contains("canary") && !shown.contains(body), "{shown}");

@@ -12,7 +12,7 @@ use super::{Audience, MAX_CLOCK_SKEW, MAX_NUMERIC_DATE, TokenFault, contradict, 
 use crate::{
     clock::Timestamp,
     resource::{ForeignClaims, ForeignKeys, Read},
-    token::{Roles, custom::names_are_unique, keys::Algorithm},
+    token::{Roles, custom_claims::names_are_unique, keys::Algorithm},
 };
 
 /// What the tokens of the issuer must say.

@@ -23,7 +23,7 @@ use self::segments::Segments;
 use super::{
     cache::{Known, Times, TokenCache},
     claims::{AccessClaims, Claims, Payload, RefreshClaims},
-    custom,
+    custom_claims,
     keys::{Keys, counts},
     roles::Roles,
 };
@@ -144,7 +144,7 @@ impl Verifier {
         {
             return Err(TokenFault::Invalid);
         }
-        if self.profile.custom_claims && !custom::names_are_unique(&payload) {
+        if self.profile.custom_claims && !custom_claims::names_are_unique(&payload) {
             return Err(TokenFault::Invalid);
         }
         let auth_time = claims.auth_time.map(NumericDate::at);

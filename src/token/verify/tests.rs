@@ -233,7 +233,7 @@ fn a_retired_secret_verifies_and_no_longer_signs() {
     let old = secret("0ldSecretWith32Bytes_AbCdEfGhIjK");
     let token = tests::keys(KeyKind::Access, &KeyRing::new(old.clone())).sign(claims(&[]).as_bytes()).unwrap();
     let new = secret("N3wSecretWith32Bytes_AbCdEfGhIjK");
-    let ring = tests::keys(KeyKind::Access, &KeyRing::new(new.clone()).with_retired_until_removed(old));
+    let ring = tests::keys(KeyKind::Access, &KeyRing::new(new.clone()).with_retired_indefinitely(old));
     assert!(verifier().access(&ring, token.as_bytes(), NOW, Expiry::Checked).is_ok());
     assert_ne!(ring.sign(b"{}").unwrap().split('.').next(), token.split('.').next());
     let without = tests::keys(KeyKind::Access, &KeyRing::new(new));

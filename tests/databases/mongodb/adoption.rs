@@ -8,7 +8,7 @@ use mongodb::{
     options::IndexOptions,
 };
 use portcullis::{
-    Check, Client, Registration, UserId,
+    Check, ClientInfo, Registration, UserId,
     store::{
         UniqueField, UserStore, conformance,
         mongodb::{MongoSessions, MongoUsers, UserFields},
@@ -70,7 +70,7 @@ async fn the_users_of_a_mongoose_app_sign_in_and_their_hashes_are_renewed() {
     sessions.migrate().await.unwrap();
     let auth = auth(users.clone(), sessions);
 
-    let client = Client::unknown();
+    let client = ClientInfo::unknown();
     let login = async |text: &str| auth.login(&Login::either(text), PASSWORD.into(), &client).await;
     assert!(auth.login(&Login::either("ada"), "another password".into(), &client).await.is_err());
     let first = login("ADA@example.COM").await.unwrap();
@@ -242,8 +242,8 @@ async fn the_keys_of_an_earlier_release_are_made_anew() {
         users.migrate().await.unwrap();
         drop(guard);
         for (typed, user) in TYPED {
-            let answer = auth.login(&Login::either(typed), PASSWORD.into(), &Client::unknown()).await;
-            let found = answer.ok().map(|signed_in| signed_in.user.id);
+            let answer = auth.login(&Login::either(typed), PASSWORD.into(), &ClientInfo::unknown()).await;
+            let found = answer.ok().map(|logged_in| logged_in.user.id);
             assert_eq!(found, user.map(|user| ids[user].clone()), "{typed}, keys: {with_keys}");
         }
         let log = log.text();
@@ -317,7 +317,7 @@ async fn fields_are_read_as_apps_write_them() {
 
 /// Signs a user of another kind of id in, and does with them what there is to do.
 async fn signs_in(auth: &portcullis::Auth<portcullis::User>, users: &MongoUsers, name: &str, id: &Bson) -> UserId {
-    let (login, client) = (Login::either(name), Client::unknown());
+    let (login, client) = (Login::either(name), ClientInfo::unknown());
     let wrong = async |name: &str| {
         let refused = auth.login(&Login::either(name), "another password".into(), &client).await.unwrap_err();
         (refused.kind(), refused.to_string())
@@ -383,7 +383,7 @@ async fn users_of_every_type_of_id_sign_in() {
         let left = collection.find_one(doc! { "_id": id }).await.unwrap().unwrap();
         assert_eq!(left.get("_id"), Some(id), "its type is as it was");
     }
-    let refused = auth.login(&Login::either("long"), PASSWORD.into(), &Client::unknown()).await.unwrap_err();
+    let refused = auth.login(&Login::either("long"), PASSWORD.into(), &ClientInfo::unknown()).await.unwrap_err();
     assert_eq!(refused.kind(), portcullis::ErrorKind::InvalidCredentials);
     for (n, user) in seen.iter().enumerate() {
         assert!(users.remove_user(user).await.unwrap());

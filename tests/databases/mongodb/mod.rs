@@ -4,7 +4,7 @@
 mod adoption;
 #[cfg(feature = "bcrypt")]
 mod express;
-mod faults;
+mod outages;
 mod proxy;
 pub(crate) mod server;
 
@@ -15,9 +15,9 @@ use mongodb::{
     bson::{Document, doc},
 };
 use portcullis::{
-    Auth, Check, Client, Registration, User,
+    Auth, Check, ClientInfo, Registration, User,
     clock::Timestamp,
-    session::{Ending, RotateOutcome, Rotation, Session, SessionId, TokenId},
+    session::{Revocation, RotateOutcome, Rotation, Session, SessionId, TokenId},
     store::{
         NewSession, RevocationFeed, SessionLimit, SessionStore, conformance,
         memory::MemorySessions,
@@ -166,7 +166,7 @@ async fn each_operation_is_one_command_that_an_index_answers() {
     let store = migrated(&database).await;
     let auth = auth_over(&store);
     let login = Login::either("ada@example.com");
-    let client = Client::unknown();
+    let client = ClientInfo::unknown();
     let mut table = Vec::new();
     let mut commands = Vec::new();
     // At its start a node asks for the clock and for what has ended: the first guarded request waits for that.
@@ -258,11 +258,12 @@ async fn a_uri_cannot_weaken_what_is_read_and_written() {
     sent.take();
     let auth = auth_over(&store);
     let ada = ada(&auth).await;
-    let signed_in = auth.login(&Login::either("ada@example.com"), PASSWORD.into(), &Client::unknown()).await.unwrap();
-    auth.refresh(signed_in.tokens.refresh_token.expose()).await.unwrap();
+    let logged_in =
+        auth.login(&Login::either("ada@example.com"), PASSWORD.into(), &ClientInfo::unknown()).await.unwrap();
+    auth.refresh(logged_in.tokens.refresh_token.expose()).await.unwrap();
     auth.sessions(&ada.id).await.unwrap();
     auth.poll_revocations().await.unwrap();
-    auth.logout(Some(signed_in.tokens.refresh_token.expose()), None).await.unwrap();
+    auth.logout(Some(logged_in.tokens.refresh_token.expose()), None).await.unwrap();
     auth.end_sessions_of(&ada.id).await.unwrap();
     store.users().set_disabled(&ada.id, true).await.unwrap();
     store.users().remove_user(&ada.id).await.unwrap();
@@ -294,8 +295,9 @@ async fn users_here_go_with_sessions_elsewhere() {
     users.migrate().await.unwrap();
     let auth = auth(users, MemorySessions::default());
     ada(&auth).await;
-    let signed_in = auth.login(&Login::either("ADA@example.com"), PASSWORD.into(), &Client::unknown()).await.unwrap();
-    auth.refresh(signed_in.tokens.refresh_token.expose()).await.unwrap();
+    let logged_in =
+        auth.login(&Login::either("ADA@example.com"), PASSWORD.into(), &ClientInfo::unknown()).await.unwrap();
+    auth.refresh(logged_in.tokens.refresh_token.expose()).await.unwrap();
     let collections = database.list_collection_names().await.unwrap();
     assert_eq!(collections, ["portcullis_users"]);
 }
@@ -310,8 +312,8 @@ async fn endings_are_heard_as_they_were_told() {
     feed.migrate().await.unwrap();
     let (mut one, mut other) = (feed.subscribe().await.unwrap(), feed.subscribe().await.unwrap());
     let endings = [
-        Ending::Session { id: SessionId::from_bytes([1; 16]), keep_until: NOW },
-        Ending::User { id: "$ne".into(), min_version: 7, keep_until: NOW },
+        Revocation::Session { id: SessionId::from_bytes([1; 16]), keep_until: NOW },
+        Revocation::User { id: "$ne".into(), min_version: 7, keep_until: NOW },
     ];
     for ending in &endings {
         feed.publish(ending).await.unwrap();

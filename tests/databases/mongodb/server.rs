@@ -20,7 +20,7 @@ use mongodb::{
 };
 use portcullis::store::mongodb::MongoStore;
 
-use crate::{left_out::can_run, scratch::Scratch};
+use crate::{skipped_suites::can_run, temp_dir::Scratch};
 
 /// Waits as long as a busy machine needs, and finds out soon that a server is back.
 pub(crate) const PATIENT: &str = "serverSelectionTimeoutMS=60000&connectTimeoutMS=3000&heartbeatFrequencyMS=500";

@@ -6,15 +6,15 @@ use std::{
 };
 
 use portcullis::{
-    Client, Registration,
+    ClientInfo, Registration,
     store::{SessionStore, UserStore, sql::PostgresStore},
     user::{Login, Profile},
 };
 use sqlx::PgPool;
 
 use super::Server;
-use crate::left_out::can_run;
 use crate::redis::samples::{NOW, at, builder, id, new, rotation, session};
+use crate::skipped_suites::can_run;
 use crate::sql_rules::{everything_of, newcomer};
 
 /// Everything that is logged, at every level.
@@ -73,7 +73,7 @@ async fn what_postgres_refuses_is_logged_by_code_and_name_alone() {
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     // The login is good; its hash would be renewed.
-    auth.login(&Login::email("ada@example.com"), "open sesame 42".into(), &Client::unknown()).await.unwrap();
+    auth.login(&Login::email("ada@example.com"), "open sesame 42".into(), &ClientInfo::unknown()).await.unwrap();
     let newcomer = Registration::new("eve@example.com", "open sesame 42", Profile::default());
     assert_eq!(auth.register(newcomer).await.unwrap_err().kind(), portcullis::ErrorKind::Internal);
     let log = log.text();
@@ -135,5 +135,5 @@ async fn a_role_that_may_make_no_tables_starts_where_they_are_there() {
     let store = PostgresStore::connect(&url).await.unwrap();
     let auth = builder(store.clone(), store).build().unwrap();
     auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
-    auth.login(&Login::email("ada@example.com"), "open sesame 42".into(), &Client::unknown()).await.unwrap();
+    auth.login(&Login::email("ada@example.com"), "open sesame 42".into(), &ClientInfo::unknown()).await.unwrap();
 }

@@ -1,16 +1,16 @@
 //! A failover: connections of the pool that still lead to what was the primary.
 
 use portcullis::{
-    Client, ErrorKind, Registration,
+    ClientInfo, ErrorKind, Registration,
     store::{SessionStore, UserStore, sql::PostgresStore},
     user::Profile,
 };
 use sqlx::postgres::PgPoolOptions;
 
 use super::Server;
-use crate::faults::Proxy;
-use crate::left_out::can_run;
+use crate::outages::Proxy;
 use crate::redis::samples::{NOW, at, builder, ended, id, new, rotation, session};
+use crate::skipped_suites::can_run;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_failover_the_next_try_reaches_the_new_primary() {
@@ -69,7 +69,7 @@ async fn a_login_at_a_standby_is_a_503_and_not_a_500() {
     let store = PostgresStore::connect(&standby.url(&database)).await.unwrap();
     let auth = builder(store.clone(), store).build().unwrap();
     for _ in 0..3 {
-        let error = auth.start_session(&ada, &Client::unknown()).await.unwrap_err();
+        let error = auth.start_session(&ada, &ClientInfo::unknown()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::StoreUnavailable, "{error:?}");
     }
 }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use portcullis::{
-    Auth, Check, Client, ErrorKind, Registration, Tokens, User, store::sql::PostgresStore, user::Profile,
+    Auth, Check, ClientInfo, ErrorKind, Registration, TokenPair, User, store::sql::PostgresStore, user::Profile,
 };
 use sqlx::PgPool;
 
 use super::Server;
-use crate::faults::{Mode, PASSWORD, Proxy};
-use crate::left_out::can_run;
+use crate::outages::{Mode, PASSWORD, Proxy};
+use crate::skipped_suites::can_run;
 
 /// A node of its own pool that polls so seldom that within this test only the feed can tell it anything.
 fn node(store: &PostgresStore) -> Auth<User> {
@@ -39,13 +39,13 @@ async fn wait_for_listeners(admin: &PgPool, old: &[i32]) -> Vec<i32> {
     panic!("there are never two new listeners");
 }
 
-async fn is_revoked(auth: &Auth<User>, tokens: &Tokens) -> bool {
+async fn is_revoked(auth: &Auth<User>, tokens: &TokenPair) -> bool {
     let seen = auth.authenticate(tokens.access_token.expose(), Check::Stateless).await;
     seen.err().is_some_and(|error| error.kind() == ErrorKind::TokenRevoked)
 }
 
 /// Well before a poll could have brought it.
-async fn becomes_revoked(auth: &Auth<User>, tokens: &Tokens, when: &str) {
+async fn becomes_revoked(auth: &Auth<User>, tokens: &TokenPair, when: &str) {
     for _ in 0..400 {
         if is_revoked(auth, tokens).await {
             return;
@@ -72,7 +72,7 @@ async fn an_ending_is_heard_at_once_also_after_the_connection_of_the_listener_is
     let ada = here.register(Registration::new("ada@example.com", PASSWORD, Profile::default())).await.unwrap();
     let mut tokens = Vec::new();
     for _ in 0..5 {
-        tokens.push(here.start_session(&ada, &Client::unknown()).await.unwrap());
+        tokens.push(here.start_session(&ada, &ClientInfo::unknown()).await.unwrap());
         let token = tokens.last().unwrap();
         assert!(!is_revoked(&here, token).await && !is_revoked(&there, token).await);
     }
@@ -101,7 +101,7 @@ async fn an_ending_is_heard_at_once_also_after_the_connection_of_the_listener_is
     proxy.set(Mode::Pass);
     tokio::time::timeout(Duration::from_secs(30), async {
         loop {
-            let extra = here.start_session(&ada, &Client::unknown()).await.unwrap();
+            let extra = here.start_session(&ada, &ClientInfo::unknown()).await.unwrap();
             here.logout(Some(extra.refresh_token.expose()), None).await.unwrap();
             tokio::time::sleep(Duration::from_millis(500)).await;
             if is_revoked(&there, &extra).await {

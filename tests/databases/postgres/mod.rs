@@ -1,11 +1,11 @@
 //! PostgreSQL, from the packages of the system, on a port of its own.
 
 mod changes;
-mod cost;
 mod failover;
 mod feed;
 mod outages;
 mod pooler;
+mod round_trips;
 mod server;
 
 use std::time::Duration;
@@ -18,7 +18,7 @@ use portcullis::{
 use sqlx::postgres::PgPoolOptions;
 
 pub(crate) use self::server::Server;
-use crate::left_out::can_run;
+use crate::skipped_suites::can_run;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_keeps_every_promise_under_every_isolation() {

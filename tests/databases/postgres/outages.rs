@@ -6,13 +6,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use portcullis::{Client, Registration, store::sql::PostgresStore, user::Profile};
+use portcullis::{ClientInfo, Registration, store::sql::PostgresStore, user::Profile};
 use sqlx::PgPool;
 
 use super::Server;
-use crate::faults::{Behind, Fault, Ground, Network, Proxy};
-use crate::left_out::can_run;
+use crate::outages::{Behind, Fault, Ground, Network, Proxy};
 use crate::redis::samples::builder;
+use crate::skipped_suites::can_run;
 
 /// The process is killed, and started anew over what it had written.
 struct Killed<'a>(&'a Server);
@@ -116,7 +116,7 @@ async fn clients_that_hang_up_leave_no_transaction_open() {
         let logins = (0..3).map(|_| {
             let (auth, user) = (auth.clone(), user.clone());
             tokio::spawn(async move {
-                let client = Client::unknown();
+                let client = ClientInfo::unknown();
                 let login = auth.start_session(&user, &client);
                 tokio::time::timeout(patience, login).await.is_ok()
             })
@@ -136,5 +136,5 @@ async fn clients_that_hang_up_leave_no_transaction_open() {
         assert!(Instant::now() < deadline, "{open} transactions are open, and nobody knows of them");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(auth.start_session(&user, &Client::unknown()).await.is_ok());
+    assert!(auth.start_session(&user, &ClientInfo::unknown()).await.is_ok());
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use portcullis::{
-    Client, Registration,
+    ClientInfo, Registration,
     store::{RevocationFeed, sql::PostgresStore},
     user::Profile,
 };
@@ -21,10 +21,10 @@ use super::{
     Server,
     server::{free_port, unprivileged},
 };
-use crate::left_out::can_run;
 use crate::redis::samples::builder;
-use crate::scratch::Scratch;
+use crate::skipped_suites::can_run;
 use crate::sql_rules::everything_of;
+use crate::temp_dir::Scratch;
 
 const BINARY: &str = "/usr/sbin/pgbouncer";
 
@@ -122,7 +122,7 @@ async fn a_pooler_in_session_mode_serves_everything() {
     for _ in 0..16 {
         let (auth, ada) = (auth.clone(), ada.clone());
         tasks.spawn(async move {
-            let tokens = auth.start_session(&ada, &Client::unknown()).await.unwrap();
+            let tokens = auth.start_session(&ada, &ClientInfo::unknown()).await.unwrap();
             auth.refresh(tokens.refresh_token.expose()).await.unwrap();
         });
     }

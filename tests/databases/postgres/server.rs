@@ -16,7 +16,7 @@ use std::{
 use portcullis::store::sql::PostgresStore;
 use sqlx::{AssertSqlSafe, PgPool, postgres::PgPoolOptions};
 
-use crate::scratch::Scratch;
+use crate::temp_dir::Scratch;
 
 /// A server that ends with its value.
 pub(crate) struct Server {

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use portcullis::{
-    Auth, Check, Client, ErrorKind, Registration, User,
-    session::{Ending, SessionId},
+    Auth, Check, ClientInfo, ErrorKind, Registration, User,
+    session::{Revocation, SessionId},
     store::{
         RevocationFeed,
         memory::MemoryUsers,
@@ -50,7 +50,7 @@ async fn an_ending_on_one_node_is_heard_on_another() {
     };
     let (here, there) = (node().await, node().await);
     let ada = here.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
-    let client = Client::unknown();
+    let client = ClientInfo::unknown();
     let (one, all) =
         (here.start_session(&ada, &client).await.unwrap(), here.start_session(&ada, &client).await.unwrap());
     let (one, all) = ((one.access_token.expose(), one.refresh_token.expose()), all.access_token.expose());
@@ -78,8 +78,8 @@ async fn a_subscription_that_was_cut_says_so_and_a_new_one_hears() {
     let proxy = Proxy::to(server.addr()).await;
     let feed = RedisSessions::connect(RedisOptions::from(proxy.url())).await.unwrap().feed();
     let endings = [
-        Ending::Session { id: SessionId::from_bytes([7; 16]), keep_until: at(60) },
-        Ending::User { id: "a\0d{a}\r\n🦀".into(), min_version: u64::MAX, keep_until: at(61) },
+        Revocation::Session { id: SessionId::from_bytes([7; 16]), keep_until: at(60) },
+        Revocation::User { id: "a\0d{a}\r\n🦀".into(), min_version: u64::MAX, keep_until: at(61) },
     ];
     let mut heard = feed.subscribe().await.unwrap();
     for ending in &endings {
@@ -116,7 +116,7 @@ async fn what_was_not_heard_is_brought_by_a_poll() {
         .build()
         .unwrap();
     let ada = here.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
-    let tokens = here.start_session(&ada, &Client::unknown()).await.unwrap();
+    let tokens = here.start_session(&ada, &ClientInfo::unknown()).await.unwrap();
     assert!(!is_revoked(&there, tokens.access_token.expose()).await);
     here.logout(Some(tokens.refresh_token.expose()), None).await.unwrap();
     assert!(!is_revoked(&there, tokens.access_token.expose()).await);

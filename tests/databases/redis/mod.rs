@@ -1,12 +1,12 @@
 //! Redis, from the package of the system.
 
-mod costs;
-mod example;
-mod faults;
+mod example_app;
 mod feed;
+mod outages;
 pub(crate) mod proxy;
-mod same;
+mod round_trips;
 pub(crate) mod samples;
+mod scripts_match_memory;
 mod server;
 mod settings;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portcullis::{
-    Auth, Builder, User, UserId,
+    Auth, AuthBuilder, User, UserId,
     clock::Timestamp,
     session::{EndReason, Ended, Rotation, Session, SessionId, TokenId},
     store::{NewSession, SessionLimit, SessionStore, UserStore},
@@ -70,7 +70,7 @@ pub(crate) fn ended(reason: EndReason, now: Timestamp) -> Ended {
     Ended { at: now, reason, keep_until: now.plus(TOMBSTONE) }
 }
 
-pub(crate) fn builder(users: impl UserStore<User = User>, sessions: impl SessionStore) -> Builder<User> {
+pub(crate) fn builder(users: impl UserStore<User = User>, sessions: impl SessionStore) -> AuthBuilder<User> {
     Auth::builder(users, sessions)
         .issuer("https://example.com")
         .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")

@@ -10,7 +10,7 @@ use std::{
 use portcullis::store::redis::{RedisOptions, RedisSessions};
 use redis::{Client, Value, aio::MultiplexedConnection};
 
-use crate::{left_out::can_run, scratch::Scratch};
+use crate::{skipped_suites::can_run, temp_dir::Scratch};
 
 /// A server that ends with its value.
 pub(crate) struct Server {

@@ -17,7 +17,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use portcullis::{
-    Auth, Client, Registration, User,
+    Auth, ClientInfo, Registration, User,
     clock::{ManualClock, Timestamp},
     keys::Key,
     resource::ResourceServer,
@@ -54,7 +54,7 @@ pub static WORLD: LazyLock<World> = LazyLock::new(|| {
         .issuer(ISSUER)
         .access_secret(SECRET)
         .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
-        .access_claims(|_: &User| json!({ "tenant": "acme" }))
+        .custom_claims(|_: &User| json!({ "tenant": "acme" }))
         .hash_threads(1)
         .clock(clock.clone())
         .build()
@@ -63,7 +63,7 @@ pub static WORLD: LazyLock<World> = LazyLock::new(|| {
         let ada = Registration::new("ada@example.com", "open sesame 42", Profile::default());
         let ada = futures_util::future::FutureExt::boxed(auth.register(ada));
         let ada = block_on(ada).expect("there is room");
-        at_once(auth.start_session(&ada, &Client::unknown())).expect("there is room").access_token.expose().clone()
+        at_once(auth.start_session(&ada, &ClientInfo::unknown())).expect("there is room").access_token.expose().clone()
     };
     let header = token.split('.').next().expect("it is a token").to_owned();
     let x = URL_SAFE_NO_PAD.encode(foreign_key().verifying_key().as_bytes());

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 use http_body_util::BodyExt;
-use portcullis::{Auth, AuthLayer, Check, Client, Registration, User, store::memory::MemoryStore, user::Profile};
+use portcullis::{Auth, AuthLayer, Check, ClientInfo, Registration, User, store::memory::MemoryStore, user::Profile};
 use portcullis_grpc::{ECHO, Notes, Text, WHO};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
@@ -31,7 +31,7 @@ async fn world() -> World {
         .build()
         .unwrap();
     let user = auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
-    let tokens = auth.start_session(&user, &Client::unknown()).await.unwrap();
+    let tokens = auth.start_session(&user, &ClientInfo::unknown()).await.unwrap();
     World { token: tokens.access_token.expose().clone(), greeting: format!("hello to {}", user.id), auth }
 }
 

@@ -11,10 +11,10 @@ use std::{
 };
 
 use portcullis::{
-    Auth, AuthEvent, Builder, Check, Client, EventSink, User,
+    Auth, AuthBuilder, AuthEvent, Check, ClientInfo, EventSink, User,
     clock::{Clock, Timestamp},
     event::{
-        EndAllReason, EndReason, EventKind, Operation, RefreshRefusal, RegistrationRefusal, SignInFailure, SignInMeans,
+        EndAllReason, EndReason, EventKind, LoginFailure, LoginMethod, Operation, RefreshRefusal, RegistrationRefusal,
     },
     session::SessionId,
     store::{NewSession, SessionLimit, SessionStore, UserStore},
@@ -22,7 +22,7 @@ use portcullis::{
 };
 use serde_json::Value;
 
-use crate::fixture::{PASSWORD, Pair, World, kind, register, sign_in};
+use crate::fixture::{PASSWORD, Pair, World, kind, register, start_session};
 
 /// A sink that remembers.
 #[derive(Clone, Default)]
@@ -61,7 +61,7 @@ fn node(world: &World, ear: &Ear) -> Auth<User> {
     node_with(world, ear, |builder| builder)
 }
 
-fn node_with(world: &World, ear: &Ear, settings: impl FnOnce(Builder<User>) -> Builder<User>) -> Auth<User> {
+fn node_with(world: &World, ear: &Ear, settings: impl FnOnce(AuthBuilder<User>) -> AuthBuilder<User>) -> Auth<User> {
     world.node_with(|builder| settings(builder.event_sink(ear.clone())))
 }
 
@@ -74,20 +74,20 @@ fn ada() -> Login {
 }
 
 async fn log_in(auth: &Auth<User>, password: &str) -> Option<Pair> {
-    auth.login(&ada(), password.into(), &Client::unknown()).await.ok().map(Pair::from)
+    auth.login(&ada(), password.into(), &ClientInfo::unknown()).await.ok().map(Pair::from)
 }
 
 #[tokio::test]
 async fn each_operation_tells_what_it_did() {
     let (world, ear) = (World::new(), Ear::default());
     let auth = node(&world, &ear);
-    let client = Client::unknown();
+    let client = ClientInfo::unknown();
     let mut table: Vec<(&str, Vec<String>)> = Vec::new();
     let mut told = |operation: &'static str| table.push((operation, ear.brief()));
 
     let user = register(&auth, "ada").await;
     told("register");
-    let first = sign_in(&auth, &user).await;
+    let first = start_session(&auth, &user).await;
     told("session started by the app");
     let second = log_in(&auth, PASSWORD).await.unwrap();
     told("login");
@@ -134,10 +134,10 @@ async fn each_operation_tells_what_it_did() {
 
     let expected: [(&str, &[&str]); 18] = [
         ("register", &["user.registered"]),
-        ("session started by the app", &["session.started means=app"]),
-        ("login", &["session.started means=password"]),
-        ("wrong password", &["sign_in.failed reason=wrong_password"]),
-        ("unknown login", &["sign_in.failed reason=unknown_login"]),
+        ("session started by the app", &["login.succeeded method=app"]),
+        ("login", &["login.succeeded method=password"]),
+        ("wrong password", &["log_in.failed reason=wrong_password"]),
+        ("unknown login", &["log_in.failed reason=unknown_login"]),
         ("guarded requests, a list, a poll", &[]),
         ("refresh", &["session.refreshed"]),
         ("refresh within the grace", &["session.replayed"]),
@@ -154,7 +154,7 @@ async fn each_operation_tells_what_it_did() {
         ("forged tokens", &[]),
         (
             "login, ended from elsewhere, twice",
-            &["session.started means=password", "session.ended reason=ended_by_user"],
+            &["login.succeeded method=password", "session.ended reason=ended_by_user"],
         ),
         (
             "logout everywhere, and the app",
@@ -174,7 +174,7 @@ async fn an_event_says_when_whose_which_session_and_where_from() {
     let user = register(&auth, "ada").await;
     ear.take();
     world.clock.advance(Duration::from_secs(5));
-    let mut client = Client::unknown();
+    let mut client = ClientInfo::unknown();
     client.ip = Some([192, 0, 2, 7].into());
     client.user_agent = Some("Firefox".repeat(100));
     let tokens = auth.login(&ada(), PASSWORD.into(), &client).await.unwrap().tokens;
@@ -198,19 +198,19 @@ async fn why_a_sign_in_failed_is_told_to_the_operator_alone() {
     ear.take();
     let mut answers = Vec::new();
     for login in ["ada@example.com", "federated@example.com", "eve@example.com"] {
-        let answer = auth.login(&Login::either(login), PASSWORD.into(), &Client::unknown()).await;
+        let answer = auth.login(&Login::either(login), PASSWORD.into(), &ClientInfo::unknown()).await;
         answers.push(answer.unwrap_err().to_string());
     }
     answers.dedup();
     assert_eq!(answers.len(), 1, "one answer: {answers:?}");
     let reasons = ["disabled", "no_password", "unknown_login"];
-    assert_eq!(ear.brief(), reasons.map(|reason| format!("sign_in.failed reason={reason}")));
+    assert_eq!(ear.brief(), reasons.map(|reason| format!("log_in.failed reason={reason}")));
     // For whom the app vouches as well.
     let mut disabled = user.clone();
     disabled.disabled = true;
-    auth.start_session(&disabled, &Client::unknown()).await.unwrap_err();
+    auth.start_session(&disabled, &ClientInfo::unknown()).await.unwrap_err();
     let [event] = ear.take().try_into().unwrap();
-    assert!(matches!(event.kind, EventKind::SignInFailed { reason: SignInFailure::Disabled, .. }));
+    assert!(matches!(event.kind, EventKind::LoginFailed { reason: LoginFailure::Disabled, .. }));
     assert_eq!(event.user_id, Some(user.id));
 }
 
@@ -219,7 +219,7 @@ async fn reuse_is_told_once_and_ends_the_session() {
     let (world, ear) = (World::new(), Ear::default());
     let auth = node_with(&world, &ear, |builder| builder.refresh_grace(Duration::ZERO));
     let user = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &user).await;
+    let pair = start_session(&auth, &user).await;
     ear.take();
     // All at once: one is the first, and one finds out.
     let mut refreshes = tokio::task::JoinSet::new();
@@ -242,7 +242,7 @@ async fn a_user_who_is_gone_ends_the_session_once_and_is_told_of_each_time() {
     let (world, ear) = (World::new(), Ear::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &user).await;
+    let pair = start_session(&auth, &user).await;
     world.store.memory.users().set_disabled(&user.id, true);
     ear.take();
     for _ in 0..2 {
@@ -257,7 +257,7 @@ async fn each_refusal_of_a_refresh_token_of_ours_says_why() {
     let (world, ear) = (World::new(), Ear::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &user).await;
+    let pair = start_session(&auth, &user).await;
     let record = world.store.memory.find(&user.id, &pair.session, now(&world)).await.unwrap().unwrap();
     let next = Pair::from(auth.refresh(&pair.refresh).await.unwrap());
     ear.take();
@@ -293,14 +293,14 @@ async fn a_login_tells_of_the_sessions_that_it_ends_and_whose_they_were() {
     let (world, ear) = (World::new(), Ear::default());
     let auth = node_with(&world, &ear, |builder| builder.session_limit(SessionLimit::EndLeastRecentlyUsed(1)));
     let (user, other) = (register(&auth, "ada").await, register(&auth, "bob").await);
-    let (old, others) = (sign_in(&auth, &user).await, sign_in(&auth, &other).await);
+    let (old, others) = (start_session(&auth, &user).await, start_session(&auth, &other).await);
     ear.take();
     world.clock.advance(Duration::from_secs(1));
-    let mut client = Client::unknown();
+    let mut client = ClientInfo::unknown();
     client.refresh_token = Some(others.refresh.into());
     auth.login(&ada(), PASSWORD.into(), &client).await.unwrap();
     let events = ear.take();
-    assert_eq!(events[0].name(), "session.started");
+    assert_eq!(events[0].name(), "login.succeeded");
     let mut ended: Vec<_> =
         events[1..].iter().map(|event| (brief(event), event.user_id.clone().unwrap(), event.session_id)).collect();
     ended.sort_by_key(|(told, ..)| told.clone());
@@ -319,12 +319,12 @@ async fn what_a_limit_or_a_throttle_refuses_is_told() {
     let (world, ear) = (World::new(), Ear::default());
     let auth = node_with(&world, &ear, |builder| builder.session_limit(SessionLimit::Refuse(1)));
     let user = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &user).await;
+    let pair = start_session(&auth, &user).await;
     ear.take();
     assert!(log_in(&auth, PASSWORD).await.is_none());
-    assert_eq!(ear.brief(), ["sign_in.failed reason=too_many_sessions"]);
+    assert_eq!(ear.brief(), ["log_in.failed reason=too_many_sessions"]);
 
-    let mut client = Client::unknown();
+    let mut client = ClientInfo::unknown();
     client.ip = Some([192, 0, 2, 7].into());
     // Those who are refused pay nothing, and must not fill a log.
     for _ in 0..20 {
@@ -338,7 +338,7 @@ async fn what_a_limit_or_a_throttle_refuses_is_told() {
     for _ in 0..3 {
         auth.login(&ada(), "a wrong guess".into(), &client).await.unwrap_err();
     }
-    let next = ["sign_in.failed reason=wrong_password", "attempt.throttled operation=login retry_after_ms=2000"];
+    let next = ["log_in.failed reason=wrong_password", "attempt.throttled operation=login retry_after_ms=2000"];
     assert_eq!(ear.brief(), next, "the next delay is another");
 
     let claims = auth.authenticate(&pair.access, Check::Stateless).await.unwrap().claims;
@@ -368,7 +368,7 @@ async fn a_better_hash_is_told_once() {
     register(&world.node(), "ada").await;
     let auth = node_with(&world, &ear, |builder| builder.pepper("Wd4Xg7Lk0Np3Rs6Uv9Yb2Ce5Fh8Jm1Qt"));
     for expected in
-        [&["password.hash_upgraded", "session.started means=password"][..], &["session.started means=password"]]
+        [&["password.hash_upgraded", "login.succeeded method=password"][..], &["login.succeeded method=password"]]
     {
         log_in(&auth, PASSWORD).await.unwrap();
         assert_eq!(ear.brief(), expected);
@@ -382,8 +382,8 @@ fn whoever_tests_a_sink_can_make_every_kind_of_the_table() {
         EventKind::registered(),
         EventKind::registration_refused(RegistrationRefusal::EmailTaken),
         EventKind::sessions_ended(EndAllReason::LogoutAll, None),
-        EventKind::signed_in(SignInMeans::Password),
-        EventKind::sign_in_failed(SignInFailure::Superseded),
+        EventKind::logged_in(LoginMethod::Password),
+        EventKind::login_failed(LoginFailure::Superseded),
         EventKind::throttled(operation, second),
         EventKind::refreshed(),
         EventKind::replayed(),
@@ -413,7 +413,7 @@ async fn a_sink_that_panics_fails_no_sign_in() {
     register(&auth, "ada").await;
     assert!(log_in(&auth, PASSWORD).await.is_some());
     assert_eq!(
-        kind(auth.login(&ada(), "wrong".into(), &Client::unknown()).await).unwrap().code(),
+        kind(auth.login(&ada(), "wrong".into(), &ClientInfo::unknown()).await).unwrap().code(),
         "invalid_credentials"
     );
     assert_eq!(ear.take().len(), 3, "the other sink hears of all");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portcullis::{
-    Check, Client, ErrorKind, Registration,
+    Check, ClientInfo, ErrorKind, Registration,
     clock::Timestamp,
     session::{EndReason, Ended},
     store::SessionStore,
@@ -11,7 +11,7 @@ use portcullis::{
 };
 
 use super::{Ear, brief, log_in, node, node_with, now};
-use crate::fixture::{Failure, PASSWORD, Pair, World, kind, register, sign_in};
+use crate::fixture::{Failure, PASSWORD, Pair, World, kind, register, start_session};
 
 fn unavailable(operation: &str, may_have_happened: bool) -> String {
     format!("store.unavailable may_have_happened={may_have_happened} operation={operation}")
@@ -22,9 +22,9 @@ async fn a_failed_call_tells_of_the_outage_and_of_nothing_else() {
     let (world, ear) = (World::new(), Ear::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &user).await;
+    let pair = start_session(&auth, &user).await;
     let claims = auth.authenticate(&pair.access, Check::Stateless).await.unwrap().claims;
-    let client = Client::unknown();
+    let client = ClientInfo::unknown();
     for failure in [Failure::Before, Failure::After] {
         for (call, operation, writes) in [
             ("create_user", "register", true),
@@ -69,7 +69,7 @@ async fn an_ending_that_the_store_missed_is_told_when_it_is_brought() {
     let (world, ear) = (World::new(), Ear::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
-    let (one, other) = (sign_in(&auth, &user).await, sign_in(&auth, &user).await);
+    let (one, other) = (start_session(&auth, &user).await, start_session(&auth, &user).await);
     ear.take();
     world.store.fail("end", Failure::Before);
     auth.logout(Some(&one.refresh), None).await.unwrap_err();
@@ -98,7 +98,7 @@ async fn an_ending_whose_answer_was_lost_is_said_to_be_unknown_and_never_told_tw
     let (world, ear) = (World::new(), Ear::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &user).await;
+    let pair = start_session(&auth, &user).await;
     ear.take();
     world.store.fail("end", Failure::After);
     auth.logout(Some(&pair.refresh), None).await.unwrap_err();
@@ -135,7 +135,8 @@ async fn a_listed_session_ends_whether_or_not_its_user_waits_for_it() {
     let (world, ear) = (World::new(), Ear::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
-    let (one, other, last) = (sign_in(&auth, &user).await, sign_in(&auth, &user).await, sign_in(&auth, &user).await);
+    let (one, other, last) =
+        (start_session(&auth, &user).await, start_session(&auth, &user).await, start_session(&auth, &user).await);
     ear.take();
     let end = |id| {
         let (auth, user) = (auth.clone(), user.id.clone());
@@ -158,7 +159,7 @@ async fn a_listed_session_ends_whether_or_not_its_user_waits_for_it() {
 
     // One that the store could not take is brought, and another user's is not.
     let eve = register(&auth, "eve").await;
-    let hers = sign_in(&auth, &eve).await;
+    let hers = start_session(&auth, &eve).await;
     ear.take();
     world.store.fail("end", Failure::Before);
     for id in [last.session, hers.session] {
@@ -176,7 +177,7 @@ async fn an_ending_whose_first_answer_was_lost_is_told_once() {
     let (world, ear) = (World::new(), Ear::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &user).await;
+    let pair = start_session(&auth, &user).await;
     ear.take();
     for expected in [&["session.ended reason=logout"][..], &[]] {
         world.store.lose_next_answer("end");
@@ -192,11 +193,12 @@ async fn a_password_that_was_changed_is_told_though_the_other_sessions_end_later
     let (world, ear) = (World::new(), Ear::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &user).await;
+    let pair = start_session(&auth, &user).await;
     let claims = auth.authenticate(&pair.access, Check::Stateless).await.unwrap().claims;
     ear.take();
     world.store.fail("end_all", Failure::Before);
-    let changed = auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &Client::unknown()).await;
+    let changed =
+        auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &ClientInfo::unknown()).await;
     changed.unwrap_err();
     assert_eq!(ear.brief(), ["password.changed".to_owned(), unavailable("change_password", true)]);
     world.store.recover();
@@ -209,7 +211,7 @@ async fn an_outage_is_told_though_nobody_waits_any_more() {
     let (world, ear) = (World::new(), Ear::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &user).await;
+    let pair = start_session(&auth, &user).await;
     let claims = auth.authenticate(&pair.access, Check::Stateless).await.unwrap().claims;
     for (call, operation) in [
         ("end", "logout"),
@@ -228,7 +230,10 @@ async fn an_outage_is_told_though_nobody_waits_any_more() {
                 "end_session" => auth.end_session(&user, pair.session).await.is_ok(),
                 "logout_all" => auth.logout_all(&claims).await.is_ok(),
                 "end_sessions" => auth.end_sessions_of(&user).await.is_ok(),
-                _ => auth.change_password(&claims, PASSWORD.into(), PASSWORD.into(), &Client::unknown()).await.is_ok(),
+                _ => auth
+                    .change_password(&claims, PASSWORD.into(), PASSWORD.into(), &ClientInfo::unknown())
+                    .await
+                    .is_ok(),
             }
         };
         hang_up(&world, call, flow).await;
@@ -242,14 +247,16 @@ async fn what_fails_after_the_password_was_written_may_have_happened() {
     let (world, ear) = (World::new(), Ear::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &user).await;
+    let pair = start_session(&auth, &user).await;
     let claims = auth.authenticate(&pair.access, Check::Stateless).await.unwrap().claims;
     ear.take();
     world.store.hold("end_all");
     let change = tokio::spawn({
         let auth = auth.clone();
         async move {
-            auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &Client::unknown()).await.is_ok()
+            auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &ClientInfo::unknown())
+                .await
+                .is_ok()
         }
     });
     world.store.held().await;
@@ -291,7 +298,7 @@ async fn an_ending_of_all_that_nobody_tells_of_covers_none_that_is_to_be_told() 
     let (world, ear) = (World::new(), Ear::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &user).await;
+    let pair = start_session(&auth, &user).await;
     ear.take();
     world.store.fail("end_all", Failure::Before);
     auth.end_sessions_of(&user.id).await.unwrap_err();
@@ -308,7 +315,7 @@ async fn a_refresh_whose_answer_was_lost_is_told_once_when_the_store_says_so() {
     let (world, ear) = (World::new(), Ear::default());
     let auth = node_with(&world, &ear, |builder| builder.refresh_grace(Duration::ZERO));
     let user = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &user).await;
+    let pair = start_session(&auth, &user).await;
     ear.take();
     world.store.lose_next_answer("rotate");
     auth.refresh(&pair.refresh).await.unwrap();
@@ -330,7 +337,7 @@ async fn a_thief_who_hangs_up_does_not_take_the_alarm_along() {
     let (world, ear) = (World::new(), Ear::default());
     let auth = node_with(&world, &ear, |builder| builder.refresh_grace(Duration::ZERO));
     let user = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &user).await;
+    let pair = start_session(&auth, &user).await;
     let current = auth.refresh(&pair.refresh).await.unwrap();
     ear.take();
     let theft = auth.clone();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis::{Auth, Check, Client, User, user::Login};
+use portcullis::{Auth, Check, ClientInfo, User, user::Login};
 
 use super::{Ear, node};
 use crate::fixture::{Failure, PASSWORD, Pair, World, kind, register};
@@ -15,7 +15,7 @@ async fn everything(world: &World, auth: &Auth<User>) -> Vec<String> {
         secrets.extend([&pair.access, &pair.refresh].map(|token| token.rsplit('.').next().unwrap().to_owned()));
         pair
     };
-    let mut client = Client::unknown();
+    let mut client = ClientInfo::unknown();
     client.user_agent = Some("Firefox".to_owned());
     let ada = register(auth, "ada").await;
     // The password in the field of the login, as people do, and where it looks like an address.

@@ -1,31 +1,31 @@
 //! Logins that cross a raised token version: what died before it was born, and what nobody came to end.
 
-use portcullis::{Check, Client, ErrorKind, store::UserStore};
+use portcullis::{Check, ClientInfo, ErrorKind, store::UserStore};
 
 use super::{Ear, ada, brief, log_in, node};
-use crate::fixture::{PASSWORD, Pair, World, kind, register, sign_in};
+use crate::fixture::{PASSWORD, Pair, World, kind, register, start_session};
 
 #[tokio::test]
 async fn a_login_that_a_password_change_overtakes_is_no_session() {
     let (world, ear) = (World::new(), Ear::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
-    let pair = sign_in(&auth, &user).await;
+    let pair = start_session(&auth, &user).await;
     let claims = auth.authenticate(&pair.access, Check::Stateless).await.unwrap().claims;
     world.store.hold("create_session");
     let thief = tokio::spawn({
         let auth = auth.clone();
-        async move { auth.login(&ada(), PASSWORD.into(), &Client::unknown()).await }
+        async move { auth.login(&ada(), PASSWORD.into(), &ClientInfo::unknown()).await }
     });
     world.store.held().await;
     ear.take();
-    auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &Client::unknown()).await.unwrap();
+    auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &ClientInfo::unknown()).await.unwrap();
     world.store.release();
     let thief = Pair::from(thief.await.unwrap().unwrap());
     let events = ear.take();
     assert_eq!(
         events.iter().map(brief).collect::<Vec<_>>(),
-        ["password.changed", "user.sessions_ended reason=password_changed", "sign_in.failed reason=superseded"]
+        ["password.changed", "user.sessions_ended reason=password_changed", "log_in.failed reason=superseded"]
     );
     assert_eq!((&events[2].user_id, events[2].session_id), (&Some(user.id), Some(thief.session)));
     assert_eq!(kind(auth.authenticate(&thief.access, Check::Stateless).await), Some(ErrorKind::TokenRevoked));
@@ -37,7 +37,7 @@ async fn a_login_tells_of_the_sessions_of_lower_versions_that_it_ends() {
     let (world, ear) = (World::new(), Ear::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
-    let old = sign_in(&auth, &user).await;
+    let old = start_session(&auth, &user).await;
     // Whoever raised it has died before the sessions were told.
     UserStore::bump_token_version(&world.store, &user.id).await.unwrap();
     ear.take();
@@ -45,7 +45,7 @@ async fn a_login_tells_of_the_sessions_of_lower_versions_that_it_ends() {
     log_in(&auth, PASSWORD).await.unwrap();
     let events = ear.take();
     let told: Vec<_> = events.iter().map(brief).collect();
-    assert_eq!(told, ["session.started means=password", "session.ended reason=token_version"]);
+    assert_eq!(told, ["login.succeeded method=password", "session.ended reason=token_version"]);
     assert_eq!((&events[1].user_id, events[1].session_id), (&Some(user.id), Some(old.session)));
     let refused = auth.authenticate(&old.access, Check::Stateless).await;
     assert_eq!(kind(refused), Some(ErrorKind::TokenRevoked), "at once, not after the next poll");

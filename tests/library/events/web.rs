@@ -65,16 +65,16 @@ async fn every_endpoint_tells_where_its_request_came_from() {
         events.iter().map(brief).collect::<Vec<_>>(),
         [
             "user.registered",
-            "session.started means=registration",
-            "session.started means=password",
-            "sign_in.failed reason=wrong_password",
+            "login.succeeded method=registration",
+            "login.succeeded method=password",
+            "log_in.failed reason=wrong_password",
             "session.refreshed",
             "password.changed",
             "user.sessions_ended reason=password_changed",
             "session.ended reason=logout",
-            "session.started means=password",
+            "login.succeeded method=password",
             "session.ended reason=ended_by_user",
-            "session.started means=password",
+            "login.succeeded method=password",
             "user.sessions_ended reason=logout_all",
         ]
     );

@@ -4,7 +4,7 @@ mod account;
 
 use async_trait::async_trait;
 use portcullis::{
-    Auth, Check, Client, ErrorKind, NewUser, Registration, UserId,
+    Auth, Check, ClientInfo, ErrorKind, NewUser, Registration, UserId,
     store::{StoreError, UserStore, conformance, memory::MemorySessions},
     user::{Login, PasswordHash},
 };
@@ -30,7 +30,7 @@ fn sign_up(company: &str) -> Registration<SignUp> {
 async fn an_existing_table_goes_through_the_whole_flow() {
     let auth = auth();
     let login = Login::either("ada@example.com");
-    let client = Client::unknown();
+    let client = ClientInfo::unknown();
     auth.register(sign_up("Analytical Engines")).await.unwrap();
     let taken = auth.register(sign_up("Others")).await.err().map(|error| error.kind());
     assert_eq!(taken, Some(ErrorKind::EmailTaken));

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use portcullis::{
     UserId,
     clock::Timestamp,
-    session::{Decision, EndReason, Ended, Ending, RotateOutcome, Rotation, Session, SessionId, decide},
+    session::{Decision, EndReason, Ended, Revocation, RotateOutcome, Rotation, Session, SessionId, decide},
     store::{Created, EndAll, NewSession, SessionLimit, SessionStore, StoreError, memory::MemoryStore},
 };
 
@@ -79,7 +79,7 @@ struct Naive {
 #[derive(Default)]
 struct Records {
     sessions: Vec<Session>,
-    floors: BTreeMap<UserId, Ending>,
+    floors: BTreeMap<UserId, Revocation>,
 }
 
 impl Records {
@@ -161,7 +161,7 @@ impl SessionStore for Naive {
         let mut gone = Vec::new();
         let floor = records.floors.get(&session.user_id);
         if floor.is_some_and(
-            |floor| matches!(floor, Ending::User { min_version, .. } if session.token_version < *min_version),
+            |floor| matches!(floor, Revocation::User { min_version, .. } if session.token_version < *min_version),
         ) {
             session.end(ended(EndReason::TokenVersion));
         } else {
@@ -256,7 +256,7 @@ impl SessionStore for Naive {
         if !self.has(Flaw::LeavesNoFloor) {
             // Versions only rise, and a user who is gone has a floor above all of them.
             let (id, min_version, keep_until) = (user_id.clone(), *min_version, ended.keep_until);
-            records.floors.insert(user_id.clone(), Ending::User { id, min_version, keep_until });
+            records.floors.insert(user_id.clone(), Revocation::User { id, min_version, keep_until });
         }
         Ok(kept)
     }
@@ -267,13 +267,13 @@ impl SessionStore for Naive {
         Ok(records.sessions.iter().filter(live).cloned().collect())
     }
 
-    async fn ended_since(&self, _since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
+    async fn ended_since(&self, _since: Timestamp, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
         let records = self.records();
         let mut endings: Vec<_> = records.floors.values().cloned().collect();
         if !self.has(Flaw::LeavesNoTombstones) {
             let tombstone = |session: &Session| {
                 let keep_until = session.ended.map(|ended| ended.keep_until).filter(|until| now < *until)?;
-                Some(Ending::Session { id: session.id, keep_until })
+                Some(Revocation::Session { id: session.id, keep_until })
             };
             endings.extend(records.sessions.iter().filter_map(tombstone));
         }
@@ -316,7 +316,7 @@ impl SessionStore for Nervous {
         self.0.list(user, now).await
     }
 
-    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
+    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
         self.0.ended_since(since, now).await
     }
 }

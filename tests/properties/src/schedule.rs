@@ -89,7 +89,7 @@ pub enum Action {
         right: bool,
     },
     /// With the password, so that it costs a hash.
-    SignIn {
+    LogIn {
         user: usize,
     },
     Disable {
@@ -197,7 +197,7 @@ impl Profile {
         if self.passwords {
             let change = (pick(), prop::bool::weighted(0.9));
             choices.push((4, change.prop_map(|(token, right)| Action::ChangePassword { token, right }).boxed()));
-            choices.push((1, user().prop_map(|user| Action::SignIn { user }).boxed()));
+            choices.push((1, user().prop_map(|user| Action::LogIn { user }).boxed()));
         }
         let longest: u64 = if self.wild_clock { 7_200_000 } else { 70_000 };
         choices.push((1, (1..longest).prop_map(|millis| Action::StepBack { millis }).boxed()));

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use portcullis::{Auth, Check, Client, ErrorKind, SignedIn, User};
+use portcullis::{Auth, Check, ClientInfo, ErrorKind, LoggedIn, User};
 
 use crate::{
     StoreFactory,
@@ -93,7 +93,7 @@ async fn play(factory: &dyn StoreFactory, pace: Pace, order: String) -> Result<R
     let world = World::open(factory, Settings::with_grace(GRACE), 1, 1).await;
     let auth = &world.nodes[0];
     let user = world.user(0).await.expect("the victim");
-    let first = auth.start_session(&user, &Client::unknown()).await.map_err(|error| format!("{error:?}"))?;
+    let first = auth.start_session(&user, &ClientInfo::unknown()).await.map_err(|error| format!("{error:?}"))?;
     let first = Pair::of(&first).refresh;
     let mut holders = [(); 2].map(|()| Holder { refresh: first.clone(), access: None, steps: 0 });
     let mut row = Row { order: order.clone(), got: Default::default(), later: Default::default() };
@@ -132,7 +132,7 @@ async fn act(
         };
     }
     match auth.refresh(&holder.refresh.text).await.map_err(|error| error.kind()) {
-        Ok(SignedIn { tokens, .. }) => {
+        Ok(LoggedIn { tokens, .. }) => {
             let Pair { refresh, access } = Pair::of(&tokens);
             let had_newest = are_one(&holder.refresh, newest);
             if had_newest {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac};
-use portcullis::{Tokens, clock::Timestamp};
+use portcullis::{TokenPair, clock::Timestamp};
 use proptest::prelude::*;
 use serde_json::Value;
 use sha2::Sha256;
@@ -60,8 +60,8 @@ impl Pair {
     /// Reads what an answer brought.
     ///
     /// # Panics
-    /// Where the tokens are not what [`Tokens`] says beside them.
-    pub fn of(tokens: &Tokens) -> Self {
+    /// Where the tokens are not what [`TokenPair`] says beside them.
+    pub fn of(tokens: &TokenPair) -> Self {
         let (refresh, access) = (tokens.refresh_token.expose(), tokens.access_token.expose());
         let (said, also_said) = (payload(refresh), payload(access));
         let pair = Self {

@@ -16,7 +16,7 @@ use super::{MemoryStore, SHARDS, full, shard_of};
 use crate::{
     clock::{Clock, Timestamp},
     session::{
-        EndReason, Ended, Ending, MAX_ENDED_SESSIONS_OF_A_USER, RotateOutcome, Rotation, Session, SessionId, decide,
+        EndReason, Ended, MAX_ENDED_SESSIONS_OF_A_USER, Revocation, RotateOutcome, Rotation, Session, SessionId, decide,
     },
     store::{Created, EndAll, NewSession, SessionLimit, SessionStore, SharedClock, StoreError},
     user::UserId,
@@ -436,7 +436,7 @@ impl SessionStore for MemorySessions {
         Ok(owned.sessions.iter().filter(live).cloned().collect())
     }
 
-    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
+    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
         let mut endings = Vec::new();
         for shard in &self.0.shards {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -446,14 +446,14 @@ impl SessionStore for MemorySessions {
             for (user, owned) in shard.ended.iter().filter_map(|user| shard.users.get_key_value(user)) {
                 endings.extend(owned.sessions.iter().filter_map(|session| {
                     let ended = session.ended.filter(|ended| ended.at >= since && now < ended.keep_until)?;
-                    Some(Ending::Session { id: session.id, keep_until: ended.keep_until })
+                    Some(Revocation::Session { id: session.id, keep_until: ended.keep_until })
                 }));
                 endings.extend(owned.gone.iter().filter_map(|gone| {
                     let is_told = gone.at >= since && now < gone.keep_until;
-                    is_told.then_some(Ending::Session { id: gone.id, keep_until: gone.keep_until })
+                    is_told.then_some(Revocation::Session { id: gone.id, keep_until: gone.keep_until })
                 }));
                 endings.extend(owned.floor.as_ref().filter(|f| f.at >= since && now < f.keep_until).map(|floor| {
-                    Ending::User { id: user.clone(), min_version: floor.min_version, keep_until: floor.keep_until }
+                    Revocation::User { id: user.clone(), min_version: floor.min_version, keep_until: floor.keep_until }
                 }));
             }
         }

@@ -12,7 +12,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{tests::claims as good_claims, *};
 use crate::token::{
-    backend,
+    crypto,
     keys::{Algorithm, Key, KeyKind, KeyRing, tests},
 };
 
@@ -69,7 +69,7 @@ impl Target {
 
     /// A good signature by the key itself.
     fn sign(&self, message: &str) -> String {
-        let signature = backend::sign(self.algorithm, self.key.signing().unwrap(), message.as_bytes()).unwrap();
+        let signature = crypto::sign(self.algorithm, self.key.signing().unwrap(), message.as_bytes()).unwrap();
         format!("{message}.{}", encode(signature))
     }
 

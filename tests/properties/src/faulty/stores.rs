@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use portcullis::{
     NewUser, User, UserId,
     clock::Timestamp,
-    session::{Ended, Ending, RotateOutcome, Rotation, Session, SessionId},
+    session::{Ended, Revocation, RotateOutcome, Rotation, Session, SessionId},
     store::{Created, EndAll, NewSession, SessionStore, StoreError, UserStore},
     user::{Login, PasswordHash, Profile},
 };
@@ -102,7 +102,7 @@ impl SessionStore for WatchedSessions {
         watch!(self, store => store.list(&user, now))
     }
 
-    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
+    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
         watch!(self, store => store.ended_since(since, now))
     }
 }

@@ -30,7 +30,7 @@ pub enum Op<'a> {
         disabled: bool,
         replaces: Option<&'a RefreshToken>,
     },
-    SignIn {
+    LogIn {
         user: usize,
         password: u32,
     },
@@ -92,7 +92,7 @@ impl Op<'_> {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Login { .. } => "login",
-            Self::SignIn { .. } => "sign in",
+            Self::LogIn { .. } => "sign in",
             Self::Refresh { .. } => "refresh",
             Self::Use { .. } => "use",
             Self::Logout { .. } => "logout",

@@ -23,7 +23,7 @@ pub(super) fn branches(state: &State, op: &Op<'_>, context: &Context<'_>, name: 
             let replaces = replaces.map(|token| token.sid.as_str());
             vec![login(state, Addition { name, user, version, replaces }, context)]
         }
-        Op::SignIn { user, password } => {
+        Op::LogIn { user, password } => {
             let known = &state.users[user];
             if known.standing != Standing::Active || known.password != password {
                 return refused(state, ErrorKind::InvalidCredentials);

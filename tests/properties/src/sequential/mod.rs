@@ -148,7 +148,7 @@ impl Player {
             Action::LogoutAll { user } => self.logout_all(node, user).await,
             Action::EndSession { session } => self.end_session(node, session).await,
             Action::ChangePassword { token, right } => self.change_password(node, token, right).await,
-            Action::SignIn { user } => self.sign_in(node, user).await,
+            Action::LogIn { user } => self.log_in(node, user).await,
             Action::Disable { user } => self.admin(&Op::Disable { user }, user, Some(true)).await,
             Action::Enable { user } => self.admin(&Op::Enable { user }, user, Some(false)).await,
             Action::Delete { user } => self.admin(&Op::Delete { user }, user, None).await,

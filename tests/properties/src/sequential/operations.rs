@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use portcullis::{
-    Auth, Check, Claims, Client, Error, ErrorKind, Secret, SignedIn, Tokens, User,
+    Auth, Check, Claims, ClientInfo, Error, ErrorKind, LoggedIn, Secret, TokenPair, User,
     user::{AuthUser, Login},
 };
 
@@ -25,7 +25,7 @@ impl Player {
         replaces: Option<RefreshToken>,
     ) -> Result<(), String> {
         let (version, disabled) = (read.token_version(), read.is_disabled());
-        let mut client = Client::unknown();
+        let mut client = ClientInfo::unknown();
         client.refresh_token = replaces.as_ref().map(|token| Secret::new(token.text.clone()));
         let auth = self.auth(node);
         let seen = self.run(async move { pair(auth.start_session(&read, &client).await) }).await;
@@ -36,7 +36,7 @@ impl Player {
     pub(super) async fn refresh(&mut self, node: usize, pick: Pick, forgery: Option<Forgery>) -> Result<(), String> {
         let Some(token) = self.held.refresh(pick).map(|token| forged(token, forgery)) else { return Ok(()) };
         let (auth, text) = (self.auth(node), token.text.clone());
-        let seen = self.run(async move { signed_in(auth.refresh(&text).await) }).await;
+        let seen = self.run(async move { logged_in(auth.refresh(&text).await) }).await;
         self.receive(self.held.owner(&token.sid), &seen);
         self.note(&Op::Refresh { token: &token, forgery }, node, &seen).await
     }
@@ -112,7 +112,7 @@ impl Player {
         let seen = self
             .run(async move {
                 let (current, new) = (password(current).into(), password(new).into());
-                signed_in(auth.change_password(&claims, current, new, &Client::unknown()).await)
+                logged_in(auth.change_password(&claims, current, new, &ClientInfo::unknown()).await)
             })
             .await;
         self.receive(user, &seen);
@@ -129,14 +129,14 @@ impl Player {
         self.world.user(user).await?.password_hash().map(str::to_owned)
     }
 
-    pub(super) async fn sign_in(&mut self, node: usize, user: usize) -> Result<(), String> {
+    pub(super) async fn log_in(&mut self, node: usize, user: usize) -> Result<(), String> {
         let current = self.passwords[user];
         let (auth, login) = (self.auth(node), Login::email(&self.world.people[user].email));
         let seen = self
-            .run(async move { signed_in(auth.login(&login, password(current).into(), &Client::unknown()).await) })
+            .run(async move { logged_in(auth.login(&login, password(current).into(), &ClientInfo::unknown()).await) })
             .await;
         self.receive(user, &seen);
-        self.note(&Op::SignIn { user, password: current }, node, &seen).await
+        self.note(&Op::LogIn { user, password: current }, node, &seen).await
     }
 
     pub(super) async fn poll(&mut self, node: usize) -> Result<(), String> {
@@ -217,12 +217,12 @@ fn forged(token: RefreshToken, forgery: Option<Forgery>) -> RefreshToken {
     }
 }
 
-pub(crate) fn pair(tokens: Result<Tokens, Error>) -> Seen {
+pub(crate) fn pair(tokens: Result<TokenPair, Error>) -> Seen {
     tokens.map_or_else(|error| Seen::Refused(error.kind()), |tokens| Seen::Pair(Pair::of(&tokens)))
 }
 
-pub(crate) fn signed_in(answer: Result<SignedIn<User>, Error>) -> Seen {
-    pair(answer.map(|signed_in| signed_in.tokens))
+pub(crate) fn logged_in(answer: Result<LoggedIn<User>, Error>) -> Seen {
+    pair(answer.map(|logged_in| logged_in.tokens))
 }
 
 pub(crate) fn done(answer: Result<(), Error>) -> Seen {

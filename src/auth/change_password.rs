@@ -1,0 +1,148 @@
+//! What a signed-in user changes about themselves: the password.
+
+use std::pin::pin;
+
+use super::{
+    Auth, ClientInfo, LoggedIn,
+    run::{FlowRun, of_a_write},
+};
+use crate::{
+    error::{Error, ErrorKind},
+    event::{EndAllReason, EventKind, LoginMethod, Operation},
+    password::{Verdict, too_long},
+    secret::Secret,
+    session::{EndReason, TokenId},
+    store::{EndAll, Keep},
+    throttle::Attempt,
+    token::Claims,
+    user::{AuthUser, PasswordHash},
+};
+
+impl<U: AuthUser> Auth<U> {
+    /// Changes the password of the user whose access token this is, ends every other session, and gives this one a new
+    /// pair. Three store round trips.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::WrongPassword`] where `current` is wrong, or was changed meanwhile;
+    /// - [`ErrorKind::TooManyAttempts`] as the [throttle](crate::throttle) decides, on a budget apart from logins;
+    /// - [`ErrorKind::ValidationFailed`] where `new` is not accepted;
+    /// - [`ErrorKind::TokenRevoked`] where the user is gone or disabled;
+    /// - [`ErrorKind::Overloaded`], [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`]. Where the sessions cannot
+    ///   be ended after the password was written, the raised token version ends each at its next refresh.
+    pub async fn change_password(
+        &self,
+        claims: &Claims,
+        current: Secret<String>,
+        new: Secret<String>,
+        client: &ClientInfo,
+    ) -> Result<LoggedIn<U>, Error> {
+        let flow = self.flow(Operation::ChangePassword, client);
+        flow.is_of_session(claims.subject(), claims.session_id());
+        self.run(&flow, pin!(self.renew_password(&flow, claims, current, new, client))).await
+    }
+
+    async fn renew_password(
+        &self,
+        flow: &FlowRun,
+        claims: &Claims,
+        current: Secret<String>,
+        new: Secret<String>,
+        client: &ClientInfo,
+    ) -> Result<LoggedIn<U>, Error> {
+        if let Some(error) = too_long("current_password", current.expose()) {
+            return Err(Error::validation(vec![error]));
+        }
+        // Cheap rules first: nothing is looked up or hashed for a password that can never be accepted.
+        self.check_new_password(&new, &[])?;
+        let user = self.0.users.find_by_id(claims.subject()).await?;
+        let user = user
+            .filter(|user| !user.is_disabled() && user.token_version() == claims.token_version())
+            .ok_or(ErrorKind::TokenRevoked)?;
+        self.check_new_password(&new, &user.names())?;
+        let attempt = Attempt::change_password(claims.subject(), claims.session_id());
+        self.admit(flow, &attempt).await?;
+        let stored = self.settle(&attempt, self.current_hash(flow, &user, current).await).await?;
+        self.0.passwords.check_breaches("new_password", &new).await?;
+        // Nothing has moved yet: a token that cannot be made must not cost the session.
+        self.check_token_content(&user)?;
+        let hash = self.0.passwords.hash(new).await?;
+        let (auth, flow, claims, client) = (self.clone(), flow.clone(), claims.clone(), client.clone());
+        let of = flow.clone();
+        self.see_through(&of, async move { auth.replace_password(&flow, user, &stored, &hash, &claims, &client).await })
+            .await
+    }
+
+    /// Writes the password, then ends the other sessions.
+    async fn replace_password(
+        &self,
+        flow: &FlowRun,
+        user: U,
+        stored: &str,
+        hash: &PasswordHash,
+        claims: &Claims,
+        client: &ClientInfo,
+    ) -> Result<LoggedIn<U>, Error> {
+        let id = claims.subject();
+        let Some(version) = self.0.users.set_password(id, stored, hash).await.map_err(of_a_write)? else {
+            return Err(self.wrong_password(flow));
+        };
+        self.tell(flow, EventKind::PasswordChanged {});
+        // Whatever fails from here on, the password is another.
+        self.end_others(flow, user, version, claims, client).await.map_err(Error::uncertain)
+    }
+
+    /// Ends the sessions of lower versions than a new password's, and gives the caller the next pair.
+    async fn end_others(
+        &self,
+        flow: &FlowRun,
+        user: U,
+        version: u64,
+        claims: &Claims,
+        client: &ClientInfo,
+    ) -> Result<LoggedIn<U>, Error> {
+        let id = claims.subject();
+        let now = self.now();
+        // Before the sessions are asked: were they to fail now, this node at least admits no old access token.
+        let ending = self.revoke_versions(id, version, now);
+        let at = self.shared_now().await;
+        let keep = Keep::new(claims.session_id(), TokenId::random()?, self.0.lifetimes.idle, at);
+        let all = EndAll::new(id.clone(), version, self.ended(EndReason::PasswordChanged, at)).keeping(keep);
+        let reason = EndAllReason::PasswordChanged;
+        let kept = self.end_all(all, (reason, flow)).await?;
+        self.tell(flow, EventKind::SessionsEnded { reason, kept: kept.as_ref().map(|session| session.id) });
+        self.publish(ending);
+        if let Some(session) = kept {
+            let tokens = self.tokens(&user, &session, now)?;
+            return Ok(LoggedIn { user, tokens });
+        }
+        // A refresh saw the new version before the session was restamped, and ended it. The caller has just given the
+        // password, so they get a session of the new version in its place.
+        let user = self.0.users.find_by_id(id).await?;
+        // A later version means that somebody signed out everywhere meanwhile, which has the last word.
+        let user = user.filter(|user| user.token_version() == version).ok_or(ErrorKind::TokenRevoked)?;
+        let tokens = self.add_session(flow, &user, client, LoginMethod::PasswordChange).await?;
+        Ok(LoggedIn { user, tokens })
+    }
+
+    /// The stored hash of a user who has given the right current password.
+    async fn current_hash(&self, flow: &FlowRun, user: &U, current: Secret<String>) -> Result<String, Error> {
+        let stored = user.password_hash().map(str::to_owned);
+        let verdict = self.0.passwords.verify(current, stored.as_deref()).await?;
+        match (verdict, stored) {
+            (Verdict::Match { .. }, Some(stored)) => Ok(stored),
+            _ => Err(self.wrong_password(flow)),
+        }
+    }
+
+    fn wrong_password(&self, flow: &FlowRun) -> Error {
+        self.tell(flow, EventKind::PasswordChangeFailed {});
+        ErrorKind::WrongPassword.into()
+    }
+
+    fn check_new_password(&self, new: &Secret<String>, names: &[&str]) -> Result<(), Error> {
+        match self.0.passwords.policy().check("new_password", new.expose(), names) {
+            Some(error) => Err(Error::validation(vec![error])),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What each operation costs on the wire, and by which index its rows are found.
+
+use std::time::Duration;
+
+use portcullis::{
+    Auth, Check, ClientInfo, Registration, User,
+    clock::{Clock, SystemClock},
+    store::{SessionStore, UserStore, sql::PostgresStore},
+    user::{Login, Profile},
+};
+use sqlx::{AssertSqlSafe, PgPool, Row, postgres::PgPoolOptions};
+
+use super::Server;
+use crate::outages::{PASSWORD, Proxy};
+use crate::redis::samples::{NOW, at, id, new, rotation, session};
+use crate::skipped_suites::can_run;
+
+fn node(store: &PostgresStore) -> Auth<User> {
+    Auth::builder(store.clone(), store.clone())
+        .issuer("https://example.com")
+        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
+        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
+        .revocation_poll(Duration::from_secs(60))
+        .build()
+        .unwrap()
+}
+
+/// Everything that an app does, and its round trips.
+async fn table(store: &PostgresStore, proxy: &Proxy, name: &str) -> Vec<(&'static str, usize)> {
+    let auth = node(store);
+    let client = ClientInfo::unknown();
+    let mut table = Vec::new();
+    // At its start a node asks for the clock and for what has ended: the first guarded request waits for that.
+    let registration = Registration::new(format!("first-{name}@example.com"), PASSWORD, Profile::default());
+    let first = auth.register(registration).await.unwrap();
+    let tokens = auth.start_session(&first, &client).await.unwrap();
+    auth.authenticate(tokens.access_token.expose(), Check::Stateless).await.unwrap();
+    proxy.quiet().await;
+    proxy.take_round_trips();
+    let mut cost = async |operation: &'static str| {
+        proxy.quiet().await;
+        table.push((operation, proxy.take_round_trips()));
+    };
+    let registration = Registration::new(format!("{name}@example.com"), PASSWORD, Profile::default());
+    let ada = auth.register(registration).await.unwrap();
+    cost("register").await;
+    let login = Login::either(&format!("{name}@example.com"));
+    let first = auth.login(&login, PASSWORD.into(), &client).await.unwrap();
+    cost("login").await;
+    let access = first.tokens.access_token.expose();
+    let claims = auth.authenticate(access, Check::Stateless).await.unwrap().claims;
+    cost("protected request, stateless").await;
+    auth.authenticate(access, Check::Session).await.unwrap();
+    cost("protected request, session checked").await;
+    auth.authenticate(access, Check::User).await.unwrap();
+    cost("protected request, user loaded").await;
+    auth.refresh(first.tokens.refresh_token.expose()).await.unwrap();
+    cost("refresh").await;
+    auth.refresh(first.tokens.refresh_token.expose()).await.unwrap();
+    cost("refresh, replayed").await;
+    for _ in 0..30 {
+        auth.start_session(&ada, &client).await.unwrap();
+    }
+    proxy.quiet().await;
+    proxy.take_round_trips();
+    assert_eq!(auth.sessions(&ada.id).await.unwrap().len(), 31);
+    proxy.quiet().await;
+    table.push(("list of 31 sessions", proxy.take_round_trips()));
+    let mut cost = async |operation: &'static str| {
+        proxy.quiet().await;
+        table.push((operation, proxy.take_round_trips()));
+    };
+    let changed = auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &client).await.unwrap();
+    cost("password change").await;
+    auth.poll_revocations().await.unwrap();
+    cost("poll").await;
+    auth.logout(Some(changed.tokens.refresh_token.expose()), None).await.unwrap();
+    cost("logout").await;
+    auth.end_sessions_of(&ada.id).await.unwrap();
+    cost("logout everywhere").await;
+    table
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_operation_costs_the_round_trips_that_it_says() {
+    if !can_run("PostgreSQL", Server::is_installed()) {
+        return;
+    }
+    let server = Server::start().await;
+    let proxy = Proxy::start(server.port).await;
+    let url = server.url_through(proxy.port(), &server.database().await);
+    // One connection, on which every statement has been prepared.
+    let pool = PgPoolOptions::new().max_connections(1).test_before_acquire(false).connect(&url).await.unwrap();
+    let store = PostgresStore::new(pool.clone());
+    store.migrate().await.unwrap();
+    table(&store, &proxy, "ada").await;
+    // A login sweeps at times, which is not its own cost.
+    let seen = table(&store, &proxy, "eve").await;
+    assert_eq!(
+        seen,
+        [
+            ("register", 1),
+            ("login", 1 + 6),
+            ("protected request, stateless", 0),
+            ("protected request, session checked", 1),
+            ("protected request, user loaded", 1),
+            ("refresh", 2),
+            ("refresh, replayed", 3),
+            ("list of 31 sessions", 1),
+            ("password change", 2 + 5),
+            ("poll", 1),
+            ("logout", 1),
+            ("logout everywhere", 1 + 4),
+        ]
+    );
+    every_statement_finds_its_rows_by_an_index(&store, &pool, &url).await;
+}
+
+/// The plans of what the store has prepared, over so many rows that reading them all would be the wrong plan.
+async fn every_statement_finds_its_rows_by_an_index(store: &PostgresStore, pool: &PgPool, url: &str) {
+    let admin: PgPool = PgPoolOptions::new().max_connections(1).connect(url).await.unwrap();
+    for statement in [
+        "INSERT INTO portcullis_users (email, email_key, username, username_key, roles, token_version, disabled, created_at) \
+         SELECT n || '@x', n || '@x', 'n' || n, 'n' || n, '[]', 0, FALSE, 0 FROM generate_series(1, 20000) n",
+        "INSERT INTO portcullis_sessions (user_id, id, token_version, generation, token_id, auth_time, created_at, \
+         rotated_at, expires_at, absolute_expires_at, delete_at, ended_at, ended_reason, ended_keep_until) \
+         SELECT int8send(n), int8send(n), 0, 0, int8send(n), 0, 0, 0, n, n, n, CASE WHEN n % 10 = 0 THEN n END, \
+         CASE WHEN n % 10 = 0 THEN 'logout' END, CASE WHEN n % 10 = 0 THEN n END FROM generate_series(1, 20000) n",
+        "INSERT INTO portcullis_floors (user_id, min_version, raised_at, keep_until) \
+         SELECT int8send(n), 1, n, n FROM generate_series(1, 20000) n",
+        "ANALYZE",
+    ] {
+        sqlx::query(statement).execute(&admin).await.unwrap();
+    }
+    let now = SystemClock.now();
+    for login in [Login::email("1@x"), Login::username("n1")] {
+        store.find_by_login(&login).await.unwrap();
+    }
+    store.sweep(now).await.unwrap();
+    store.ended_since(now, now).await.unwrap();
+    let eve = "eve".into();
+    let old = portcullis::session::Session { generation: 9, ..session(&eve, id(1), NOW) };
+    SessionStore::create(store, new(old)).await.unwrap();
+    store.rotate(&rotation(&eve, id(1), at(1))).await.unwrap();
+    // The statements are prepared on the one connection of the store's pool, which is asked here.
+    let mut connection = pool.acquire().await.unwrap();
+    sqlx::query("SET plan_cache_mode = force_generic_plan").execute(&mut *connection).await.unwrap();
+    let prepared = "SELECT name, statement, cardinality(parameter_types) AS count FROM pg_prepared_statements \
+                    WHERE statement LIKE '%portcullis_%' AND statement NOT LIKE 'CREATE%' \
+                    AND statement NOT LIKE '%portcullis_schema%'";
+    let prepared = sqlx::query(prepared).fetch_all(&mut *connection).await.unwrap();
+    assert!(prepared.len() >= 15, "{} statements were prepared", prepared.len());
+    let mut seen = Vec::new();
+    for row in prepared {
+        let (name, statement): (String, String) = (row.get("name"), row.get("statement"));
+        let nothing = vec!["NULL"; usize::try_from(row.get::<i32, _>("count")).unwrap()].join(", ");
+        let explain = AssertSqlSafe(format!("EXPLAIN EXECUTE \"{name}\" ({nothing})"));
+        let plan: Vec<String> = sqlx::query_scalar(explain).fetch_all(&mut *connection).await.unwrap();
+        let plan = plan.join("\n");
+        let inserts = statement.starts_with("INSERT");
+        assert!(plan.contains("Index") || inserts, "{statement}\n{plan}");
+        assert!(!plan.contains("Seq Scan"), "{statement}\n{plan}");
+        for (part, index) in [
+            ("DELETE FROM portcullis_sessions WHERE ctid", "portcullis_sessions_delete_at"),
+            ("DELETE FROM portcullis_floors WHERE ctid", "portcullis_floors_keep_until"),
+            ("ended_reason = 'reuse'", "portcullis_sessions_reuse"),
+            ("ORDER BY rotated_at", "portcullis_sessions_live"),
+            ("ORDER BY ended_at, id", "portcullis_sessions_ended_at"),
+        ] {
+            if statement.contains(part) {
+                seen.push(index);
+                assert!(plan.contains(index), "{statement}\n{plan}");
+            }
+        }
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), 5, "not every statement was looked at: {seen:?}");
+}

@@ -1,0 +1,248 @@
+//! What each operation costs, in round trips on the wire, and how much of it stays.
+
+use std::time::Duration;
+
+use portcullis::{
+    Check, ClientInfo, Registration, UserId,
+    session::{EndReason, RotateOutcome, Session, SessionId},
+    store::{
+        EndAll, SessionStore,
+        memory::MemoryUsers,
+        redis::{RedisOptions, RedisSessions},
+    },
+    user::{Login, Profile},
+};
+use tokio::task::JoinSet;
+
+use super::{
+    Server,
+    proxy::Proxy,
+    samples::{IDLE, NOW, TOMBSTONE, at, builder, ended, id, new, rotation, session, token},
+};
+
+#[tokio::test]
+async fn each_operation_costs_one_round_trip() {
+    if !Server::can_run() {
+        return;
+    }
+    let server = Server::start().await;
+    let proxy = Proxy::to(server.addr()).await;
+    let sessions = RedisSessions::connect(RedisOptions::from(proxy.url())).await.unwrap();
+    // Each script is sent in full once in a server's life.
+    let ada = UserId::from("ada");
+    sessions.create(new(session(&ada, id(1), NOW))).await.unwrap();
+    sessions.rotate(&rotation(&ada, id(1), NOW)).await.unwrap();
+    sessions.end(&ada, &id(1), ended(EndReason::Logout, NOW)).await.unwrap();
+    sessions.end_all(&EndAll::new(ada, 1, ended(EndReason::LogoutAll, NOW))).await.unwrap();
+
+    let auth = builder(MemoryUsers::default(), sessions).revocation_poll(Duration::from_secs(60)).build().unwrap();
+    let (client, password) = (ClientInfo::unknown(), "open sesame 42");
+    let mut table = Vec::new();
+    let mut cost = |operation: &'static str| table.push((operation, proxy.take_trips()));
+    // At its start a node asks for the clock and for what has ended: the first guarded request waits for that.
+    let first = auth.register(Registration::new("eve@example.com", password, Profile::default())).await.unwrap();
+    let tokens = auth.start_session(&first, &client).await.unwrap();
+    auth.authenticate(tokens.access_token.expose(), Check::Stateless).await.unwrap();
+    proxy.take_trips();
+    let ada = auth.register(Registration::new("ada@example.com", password, Profile::default())).await.unwrap();
+    auth.start_session(&ada, &client).await.unwrap();
+    cost("register, signed in");
+    let first = auth.login(&Login::email("ada@example.com"), password.into(), &client).await.unwrap();
+    cost("login");
+    let access = first.tokens.access_token.expose();
+    let claims = auth.authenticate(access, Check::Stateless).await.unwrap().claims;
+    cost("protected request, stateless");
+    auth.authenticate(access, Check::Session).await.unwrap();
+    cost("protected request, session checked");
+    auth.refresh(first.tokens.refresh_token.expose()).await.unwrap();
+    cost("refresh");
+    auth.refresh(first.tokens.refresh_token.expose()).await.unwrap();
+    cost("refresh, replayed");
+    for _ in 0..40 {
+        auth.start_session(&ada, &client).await.unwrap();
+    }
+    proxy.take_trips();
+    assert_eq!(auth.sessions(&ada.id).await.unwrap().len(), 42);
+    cost("list sessions");
+    let changed = auth.change_password(&claims, password.into(), "close sesame 43".into(), &client).await.unwrap();
+    cost("password change");
+    let mut again = ClientInfo::unknown();
+    again.refresh_token = Some(changed.tokens.refresh_token.clone());
+    let tokens = auth.start_session(&changed.user, &again).await.unwrap();
+    cost("login in the place of a session");
+    auth.poll_revocations().await.unwrap();
+    cost("poll");
+    auth.logout(Some(tokens.refresh_token.expose()), None).await.unwrap();
+    cost("logout");
+    auth.end_sessions_of(&ada.id).await.unwrap();
+    cost("logout everywhere");
+    assert_eq!(
+        table,
+        [
+            ("register, signed in", 1),
+            ("login", 1),
+            ("protected request, stateless", 0),
+            ("protected request, session checked", 1),
+            ("refresh", 1),
+            ("refresh, replayed", 1),
+            ("list sessions", 1),
+            ("password change", 1),
+            ("login in the place of a session", 1),
+            ("poll", 1),
+            ("logout", 1),
+            ("logout everywhere", 1),
+        ]
+    );
+}
+
+/// Every generation is won by one of those who race for it, on several connections.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_rotations_makes_one_chain() {
+    if !Server::can_run() {
+        return;
+    }
+    let server = Server::start().await;
+    let options = server.options();
+    let mut nodes = Vec::new();
+    for _ in 0..4 {
+        nodes.push(RedisSessions::connect(options.clone()).await.unwrap());
+    }
+    let ada = UserId::from("ada");
+    nodes[0].create(new(session(&ada, id(1), NOW))).await.unwrap();
+    let mut current = (0, token(100));
+    for round in 1..=25 {
+        let mut tasks = JoinSet::new();
+        for racer in 0..16 {
+            let node = nodes[racer % 4].clone();
+            let mut presented = rotation(&ada, id(1), at(round));
+            (presented.generation, presented.token_id) = current;
+            presented.next_token_id = token(racer.try_into().unwrap());
+            tasks.spawn(async move { node.rotate(&presented).await.unwrap() });
+        }
+        let mut winners = Vec::new();
+        let mut replayed = Vec::new();
+        for outcome in tasks.join_all().await {
+            match outcome {
+                RotateOutcome::Rotated(session) => winners.push(session),
+                RotateOutcome::Replayed(session) => replayed.push(session),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(winners.len(), 1, "round {round}");
+        assert!(replayed.iter().all(|session| *session == winners[0]), "round {round}");
+        current = (winners[0].generation, winners[0].token_id);
+    }
+    assert_eq!(current.0, 25);
+    // A token of long ago is still known for what it is.
+    assert_eq!(nodes[3].rotate(&rotation(&ada, id(1), at(26))).await.unwrap(), RotateOutcome::Reused);
+    let told = RotateOutcome::Ended(EndReason::Reuse);
+    assert_eq!(nodes[1].rotate(&rotation(&ada, id(1), at(27))).await.unwrap(), told);
+}
+
+/// The records of a user, as the server has them.
+async fn fields(server: &Server) -> usize {
+    let mut fields = 0;
+    for key in server.ask::<Vec<String>>(&["KEYS", "*:user:*"]).await {
+        fields += server.ask::<usize>(&["HLEN", &key]).await;
+    }
+    fields
+}
+
+#[tokio::test]
+async fn what_has_ended_or_expired_leaves_the_server() {
+    if !Server::can_run() {
+        return;
+    }
+    let server = Server::start().await;
+    let store = server.store().await;
+    let ada = UserId::from("ada");
+    // A thousand logins, each after the tombstone of the one before and before its expiry.
+    for n in 0..1000_u64 {
+        let now = at(n * 1000);
+        let id = SessionId::from_bytes([n.to_le_bytes(), n.to_le_bytes()].concat().try_into().unwrap());
+        store.create(new(Session { generation: 9, ..session(&ada, id, now) })).await.unwrap();
+        match n % 3 {
+            // A reused one is remembered beyond its tombstone, but not each of many.
+            0 => assert_eq!(store.rotate(&rotation(&ada, id, now)).await.unwrap(), RotateOutcome::Reused),
+            1 => assert!(store.end(&ada, &id, ended(EndReason::Logout, now)).await.unwrap()),
+            _ => {}
+        }
+    }
+    let (records, endings) = (fields(&server).await, server.ask::<Vec<String>>(&["KEYS", "*endings"]).await);
+    assert!(records < 12, "{records} records are left of a thousand");
+    assert_eq!(endings.len(), 1);
+    let told: usize = server.ask(&["ZCARD", &endings[0]]).await;
+    assert!(told < 20, "{told} tombstones are left");
+    // And the server forgets the rest by itself, a minute after the last is needed.
+    for key in server.ask::<Vec<String>>(&["KEYS", "*"]).await {
+        let left: i64 = server.ask(&["PTTL", &key]).await;
+        let most = (IDLE.max(TOMBSTONE) + Duration::from_secs(60)).as_millis();
+        assert!(left > 0 && u128::try_from(left).unwrap() <= most, "{key} stays for {left} ms");
+    }
+    // With a user's last session their key goes as soon as its tombstone is not needed.
+    let eve = UserId::from("eve");
+    store.create(new(session(&eve, id(1), NOW))).await.unwrap();
+    let key = server.ask::<Vec<String>>(&["KEYS", "*:user:eve"]).await.remove(0);
+    assert!(server.ask::<i64>(&["PTTL", &key]).await > 3_000_000);
+    store.end_all(&EndAll::new(eve, 1, ended(EndReason::LogoutAll, NOW))).await.unwrap();
+    assert!(server.ask::<i64>(&["PTTL", &key]).await <= 1_020_000);
+}
+
+#[tokio::test]
+async fn sessions_that_were_reused_are_remembered_but_not_without_end() {
+    if !Server::can_run() {
+        return;
+    }
+    let server = Server::start().await;
+    let store = server.store().await;
+    let ada = UserId::from("ada");
+    for n in 0..60 {
+        let now = at(n);
+        let id = id(n.try_into().unwrap());
+        store.create(new(Session { generation: 9, ..session(&ada, id, now) })).await.unwrap();
+        assert_eq!(store.rotate(&rotation(&ada, id, now)).await.unwrap(), RotateOutcome::Reused);
+    }
+    assert_eq!(fields(&server).await, 16);
+    assert_eq!(store.ended_since(NOW, at(60)).await.unwrap().len(), 60, "all are told to other nodes");
+    store.create(new(session(&ada, id(99), at(2000)))).await.unwrap();
+    assert_eq!(fields(&server).await, 17);
+    let told = store.rotate(&rotation(&ada, id(59), at(2001))).await.unwrap();
+    assert_eq!(told, RotateOutcome::Ended(EndReason::Reuse), "the latest still say so");
+}
+
+/// What one account does to everybody else by good logins alone.
+#[tokio::test]
+async fn good_logins_of_one_account_block_nobody() {
+    if !Server::can_run() {
+        return;
+    }
+    let server = Server::start().await;
+    let store = server.store().await;
+    let ada = UserId::from("ada");
+    let login = async |n: u64| {
+        let id = SessionId::from_bytes([n.to_le_bytes(), n.to_le_bytes()].concat().try_into().unwrap());
+        store.create(new(session(&ada, id, NOW))).await.unwrap();
+    };
+    let mut done = 0;
+    for logins in [1000, 10_000, 30_000] {
+        for n in done..logins {
+            login(n).await;
+        }
+        server.ask::<()>(&["CONFIG", "RESETSTAT"]).await;
+        for n in logins..logins + 100 {
+            login(n).await;
+        }
+        done = logins + 100;
+        let stats: String = server.ask(&["INFO", "commandstats"]).await;
+        let line = stats.lines().find(|line| line.starts_with("cmdstat_evalsha:")).unwrap();
+        let (_, rest) = line.split_once("usec_per_call=").unwrap();
+        let micros: f64 = rest.split(',').next().unwrap().parse().unwrap();
+        println!("after {logins} logins of one account one more blocks the server for {micros:.0} microseconds");
+        // It was 10 to 30 ms at 10,000, and more than 80 at 30,000.
+        assert!(micros < 5000.0, "{micros} microseconds after {logins} logins");
+        assert_eq!(fields(&server).await, 116, "100 that live, and 16 that have ended");
+    }
+    // Not one of the endings is lost.
+    let told = store.ended_since(NOW, NOW).await.unwrap();
+    assert_eq!(u64::try_from(told.len()).unwrap(), done - 100);
+}

@@ -1,0 +1,220 @@
+//! Users in PostgreSQL or MongoDB and sessions in Redis: the flows work across both, and either may be down without a logout.
+
+use std::{any::Any, sync::Arc, time::Duration};
+
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use portcullis::{
+    Auth, Check, ClientInfo, ErrorKind, Registration, TokenPair, User,
+    clock::ManualClock,
+    store::{
+        StoreError, UserStore,
+        mongodb::MongoUsers,
+        redis::{RedisOptions, RedisSessions},
+        sql::PostgresStore,
+    },
+    user::{Login, Profile},
+};
+use sqlx::postgres::PgPoolOptions;
+use tower::ServiceExt;
+
+use crate::{
+    mongodb, postgres,
+    redis::{
+        self,
+        proxy::Proxy,
+        samples::{NOW, builder},
+    },
+    skipped_suites::can_run,
+};
+
+const PASSWORD: &str = "open sesame 42";
+
+/// Both engines, each behind a wire that can be cut, and a node over them.
+struct World {
+    auth: Auth<User>,
+    clock: ManualClock,
+    users: Users,
+    to_users: Proxy,
+    to_sessions: Proxy,
+    _engines: (Box<dyn Any + Send + Sync>, redis::Server),
+}
+
+/// Where the users are.
+enum Users {
+    Postgres(PostgresStore),
+    Mongo(MongoUsers),
+}
+
+impl Users {
+    fn store(&self) -> Arc<dyn UserStore<User = User>> {
+        match self {
+            Self::Postgres(store) => Arc::new(store.clone()),
+            Self::Mongo(users) => Arc::new(users.clone()),
+        }
+    }
+
+    async fn set_disabled(&self, user: &User, disabled: bool) -> Result<bool, StoreError> {
+        match self {
+            Self::Postgres(store) => store.set_disabled(&user.id, disabled).await,
+            Self::Mongo(users) => users.set_disabled(&user.id, disabled).await,
+        }
+    }
+}
+
+impl World {
+    async fn postgres() -> Self {
+        let server = postgres::Server::start().await;
+        let proxy = Proxy::to(([127, 0, 0, 1], server.port).into()).await;
+        let url = format!("postgres://tests@{}/postgres", proxy.addr());
+        let pool = PgPoolOptions::new().acquire_timeout(Duration::from_secs(2)).connect(&url).await.unwrap();
+        let users = PostgresStore::new(pool);
+        users.migrate().await.unwrap();
+        Self::over(Users::Postgres(users), proxy, Box::new(server)).await
+    }
+
+    async fn mongo() -> Self {
+        let server = mongodb::server::Server::start_own().await;
+        let proxy = Proxy::to(server.addr()).await;
+        let users = mongodb::users_at(proxy.addr()).await;
+        Self::over(Users::Mongo(users), proxy, Box::new(server)).await
+    }
+
+    async fn over(users: Users, to_users: Proxy, engine: Box<dyn Any + Send + Sync>) -> Self {
+        let redis = redis::Server::start().await;
+        let to_sessions = Proxy::to(redis.addr()).await;
+        let sessions = RedisSessions::connect(RedisOptions::from(to_sessions.url())).await.unwrap();
+        let clock = ManualClock::new(NOW);
+        let auth = builder(users.store(), sessions).clock(clock.clone()).build().unwrap();
+        Self { auth, clock, users, to_users, to_sessions, _engines: (engine, redis) }
+    }
+
+    async fn login(&self, password: &str) -> TokenPair {
+        let login = Login::email("ada@example.com");
+        self.auth.login(&login, password.into(), &ClientInfo::unknown()).await.unwrap().tokens
+    }
+
+    async fn refresh(&self, tokens: &TokenPair) -> Result<TokenPair, ErrorKind> {
+        let answer = self.auth.refresh(tokens.refresh_token.expose()).await;
+        answer.map(|logged_in| logged_in.tokens).map_err(|error| error.kind())
+    }
+
+    async fn access(&self, tokens: &TokenPair) -> Option<ErrorKind> {
+        self.auth.authenticate(tokens.access_token.expose(), Check::Stateless).await.err().map(|error| error.kind())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_in_postgres_have_their_sessions_in_redis() {
+    if redis::Server::can_run() && can_run("PostgreSQL", postgres::Server::is_installed()) {
+        both_work_together(World::postgres().await).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_in_mongodb_have_their_sessions_in_redis() {
+    if redis::Server::can_run() && mongodb::server::Server::can_run() {
+        both_work_together(World::mongo().await).await;
+    }
+}
+
+async fn both_work_together(world: World) {
+    let registration = Registration::new("ada@example.com", PASSWORD, Profile::default());
+    let ada = world.auth.register(registration).await.unwrap();
+    every_flow_works(&world).await;
+    // Of a user who is disabled the next refresh ends the session.
+    let tokens = world.login("close sesame 43").await;
+    world.users.set_disabled(&ada, true).await.unwrap();
+    assert_eq!(world.refresh(&tokens).await.err(), Some(ErrorKind::RefreshInvalid));
+    world.users.set_disabled(&ada, false).await.unwrap();
+    assert_eq!(world.refresh(&tokens).await.err(), Some(ErrorKind::RefreshInvalid));
+    each_engine_may_be_down(&world).await;
+}
+
+async fn every_flow_works(world: &World) {
+    let first = world.login(PASSWORD).await;
+    let other = world.login(PASSWORD).await;
+    let second = world.refresh(&first).await.unwrap();
+    world.clock.advance(Duration::from_secs(11));
+    assert_eq!(world.refresh(&first).await.err(), Some(ErrorKind::RefreshReused));
+    assert_eq!(world.refresh(&second).await.err(), Some(ErrorKind::RefreshReused));
+    assert_eq!(world.access(&second).await, Some(ErrorKind::TokenRevoked));
+
+    let claims = world.auth.authenticate(other.access_token.expose(), Check::User).await.unwrap().claims;
+    let third = world.login(PASSWORD).await;
+    let new = "close sesame 43";
+    let changed =
+        world.auth.change_password(&claims, PASSWORD.into(), new.into(), &ClientInfo::unknown()).await.unwrap();
+    assert_eq!(world.access(&third).await, Some(ErrorKind::TokenRevoked));
+    assert_eq!(world.refresh(&third).await.err(), Some(ErrorKind::RefreshInvalid));
+    let kept = world.refresh(&changed.tokens).await.unwrap();
+    assert_eq!(kept.session_id, other.session_id);
+
+    let more = world.login(new).await;
+    assert_eq!(world.auth.sessions(&changed.user.id).await.unwrap().len(), 2);
+    let claims = world.auth.authenticate(more.access_token.expose(), Check::User).await.unwrap().claims;
+    world.auth.logout_all(&claims).await.unwrap();
+    for tokens in [&kept, &more] {
+        assert_eq!(world.access(tokens).await, Some(ErrorKind::TokenRevoked));
+        assert_eq!(world.refresh(tokens).await.err(), Some(ErrorKind::RefreshInvalid));
+    }
+    assert_eq!(world.auth.sessions(&changed.user.id).await.unwrap().len(), 0);
+    let user = world.users.store().find_by_id(&changed.user.id).await.unwrap().unwrap();
+    assert_eq!(user.token_version, 2, "a password change and a logout-all");
+}
+
+/// What clients are told while one engine is down, and that their tokens work when it is back.
+async fn each_engine_may_be_down(world: &World) {
+    let mut tokens = world.login("close sesame 43").await;
+    assert_eq!(world.access(&tokens).await, None);
+    let both =
+        [("POST", "/auth/login", "email=ada@example.com&password=close+sesame+43"), ("POST", "/auth/refresh", "")];
+    let users = [
+        ("POST", "/auth/register", "email=eve@example.com&password=open+sesame+42"),
+        ("GET", "/auth/me", ""),
+        ("PUT", "/auth/password", "current_password=close+sesame+43&new_password=other+sesame+45"),
+        ("POST", "/auth/logout-all", ""),
+    ];
+    let sessions = [("GET", "/auth/sessions", ""), ("DELETE", "/auth/sessions/AAAAAAAAAAAAAAAAAAAAAA", "")];
+    for (engine, calls) in
+        [(&world.to_users, [&both[..], &users].concat()), (&world.to_sessions, [both, sessions].concat())]
+    {
+        engine.go_down(true);
+        for call in calls {
+            assert_down(world, &tokens, call).await;
+        }
+        engine.go_down(false);
+        tokens = world.refresh(&tokens).await.unwrap();
+    }
+    // A logout that Redis misses counts on this node at once, and is brought when Redis is back.
+    world.to_sessions.go_down(true);
+    assert_down(world, &tokens, ("POST", "/auth/logout", "")).await;
+    assert_eq!(world.access(&tokens).await, Some(ErrorKind::TokenRevoked));
+    world.to_sessions.go_down(false);
+    world.auth.poll_revocations().await.unwrap();
+    assert_eq!(world.refresh(&tokens).await.err(), Some(ErrorKind::RefreshInvalid));
+}
+
+/// It is a 503 that clears no cookie and tells no cause.
+async fn assert_down(world: &World, tokens: &TokenPair, (method, path, body): (&str, &str, &'static str)) {
+    let (access, refresh) = (tokens.access_token.expose(), tokens.refresh_token.expose());
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("cookie", format!("__Host-access_token={access}; __Host-refresh_token={refresh}"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Full::<bytes::Bytes>::from(body))
+        .unwrap();
+    let response = world.auth.routes().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{method} {path}");
+    assert!(!response.headers().contains_key("set-cookie"), "{method} {path}");
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let body = String::from_utf8_lossy(&body).to_lowercase();
+    assert!(
+        body.contains("store_unavailable")
+            && !body.contains("redis")
+            && !body.contains("sql")
+            && !body.contains("mongo"),
+        "{path}: {body}"
+    );
+}
