@@ -171,10 +171,17 @@ fn name() -> String {
     format!("portcullis_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Has the next calls of these commands fail as told; answers whether the server can.
-pub(crate) async fn fail(database: &Database, mode: Bson, data: Document) -> bool {
+/// Makes the next calls of these commands fail in the given way.
+///
+/// Repeats a command that fails: the failures of the calls before it may have emptied the pool of
+/// connections, and the driver does not repeat `configureFailPoint` by itself.
+pub(crate) async fn fail(database: &Database, mode: Bson, data: Document) {
     let command = doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data };
-    database.client().database("admin").run_command(command).await.is_ok()
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while let Err(error) = database.client().database("admin").run_command(command.clone()).await {
+        assert!(Instant::now() < deadline, "the fail point cannot be set: {error}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 impl Drop for Server {
