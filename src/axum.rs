@@ -129,7 +129,7 @@ fn refuse(parts: &Parts, error: impl Into<Error>) -> AuthRejection {
 fn guard(parts: &Parts) -> Result<GuardMark, AuthRejection> {
     let mend = "an extractor of portcullis ran without its guard: wrap the route with `.route_layer(auth.require())`";
     let mark = GuardMark::find(&parts.extensions).cloned();
-    mark.ok_or_else(|| refuse(parts, Error::new(ErrorKind::Internal).with_source(mend)))
+    mark.ok_or_else(|| refuse(parts, Error::internal(mend)))
 }
 
 /// Refuses a request that brings no token; behind a guard of the other kind, that no token could bring what the extractor
@@ -205,7 +205,7 @@ impl<S: Sync, U: AuthUser> OptionalFromRequestParts<S> for CurrentUser<U> {
             return Ok(None);
         };
         let mend = "`CurrentUser<U>` names another user type than the guard's `Auth<U>`";
-        let auth = mark.auth::<U>().ok_or_else(|| refuse(parts, Error::new(ErrorKind::Internal).with_source(mend)))?;
+        let auth = mark.auth::<U>().ok_or_else(|| refuse(parts, Error::internal(mend)))?;
         let user = auth.load_user(claims).await.map_err(|error| refuse(parts, error))?;
         parts.extensions.insert(Self(user.clone()));
         Ok(Some(Self(user)))

@@ -344,8 +344,7 @@ impl<U: AuthUser> Auth<U> {
     /// [`ErrorKind::Internal`] where they do not.
     pub(super) fn check_token_content(&self, user: &U) -> Result<String, Error> {
         let custom = self.0.custom_claims.as_ref().map(|claims| claims(user)).transpose();
-        let custom =
-            custom.map_err(|problem| Error::new(ErrorKind::Internal).with_source(problem))?.unwrap_or_default();
+        let custom = custom.map_err(Error::internal)?.unwrap_or_default();
         self.0.issuer.check_size(&user.id(), &user.roles(), &custom)?;
         Ok(custom)
     }

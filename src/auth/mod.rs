@@ -24,7 +24,7 @@ pub use self::{
 };
 use crate::{
     clock::{Clock, Timestamp},
-    error::{Error, ErrorKind},
+    error::Error,
     event::Sinks,
     http::HttpSettings,
     password::{HashStats, Passwords},
@@ -123,7 +123,7 @@ async fn to_the_end<T: Send + 'static>(
 ) -> Result<T, Error> {
     let Ok(runtime) = Handle::try_current() else { return work.await };
     let done = runtime.spawn(work.in_current_span()).await;
-    done.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal).with_source(error)))
+    done.unwrap_or_else(|error| Err(Error::internal(error)))
 }
 
 impl<U: AuthUser> Clone for Auth<U> {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Answer, sessions::SessionView};
 use crate::{
-    error::{Error, ErrorKind},
+    error::Error,
     http::{Endpoint, ResponseFormat, Success, body::Fields, format::Responder, respond},
     user::{Profile, PublicUser},
 };
@@ -39,11 +39,11 @@ impl<P: Serialize + 'static> Content<'_, P> {
     /// The answer of this endpoint, whose status in the standard shape is this.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] where an app's own type cannot be written: half a user is no answer.
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where an app's own type cannot be written: half a user is no answer.
     pub(super) fn answer(self, responder: &Responder, endpoint: Endpoint, status: StatusCode) -> Result<Answer, Error> {
         if let (Some(own), false) = (&responder.success, matches!(self, Self::Nothing)) {
-            let body = serde_json::to_value(&self).map_err(unwritable)?;
-            let bytes = own(Success { endpoint, status, body }).map_err(unwritable)?;
+            let body = serde_json::to_value(&self).map_err(Error::internal)?;
+            let bytes = own(Success { endpoint, status, body }).map_err(Error::internal)?;
             return Ok(respond::json_bytes(status, bytes));
         }
         match (responder.format, &self) {
@@ -74,7 +74,7 @@ impl<P: Serialize + 'static> Content<'_, P> {
     fn data(&self, endpoint: Endpoint) -> Result<Value, Error> {
         let (user, tokens) = match self {
             Self::Nothing => return Ok(json!({})),
-            Self::Sessions { .. } => return serde_json::to_value(self).map_err(unwritable),
+            Self::Sessions { .. } => return serde_json::to_value(self).map_err(Error::internal),
             Self::User { user } => (user, [None, None]),
             Self::Tokens(answer) => {
                 (&answer.user, [("accessToken", answer.access_token), ("refreshToken", answer.refresh_token)].map(Some))
@@ -90,10 +90,6 @@ impl<P: Serialize + 'static> Content<'_, P> {
         }
         Ok(data.into())
     }
-}
-
-fn unwritable(error: serde_json::Error) -> Error {
-    Error::new(ErrorKind::Internal).with_source(error)
 }
 
 /// The ready user as that system shows its own; an app's says itself what clients see.
@@ -125,7 +121,7 @@ fn public<P: Serialize + 'static>(user: &P) -> Result<Value, Error> {
             created_at: user.created_at,
         }),
     };
-    value.map_err(unwritable)
+    value.map_err(Error::internal)
 }
 
 const fn message(endpoint: Endpoint) -> &'static str {

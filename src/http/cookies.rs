@@ -4,7 +4,7 @@ use cookie::{Cookie, time::Duration as CookieDuration};
 use http::{HeaderMap, HeaderValue};
 
 use super::credentials::cookie_values;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// The longest name and value together that browsers keep (RFC 6265bis §5.6), in bytes.
 pub(crate) const MAX_COOKIE_BYTES: usize = 4096;
@@ -255,12 +255,13 @@ impl CookieTemplate {
     /// The `Set-Cookie` value that sets it for this many seconds.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] where the value is no cookie value or is too long for browsers to keep.
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where the value is no cookie value or is too long for browsers to keep.
     pub(crate) fn set(&self, value: &str, max_age_secs: i64) -> Result<HeaderValue, Error> {
         // The `cookie` crate writes any value as it is; `;` or a line break would add attributes or headers.
         if !value.bytes().all(is_value_byte) || self.name.len() + value.len() > MAX_COOKIE_BYTES {
-            return Err(Error::new(ErrorKind::Internal)
-                .with_source("the token does not fit into a cookie: use fewer roles, or delivery in the body"));
+            return Err(Error::internal(
+                "the token does not fit into a cookie: use fewer roles, or delivery in the body",
+            ));
         }
         self.header(value, max_age_secs)
     }
@@ -268,7 +269,7 @@ impl CookieTemplate {
     /// The `Set-Cookie` value that deletes it: the same attributes and no time to live.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] where the settings were not checked.
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where the settings were not checked.
     pub(crate) fn delete(&self) -> Result<HeaderValue, Error> {
         self.header("", 0)
     }
@@ -287,8 +288,7 @@ impl CookieTemplate {
         if let Some(domain) = &self.domain {
             cookie = cookie.domain(domain.as_str());
         }
-        let mut line = HeaderValue::try_from(cookie.build().to_string())
-            .map_err(|error| Error::new(ErrorKind::Internal).with_source(error))?;
+        let mut line = HeaderValue::try_from(cookie.build().to_string()).map_err(Error::internal)?;
         line.set_sensitive(true);
         Ok(line)
     }

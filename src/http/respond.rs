@@ -109,7 +109,7 @@ fn is_scope(scope: &str) -> bool {
 /// # Errors
 /// [`ErrorKind::Internal`] where it cannot be written: an app's own `Public` type may fail, and half a user is no answer.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Result<Response<Full<Bytes>>, Error> {
-    let bytes = serde_json::to_vec(body).map_err(|error| Error::new(ErrorKind::Internal).with_source(error))?;
+    let bytes = serde_json::to_vec(body).map_err(Error::internal)?;
     Ok(json_bytes(status, bytes))
 }
 

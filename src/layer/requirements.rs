@@ -76,7 +76,7 @@ impl Demand {
             (Self::Claims(_) | Self::ForeignClaims(_), _) => {
                 let mend =
                     "the guard of a resource server checks with check_foreign_claims, any other with check_claims";
-                return Err(Error::new(ErrorKind::Internal).with_source(mend));
+                return Err(Error::internal(mend));
             }
         };
         if met { Ok(()) } else { Err(kind.into()) }

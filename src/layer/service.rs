@@ -86,7 +86,7 @@ impl<U: AuthUser> AuthLayer<U> {
         if self.shared.guard.check != Check::Stateless {
             let mend =
                 "a resource server has neither users nor sessions: use its guard without load_user and check_session";
-            return Err(Error::new(ErrorKind::Internal).with_source(mend));
+            return Err(Error::internal(mend));
         }
         let Some(token) = credentials::bearer(headers)? else {
             return if self.shared.guard.optional {

@@ -1,11 +1,8 @@
 //! Argon2id: hashing, and verification within bounds.
 
-use std::{
-    borrow::Cow,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use argon2::{Algorithm, Argon2, Block, KeyId, Params, ParamsBuilder, Version};
@@ -14,6 +11,7 @@ use password_hash::phc::{self, Output, Salt};
 use super::{
     legacy::Scheme,
     pepper::{Pepper, Peppers},
+    phc::without_padding,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -193,9 +191,9 @@ impl Hasher {
         let phc = phc::PasswordHash {
             algorithm: Algorithm::Argon2id.ident(),
             version: Some(Version::V0x13.into()),
-            params: phc::ParamsString::try_from(&params).map_err(internal)?,
-            salt: Some(Salt::new(salt).map_err(internal)?),
-            hash: Some(Output::new(output).map_err(internal)?),
+            params: phc::ParamsString::try_from(&params).map_err(Error::internal)?,
+            salt: Some(Salt::new(salt).map_err(Error::internal)?),
+            hash: Some(Output::new(output).map_err(Error::internal)?),
         };
         Ok(PasswordHash::new(phc.to_string()))
     }
@@ -215,27 +213,27 @@ impl Hasher {
             return Ok(if matches { Verdict::Match { upgrade: true } } else { Verdict::Mismatch });
         }
         let unpadded = without_padding(stored.as_str());
-        let phc = phc::PasswordHash::new(&unpadded).map_err(internal)?;
-        let algorithm = Algorithm::try_from(phc.algorithm.as_str()).map_err(internal)?;
-        let version = phc.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(internal)?;
+        let phc = phc::PasswordHash::new(&unpadded).map_err(Error::internal)?;
+        let algorithm = Algorithm::try_from(phc.algorithm.as_str()).map_err(Error::internal)?;
+        let version = phc.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(Error::internal)?;
         if let Some(missing) = ["m", "t", "p"].into_iter().find(|name| phc.params.get(*name).is_none()) {
-            return Err(internal(format!("the hash does not say its cost: {missing} is missing")));
+            return Err(Error::internal(format!("the hash does not say its cost: {missing} is missing")));
         }
-        let params = Params::try_from(&phc).map_err(internal)?;
+        let params = Params::try_from(&phc).map_err(Error::internal)?;
         let cost = HashCost { memory_kib: params.m_cost(), iterations: params.t_cost(), parallelism: params.p_cost() };
         if !cost.is_bounded() {
-            return Err(internal("the hash asks for more than the bounds of verification"));
+            return Err(Error::internal("the hash asks for more than the bounds of verification"));
         }
         let (Some(salt), Some(expected)) = (&phc.salt, &phc.hash) else {
-            return Err(internal("the hash has no salt or no output"));
+            return Err(Error::internal("the hash has no salt or no output"));
         };
         let pepper = self.peppers.find(params.keyid())?;
         let is_current = params.keyid() == self.peppers.current().map_or(KeyId::EMPTY, Pepper::id).as_bytes();
         let mut output = [0; Output::MAX_LENGTH];
-        let output = output.get_mut(..expected.len()).ok_or_else(|| internal("the hash is too long"))?;
+        let output = output.get_mut(..expected.len()).ok_or_else(|| Error::internal("the hash is too long"))?;
         let is_plain = params.data().is_empty() && unpadded == stored.as_str();
         self.compute(&context(algorithm, version, params, pepper)?, (password, salt), output, memory)?;
-        let computed = Output::new(output).map_err(internal)?;
+        let computed = Output::new(output).map_err(Error::internal)?;
         // `Output` compares in constant time.
         if computed != *expected {
             return Ok(Verdict::Mismatch);
@@ -259,7 +257,7 @@ impl Hasher {
     ) -> Result<(), Error> {
         let params = argon2.params();
         let blocks = memory.of(params.block_count())?;
-        let result = argon2.hash_password_into_with_memory(password, salt, output, blocks).map_err(internal);
+        let result = argon2.hash_password_into_with_memory(password, salt, output, blocks).map_err(Error::internal);
         let passes = u64::from(params.t_cost());
         let filled = u64::try_from(params.block_count()).unwrap_or(u64::MAX).saturating_mul(passes);
         memory.filled.fetch_add(filled, Ordering::Relaxed);
@@ -274,7 +272,7 @@ fn params(cost: HashCost, pepper: Option<&Pepper>) -> Result<Params, Error> {
     if let Some(pepper) = pepper {
         builder.keyid(pepper.id());
     }
-    builder.build().map_err(internal)
+    builder.build().map_err(Error::internal)
 }
 
 fn context(
@@ -284,26 +282,13 @@ fn context(
     pepper: Option<&Pepper>,
 ) -> Result<Argon2<'_>, Error> {
     match pepper {
-        Some(pepper) => Argon2::new_with_secret(pepper.secret(), algorithm, version, params).map_err(internal),
+        Some(pepper) => Argon2::new_with_secret(pepper.secret(), algorithm, version, params).map_err(Error::internal),
         None => Ok(Argon2::new(algorithm, version, params)),
     }
 }
 
-/// Takes the padding of base64 from the salt and the output, which the PHC string format leaves out.
-pub(super) fn without_padding(stored: &str) -> Cow<'_, str> {
-    // A parameter's `=` is followed by its value.
-    if !(stored.contains("=$") || stored.ends_with('=')) {
-        return Cow::Borrowed(stored);
-    }
-    Cow::Owned(stored.split('$').map(|part| part.trim_end_matches('=')).collect::<Vec<_>>().join("$"))
-}
-
 fn params_blocks(cost: HashCost) -> usize {
     params(cost, None).map_or(0, |params| params.block_count())
-}
-
-pub(super) fn internal(error: impl std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Internal).with_source(error.to_string())
 }
 
 #[cfg(test)]

@@ -3,9 +3,8 @@
 //! None is ever made. Each costs what its row says, within bounds, so until its upgrade such a user can be told from an
 //! unknown one by the time that a wrong password takes: add no such rows, and let old ones end with a password reset.
 
-use super::hasher::internal;
 #[cfg(any(feature = "scrypt", feature = "pbkdf2"))]
-use super::hasher::without_padding;
+use super::phc::without_padding;
 use crate::error::Error;
 
 /// A scheme that is not Argon2.
@@ -52,11 +51,18 @@ const MAX_BCRYPT_COST: u32 = 16;
 /// The first 72 bytes count, as they did where the hash was made; the upgrade makes the rest count too.
 #[cfg(feature = "bcrypt")]
 fn bcrypt(password: &[u8], stored: &str) -> Result<bool, Error> {
-    let parts: bcrypt::HashParts = stored.parse().map_err(internal)?;
+    let parts: bcrypt::HashParts = stored.parse().map_err(bcrypt_failure)?;
     if parts.get_cost() > MAX_BCRYPT_COST {
-        return Err(internal("the bcrypt hash asks for more than the bounds of verification"));
+        return Err(Error::internal("the bcrypt hash asks for more than the bounds of verification"));
     }
-    bcrypt::verify(password, stored).map_err(internal)
+    bcrypt::verify(password, stored).map_err(bcrypt_failure)
+}
+
+/// `BcryptError` is no `std::error::Error` without that crate's feature `std`.
+#[cfg(feature = "bcrypt")]
+#[expect(clippy::needless_pass_by_value, reason = "it is an argument of `map_err`")]
+fn bcrypt_failure(error: bcrypt::BcryptError) -> Error {
+    Error::internal(error.to_string())
 }
 
 /// The most memory of scrypt, in blocks of 128 bytes (256 MiB): twice OWASP's strongest row.
@@ -72,11 +78,11 @@ fn scrypt(password: &[u8], stored: &str) -> Result<bool, Error> {
     let (log_n, r, p) = (phc.number("ln")?, phc.number("r")?, phc.number("p")?);
     let blocks = 1_u64.checked_shl(log_n).and_then(|n| n.checked_mul(r.into()));
     if log_n >= 32 || blocks.is_none_or(|blocks| blocks > MAX_SCRYPT_BLOCKS) || p > MAX_SCRYPT_LANES {
-        return Err(internal("the scrypt hash asks for more than the bounds of verification"));
+        return Err(Error::internal("the scrypt hash asks for more than the bounds of verification"));
     }
-    let log_n = u8::try_from(log_n).map_err(internal)?;
-    let params = scrypt::Params::new(log_n, r, p).map_err(internal)?;
-    phc.matches(|salt, output| scrypt::scrypt(password, salt, &params, output).map_err(internal))
+    let log_n = u8::try_from(log_n).map_err(Error::internal)?;
+    let params = scrypt::Params::new(log_n, r, p).map_err(Error::internal)?;
+    phc.matches(|salt, output| scrypt::scrypt(password, salt, &params, output).map_err(Error::internal))
 }
 
 /// The most rounds of PBKDF2: some sixteen times OWASP's, a few seconds of one thread.
@@ -86,13 +92,13 @@ const MAX_PBKDF2_ROUNDS: u32 = 10_000_000;
 #[cfg(feature = "pbkdf2")]
 fn pbkdf2(password: &[u8], stored: &str) -> Result<bool, Error> {
     let phc = Phc::parse(stored)?;
-    let algorithm = pbkdf2::Algorithm::new(phc.0.algorithm.as_str()).map_err(internal)?;
+    let algorithm = pbkdf2::Algorithm::new(phc.0.algorithm.as_str()).map_err(Error::internal)?;
     let rounds = phc.number("i")?;
     if rounds > MAX_PBKDF2_ROUNDS {
-        return Err(internal("the PBKDF2 hash asks for more than the bounds of verification"));
+        return Err(Error::internal("the PBKDF2 hash asks for more than the bounds of verification"));
     }
     phc.matches(|salt, output| {
-        let params = pbkdf2::Params::new_with_output_len(rounds, output.len()).map_err(internal)?;
+        let params = pbkdf2::Params::new_with_output_len(rounds, output.len()).map_err(Error::internal)?;
         pbkdf2::pbkdf2_hmac_with_params(password, salt, algorithm, params, output);
         Ok(())
     })
@@ -100,17 +106,17 @@ fn pbkdf2(password: &[u8], stored: &str) -> Result<bool, Error> {
 
 #[cfg(not(feature = "bcrypt"))]
 fn bcrypt(_: &[u8], _: &str) -> Result<bool, Error> {
-    Err(internal("it is bcrypt's: enable the feature `bcrypt`"))
+    Err(Error::internal("it is bcrypt's: enable the feature `bcrypt`"))
 }
 
 #[cfg(not(feature = "scrypt"))]
 fn scrypt(_: &[u8], _: &str) -> Result<bool, Error> {
-    Err(internal("it is scrypt's: enable the feature `scrypt`"))
+    Err(Error::internal("it is scrypt's: enable the feature `scrypt`"))
 }
 
 #[cfg(not(feature = "pbkdf2"))]
 fn pbkdf2(_: &[u8], _: &str) -> Result<bool, Error> {
-    Err(internal("it is PBKDF2's: enable the feature `pbkdf2`"))
+    Err(Error::internal("it is PBKDF2's: enable the feature `pbkdf2`"))
 }
 
 #[cfg(any(feature = "scrypt", feature = "pbkdf2"))]
@@ -119,11 +125,11 @@ struct Phc(password_hash::phc::PasswordHash);
 #[cfg(any(feature = "scrypt", feature = "pbkdf2"))]
 impl Phc {
     fn parse(stored: &str) -> Result<Self, Error> {
-        password_hash::phc::PasswordHash::new(&without_padding(stored)).map(Self).map_err(internal)
+        password_hash::phc::PasswordHash::new(&without_padding(stored)).map(Self).map_err(Error::internal)
     }
 
     fn number(&self, name: &str) -> Result<u32, Error> {
-        self.0.params.get_decimal(name).ok_or_else(|| internal(format!("the hash has no number {name}")))
+        self.0.params.get_decimal(name).ok_or_else(|| Error::internal(format!("the hash has no number {name}")))
     }
 
     /// Compares the stored output with what `compute` makes of the salt, in constant time.
@@ -131,12 +137,12 @@ impl Phc {
         use password_hash::phc::Output;
 
         let (Some(salt), Some(expected)) = (&self.0.salt, &self.0.hash) else {
-            return Err(internal("the hash has no salt or no output"));
+            return Err(Error::internal("the hash has no salt or no output"));
         };
         let mut output = [0; Output::MAX_LENGTH];
-        let output = output.get_mut(..expected.len()).ok_or_else(|| internal("the hash is too long"))?;
+        let output = output.get_mut(..expected.len()).ok_or_else(|| Error::internal("the hash is too long"))?;
         compute(salt, output)?;
-        Ok(Output::new(output).map_err(internal)? == *expected)
+        Ok(Output::new(output).map_err(Error::internal)? == *expected)
     }
 }
 

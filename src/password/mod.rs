@@ -5,6 +5,7 @@ mod decoy;
 mod hasher;
 mod legacy;
 mod pepper;
+mod phc;
 mod policy;
 mod pool;
 

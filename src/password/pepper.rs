@@ -8,7 +8,6 @@ use std::fmt;
 
 use argon2::{Algorithm, Argon2, KeyId, Params, Version};
 
-use super::hasher::internal;
 use crate::{error::Error, secret::Secret};
 
 /// Enough to tell a handful of peppers apart: 8 characters in each hash.
@@ -51,7 +50,9 @@ impl Peppers {
         }
         let found = self.current.iter().chain(&self.retired).find(|pepper| pepper.id.as_bytes() == id);
         found.map(Some).ok_or_else(|| {
-            internal("the hash was made with a pepper that is not configured: set it with pepper or retired_pepper")
+            Error::internal(
+                "the hash was made with a pepper that is not configured: set it with pepper or retired_pepper",
+            )
         })
     }
 }
@@ -68,12 +69,12 @@ impl fmt::Debug for Peppers {
 impl Pepper {
     /// The id is derived from the secret, so that nobody has to think of one and every node has the same.
     fn new(secret: &Secret<Vec<u8>>) -> Result<Self, Error> {
-        let params = Params::new(Params::MIN_M_COST, 1, 1, Some(ID_BYTES)).map_err(internal)?;
+        let params = Params::new(Params::MIN_M_COST, 1, 1, Some(ID_BYTES)).map_err(Error::internal)?;
         let mut id = [0; ID_BYTES];
         Argon2::new_with_secret(secret.expose(), Algorithm::Argon2id, Version::V0x13, params)
             .and_then(|argon2| argon2.hash_password_into(b"pepper", b"portcullis id", &mut id))
-            .map_err(internal)?;
-        Ok(Self { id: KeyId::new(&id).map_err(internal)?, secret: secret.clone() })
+            .map_err(Error::internal)?;
+        Ok(Self { id: KeyId::new(&id).map_err(Error::internal)?, secret: secret.clone() })
     }
 
     pub(super) fn id(&self) -> KeyId {

@@ -143,7 +143,7 @@ impl Pool {
             (work(memory), waited, begun.elapsed(&*clock))
         };
         self.enqueue(Job { queued_at, waiting: Waiting::begin(), task: Box::new(Work { reply, work }) })?;
-        let answer = answer.await.unwrap_or_else(|error| Err(Error::new(ErrorKind::Internal).with_source(error)));
+        let answer = answer.await.unwrap_or_else(|error| Err(Error::internal(error)));
         let (result, waited, took) = answer?;
         metrics::hash(waited, took);
         Ok(result)

@@ -123,7 +123,7 @@ impl From<StoreError> for Error {
             Kind::Duplicate(UniqueField::Username) => ErrorKind::UsernameTaken.into(),
             Kind::TooManySessions => ErrorKind::TooManySessions.into(),
             Kind::Unavailable(source) => Error::new(ErrorKind::StoreUnavailable).with_source(source),
-            Kind::Internal(source) => Error::new(ErrorKind::Internal).with_source(source),
+            Kind::Internal(source) => Error::internal(source),
         }
     }
 }

@@ -8,11 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::session::bearer;
-use crate::{
-    auth::Auth,
-    error::{Error, ErrorKind},
-    user::AuthUser,
-};
+use crate::{auth::Auth, error::Error, user::AuthUser};
 
 /// An access token before it is signed, with the key of a [`TestAuth`](super::TestAuth): made by
 /// [`TestSession::draft`](super::TestSession::draft).
@@ -47,11 +43,11 @@ impl<U: AuthUser> TokenDraft<U> {
     pub(super) fn of(auth: &Auth<U>, token: &str) -> Result<Self, Error> {
         // The keys of any other may be those of a service that runs.
         if !auth.0.for_tests {
-            return Err(internal("drafts are of sessions on the `Auth` of a `TestAuth`: no other signs them"));
+            return Err(Error::internal("drafts are of sessions on the `Auth` of a `TestAuth`: no other signs them"));
         }
         let payload = token.split('.').nth(1).unwrap_or_default();
-        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(internal)?;
-        let claims = serde_json::from_slice(&payload).map_err(internal)?;
+        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(Error::internal)?;
+        let claims = serde_json::from_slice(&payload).map_err(Error::internal)?;
         Ok(Self { auth: auth.clone(), claims, problem: None })
     }
 
@@ -83,7 +79,7 @@ impl<U: AuthUser> TokenDraft<U> {
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) for a claim that cannot be written as JSON.
     pub fn token(self) -> Result<String, Error> {
         match self.problem {
-            Some(problem) => Err(internal(problem)),
+            Some(problem) => Err(Error::internal(problem)),
             None => self.auth.0.issuer.access_of(&self.claims),
         }
     }
@@ -102,8 +98,4 @@ impl<U: AuthUser> fmt::Debug for TokenDraft<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.claims.keys()).finish()
     }
-}
-
-fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::new(ErrorKind::Internal).with_source(error)
 }

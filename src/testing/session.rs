@@ -7,7 +7,7 @@ use http::HeaderValue;
 use super::TokenDraft;
 use crate::{
     auth::{Auth, ClientInfo, TokenPair},
-    error::{Error, ErrorKind},
+    error::Error,
     session::SessionId,
     user::AuthUser,
 };
@@ -115,7 +115,7 @@ pub(super) fn bearer(token: &str) -> Result<HeaderValue, Error> {
 }
 
 fn header(text: &str) -> Result<HeaderValue, Error> {
-    let mut value = HeaderValue::from_str(text).map_err(|error| Error::new(ErrorKind::Internal).with_source(error))?;
+    let mut value = HeaderValue::from_str(text).map_err(Error::internal)?;
     value.set_sensitive(true);
     Ok(value)
 }

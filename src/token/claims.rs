@@ -160,7 +160,7 @@ impl Claims {
     /// - [`ErrorKind::Internal`] where this `Auth` was built without claims of the app.
     pub fn custom<'a, C: Deserialize<'a>>(&'a self) -> Result<C, Error> {
         let mend = "`Claims::custom` needs `AuthBuilder::custom_claims`";
-        let payload = self.0.payload.as_ref().ok_or_else(|| Error::new(ErrorKind::Internal).with_source(mend))?;
+        let payload = self.0.payload.as_ref().ok_or_else(|| Error::internal(mend))?;
         serde_json::from_slice(&payload.0).map_err(|error| Error::new(ErrorKind::TokenInvalid).with_source(error))
     }
 }

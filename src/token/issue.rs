@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::keys::Keys;
 use crate::{
     clock::Timestamp,
-    error::{Error, ErrorKind},
+    error::Error,
     secret::Secret,
     session::{Session, TokenId},
     user::UserId,
@@ -81,7 +81,7 @@ impl Issuer {
     /// a token that cannot be delivered costs nobody theirs.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] where they are not.
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where they are not.
     pub(crate) fn check_size(&self, user: &UserId, roles: &[&str], custom: &str) -> Result<(), Error> {
         let id = "x".repeat(22);
         let payload = AccessPayload {
@@ -97,12 +97,12 @@ impl Issuer {
             ver: u64::MAX,
             roles,
         };
-        let payload = serde_json::to_vec(&payload).map_err(internal)?.len() + custom.len() + 1;
+        let payload = serde_json::to_vec(&payload).map_err(Error::internal)?.len() + custom.len() + 1;
         let longest = self.access_keys.header_chars() + 1 + payload.div_ceil(3) * 4 + MAX_SIGNATURE_CHARS;
         if longest <= self.max_access_bytes {
             return Ok(());
         }
-        Err(internal(
+        Err(Error::internal(
             "the access token is longer than clients can keep: use fewer roles and claims, or delivery in the body",
         ))
     }
@@ -135,8 +135,8 @@ impl Issuer {
     /// An access token that says whatever it is told: for tests.
     #[cfg(feature = "testing")]
     pub(crate) fn access_of(&self, payload: &impl Serialize) -> Result<String, Error> {
-        let payload = serde_json::to_vec(payload).map_err(internal)?;
-        self.access_keys.sign(&payload).map_err(internal)
+        let payload = serde_json::to_vec(payload).map_err(Error::internal)?;
+        self.access_keys.sign(&payload).map_err(Error::internal)
     }
 
     /// The session's current refresh token; made again, it differs from the first in `iat` at most.
@@ -160,23 +160,19 @@ impl Issuer {
 
 fn subject(user: &UserId) -> Result<&str, Error> {
     let id = user.as_str();
-    if UserId::fits(id) { Ok(id) } else { Err(internal("the user's id has no or more than 256 bytes")) }
+    if UserId::fits(id) { Ok(id) } else { Err(Error::internal("the user's id has no or more than 256 bytes")) }
 }
 
 fn sign(keys: &Keys, payload: &impl Serialize, custom: &str, exp: i64) -> Result<IssuedToken, Error> {
     // What most take, so that it need not grow.
     let mut json = Vec::with_capacity(USUAL_PAYLOAD_BYTES + custom.len());
-    serde_json::to_writer(&mut json, payload).map_err(internal)?;
+    serde_json::to_writer(&mut json, payload).map_err(Error::internal)?;
     if !custom.is_empty() {
         json.pop();
         json.push(b',');
         json.extend_from_slice(custom.as_bytes());
         json.push(b'}');
     }
-    let token = keys.sign(&json).map_err(internal)?;
+    let token = keys.sign(&json).map_err(Error::internal)?;
     Ok(IssuedToken { token: Secret::new(token), expires_at: Timestamp::from_secs(exp) })
-}
-
-fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::new(ErrorKind::Internal).with_source(error)
 }

@@ -15,7 +15,7 @@ use utoipa::openapi::{
 use self::schemas::Schemas;
 use crate::{
     auth::Auth,
-    error::{Error, ErrorKind},
+    error::Error,
     http::{Endpoint, HttpSettings, ResponseFormat, endpoint::Resource},
     user::AuthUser,
 };
@@ -28,7 +28,7 @@ impl<U: AuthUser> Auth<U> {
     /// are not described.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] where it cannot be written, which no setting brings about.
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where it cannot be written, which no setting brings about.
     pub fn openapi(&self) -> Result<String, Error> {
         let web = &self.0.http;
         let writer = Writer { web, schemas: Schemas::of::<U>(web) };
@@ -36,7 +36,7 @@ impl<U: AuthUser> Auth<U> {
         let info = info.description(Some("Registering, signing in, sessions and passwords."));
         let document = OpenApiBuilder::new().info(info.build()).paths(writer.paths());
         let document = document.components(Some(writer.components())).build();
-        document.to_json().map_err(|error| Error::new(ErrorKind::Internal).with_source(error))
+        document.to_json().map_err(Error::internal)
     }
 }
 

@@ -100,12 +100,11 @@ impl Key {
     /// # Errors
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where the operating system has no randomness.
     pub fn generate_ed25519() -> Result<Self, Error> {
-        let internal = |error| Error::new(crate::ErrorKind::Internal).with_source(error);
         let pkcs8 = der::ed25519_pkcs8(&Zeroizing::new(random::bytes::<32>()?));
-        let x = crypto::ed25519_public(&pkcs8).ok_or_else(|| internal("the backend refuses an Ed25519 seed"))?;
+        let x = crypto::ed25519_public(&pkcs8).ok_or_else(|| Error::internal("the backend refuses an Ed25519 seed"))?;
         let encoding = EncodingKey::from_ed_der(&pkcs8);
         let material = Material::Private { encoding, public: PublicKey::Ed25519 { x } };
-        Self::followed(material).map_err(|error| Error::new(crate::ErrorKind::Internal).with_source(error))
+        Self::followed(material).map_err(Error::internal)
     }
 
     /// The same key for another algorithm of its family: PS256 for an RSA key, HS384 or HS512 for a secret of 48 or 64

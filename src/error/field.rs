@@ -1,0 +1,28 @@
+//! [`FieldError`]: what is wrong with one field of a body.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+/// What is wrong with one field of a body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct FieldError {
+    /// The field's name in the body.
+    pub field: Cow<'static, str>,
+    /// A stable code, for example `required` or `too_short`.
+    pub code: Cow<'static, str>,
+    /// An English sentence for the person who filled the form; it never repeats the value.
+    pub message: Cow<'static, str>,
+}
+
+impl FieldError {
+    /// Describes one problem of one field.
+    pub fn new(
+        field: impl Into<Cow<'static, str>>,
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { field: field.into(), code: code.into(), message: message.into() }
+    }
+}
