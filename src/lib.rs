@@ -87,7 +87,7 @@ pub use crate::{
     auth::{Auth, Authenticated, Check, ClientInfo, LoggedIn, Registration, TokenPair},
     builder::AuthBuilder,
     endpoints::{Routes, RoutesFuture},
-    error::{BuildError, Error, ErrorKind, FieldError},
+    error::{BuildError, Error, ErrorKind, FieldError, UnknownName},
     event::{AuthEvent, EventSink},
     http::{Delivery, Endpoint, Failure, Never, PeerAddr, ResponseBody, ResponseFormat, SameSite, Success},
     layer::{AuthLayer, AuthService, CurrentUser},

@@ -74,7 +74,7 @@ pub fn add_user(store: &MemoryStore) -> User {
     const HASH: &str =
         "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let email = format!("user{}@example.com", store.users().len());
-    let email = Email::parse(&email).expect("it is an address");
+    let email = email.parse::<Email>().expect("it is an address");
     let new = NewUser::new(email, None, PasswordHash::new(HASH), Profile::default(), now());
     at_once(store.users().create(new)).expect("there is room")
 }

@@ -44,12 +44,12 @@ async fn main() -> Result<(), BoxError> {
 #[async_trait]
 impl Administer for Members {
     async fn make_admin(&self, id: &UserId) -> Result<(), StoreError> {
-        let update = sqlx::query("UPDATE members SET is_staff = 1 WHERE member_id = $1").bind(id.parse::<i64>());
+        let update = sqlx::query("UPDATE members SET is_staff = 1 WHERE member_id = $1").bind(id.to_key::<i64>());
         update.execute(self.pool()).await.map(drop).map_err(store_error)
     }
 
     async fn disable(&self, id: &UserId) -> Result<bool, StoreError> {
-        let update = sqlx::query("UPDATE members SET banned = 1 WHERE member_id = $1").bind(id.parse::<i64>());
+        let update = sqlx::query("UPDATE members SET banned = 1 WHERE member_id = $1").bind(id.to_key::<i64>());
         Ok(update.execute(self.pool()).await.map_err(store_error)?.rows_affected() > 0)
     }
 }

@@ -166,7 +166,7 @@ async fn adopt(pool: &SqlitePool) -> Result<(), sqlx::Error> {
     }
     for row in sqlx::query("SELECT member_id, mail FROM members").fetch_all(&mut *transaction).await? {
         let (id, mail): (i64, String) = (row.try_get("member_id")?, row.try_get("mail")?);
-        // Not `Email::parse`: a member still logs in whose address a registration would refuse today.
+        // Not `Email`: a member still logs in whose address a registration would refuse today.
         let key = Login::email(&mail);
         let update = sqlx::query("UPDATE members SET mail_key = $2 WHERE member_id = $1").bind(id).bind(key.key());
         update.execute(&mut *transaction).await?;

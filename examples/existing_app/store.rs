@@ -15,7 +15,7 @@ impl UserStore for Members {
     type User = Member;
 
     async fn find_by_id(&self, id: &UserId) -> Result<Option<Member>, StoreError> {
-        let Some(id) = id.parse::<i64>() else { return Ok(None) };
+        let Some(id) = id.to_key::<i64>() else { return Ok(None) };
         let find = concat!("SELECT ", columns!(), " FROM members WHERE member_id = $1");
         self.one(|| query(find).bind(id)).await
     }
@@ -36,17 +36,17 @@ impl UserStore for Members {
 
     async fn replace_password_hash(&self, id: &UserId, old: &str, new: &PasswordHash) -> Result<bool, StoreError> {
         let update = concat!("UPDATE members SET pw = $3 WHERE member_id = $1 AND pw = $2 ", returning!());
-        Ok(self.one(|| query(update).bind(id.parse::<i64>()).bind(old).bind(new.as_str())).await?.is_some())
+        Ok(self.one(|| query(update).bind(id.to_key::<i64>()).bind(old).bind(new.as_str())).await?.is_some())
     }
 
     async fn set_password(&self, id: &UserId, old: &str, new: &PasswordHash) -> Result<Option<u64>, StoreError> {
         let set = concat!(raise_version!(), ", pw = $3 WHERE member_id = $1 AND pw = $2 ", returning!());
-        let changed = self.one(|| query(set).bind(id.parse::<i64>()).bind(old).bind(new.as_str())).await?;
+        let changed = self.one(|| query(set).bind(id.to_key::<i64>()).bind(old).bind(new.as_str())).await?;
         Ok(changed.map(|member| member.token_version()))
     }
 
     async fn bump_token_version(&self, id: &UserId) -> Result<Option<u64>, StoreError> {
         let bump = concat!(raise_version!(), " WHERE member_id = $1 ", returning!());
-        Ok(self.one(|| query(bump).bind(id.parse::<i64>())).await?.map(|member| member.token_version()))
+        Ok(self.one(|| query(bump).bind(id.to_key::<i64>())).await?.map(|member| member.token_version()))
     }
 }

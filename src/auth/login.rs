@@ -114,8 +114,8 @@ impl<U: AuthUser> Auth<U> {
     async fn add_user(&self, flow: &FlowRun, registration: Registration<U::Registration>) -> Result<U, Error> {
         let Registration { email, username, password, fields, ip } = registration;
         let mut errors = Vec::new();
-        let email = Email::parse(&email).map_err(|error| errors.push(error)).ok();
-        let username = username.map(|text| Username::parse(&text).map_err(|error| errors.push(error)).ok());
+        let email = email.parse::<Email>().map_err(|error| errors.push(error)).ok();
+        let username = username.map(|text| text.parse::<Username>().map_err(|error| errors.push(error)).ok());
         let mut names = U::names_in(&fields);
         names.extend(email.as_ref().map(Email::as_str));
         names.extend(username.as_ref().and_then(|name| name.as_ref().map(Username::as_str)));

@@ -1,50 +1,88 @@
-//! The settings of the cookies, and of where requests that carry them may come from.
+//! Settings of the two cookies. Their type is [`CookieSettings`], with the rules of cookies.
 
-use super::AuthBuilder;
-use crate::{http::SameSite, user::AuthUser};
+use super::{
+    AuthBuilder,
+    env::{Environment, parse_switch},
+};
+use crate::{
+    http::{
+        Endpoint, SameSite,
+        cookies::{CookieSettings, Cookies},
+        endpoint::{Resource, Table},
+    },
+    user::AuthUser,
+};
+
+/// Rows of the table of variables.
+macro_rules! variables {
+    () => {
+        "| `INSECURE_COOKIES` | unset | `1` for plain HTTP |"
+    };
+}
+pub(super) use variables;
+
+/// How the cookies are set up.
+///
+/// # Defaults
+/// - names: `access_token` and `refresh_token`, or `accessToken` and `refreshToken` in the envelope
+/// - every other one as in [`CookieSettings`]
+#[derive(Debug, Default)]
+pub(super) struct CookieChoices {
+    names: Option<(String, String)>,
+    attributes: CookieSettings,
+}
 
 impl<U: AuthUser> AuthBuilder<U> {
-    /// Cookies without `Secure` and without name prefixes, for development over plain HTTP. Never in production.
+    /// Sets cookies without `Secure` and without name prefixes, for development over plain HTTP.
+    /// Never use it in production.
+    ///
+    /// Variable: `INSECURE_COOKIES`.
     pub fn insecure_cookies(mut self) -> Self {
-        self.settings.cookies.insecure = true;
+        self.cookies.attributes.insecure = true;
         self
     }
 
-    /// The cookies' names: `access_token` and `refresh_token` unless set (`accessToken` and `refreshToken` in
-    /// [`ResponseFormat::Envelope`](crate::ResponseFormat::Envelope)). They get the prefix `__Host-` (or `__Secure-`
-    /// with a domain or another path), unless cookies are insecure or the name begins with `__` already.
+    /// Sets the cookies' names. Default: `access_token` and `refresh_token`, or `accessToken` and
+    /// `refreshToken` in [`ResponseFormat::Envelope`](crate::ResponseFormat::Envelope).
+    ///
+    /// A name gets the prefix `__Host-`, or `__Secure-` where the cookie has a domain or another
+    /// path than `/`. It gets none where cookies are insecure or the name begins with `__` already.
     pub fn cookie_names(mut self, access: impl Into<String>, refresh: impl Into<String>) -> Self {
-        self.settings.cookie_names = Some((access.into(), refresh.into()));
+        self.cookies.names = Some((access.into(), refresh.into()));
         self
     }
 
-    /// The cookies' `SameSite`: `Strict` unless set.
+    /// Sets the cookies' `SameSite`. Default: `Strict`.
     pub fn same_site(mut self, same_site: SameSite) -> Self {
-        self.settings.cookies.same_site = same_site;
+        self.cookies.attributes.same_site = same_site;
         self
     }
 
-    /// Sets the cookies' `Domain`. Default: none, so that the cookies go to this host alone.
+    /// Sets the cookies' `Domain`. Default: none, so that browsers send the cookies to this host
+    /// only.
     ///
-    /// With a domain every subdomain of it can read and plant the cookies.
+    /// With a domain every subdomain of it can read the cookies and set its own in their place.
     ///
-    /// After a change of the domain browsers send the cookies of both. A login and a logout delete every variant that this
-    /// host can have set, as soon as a name is sent twice, so that no browser is stuck. Users need not even log in again
-    /// where [`earlier_cookie_domain`](Self::earlier_cookie_domain) names the domain before, or
-    /// [`earlier_cookies_without_domain`](Self::earlier_cookies_without_domain) says that there was none. They do need to
-    /// where the name changes: `__Host-` becomes `__Secure-` with the first domain, and the other way round.
+    /// After a change of the domain browsers send the cookies of both domains. As soon as a name is
+    /// sent twice, a login and a logout delete every variant that this host can have set, so that no
+    /// browser is stuck. Users need not log in again where
+    /// [`earlier_cookie_domain`](Self::earlier_cookie_domain) names the earlier domain, or
+    /// [`earlier_cookies_without_domain`](Self::earlier_cookies_without_domain) says that there was
+    /// none. They do need to where the name changes: `__Host-` becomes `__Secure-` with the first
+    /// domain, and the other way round.
     pub fn cookie_domain(mut self, domain: impl Into<String>) -> Self {
-        self.settings.cookies.domain = Some(domain.into());
+        self.cookies.attributes.domain = Some(domain.into());
         self
     }
 
-    /// Names a `Domain` that the cookies had under earlier settings. Called again it adds another. Default: none.
+    /// Adds a `Domain` that the cookies had under earlier settings. Default: none.
     ///
-    /// Every answer that sets or clears cookies also deletes the cookies of that domain, so that a browser does not go on
-    /// to send them beside the present ones. Keep it for as long as the earlier cookies can live:
-    /// [`session_max_age`](Self::session_max_age) after the change.
+    /// Every response that sets or clears cookies also deletes the cookies of that domain, so that
+    /// browsers stop sending them beside the present ones. Keep it for as long as the earlier
+    /// cookies can live, which is [`session_max_age`](Self::session_max_age) after the change.
     ///
     /// # Examples
+    ///
     /// ```
     /// # use portcullis::{AuthBuilder, User};
     /// # fn settings(builder: AuthBuilder<User>) -> AuthBuilder<User> {
@@ -53,51 +91,91 @@ impl<U: AuthUser> AuthBuilder<U> {
     /// # }
     /// ```
     pub fn earlier_cookie_domain(mut self, domain: impl Into<String>) -> Self {
-        self.settings.cookies.earlier_domains.push(Some(domain.into()));
+        self.cookies.attributes.earlier_domains.push(Some(domain.into()));
         self
     }
 
-    /// Says that the cookies had no `Domain` under earlier settings, and deletes those as
-    /// [`earlier_cookie_domain`](Self::earlier_cookie_domain) does. Default: not said.
+    /// Says that the cookies had no `Domain` under earlier settings, and deletes those cookies as
+    /// [`earlier_cookie_domain`](Self::earlier_cookie_domain) does. Default: off.
     pub fn earlier_cookies_without_domain(mut self) -> Self {
-        self.settings.cookies.earlier_domains.push(None);
+        self.cookies.attributes.earlier_domains.push(None);
         self
     }
 
     /// Sets the refresh cookie's `Path`. Default: `/`, which the prefix `__Host-` requires.
     ///
-    /// The path has to reach the endpoints that refresh and log out: `/auth` does, where they are mounted there.
+    /// The path must reach the endpoints that refresh and log out: `/auth` does, where they are
+    /// mounted there.
     ///
-    /// Another path gives up what `__Host-` keeps. The cookie is then named `__Secure-refresh_token`, and a page of a
-    /// sibling subdomain can plant one of that name (`Domain=example.com; Path=/auth`). In a browser that has no cookie of
-    /// its own the planted one logs the user in as another user. Beside the user's own cookie it makes refreshes fail with
+    /// Another path than `/` loses the protection of `__Host-`. The cookie is then named
+    /// `__Secure-refresh_token`, and a page of a sibling subdomain can set one of that name
+    /// (`Domain=example.com; Path=/auth`). In a browser without a cookie of its own, that cookie
+    /// logs the user in as another user. Beside the user's own cookie it makes refreshes fail with
     /// 400 `invalid_request`, which ends and clears nothing, until the user logs in again.
     pub fn refresh_cookie_path(mut self, path: impl Into<String>) -> Self {
-        self.settings.cookies.refresh_path = path.into();
+        self.cookies.attributes.refresh_path = path.into();
         self
     }
 
-    /// Names a `Path` that the refresh cookie had under earlier settings, and deletes the cookies of that path as
-    /// [`earlier_cookie_domain`](Self::earlier_cookie_domain) does. Called again it adds another. Default: none.
+    /// Adds a `Path` that the refresh cookie had under earlier settings, and deletes the cookies of
+    /// that path as [`earlier_cookie_domain`](Self::earlier_cookie_domain) does. Default: none.
     pub fn earlier_refresh_cookie_path(mut self, path: impl Into<String>) -> Self {
-        self.settings.cookies.earlier_refresh_paths.push(path.into());
+        self.cookies.attributes.earlier_refresh_paths.push(path.into());
         self
     }
+}
 
-    /// Adds an origin whose pages may send requests with cookies, such as `https://app.example.com`. Default: none.
-    ///
-    /// Origins are compared whole: scheme, host and port. There are no wildcards. The origin of an app in a web view or of
-    /// a browser's extension is one too: `capacitor://localhost`, `ionic://localhost`, `tauri://localhost`,
-    /// `chrome-extension://<id>`. The opaque origin `null` is never trusted.
-    pub fn trusted_origin(mut self, origin: impl Into<String>) -> Self {
-        self.settings.trusted_origins.push(origin.into());
-        self
+impl CookieChoices {
+    pub(super) fn read(&mut self, env: &mut Environment<'_>) {
+        self.attributes.insecure =
+            env.parsed("INSECURE_COOKIES", "use 1, or leave it unset", parse_switch).unwrap_or(false);
     }
 
-    /// Refuses requests with cookies that carry neither `Origin` nor `Sec-Fetch-Site`, as only programs and very old
-    /// browsers send them.
-    pub fn strict_cross_site(mut self) -> Self {
-        self.settings.strict_cross_site = true;
-        self
+    pub(super) fn are_insecure(&self) -> bool {
+        self.attributes.insecure
+    }
+
+    pub(super) fn check(&self, in_envelope: bool, table: &Table, problems: &mut Vec<String>) -> Option<Cookies> {
+        let mut settings = self.attributes.clone();
+        let camel = || in_envelope.then(|| ("accessToken".to_owned(), "refreshToken".to_owned()));
+        if let Some((access, refresh)) = self.names.clone().or_else(camel) {
+            (settings.access_name, settings.refresh_name) = (access, refresh);
+        }
+        let cookies = settings.build().map_err(|found| problems.extend(found)).ok();
+        problems.extend(unreached_by_cookie(table, &settings.refresh_path));
+        cookies
+    }
+}
+
+/// Where the refresh cookie would not be sent though it is needed (RFC 6265 §5.1.4): a refresh
+/// would find none, and a logout would end nothing.
+fn unreached_by_cookie(table: &Table, cookie_path: &str) -> Option<String> {
+    if cookie_path == "/" {
+        return None;
+    }
+    let full = |resource: &Resource| format!("{}{}", table.mount_path(), resource.path());
+    let reaches = |path: &str| {
+        let rest = path.strip_prefix(cookie_path);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || cookie_path.ends_with('/'))
+    };
+    let needs_it = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Refresh | Endpoint::Logout);
+    let needing = table.resources().iter().filter(|it| it.methods().iter().any(|(_, endpoint)| needs_it(endpoint)));
+    let missed = needing.map(full).find(|path| !reaches(path))?;
+    Some(format!(
+        "the refresh cookie's path {cookie_path:?} does not reach {missed:?}: use the mount path, {:?}",
+        table.mount_path()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::builder::env::read_pairs;
+
+    #[test]
+    fn variables_reach_their_settings() {
+        let mut settings = CookieChoices::default();
+        assert_eq!(read_pairs(&[("INSECURE_COOKIES", "1")], |env| settings.read(env)), Vec::<String>::new());
+        assert!(settings.are_insecure());
     }
 }

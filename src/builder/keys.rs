@@ -1,17 +1,189 @@
-//! The rules that secrets and key rings must pass, and the rings that they become.
+//! Settings of keys: secrets and key rings, the rules that they must pass, and the rings that they
+//! become.
 
 use std::time::Duration;
 
-use super::settings::Settings;
+use super::{AuthBuilder, env::Environment};
 use crate::{
+    error::Error,
+    random,
     secret::Secret,
     token::keys::{Algorithm, Key, KeyKind, KeyRing, Keys, secret_problem},
+    user::AuthUser,
 };
 
-/// How long after its retirement a key may still be needed, beside the lifetime of what it signed.
-pub(super) struct Grace {
-    pub(super) leeway: Duration,
-    pub(super) clock_skew: Duration,
+/// Rows of the table of variables.
+macro_rules! variables {
+    () => {
+        "| `ACCESS_TOKEN_SECRET`, `REFRESH_TOKEN_SECRET` | required | 32 bytes or more, different |
+| `ACCESS_TOKEN_RETIRED_SECRETS`, `REFRESH_TOKEN_RETIRED_SECRETS` | none | still verify; separated by `,` |
+| `ACCESS_TOKEN_KEY_FILE` | none | in place of `ACCESS_TOKEN_SECRET`: a private key (PEM or JWK; Ed25519, P-256, RSA), whose algorithm follows from it |
+| `ACCESS_TOKEN_NEXT_KEY_FILE` | none | the key that will follow it: [published and verified](crate::keys) already |
+| `ACCESS_TOKEN_RETIRED_KEY_FILES` | none | still verify; separated by `:` |"
+    };
+}
+pub(super) use variables;
+
+/// What signs and verifies tokens.
+///
+/// # Defaults
+/// - one secret or ring of keys for each kind of token: none, both are required
+/// - retired secrets: none
+/// - next and retired keys beside a ring: none
+#[derive(Debug, Default)]
+pub(super) struct KeySettings {
+    access_keys: Option<KeyRing>,
+    refresh_keys: Option<KeyRing>,
+    access_secret: Option<Secret<Vec<u8>>>,
+    refresh_secret: Option<Secret<Vec<u8>>>,
+    retired_access_secrets: Vec<Secret<Vec<u8>>>,
+    retired_refresh_secrets: Vec<Secret<Vec<u8>>>,
+    /// From a file; it may stand beside a secret as well, on the way to keys and back.
+    next_access_key: Option<Key>,
+    /// From files.
+    retired_access_keys: Vec<Key>,
+    /// A key file was named and could not be used: no secret is missing then.
+    unusable_key_file: bool,
+}
+
+impl<U: AuthUser> AuthBuilder<U> {
+    /// Sets the keys of access tokens, in place of a secret. See [`keys`](crate::keys).
+    ///
+    /// Variables: `ACCESS_TOKEN_KEY_FILE`, `ACCESS_TOKEN_NEXT_KEY_FILE`,
+    /// `ACCESS_TOKEN_RETIRED_KEY_FILES`.
+    pub fn access_keys(mut self, keys: KeyRing) -> Self {
+        self.keys.access_keys = Some(keys);
+        self
+    }
+
+    /// Sets the keys of refresh tokens, in place of a secret. No other service verifies those, so a
+    /// secret serves as well.
+    pub fn refresh_keys(mut self, keys: KeyRing) -> Self {
+        self.keys.refresh_keys = Some(keys);
+        self
+    }
+
+    /// Sets the secret that signs access tokens (HS256): at least 32 random bytes, for example from
+    /// `openssl rand -base64 48`. It is required unless there are [keys](Self::access_keys).
+    ///
+    /// The bytes are used as they are. Where two secrets must differ, white space around a text does
+    /// not count as a difference.
+    ///
+    /// Variable: `ACCESS_TOKEN_SECRET`.
+    pub fn access_secret(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
+        self.keys.access_secret = Some(secret.into());
+        self
+    }
+
+    /// Sets the secret that signs refresh tokens (HS256): another one than for access tokens. It is
+    /// required unless there are [keys](Self::refresh_keys).
+    ///
+    /// Variable: `REFRESH_TOKEN_SECRET`.
+    pub fn refresh_secret(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
+        self.keys.refresh_secret = Some(secret.into());
+        self
+    }
+
+    /// Adds a secret that signed access tokens before and still verifies them. Default: none.
+    ///
+    /// Remove it once the longest of these tokens has expired. Remove a secret that has leaked at
+    /// once. Variable: `ACCESS_TOKEN_RETIRED_SECRETS`.
+    pub fn retired_access_secret(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
+        self.keys.retired_access_secrets.push(secret.into());
+        self
+    }
+
+    /// Adds a secret that signed refresh tokens before and still verifies them. Default: none.
+    ///
+    /// Variable: `REFRESH_TOKEN_RETIRED_SECRETS`.
+    pub fn retired_refresh_secret(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
+        self.keys.retired_refresh_secrets.push(secret.into());
+        self
+    }
+}
+
+impl KeySettings {
+    pub(super) fn read(&mut self, env: &mut Environment<'_>) {
+        self.access_secret = env.secret("ACCESS_TOKEN_SECRET");
+        self.refresh_secret = env.secret("REFRESH_TOKEN_SECRET");
+        self.retired_access_secrets = env.secrets("ACCESS_TOKEN_RETIRED_SECRETS");
+        self.retired_refresh_secrets = env.secrets("REFRESH_TOKEN_RETIRED_SECRETS");
+        let before = env.problems();
+        let current = env.key_files("ACCESS_TOKEN_KEY_FILE", |path| vec![path]);
+        self.unusable_key_file = env.problems() > before;
+        self.access_keys = current.into_iter().next().map(KeyRing::new);
+        self.next_access_key = env.key_files("ACCESS_TOKEN_NEXT_KEY_FILE", |path| vec![path]).pop();
+        self.retired_access_keys = env.key_files("ACCESS_TOKEN_RETIRED_KEY_FILES", |list| list.split(':').collect());
+    }
+
+    /// Generates the secrets that are missing, and returns the names of their variables.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where the operating system has no
+    /// randomness.
+    pub(super) fn generate_missing(&mut self) -> Result<Vec<&'static str>, Error> {
+        let mut generated = Vec::new();
+        for (name, secret, has_key) in [
+            ("ACCESS_TOKEN_SECRET", &mut self.access_secret, self.access_keys.is_some() || self.unusable_key_file),
+            ("REFRESH_TOKEN_SECRET", &mut self.refresh_secret, self.refresh_keys.is_some()),
+        ] {
+            if secret.is_none() && !has_key {
+                *secret = Some(Secret::from(random::bytes::<32>()?));
+                generated.push(name);
+            }
+        }
+        Ok(generated)
+    }
+
+    /// Every secret that signs or verifies tokens.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &Secret<Vec<u8>>> {
+        let current = self.access_secret.iter().chain(&self.refresh_secret);
+        current.chain(&self.retired_access_secrets).chain(&self.retired_refresh_secrets)
+    }
+
+    /// Makes the rings, or says what is wrong with what they are made of.
+    pub(super) fn rings(&self, lifetimes: &TokenLifetimes, problems: &mut Vec<String>) -> Option<Rings> {
+        let access = Given {
+            kind: KeyKind::Access,
+            name: "access",
+            ring: self.access_keys.as_ref(),
+            secret: self.access_secret.as_ref(),
+            retired: &self.retired_access_secrets,
+            longest: lifetimes.longest_access,
+            lifetime: lifetimes.access,
+        };
+        let refresh = Given {
+            kind: KeyKind::Refresh,
+            name: "refresh",
+            ring: self.refresh_keys.as_ref(),
+            secret: self.refresh_secret.as_ref(),
+            retired: &self.retired_refresh_secrets,
+            longest: lifetimes.longest_refresh,
+            lifetime: lifetimes.refresh,
+        };
+        let before = problems.len();
+        let (access_ring, refresh_ring) = (access.ring(self, problems), refresh.ring(self, problems));
+        if problems.len() == before {
+            distinct(access_ring.iter().chain(&refresh_ring), problems);
+        }
+        let (access_ring, refresh_ring) = (access_ring?, refresh_ring?);
+        Some(Rings {
+            max_access_lifetime: access.longest_of(&access_ring),
+            access_ring_sets_longest: access_ring.max_token_lifetime().is_some(),
+            access: access.prepare(&access_ring, lifetimes.tolerance, problems)?,
+            refresh: refresh.prepare(&refresh_ring, lifetimes.tolerance, problems)?,
+        })
+    }
+}
+
+/// How long tokens live, by which keys are kept.
+pub(super) struct TokenLifetimes {
+    pub(super) access: Duration,
+    pub(super) longest_access: Duration,
+    pub(super) refresh: Duration,
+    pub(super) longest_refresh: Duration,
+    /// How long after its expiry a token may still be accepted.
+    pub(super) tolerance: Duration,
 }
 
 /// The rings of both kinds, with the longest lifetime of an access token.
@@ -19,8 +191,13 @@ pub(super) struct Rings {
     pub(super) access: Keys,
     pub(super) refresh: Keys,
     pub(super) max_access_lifetime: Duration,
-    /// The ring of access keys has a longest lifetime of its own.
-    pub(super) access_ring_says_longest: bool,
+    /// Whether the ring of access keys sets the longest lifetime itself.
+    pub(super) access_ring_sets_longest: bool,
+}
+
+/// Rounds up to whole seconds, as lifetimes are rounded when tokens are issued.
+pub(super) fn in_whole_seconds(lifetime: Duration) -> Duration {
+    Duration::from_secs(lifetime.as_secs().saturating_add(u64::from(lifetime.subsec_nanos() > 0)))
 }
 
 /// The settings of one kind of token.
@@ -34,50 +211,6 @@ struct Given<'a> {
     longest: Duration,
     /// Today's.
     lifetime: Duration,
-}
-
-/// Makes the rings, or says what is wrong with what they are made of.
-pub(super) fn rings(
-    settings: &Settings,
-    max_access_lifetime: Duration,
-    grace: &Grace,
-    problems: &mut Vec<String>,
-) -> Option<Rings> {
-    let access = Given {
-        kind: KeyKind::Access,
-        name: "access",
-        ring: settings.access_keys.as_ref(),
-        secret: settings.access_secret.as_ref(),
-        retired: &settings.retired_access_secrets,
-        longest: max_access_lifetime,
-        lifetime: settings.access_lifetime,
-    };
-    let refresh = Given {
-        kind: KeyKind::Refresh,
-        name: "refresh",
-        ring: settings.refresh_keys.as_ref(),
-        secret: settings.refresh_secret.as_ref(),
-        retired: &settings.retired_refresh_secrets,
-        longest: settings.session_max_age,
-        lifetime: settings.refresh_lifetime,
-    };
-    let before = problems.len();
-    let (access_ring, refresh_ring) = (access.ring(settings, problems), refresh.ring(settings, problems));
-    if problems.len() == before {
-        distinct(access_ring.iter().chain(&refresh_ring), problems);
-    }
-    let (access_ring, refresh_ring) = (access_ring?, refresh_ring?);
-    Some(Rings {
-        max_access_lifetime: access.longest_of(&access_ring),
-        access_ring_says_longest: access_ring.max_token_lifetime().is_some(),
-        access: access.prepare(&access_ring, grace, problems)?,
-        refresh: refresh.prepare(&refresh_ring, grace, problems)?,
-    })
-}
-
-/// Rounded up.
-pub(super) fn in_whole_seconds(lifetime: Duration) -> Duration {
-    Duration::from_secs(lifetime.as_secs().saturating_add(u64::from(lifetime.subsec_nanos() > 0)))
 }
 
 impl Given<'_> {
@@ -94,7 +227,7 @@ impl Given<'_> {
     }
 
     /// The ring that was set, or the one of the secret; retired secrets are in either.
-    fn ring(&self, settings: &Settings, problems: &mut Vec<String>) -> Option<KeyRing> {
+    fn ring(&self, settings: &KeySettings, problems: &mut Vec<String>) -> Option<KeyRing> {
         let (kind, variable) = (self.name, self.variable());
         let current = match (self.ring, self.secret) {
             (Some(ring), None) => Some(ring.clone()),
@@ -114,7 +247,7 @@ impl Given<'_> {
             (None, None) => {
                 problems.push(format!(
                     "the {kind} secret is missing: set it with {kind}_secret(…) or {variable}_TOKEN_SECRET, \
-                     drawn with `openssl rand -base64 48`; a private key takes its place with {}",
+                     generate it with `openssl rand -base64 48`; a private key takes its place with {}",
                     self.keys_name()
                 ));
                 None
@@ -134,12 +267,11 @@ impl Given<'_> {
         ring
     }
 
-    /// In whole seconds, rounded up, as lifetimes are when tokens are issued.
     fn longest_of(&self, ring: &KeyRing) -> Duration {
         in_whole_seconds(ring.max_token_lifetime().unwrap_or(self.longest))
     }
 
-    fn prepare(&self, ring: &KeyRing, grace: &Grace, problems: &mut Vec<String>) -> Option<Keys> {
+    fn prepare(&self, ring: &KeyRing, tolerance: Duration, problems: &mut Vec<String>) -> Option<Keys> {
         let kind = self.name;
         let longest = self.longest_of(ring);
         if ring.max_token_lifetime().is_some_and(|longest| longest < self.lifetime) {
@@ -155,7 +287,7 @@ impl Given<'_> {
                 self.keys_name()
             ));
         }
-        let needed = longest.saturating_add(grace.leeway).saturating_add(grace.clock_skew);
+        let needed = longest.saturating_add(tolerance);
         Keys::prepare(self.kind, ring, needed)
     }
 }
@@ -168,8 +300,10 @@ fn hmac(secret: &Secret<Vec<u8>>, name: &str, problems: &mut Vec<String>) -> Opt
     Key::from_secret(secret.clone()).map_err(|error| problems.push(format!("{name} {error}"))).ok()
 }
 
-/// Refuses the same key twice, whether for both kinds or in two places of one ring. A secret with white space around it is
-/// the same as without: one of the two was copied with its line break.
+/// Refuses the same key twice, whether for both kinds or in two places of one ring.
+///
+/// A secret with white space around it counts as the same secret without: one of the two was copied
+/// with its line break.
 fn distinct<'a>(rings: impl Iterator<Item = &'a KeyRing>, problems: &mut Vec<String>) {
     let keys: Vec<&Key> = rings.flat_map(KeyRing::keys).collect();
     let identities: Vec<String> = keys.iter().map(|key| key.identity()).collect();
@@ -181,9 +315,61 @@ fn distinct<'a>(rings: impl Iterator<Item = &'a KeyRing>, problems: &mut Vec<Str
         )),
         Some(_) => problems.push(
             "the same secret is used twice (ACCESS_TOKEN_SECRET, REFRESH_TOKEN_SECRET, …_RETIRED_SECRETS): \
-             draw one for each with `openssl rand -base64 48`"
+             generate one for each with `openssl rand -base64 48`"
                 .to_owned(),
         ),
         None => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::builder::env::read_pairs;
+
+    fn settings(pairs: &[(&str, &str)]) -> (KeySettings, Vec<String>) {
+        let mut settings = KeySettings::default();
+        let problems = read_pairs(pairs, |env| settings.read(env));
+        (settings, problems)
+    }
+
+    #[test]
+    fn variables_reach_their_settings() {
+        let (settings, problems) = settings(&[
+            ("ACCESS_TOKEN_SECRET", "access"),
+            ("REFRESH_TOKEN_SECRET", "refresh"),
+            ("ACCESS_TOKEN_RETIRED_SECRETS", "one,two"),
+        ]);
+        assert_eq!(problems, Vec::<String>::new());
+        assert!(settings.access_secret.is_some() && settings.refresh_secret.is_some());
+        assert_eq!(settings.retired_access_secrets.len(), 2);
+    }
+
+    #[test]
+    fn key_files_make_a_ring_and_are_named_where_they_do_not() {
+        const DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys");
+        let file = |name: &str| format!("{DIR}/{name}.pem");
+        let retired = format!("{}:{}", file("p256"), file("rsa2048.pub"));
+        let (good, problems) = settings(&[
+            ("ACCESS_TOKEN_KEY_FILE", &file("ed25519")),
+            ("ACCESS_TOKEN_NEXT_KEY_FILE", &file("ed25519-next")),
+            ("ACCESS_TOKEN_RETIRED_KEY_FILES", &retired),
+        ]);
+        assert_eq!(problems, Vec::<String>::new());
+        assert!(good.access_keys.is_some() && good.next_access_key.is_some());
+        assert_eq!(good.retired_access_keys.len(), 2);
+
+        let (bad, problems) = settings(&[
+            ("ACCESS_TOKEN_KEY_FILE", &file("refused-rsa1024")),
+            ("ACCESS_TOKEN_RETIRED_KEY_FILES", "-----BEGIN PRIVATE KEY-----canary"),
+        ]);
+        assert!(bad.unusable_key_file);
+        for (problem, words) in problems.iter().zip(["1024 bits", "cannot be read"]) {
+            assert!(
+                problem.starts_with("APP_ACCESS_TOKEN_") && problem.contains(words) && !problem.contains("canary"),
+                "{problem}"
+            );
+        }
+        assert_eq!(problems.len(), 2);
     }
 }

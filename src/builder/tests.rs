@@ -1,9 +1,14 @@
-use std::time::Duration;
+//! The settings together: which are missing, which are refused, and what their variables are.
+
+use std::{cell::RefCell, time::Duration};
 
 use super::*;
 use crate::{
+    auth::Auth,
+    clock::Timestamp,
     http::{Endpoint, ResponseFormat, SameSite},
-    store::memory::MemoryStore,
+    password::{HashCost, PasswordPolicy},
+    store::{SessionLimit, memory::MemoryStore},
     token::keys::{Algorithm, Key, KeyRing},
     user::User,
 };
@@ -26,7 +31,7 @@ fn three_settings_are_enough() {
 }
 
 #[test]
-fn everything_that_is_missing_is_said_at_once() {
+fn everything_that_is_missing_is_reported_at_once() {
     let store = MemoryStore::new();
     let said = problems(Auth::builder(store.clone(), store));
     for word in ["ACCESS_TOKEN_SECRET", "REFRESH_TOKEN_SECRET", "TOKEN_ISSUER"] {
@@ -35,7 +40,7 @@ fn everything_that_is_missing_is_said_at_once() {
 }
 
 #[test]
-fn each_setting_that_cannot_be_is_refused_with_its_mend() {
+fn each_setting_that_is_not_usable_is_refused_with_its_fix() {
     const SECOND: Duration = Duration::from_secs(1);
     const DAY: Duration = Duration::from_secs(86_400);
     let cases: Vec<(AuthBuilder<User>, &str)> = vec![
@@ -114,10 +119,10 @@ fn each_setting_that_cannot_be_is_refused_with_its_mend() {
         (good().cookie_names("same", "same"), "different names"),
         (good().insecure_cookies().same_site(SameSite::None), "SameSite::None"),
     ];
-    for (builder, mend) in cases {
+    for (builder, fix) in cases {
         let said = problems(builder);
-        assert_eq!(said.len(), 1, "{mend}: {said:?}");
-        assert!(said[0].contains(mend), "{mend}: {said:?}");
+        assert_eq!(said.len(), 1, "{fix}: {said:?}");
+        assert!(said[0].contains(fix), "{fix}: {said:?}");
     }
 }
 
@@ -173,7 +178,7 @@ fn with_keys(ring: KeyRing) -> AuthBuilder<User> {
 }
 
 #[test]
-fn rings_that_cannot_be_are_refused_with_their_mend() {
+fn rings_that_are_not_usable_are_refused_with_their_fix() {
     let ring = || KeyRing::new(key(ED25519));
     let secret = |secret: &str| Key::from_secret(secret).unwrap();
     let rsa = || key(include_str!("../../tests/keys/rsa2048.pem"));
@@ -191,10 +196,10 @@ fn rings_that_cannot_be_are_refused_with_their_mend() {
         (with_keys(ring().with_max_token_lifetime(Duration::from_secs(60))), "longest lifetime"),
         (good().refresh_keys(KeyRing::new(key(ED25519))), "use one"),
     ];
-    for (builder, mend) in cases {
+    for (builder, fix) in cases {
         let said = problems(builder);
-        assert_eq!(said.len(), 1, "{mend}: {said:?}");
-        assert!(said[0].contains(mend), "{mend}: {said:?}");
+        assert_eq!(said.len(), 1, "{fix}: {said:?}");
+        assert!(said[0].contains(fix), "{fix}: {said:?}");
     }
     for ring in [
         ring(),
@@ -224,4 +229,84 @@ fn a_grace_of_zero_and_lifetimes_below_a_second_are_allowed() {
     let short = Duration::from_millis(500);
     let builder = good().refresh_grace(Duration::ZERO).access_lifetime(short).refresh_lifetime(short);
     assert_eq!(problems(builder), Vec::<String>::new());
+}
+
+/// The settings of these variables, below the prefix `APP_`.
+fn environment(pairs: &[(&str, &str)]) -> AuthBuilder<User> {
+    let variables = |name: &str| {
+        let value = pairs.iter().find(|pair| name.strip_prefix("APP_") == Some(pair.0)).map(|pair| pair.1.to_owned());
+        value.map(Ok)
+    };
+    let mut builder = good();
+    builder.read("APP_", &variables);
+    builder
+}
+
+#[test]
+fn nonsense_names_its_variable_and_the_fix() {
+    let nonsense = [
+        ("ACCESS_TOKEN_EXPIRY", "soon"),
+        ("TOKEN_DELIVERY", "pigeon"),
+        ("INSECURE_COOKIES", "maybe"),
+        ("TRUSTED_PROXY_HOPS", "-1"),
+        ("THROTTLE", "gently"),
+        ("RESPONSE_FORMAT", "xml"),
+    ];
+    let mut found = problems(environment(&nonsense));
+    found.retain(|problem| problem.starts_with("APP_"));
+    for (name, value) in nonsense {
+        let prefix = format!("APP_{name} is {value:?}: use");
+        assert!(found.iter().any(|problem| problem.starts_with(&prefix)), "{name}: {found:?}");
+    }
+    assert_eq!(found.len(), nonsense.len());
+}
+
+#[test]
+fn other_white_space_around_a_secret_is_refused() {
+    const NAMES: [&str; 5] =
+        ["ACCESS_TOKEN_SECRET", "REFRESH_TOKEN_SECRET", "PASSWORD_PEPPER", "TOKEN_ISSUER", "TOKEN_AUDIENCE"];
+    let said = |name: &str, value: &str| {
+        let mut found = problems(environment(&[(name, value)]));
+        found.retain(|problem| problem.starts_with("APP_"));
+        found
+    };
+    for name in NAMES {
+        for value in
+            [" canary", "canary ", "canary\t", "canary\n\n", "canary \n", "\ncanary", "canary\u{a0}", "\u{feff}canary"]
+        {
+            let found = said(name, value);
+            assert_eq!(found.len(), 1, "{name} {value:?}: {found:?}");
+            assert!(found[0].starts_with(&format!("APP_{name} ")) && found[0].contains("remove"), "{found:?}");
+            assert!(!found[0].contains("canary"), "{found:?}");
+        }
+        for blank in [" ", "\n", "\r\n", "\u{feff}"] {
+            assert_eq!(said(name, blank), Vec::<String>::new(), "{name} {blank:?}");
+        }
+    }
+}
+
+#[test]
+fn every_variable_that_is_read_is_documented() {
+    let table = [
+        tokens::variables!(),
+        keys::variables!(),
+        sessions::variables!(),
+        revocation::variables!(),
+        endpoints::variables!(),
+        cookies::variables!(),
+        cross_site::variables!(),
+        throttle::variables!(),
+        passwords::variables!(),
+    ];
+    let names = table.iter().flat_map(|rows| rows.lines()).flat_map(|row| row.split('|').nth(1).unwrap().split(','));
+    let mut documented: Vec<String> = names.map(|name| name.trim().trim_matches('`').to_owned()).collect();
+    let read = RefCell::new(Vec::new());
+    good().read("", &|name| {
+        read.borrow_mut().push(name.to_owned());
+        None
+    });
+    let mut read = read.into_inner();
+    read.sort();
+    documented.sort();
+    assert_eq!(read, documented);
 }

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-/// Settings that cannot be, each with its mend.
+/// Settings that are not usable, each with its fix.
 ///
-/// All problems are listed at once, so that a deployment is mended in one go. No message repeats a secret.
+/// All problems are listed at once, so that a deployment is fixed in one step. No message repeats a secret.
 pub struct BuildError {
     problems: Vec<String>,
 }
@@ -18,7 +18,7 @@ impl BuildError {
         Self { problems: vec![problem] }
     }
 
-    /// The problems, a sentence each.
+    /// Returns the problems, a sentence each.
     pub fn problems(&self) -> impl ExactSizeIterator<Item = &str> {
         self.problems.iter().map(String::as_str)
     }

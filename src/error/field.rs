@@ -1,6 +1,6 @@
 //! [`FieldError`]: what is wrong with one field of a body.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use serde::Serialize;
 
@@ -26,3 +26,11 @@ impl FieldError {
         Self { field: field.into(), code: code.into(), message: message.into() }
     }
 }
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for FieldError {}

@@ -5,10 +5,10 @@
 //! [`source`](std::error::Error::source) and is logged through `tracing`.
 
 mod build;
-#[expect(clippy::module_inception, reason = "the file is named after the type that it holds")]
 mod error;
 mod field;
 mod kind;
+mod unknown_name;
 
 pub(crate) use self::error::causes;
-pub use self::{build::BuildError, error::Error, field::FieldError, kind::ErrorKind};
+pub use self::{build::BuildError, error::Error, field::FieldError, kind::ErrorKind, unknown_name::UnknownName};

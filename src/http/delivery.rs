@@ -1,6 +1,9 @@
 //! How tokens reach a client.
 
+use std::{fmt, str::FromStr};
+
 use super::credentials::Source;
+use crate::error::UnknownName;
 
 /// How a client receives its tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,19 +20,8 @@ pub enum Delivery {
 }
 
 impl Delivery {
-    /// Reads `cookie`, `split`, `body` or `both`.
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "cookie" => Some(Self::Cookie),
-            "split" => Some(Self::Split),
-            "body" => Some(Self::Body),
-            "both" => Some(Self::Both),
-            _ => None,
-        }
-    }
-
-    #[cfg(feature = "openapi")]
-    const fn name(self) -> &'static str {
+    /// Returns the name in settings and in requests: `cookie`, `split`, `body` or `both`.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Cookie => "cookie",
             Self::Split => "split",
@@ -50,6 +42,22 @@ impl Delivery {
             Self::Body => Places { access_cookie: false, access_body: true, refresh_cookie: false, refresh_body: true },
             Self::Both => Places { access_cookie: true, access_body: true, refresh_cookie: true, refresh_body: true },
         }
+    }
+}
+
+/// Reads `cookie`, `split`, `body` or `both`.
+impl FromStr for Delivery {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        let all = [Self::Cookie, Self::Split, Self::Body, Self::Both];
+        all.into_iter().find(|delivery| delivery.as_str() == text).ok_or(UnknownName)
+    }
+}
+
+impl fmt::Display for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -84,7 +92,7 @@ impl Deliveries {
     /// What a login may ask for.
     #[cfg(feature = "openapi")]
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
-        std::iter::once(self.default).chain(self.others.iter().copied()).map(Delivery::name)
+        std::iter::once(self.default).chain(self.others.iter().copied()).map(Delivery::as_str)
     }
 
     /// Whether some clients keep the access token in a cookie.
@@ -96,7 +104,7 @@ impl Deliveries {
     pub(crate) fn asked(&self, asked: Option<&str>) -> Option<Places> {
         match asked {
             None => Some(self.default.places()),
-            Some(text) => Delivery::parse(text).filter(|delivery| self.allows(*delivery)).map(Delivery::places),
+            Some(text) => text.parse().ok().filter(|delivery| self.allows(*delivery)).map(Delivery::places),
         }
     }
 
@@ -141,6 +149,16 @@ mod tests {
             assert!(places.refresh_cookie && !places.refresh_body, "{list:?}");
             let access_in_body = matches!(list, [Split | Both, ..] | [Body, Split]);
             assert_eq!(places.access_body, access_in_body, "{list:?}");
+        }
+    }
+
+    #[test]
+    fn a_delivery_is_read_as_it_is_written() {
+        for delivery in [Delivery::Cookie, Delivery::Split, Delivery::Body, Delivery::Both] {
+            assert_eq!(delivery.to_string().parse(), Ok(delivery));
+        }
+        for other in ["", "Cookie", "cookie ", "carrier pigeon"] {
+            assert_eq!(other.parse::<Delivery>(), Err(UnknownName), "{other:?}");
         }
     }
 

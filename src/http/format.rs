@@ -1,6 +1,6 @@
 //! What answers look like: the standard shape, the envelope of an Express system, or the app's own.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 use serde_json::Value;
 
 use super::{endpoint::Endpoint, respond};
-use crate::error::{Error, ErrorKind, FieldError};
+use crate::error::{Error, ErrorKind, FieldError, UnknownName};
 
 /// The shape of the answers of the ready endpoints and of the guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -44,6 +44,28 @@ pub enum ResponseFormat {
     Envelope,
 }
 
+/// Reads `standard` or `envelope`.
+impl FromStr for ResponseFormat {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        match text {
+            "standard" => Ok(Self::Standard),
+            "envelope" => Ok(Self::Envelope),
+            _ => Err(UnknownName),
+        }
+    }
+}
+
+impl fmt::Display for ResponseFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Standard => "standard",
+            Self::Envelope => "envelope",
+        })
+    }
+}
+
 /// A failure, for an app's own body: see [`AuthBuilder::failure_body`](crate::AuthBuilder::failure_body).
 ///
 /// It serializes as the standard body does.
@@ -58,7 +80,7 @@ pub struct Failure {
     pub detail: String,
     /// The fields that did not pass.
     pub fields: Vec<FieldError>,
-    /// When it makes sense to try again; also a header.
+    /// After how long it makes sense to try again; also a header, `Retry-After`, in whole seconds.
     pub retry_after: Option<Duration>,
 }
 

@@ -3,7 +3,7 @@
 use super::hasher::Hasher;
 use crate::{error::Error, random, user::PasswordHash};
 
-/// A hash under the live cost that no password has: its output is drawn, not computed.
+/// A hash under the live cost that no password has: its output is random, not computed.
 pub(super) fn hash(hasher: &Hasher) -> Result<PasswordHash, Error> {
     hasher.encode(&random::bytes::<16>()?, &random::bytes::<32>()?)
 }

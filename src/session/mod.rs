@@ -12,6 +12,6 @@ pub(crate) const MAX_ENDED_SESSIONS_OF_A_USER: usize = 16;
 
 pub use self::{
     rotate::{Decision, RotateOutcome, Rotation, decide},
-    session::{EndReason, Ended, Session, SessionId, TokenId},
+    session::{EndReason, Ended, Session, SessionId, TokenId, UnknownId},
 };
 pub use crate::revocation::Revocation;

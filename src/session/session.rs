@@ -1,11 +1,16 @@
 //! The record of a session.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{clock::Timestamp, error::Error, random, user::UserId};
+use crate::{
+    clock::Timestamp,
+    error::{Error, UnknownName},
+    random,
+    user::UserId,
+};
 
 /// Names a session in tokens (`sid`) and in the list of a user's devices: 128 random bits, 22 characters of base64url.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,7 +64,7 @@ macro_rules! random_id {
 random_id!(SessionId);
 random_id!(TokenId);
 
-/// A text that is no id of ours; whoever it should name does not exist.
+/// A text that is no [`SessionId`] or [`TokenId`]: nothing of that name exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an id")]
 #[non_exhaustive]
@@ -83,6 +88,13 @@ impl Serialize for SessionId {
     }
 }
 
+/// Reads the text of 22 characters that it was written as.
+impl<'de> Deserialize<'de> for SessionId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
 impl fmt::Debug for TokenId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenId([redacted])")
@@ -96,7 +108,7 @@ impl fmt::Debug for TokenId {
 pub struct Session {
     /// Public: users see it in their list of devices.
     pub id: SessionId,
-    /// Whose it is.
+    /// Owner of the session.
     pub user_id: UserId,
     /// The user's token version that it was made under; it lives no longer than that version.
     pub token_version: u64,
@@ -106,15 +118,15 @@ pub struct Session {
     pub token_id: TokenId,
     /// The `jti` of the one before, which the grace admits.
     pub previous_token_id: Option<TokenId>,
-    /// When a password was last given (`auth_time`, `OpenID` Connect Core §2).
+    /// When a password was last given (`auth_time`, OpenID Connect Core §2); tokens carry it in whole seconds.
     pub auth_time: Timestamp,
-    /// When it began.
+    /// When it began, in milliseconds as every [`Timestamp`].
     pub created_at: Timestamp,
-    /// When it last rotated: the start of the grace, and when the session was last used.
+    /// When it last rotated. The grace starts then, and the session was last used then.
     pub rotated_at: Timestamp,
     /// Idle expiry; slides with every rotation.
     pub expires_at: Timestamp,
-    /// The end that nothing moves.
+    /// Absolute expiry. A rotation never extends it.
     pub absolute_expires_at: Timestamp,
     /// Set once, never cleared.
     pub ended: Option<Ended>,
@@ -159,11 +171,11 @@ impl Session {
 /// How and when a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// When.
+    /// When the session ended.
     pub at: Timestamp,
-    /// Why.
+    /// Why the session ended.
     pub reason: EndReason,
-    /// How long the tombstone must stay: until every access token of the session has expired.
+    /// Until when a store must keep the record: every access token of the session has expired by then.
     pub keep_until: Timestamp,
 }
 
@@ -192,11 +204,6 @@ pub enum EndReason {
 }
 
 impl EndReason {
-    /// Reads what [`as_str`](Self::as_str) wrote.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
-    }
-
     const ALL: [Self; 9] = [
         Self::Logout,
         Self::LogoutAll,
@@ -225,6 +232,33 @@ impl EndReason {
     }
 }
 
+/// Reads what [`as_str`](EndReason::as_str) wrote.
+impl FromStr for EndReason {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text).ok_or(UnknownName)
+    }
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for EndReason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for EndReason {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,6 +275,21 @@ mod tests {
         }
         // 22 characters are 132 bits: the last four must be zero.
         assert!("AAAAAAAAAAAAAAAAAAAAAB".parse::<SessionId>().is_err());
+    }
+
+    #[test]
+    fn ids_and_reasons_are_read_as_they_are_written() {
+        let id = SessionId::random().unwrap();
+        let json = serde_json::to_string(&id).unwrap();
+        assert_eq!(json, format!("\"{id}\""));
+        assert_eq!(serde_json::from_str::<SessionId>(&json).unwrap(), id);
+        assert!(serde_json::from_str::<SessionId>("\"not an id\"").is_err());
+        for reason in EndReason::ALL {
+            assert_eq!(reason.to_string().parse(), Ok(reason));
+            let json = serde_json::to_string(&reason).unwrap();
+            assert_eq!(serde_json::from_str::<EndReason>(&json).unwrap(), reason);
+        }
+        assert_eq!("Logout".parse::<EndReason>(), Err(UnknownName));
     }
 
     #[test]

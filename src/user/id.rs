@@ -1,18 +1,20 @@
 //! [`UserId`]: the string that names a user in tokens and stores.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{borrow::Cow, convert::Infallible, fmt, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Names a user: the `sub` of their tokens (RFC 7519 §4.1.2) and the key of their row.
 ///
-/// A string, because stores have integers, UUIDs and object ids; cheap to clone. An id that a store cannot parse belongs
-/// to nobody and is "not found", never an error.
+/// It is a string, because stores have integers, UUIDs and object ids. It is cheap to clone. A store answers an id that is
+/// none of its keys with "not found", never with an error: see [`to_key`](Self::to_key).
 ///
 /// ```
 /// use portcullis::UserId;
 /// assert_eq!(UserId::from(42).as_str(), "42");
-/// assert_eq!(UserId::from("65f0c0ffee").parse::<i64>(), None);
-/// // Another user than 42, whose sessions and endings are under another name.
-/// assert_eq!(UserId::from("042").parse::<i64>(), None);
+/// assert_eq!(UserId::from("65f0c0ffee").to_key::<i64>(), None);
+/// // This is not user 42: sessions and revocations are kept by the text.
+/// assert_eq!(UserId::from("042").to_key::<i64>(), None);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(Arc<str>);
@@ -26,9 +28,9 @@ impl UserId {
         &self.0
     }
 
-    /// The id in the store's own type, or `None` where it is not one of the store's, written as the store writes it: sessions
-    /// and endings are kept by the text.
-    pub fn parse<T: FromStr + fmt::Display>(&self) -> Option<T> {
+    /// Returns the id in the type of the store's key, such as `i64`. Returns `None` where the id is not written as the store
+    /// writes its keys, because sessions and revocations are kept by the text.
+    pub fn to_key<T: FromStr + fmt::Display>(&self) -> Option<T> {
         self.0.parse().ok().filter(|id: &T| id.to_string() == *self.0)
     }
 
@@ -41,6 +43,26 @@ impl UserId {
 impl fmt::Display for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl FromStr for UserId {
+    type Err = Infallible;
+
+    fn from_str(id: &str) -> Result<Self, Infallible> {
+        Ok(id.into())
+    }
+}
+
+impl Serialize for UserId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for UserId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<str>::deserialize(deserializer).map(|id| Self(id.into()))
     }
 }
 
@@ -71,5 +93,20 @@ impl From<u64> for UserId {
 impl From<i32> for UserId {
     fn from(id: i32) -> Self {
         Self(id.to_string().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_as_it_is_written() {
+        let id = UserId::from(42);
+        assert_eq!(id.to_string().parse(), Ok(id.clone()));
+        let json = serde_json::to_string(&id).unwrap();
+        assert_eq!(json, "\"42\"");
+        assert_eq!(serde_json::from_str::<UserId>(&json).unwrap(), id);
+        assert!(serde_json::from_str::<UserId>("42").is_err(), "ids are texts");
     }
 }

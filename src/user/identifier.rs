@@ -1,13 +1,39 @@
 //! E-mail addresses and usernames: what may be registered, and how a login finds it again.
 
+use std::{borrow::Cow, fmt, str::FromStr};
+
 use email_address::{EmailAddress, Options};
 use idna::uts46::DnsLength;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::key::{LoginKey, ascii_domain, email_key};
 use crate::{
     error::FieldError,
     unicode::{becomes_ascii, fold, is_ignorable, nfc},
 };
+
+/// Writes a validated text as it was given, and validates what it reads.
+macro_rules! text_type {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.text)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.text)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+            }
+        }
+    };
+}
 
 /// An e-mail address that passed validation; compared without regard to case, normal form and spelling of the domain.
 ///
@@ -28,11 +54,24 @@ impl Email {
     /// The longest address, in bytes (RFC 5321: a path of 256 with its angle brackets).
     pub const MAX_BYTES: usize = 254;
 
-    /// Validates an address.
-    ///
-    /// # Errors
-    /// A [`FieldError`] of `email`: `required` where it is blank, `too_long`, or `invalid_email`.
-    pub fn parse(text: &str) -> Result<Self, FieldError> {
+    /// Returns the address as it was written, in NFC.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns the form that is unique among users, and that a [`Login::Email`] of the same address has. See
+    /// [`LoginKey`].
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+/// Validates an address. Its [`FieldError`] is of `email`: `required` where it is blank,
+/// `too_long`, or `invalid_email`.
+impl FromStr for Email {
+    type Err = FieldError;
+
+    fn from_str(text: &str) -> Result<Self, FieldError> {
         let typed = text.trim();
         let text = nfc(typed);
         if text.is_empty() {
@@ -49,17 +88,9 @@ impl Email {
         }
         Ok(Self { key: email_key(&text), text: text.into_owned() })
     }
-
-    /// The address as it was written, in NFC.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The form that is unique among users, and that a [`Login::Email`] of the same address has: see [`LoginKey`].
-    pub fn key(&self) -> &str {
-        &self.key
-    }
 }
+
+text_type!(Email);
 
 fn is_address(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@').filter(|(local, _)| !local.starts_with('"')) else {
@@ -85,11 +116,24 @@ pub struct Username {
 }
 
 impl Username {
-    /// Validates a username.
-    ///
-    /// # Errors
-    /// A [`FieldError`] of `username`: `too_short` (blank too), `too_long`, or `invalid_username`.
-    pub fn parse(text: &str) -> Result<Self, FieldError> {
+    /// Returns the username as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns the lower-case form that is unique among users, and that a [`Login::Username`] of the same
+    /// username has.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+/// Validates a username. Its [`FieldError`] is of `username`: `too_short` (blank too), `too_long`,
+/// or `invalid_username`.
+impl FromStr for Username {
+    type Err = FieldError;
+
+    fn from_str(text: &str) -> Result<Self, FieldError> {
         let text = text.trim();
         match text.chars().count() {
             0 | 1 => {
@@ -111,17 +155,9 @@ impl Username {
         }
         Ok(Self { text: text.to_owned(), key: fold(text) })
     }
-
-    /// The username as it was written.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The lower-case form that is unique among users, and that a [`Login::Username`] of the same username has.
-    pub fn key(&self) -> &str {
-        &self.key
-    }
 }
+
+text_type!(Username);
 
 /// What a person types to say who they are, in the form in which logins are compared ([`LoginKey`]).
 ///
@@ -180,7 +216,7 @@ mod tests {
 
     #[test]
     fn addresses_compare_trimmed_and_without_regard_to_case() {
-        let email = Email::parse("  Ada@Example.COM ").unwrap();
+        let email = "  Ada@Example.COM ".parse::<Email>().unwrap();
         assert_eq!(email.as_str(), "Ada@Example.COM");
         assert_eq!(Login::email("ADA@example.com\n").key(), email.key());
     }
@@ -200,21 +236,32 @@ mod tests {
             "\u{212a}im@example.com",
             "\"ada\"@example.com",
         ] {
-            assert_eq!(Email::parse(bad).map_err(|e| e.code).unwrap_err(), "invalid_email", "{bad:?}");
+            assert_eq!(bad.parse::<Email>().map_err(|e| e.code).unwrap_err(), "invalid_email", "{bad:?}");
         }
-        assert_eq!(Email::parse(" ").unwrap_err().code, "required");
-        assert_eq!(Email::parse(&format!("{}@example.com", "a".repeat(250))).unwrap_err().code, "too_long");
+        assert_eq!(" ".parse::<Email>().unwrap_err().code, "required");
+        assert_eq!(format!("{}@example.com", "a".repeat(250)).parse::<Email>().unwrap_err().code, "too_long");
+    }
+
+    #[test]
+    fn identifiers_are_validated_where_they_are_read() {
+        let email: Email = "Ada@Example.com".parse().unwrap();
+        let json = serde_json::to_string(&email).unwrap();
+        assert_eq!(json, format!("\"{email}\""));
+        assert_eq!(serde_json::from_str::<Email>(&json).unwrap(), email);
+        assert!(serde_json::from_str::<Email>("\"ada\"").is_err());
+        assert!(serde_json::from_str::<Username>("\"a\"").is_err());
+        assert_eq!(serde_json::from_str::<Username>("\"Ada\"").unwrap().to_string(), "Ada");
     }
 
     #[test]
     fn a_look_alike_of_another_script_is_no_username() {
-        assert!(Username::parse("ada").is_ok());
-        assert_eq!(Username::parse("\u{430}da").unwrap_err().code, "invalid_username");
+        assert!("ada".parse::<Username>().is_ok());
+        assert_eq!("\u{430}da".parse::<Username>().unwrap_err().code, "invalid_username");
         for bad in ["_ada", "ada.", "a@b", "a da", "a\u{0}a"] {
-            assert_eq!(Username::parse(bad).unwrap_err().code, "invalid_username", "{bad:?}");
+            assert_eq!(bad.parse::<Username>().unwrap_err().code, "invalid_username", "{bad:?}");
         }
-        assert_eq!(Username::parse("a").unwrap_err().code, "too_short");
-        assert_eq!(Username::parse(&"a".repeat(33)).unwrap_err().code, "too_long");
+        assert_eq!("a".parse::<Username>().unwrap_err().code, "too_short");
+        assert_eq!("a".repeat(33).parse::<Username>().unwrap_err().code, "too_long");
     }
 
     #[test]

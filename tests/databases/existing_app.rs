@@ -42,7 +42,7 @@ async fn its_logins_are_found_by_the_index_that_adoption_made() {
 async fn a_column_added_while_the_app_runs_hides_no_member() {
     let scratch = Scratch::new();
     let members = Members::open(scratch.path().join("app.db").to_str().unwrap()).await.unwrap();
-    let email = Email::parse("ada@example.com").unwrap();
+    let email = "ada@example.com".parse::<Email>().unwrap();
     let joining = Joining { full_name: "Ada".to_owned() };
     let new = NewUser::new(email, None, PasswordHash::new("$argon2id$"), joining, Timestamp::from_secs(1));
     let ada = members.create(new).await.unwrap().id();

@@ -154,7 +154,13 @@ pub(crate) fn everything_of(error: &StoreError) -> String {
 }
 
 pub(crate) fn newcomer() -> NewUser<Profile> {
-    NewUser::new(Email::parse("canary@example.com").unwrap(), None, PasswordHash::new(CANARY), Profile::default(), NOW)
+    NewUser::new(
+        "canary@example.com".parse::<Email>().unwrap(),
+        None,
+        PasswordHash::new(CANARY),
+        Profile::default(),
+        NOW,
+    )
 }
 
 #[tokio::test]

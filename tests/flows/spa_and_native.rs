@@ -113,7 +113,7 @@ fn a_command_line_registers_refreshes_and_signs_out() {
     machine.run(&["logout"]).expect("it is no error twice");
 
     let log = server.stop();
-    assert!(!log.contains("secret is drawn") && !log.contains(token), "{log}");
+    assert!(!log.contains("secret is generated") && !log.contains(token), "{log}");
 }
 
 #[test]

@@ -238,7 +238,7 @@ impl UserStore for WrongUsers {
     type User = User;
 
     async fn find_by_id(&self, id: &UserId) -> Result<Option<User>, StoreError> {
-        if self.fault == UserFault::FailsOnOddIds && id.parse::<u64>().is_none() {
+        if self.fault == UserFault::FailsOnOddIds && id.to_key::<u64>().is_none() {
             return Err(StoreError::internal("not a number"));
         }
         self.memory.find_by_id(id).await

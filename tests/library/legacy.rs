@@ -29,7 +29,7 @@ const ROWS: &[(bool, &str, &str)] = &[
 ];
 
 async fn migrated(world: &World, hash: &str) -> User {
-    let email = Email::parse("ada@example.com").unwrap();
+    let email = "ada@example.com".parse::<Email>().unwrap();
     let new =
         NewUser::new(email, None, PasswordHash::new(hash), Profile::default(), portcullis::clock::Timestamp::EPOCH);
     UserStore::create(&world.store.memory, new).await.unwrap()

@@ -102,12 +102,12 @@ fn look_alikes_of_an_address_are_refused() {
         "ada@xn--a.example",
         "ada@xn--.example",
     ] {
-        assert_eq!(Email::parse(bad).map_err(|error| error.code).unwrap_err(), "invalid_email", "{bad:?}");
+        assert_eq!(bad.parse::<Email>().map_err(|error| error.code).unwrap_err(), "invalid_email", "{bad:?}");
     }
     for good in
         ["ada@example.com", "straße@straße.example", "用户@例子.广告", "ma\u{131}@example.com", "ada+x@example.com"]
     {
-        assert!(Email::parse(good).is_ok(), "{good:?}");
+        assert!(good.parse::<Email>().is_ok(), "{good:?}");
     }
 }
 
@@ -135,7 +135,7 @@ async fn a_user_with_an_address_that_is_refused_today_logs_in() {
     for (number, old) in
         ["eve\u{3164}@example.com", "\"Eve\"@example.com", "eve\u{ff20}x@example.com"].iter().enumerate()
     {
-        let email = Email::parse(&format!("eve{number}@example.com")).unwrap();
+        let email = format!("eve{number}@example.com").parse::<Email>().unwrap();
         let new = NewUser::new(email, None, hash.clone(), Profile::default(), Timestamp::EPOCH);
         let eve = UserStore::create(&world.store.memory, new).await.unwrap();
         world.store.rename(&eve.id, old);

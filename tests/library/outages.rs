@@ -310,7 +310,7 @@ async fn many_accounts_leave_room_for_the_endings_of_others() {
 
 /// Adds a user without the cost of a hash.
 async fn register_cheaply(world: &World, name: &str) -> portcullis::User {
-    let email = portcullis::user::Email::parse(&format!("{name}@example.com")).unwrap();
+    let email = format!("{name}@example.com").parse::<portcullis::user::Email>().unwrap();
     let hash = portcullis::user::PasswordHash::new("$argon2id$unused");
     let now = portcullis::clock::Clock::now(&world.clock);
     let new = portcullis::NewUser::new(email, None, hash, portcullis::user::Profile::default(), now);

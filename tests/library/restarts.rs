@@ -103,7 +103,7 @@ async fn ids_of_the_memory_store_are_not_to_be_guessed() {
         .unwrap();
     let mut ids = Vec::new();
     for name in ["ada", "bob", "eve"] {
-        ids.push(register(&auth, name).await.id.parse::<i64>().expect("it fits into a signed column"));
+        ids.push(register(&auth, name).await.id.to_key::<i64>().expect("it fits into a signed column"));
     }
     assert!(ids.iter().all(|id| *id > 0));
     // Neither is near another: by chance this fails once in billions of years of runs.

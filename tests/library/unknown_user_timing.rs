@@ -32,7 +32,7 @@ async fn world() -> (World, Auth<User>) {
     let disabled = register(&auth, "disabled").await;
     world.store.memory.users().set_disabled(&disabled.id, true);
     register(&auth, "federated").await;
-    let email = Email::parse("corrupt@example.com").unwrap();
+    let email = "corrupt@example.com".parse::<Email>().unwrap();
     let hash = PasswordHash::new("$argon2id$v=19$m=4194304,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo");
     let new = NewUser::new(email, None, hash, Profile::default(), portcullis::clock::Timestamp::EPOCH);
     UserStore::create(&world.store.memory, new).await.unwrap();

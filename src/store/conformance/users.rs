@@ -78,8 +78,8 @@ where
         username: &str,
         password_hash: PasswordHash,
     ) -> Result<NewUser<<S::User as AuthUser>::Registration>, String> {
-        let email = Email::parse(email).map_err(said)?;
-        let username = Username::parse(username).map_err(said)?;
+        let email = email.parse::<Email>().map_err(said)?;
+        let username = username.parse::<Username>().map_err(said)?;
         Ok(NewUser::new(email, Some(username), password_hash, (self.fields)(), NOW))
     }
 
@@ -127,7 +127,7 @@ where
         expect("the refusal of the name", refused, Some(UniqueField::Username))?;
         // Users without one are as many as there are.
         for email in ["one@example.com", "two@example.com"] {
-            let new = NewUser::new(Email::parse(email).map_err(said)?, None, hash("first"), (self.fields)(), NOW);
+            let new = NewUser::new(email.parse::<Email>().map_err(said)?, None, hash("first"), (self.fields)(), NOW);
             self.store.create(new).await.map_err(|error| format!("{email} without a username: {error:?}"))?;
         }
         Ok(())

@@ -6,7 +6,7 @@ use mongodb::bson::{Binary, Bson, DateTime, Document, doc, spec::BinarySubtype};
 
 use crate::{
     clock::Timestamp,
-    session::{EndReason, Ended, Session, SessionId, TokenId},
+    session::{Ended, Session, SessionId, TokenId},
     store::StoreError,
     user::UserId,
 };
@@ -114,7 +114,7 @@ pub(super) fn read_ended(session: &Document) -> Result<Option<Ended>, StoreError
     if !session.contains_key("ended_at") {
         return Ok(None);
     }
-    let reason = session.get_str("ended_reason").ok().and_then(EndReason::parse);
+    let reason = session.get_str("ended_reason").ok().and_then(|text| text.parse().ok());
     Ok(Some(Ended {
         at: moment(session, "ended_at")?,
         reason: reason.ok_or_else(|| missing("ended_reason"))?,

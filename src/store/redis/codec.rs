@@ -72,7 +72,7 @@ pub(super) fn floor(record: &[u8]) -> Result<u64, StoreError> {
 pub(super) fn reason(record: &[u8]) -> Result<EndReason, StoreError> {
     let tail = record.get(190..).unwrap_or_default();
     let reason = tail.split(|byte| *byte == b'|').next().unwrap_or_default();
-    let reason = std::str::from_utf8(reason).ok().and_then(EndReason::parse);
+    let reason = std::str::from_utf8(reason).ok().and_then(|text| text.parse().ok());
     reason.ok_or_else(|| broken("the reason of an ending"))
 }
 
@@ -124,9 +124,7 @@ fn parse(user: &UserId, id: SessionId, record: &[u8]) -> Option<Session> {
     let (why, ip, agent) = (tail.next()?, tail.next()?, tail.next()?);
     let ended = match ended_at.trim() {
         "" => None,
-        at => {
-            Some(Ended { at: milliseconds(at)?, reason: EndReason::parse(why)?, keep_until: milliseconds(keep_until)? })
-        }
+        at => Some(Ended { at: milliseconds(at)?, reason: why.parse().ok()?, keep_until: milliseconds(keep_until)? }),
     };
     Some(Session {
         id,

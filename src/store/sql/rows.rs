@@ -24,7 +24,7 @@ pub(super) fn user_id(bytes: Vec<u8>) -> Result<UserId, StoreError> {
 }
 
 pub(super) fn reason(text: &str) -> Result<EndReason, StoreError> {
-    EndReason::parse(text).ok_or_else(|| StoreError::internal("a session ended for a reason that is not known"))
+    text.parse().map_err(|_| StoreError::internal("a session ended for a reason that is not known"))
 }
 
 /// A text as both engines take it: PostgreSQL has no NUL in texts. The endpoints refuse one before it comes here.

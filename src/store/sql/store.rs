@@ -136,7 +136,7 @@ macro_rules! sql_store {
             /// # Errors
             /// As of [`UserStore`].
             pub async fn set_disabled(&self, id: &UserId, disabled: bool) -> Result<bool, StoreError> {
-                let Some(id) = id.parse::<i64>() else { return Ok(false) };
+                let Some(id) = id.to_key::<i64>() else { return Ok(false) };
                 on_connection!(self, |connection| {
                     let statement = sqlx::query(sql::SET_DISABLED).bind(id).bind(disabled);
                     Ok(changes(connection, statement).await.map_err(failed)? > 0)
@@ -148,7 +148,7 @@ macro_rules! sql_store {
             /// # Errors
             /// As of [`UserStore`].
             pub async fn set_roles(&self, id: &UserId, roles: &[String]) -> Result<bool, StoreError> {
-                let Some(id) = id.parse::<i64>() else { return Ok(false) };
+                let Some(id) = id.to_key::<i64>() else { return Ok(false) };
                 let roles = serde_json::to_string(roles).map_err(StoreError::internal)?;
                 on_connection!(self, |connection| {
                     let statement = sqlx::query(sql::SET_ROLES).bind(id).bind(roles.as_str());
@@ -161,7 +161,7 @@ macro_rules! sql_store {
             /// # Errors
             /// As of [`UserStore`].
             pub async fn remove_user(&self, id: &UserId) -> Result<bool, StoreError> {
-                let Some(id) = id.parse::<i64>() else { return Ok(false) };
+                let Some(id) = id.to_key::<i64>() else { return Ok(false) };
                 on_connection!(self, |connection| {
                     let statement = sqlx::query(sql::REMOVE_USER).bind(id);
                     Ok(changes(connection, statement).await.map_err(failed)? > 0)
@@ -392,7 +392,7 @@ macro_rules! sql_store {
             type User = User;
 
             async fn find_by_id(&self, id: &UserId) -> Result<Option<User>, StoreError> {
-                let Some(id) = id.parse::<i64>() else { return Ok(None) };
+                let Some(id) = id.to_key::<i64>() else { return Ok(None) };
                 on_connection!(self, |connection| again_if_overtaken!({
                     let found = fetch(&mut *connection, sqlx::query(sql::USER_BY_ID).bind(id)).await.map_err(failed);
                     found.and_then(|rows| rows.first().map(read_user).transpose())
@@ -430,7 +430,7 @@ macro_rules! sql_store {
                 expected: &str,
                 new: &PasswordHash,
             ) -> Result<bool, StoreError> {
-                let Some(id) = id.parse::<i64>().filter(|_| !expected.contains('\0')) else { return Ok(false) };
+                let Some(id) = id.to_key::<i64>().filter(|_| !expected.contains('\0')) else { return Ok(false) };
                 on_connection!(self, |connection| again_if_overtaken!({
                     let statement = sqlx::query(sql::REPLACE_HASH).bind(id).bind(expected).bind(new.as_str());
                     changes(&mut *connection, statement).await.map_err(failed).map(|count| count > 0)
@@ -443,7 +443,7 @@ macro_rules! sql_store {
                 expected: &str,
                 new: &PasswordHash,
             ) -> Result<Option<u64>, StoreError> {
-                let Some(id) = id.parse::<i64>().filter(|_| !expected.contains('\0')) else { return Ok(None) };
+                let Some(id) = id.to_key::<i64>().filter(|_| !expected.contains('\0')) else { return Ok(None) };
                 on_connection!(self, |connection| again_if_overtaken!({
                     let statement = sqlx::query(sql::SET_PASSWORD).bind(id).bind(expected).bind(new.as_str());
                     version(fetch(&mut *connection, statement).await)
@@ -451,7 +451,7 @@ macro_rules! sql_store {
             }
 
             async fn bump_token_version(&self, id: &UserId) -> Result<Option<u64>, StoreError> {
-                let Some(id) = id.parse::<i64>() else { return Ok(None) };
+                let Some(id) = id.to_key::<i64>() else { return Ok(None) };
                 on_connection!(self, |connection| again_if_overtaken!(version(
                     fetch(&mut *connection, sqlx::query(sql::BUMP_VERSION).bind(id)).await
                 )))

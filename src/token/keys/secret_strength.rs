@@ -12,20 +12,20 @@ pub(crate) fn trimmed(secret: &[u8]) -> &[u8] {
 
 /// Says what is wrong with an HMAC secret and how to fix it. White space around a text makes it no stronger.
 pub(crate) fn secret_problem(algorithm: Algorithm, secret: &[u8]) -> Option<String> {
-    const MEND: &str = "draw one with `openssl rand -base64 48`";
+    const FIX: &str = "generate one with `openssl rand -base64 48`";
     let secret = trimmed(secret);
     let folded: Vec<u8> =
         secret.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect();
     if DEMO_SECRETS.iter().any(|demo| folded.starts_with(demo.as_bytes())) {
-        return Some(format!("is a secret from a tutorial that everybody knows: {MEND}"));
+        return Some(format!("is a secret from a tutorial that everybody knows: {FIX}"));
     }
     let (length, least) = (secret.len(), algorithm.min_secret_bytes());
     if length < least {
-        return Some(format!("has {length} bytes and needs at least {least} (RFC 7518 §3.2): {MEND}"));
+        return Some(format!("has {length} bytes and needs at least {least} (RFC 7518 §3.2): {FIX}"));
     }
     // A short word repeated is a short word.
     if (1..=8).any(|period| secret.iter().zip(secret.iter().skip(period)).all(|(a, b)| a == b)) {
-        return Some(format!("repeats itself: {MEND}"));
+        return Some(format!("repeats itself: {FIX}"));
     }
     None
 }

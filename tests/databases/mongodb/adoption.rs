@@ -129,7 +129,7 @@ async fn a_collection_that_was_taken_over_keeps_every_promise() {
     conformance::users(&fresh, Profile::default).await.assert_kept();
     let users = fresh().await;
     let new = || {
-        let email = Email::parse("ada@example.com").unwrap();
+        let email = "ada@example.com".parse::<Email>().unwrap();
         let now = portcullis::clock::Timestamp::from_secs(1_700_000_000);
         NewUser::new(email, None, PasswordHash::new("$argon2id$"), Profile::default(), now)
     };

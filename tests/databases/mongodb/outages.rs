@@ -38,7 +38,7 @@ async fn every_call(store: &MongoStore) -> Vec<(&'static str, Option<StoreError>
     let ended = Ended { at: NOW, reason: EndReason::Logout, keep_until: NOW.plus(SHORT) };
     let eve = || UserId::from("eve");
     let registration = move || {
-        let email = Email::parse("eve@example.com").unwrap();
+        let email = "eve@example.com".parse::<Email>().unwrap();
         NewUser::new(email, None, hash(), Profile::default(), NOW)
     };
     let mut calls = JoinSet::new();

@@ -134,7 +134,7 @@ pub(super) fn ended(reason: EndReason) -> Ended {
 
 impl Ground {
     pub(super) fn new_user(&self, name: &str) -> NewUser<Profile> {
-        let email = Email::parse(&format!("{name}@example.com")).unwrap();
+        let email = format!("{name}@example.com").parse::<Email>().unwrap();
         NewUser::new(email, None, self.hash.clone(), Profile::default(), SystemClock.now())
     }
 

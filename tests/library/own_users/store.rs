@@ -3,7 +3,7 @@ impl UserStore for Accounts {
     type User = Account;
 
     async fn find_by_id(&self, id: &UserId) -> Result<Option<Account>, StoreError> {
-        let Some(id) = id.parse::<i64>() else { return Ok(None) };
+        let Some(id) = id.to_key::<i64>() else { return Ok(None) };
         self.select("WHERE id = $1", [id.into()]).await
     }
 

@@ -74,7 +74,7 @@ impl World {
         // A factory may open the same database again, in another process too.
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let email = format!("p{}-{started}@properties.example", NEXT.fetch_add(1, Ordering::Relaxed));
-        let parsed = Email::parse(&email).expect("an address");
+        let parsed = email.parse::<Email>().expect("an address");
         let new = NewUser::new(parsed, None, first_password_hash().await, Profile::default(), START);
         let user = self.stores.users.create(new).await.expect("the store takes a user");
         self.people.push(Person { id: user.id(), email });
