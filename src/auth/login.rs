@@ -73,13 +73,13 @@ impl<U: AuthUser> std::fmt::Debug for LoggedIn<U> {
 pub struct TokenPair {
     /// The access token, to be sent as `Authorization: Bearer`.
     pub access_token: Secret<String>,
-    /// When it expires.
+    /// When the access token expires, in whole seconds as its `exp`.
     pub access_expires_at: Timestamp,
     /// The refresh token, to be sent to get the next pair.
     pub refresh_token: Secret<String>,
-    /// When it expires.
+    /// When the refresh token expires, in whole seconds as its `exp`.
     pub refresh_expires_at: Timestamp,
-    /// When the pair was issued.
+    /// When the pair was issued, in milliseconds.
     pub issued_at: Timestamp,
     /// The session that both belong to.
     pub session_id: SessionId,

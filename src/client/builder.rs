@@ -81,23 +81,28 @@ impl ClientAuthBuilder {
         self
     }
 
-    /// How long before its expiry an access token is refreshed: thirty seconds unless set, and never more than a quarter of
-    /// its life. With zero it expires first, and a body that cannot be sent again may meet the server's 401.
+    /// Sets how long before its expiry an access token is refreshed. Default: 30 s. Maximum: a quarter of the token's life;
+    /// a longer time counts as that.
+    ///
+    /// With zero the token expires first, and a request whose body cannot be sent again may be answered 401.
     pub fn refresh_margin(mut self, margin: Duration) -> Self {
         self.settings.margin = margin;
         self
     }
 
-    /// How often a refresh is tried before its callers hear of it: three times unless set. A try that got no answer may have
-    /// rotated the token, so that the next one has to come within the server's grace (10 seconds).
+    /// Sets how often a refresh is tried before its callers get the error. Default: 3. Maximum: 10.
+    ///
+    /// A try that got no answer may have rotated the token, so the next one has to come within the server's grace (10 s).
     pub fn refresh_attempts(mut self, attempts: u32) -> Self {
         self.settings.attempts = attempts;
         self
     }
 
-    /// How long one request to the endpoints may take: four seconds unless set. For a refresh that is each try, so keep it
-    /// below half of the server's grace; signing in, which waits for a hash, has four times as long, and each call of the
-    /// [storage](TokenStorage) five times. A token that is still good waits for the next one for a quarter of it.
+    /// Sets how long one request to the endpoints may take. Default: 4 s. Bounds: 100 ms to 30 s. For a refresh it is the time of each try, so keep
+    /// it below half of the server's grace (10 s).
+    ///
+    /// A login waits for a password hash and has four times as long. Each call of the [storage](TokenStorage) has five
+    /// times as long. A request whose token is still valid waits for the next token for a quarter of it.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;
         self
@@ -115,7 +120,7 @@ impl ClientAuthBuilder {
     /// It should follow no redirects: a refresh token goes to the server or nowhere.
     ///
     /// # Errors
-    /// [`BuildError`] with every setting that cannot be, and its mend.
+    /// A [`BuildError`] that lists every setting that is not usable, and how to fix it.
     pub fn build<T, R>(self, http: T) -> Result<ClientAuth, BuildError>
     where
         T: Service<Request<Full<Bytes>>, Response = Response<R>> + Clone + Send + Sync + 'static,

@@ -100,7 +100,7 @@ impl ClientError {
         &self.0.fields
     }
 
-    /// When it makes sense to try again, where the server said so (429, 503).
+    /// Returns after how long it makes sense to try again, where the server said so (429, 503): whole seconds.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }

@@ -37,7 +37,7 @@ pub enum EventKind {
     Throttled {
         /// What was attempted.
         operation: Operation,
-        /// How long the client was told to wait.
+        /// How long the client has to wait. Events carry it in milliseconds, `retry_after_ms`.
         retry_after: Duration,
     },
     /// `session.refreshed`: the current refresh token was exchanged for the next pair.

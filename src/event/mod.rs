@@ -140,7 +140,7 @@ use crate::{clock::Timestamp, session::SessionId, user::UserId};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AuthEvent {
-    /// When, by the [`Clock`](crate::clock::Clock) of the `Auth`.
+    /// When it happened, in milliseconds, by the [`Clock`](crate::clock::Clock) of the `Auth`.
     pub at: Timestamp,
     /// What.
     pub kind: EventKind,

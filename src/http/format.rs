@@ -76,7 +76,7 @@ pub struct Failure {
     pub kind: ErrorKind,
     /// The status of the answer.
     pub status: StatusCode,
-    /// An English sentence for whoever reads the answer; no cause is in it.
+    /// An English sentence for the reader of the answer. No cause is in it.
     pub detail: String,
     /// The fields that did not pass.
     pub fields: Vec<FieldError>,

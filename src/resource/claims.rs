@@ -45,12 +45,12 @@ impl ForeignClaims {
         &self.0.subject
     }
 
-    /// The first moment at which it no longer counts (`exp`).
+    /// Returns the first moment at which the token is no longer valid (`exp`), in whole seconds.
     pub fn expires_at(&self) -> Timestamp {
         self.0.expires_at
     }
 
-    /// When it was issued (`iat`).
+    /// Returns when the token was issued (`iat`), in whole seconds.
     pub fn issued_at(&self) -> Option<Timestamp> {
         self.0.issued_at
     }

@@ -292,13 +292,14 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// How far past its expiry a token still counts: nothing unless set, at most a minute.
+    /// Sets how long after its expiry a token is still accepted. Default: 0 s. Maximum: 60 s, which is more than the clocks
+    /// of servers differ.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.profile.leeway = leeway;
         self
     }
 
-    /// The longest lifetime of a token: a day unless set.
+    /// Sets the longest lifetime of a token that is accepted. Default: 1 day.
     pub fn max_token_lifetime(mut self, lifetime: Duration) -> Self {
         self.profile.max_lifetime = lifetime;
         self
@@ -313,7 +314,7 @@ impl ResourceServerBuilder {
     /// Checks all settings together.
     ///
     /// # Errors
-    /// A [`BuildError`] that lists every problem with its mend.
+    /// A [`BuildError`] that lists every problem and how to fix it.
     pub fn build(self) -> Result<ResourceServer, BuildError> {
         let mut problems = Vec::new();
         let mut refuse = |wrong: bool, problem: &str| problems.extend(wrong.then(|| problem.to_owned()));

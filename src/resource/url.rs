@@ -50,28 +50,32 @@ impl JwksUrl {
         self
     }
 
-    /// How old the set may become before it is fetched again: five minutes unless set, as our own issuer's `max-age` says.
+    /// Sets how old the set may become before it is fetched again. Default: 5 min, the `max-age` of our own issuer.
+    /// Maximum: 1 day.
     pub fn refresh_every(mut self, interval: Duration) -> Self {
         self.refresh_every = interval;
         self
     }
 
-    /// The least time from one fetch to the next, whatever tokens come in and whatever went wrong: ten seconds unless set.
+    /// Sets the least time from one fetch to the next, so that tokens with unknown keys cannot make this service flood the
+    /// issuer. Default: 10 s. Bounds: 1 s to 1 day.
     pub fn min_interval(mut self, interval: Duration) -> Self {
         self.min_interval = interval;
         self
     }
 
-    /// For how long the last set counts while none can be fetched: a day unless set. Afterwards requests are answered 503.
+    /// Sets for how long the last set is used while none can be fetched. Afterwards requests are answered 503. Default:
+    /// 1 day. Maximum: 7 days.
     ///
-    /// It is also for how long a key that the issuer has withdrawn can still count: where somebody keeps this service from
-    /// fetching, and for the first requests after a pause, which do not wait for the fetch that they begin.
+    /// A key that the issuer has withdrawn can be accepted for as long: where an attacker keeps this service from fetching,
+    /// and for the first requests after a pause, which do not wait for the fetch that they begin.
     pub fn max_stale(mut self, limit: Duration) -> Self {
         self.max_stale = limit;
         self
     }
 
-    /// How long a fetch may take in all, and so how long a request waits for one at most: five seconds unless set.
+    /// Sets how long a fetch may take in all, and so how long a request waits for one at most. Default: 5 s.
+    /// Bounds: 100 ms to 30 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self

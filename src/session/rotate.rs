@@ -23,13 +23,15 @@ pub struct Rotation {
     pub token_version: u64,
     /// What `jti` the next token has, if there is to be one.
     pub next_token_id: TokenId,
-    /// The present moment.
+    /// The present moment, in milliseconds.
     pub now: Timestamp,
-    /// How long after a rotation the token before it is still answered; zero turns it off.
+    /// How long after a rotation the token before it is still accepted. Zero turns it off. Default: 10 s, see
+    /// [`refresh_grace`](crate::AuthBuilder::refresh_grace).
     pub grace: Duration,
-    /// How long the session lives on without a refresh.
+    /// How long the session lives without a refresh. Default: 7 days, see
+    /// [`refresh_lifetime`](crate::AuthBuilder::refresh_lifetime).
     pub idle: Duration,
-    /// How long the tombstone stays if this ends the session.
+    /// How long the record stays if this ends the session: until every access token of it has expired.
     pub tombstone: Duration,
 }
 

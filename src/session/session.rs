@@ -120,7 +120,7 @@ pub struct Session {
     pub previous_token_id: Option<TokenId>,
     /// When a password was last given (`auth_time`, OpenID Connect Core §2); tokens carry it in whole seconds.
     pub auth_time: Timestamp,
-    /// When it began, in milliseconds as every [`Timestamp`].
+    /// When the session began. A store keeps every time in milliseconds.
     pub created_at: Timestamp,
     /// When it last rotated. The grace starts then, and the session was last used then.
     pub rotated_at: Timestamp,

@@ -188,7 +188,7 @@ pub struct NewSession {
     pub replaces: Option<(UserId, SessionId)>,
     /// How many live sessions the user may have with this one.
     pub limit: SessionLimit,
-    /// How long the tombstones of what this ends must stay.
+    /// How long the records of the sessions that this ends must stay: until every access token of them has expired.
     pub tombstone: Duration,
 }
 
@@ -264,9 +264,9 @@ pub struct Keep {
     pub session_id: SessionId,
     /// What `jti` its next refresh token has.
     pub next_token_id: TokenId,
-    /// How long it lives on without a refresh.
+    /// How long the session lives without a refresh.
     pub idle: Duration,
-    /// The present moment.
+    /// The present moment, in milliseconds.
     pub now: Timestamp,
 }
 

@@ -131,17 +131,17 @@ impl Claims {
         payload.is_some_and(|payload| payload.scope.split(' ').any(|own| own == scope && !own.is_empty()))
     }
 
-    /// When the user last gave a password (`auth_time`), in whole seconds.
+    /// Returns when the user last gave a password (`auth_time`), in whole seconds.
     pub fn auth_time(&self) -> Option<Timestamp> {
         self.0.auth_time
     }
 
-    /// When it was issued (`iat`), in whole seconds.
+    /// Returns when the token was issued (`iat`), in whole seconds.
     pub fn issued_at(&self) -> Timestamp {
         self.0.issued_at
     }
 
-    /// The first moment at which it no longer counts (`exp`).
+    /// Returns the first moment at which the token is no longer valid (`exp`), in whole seconds.
     pub fn expires_at(&self) -> Timestamp {
         self.0.expires_at
     }

@@ -77,7 +77,7 @@ pub struct NewUser<R> {
     pub password_hash: PasswordHash,
     /// The app's own fields.
     pub registration: R,
-    /// When the registration was accepted.
+    /// When the registration was accepted, in milliseconds.
     pub created_at: Timestamp,
 }
 

@@ -29,7 +29,7 @@ pub struct User {
     pub token_version: u64,
     /// May not sign in.
     pub disabled: bool,
-    /// When the user registered.
+    /// When the user registered, in milliseconds.
     pub created_at: Timestamp,
 }
 

@@ -38,10 +38,10 @@ fn the_standard_output_tells_of_everything_that_happened_and_shows_no_secret() {
         // The administrator of the environment comes before the first request.
         ("user.registered", json!({})),
         ("user.registered", json!({})),
-        ("login.succeeded", json!({"means": "registration"})),
+        ("login.succeeded", json!({"method": "registration"})),
         ("log_in.failed", json!({"reason": "wrong_password"})),
         ("log_in.failed", json!({"reason": "unknown_login"})),
-        ("login.succeeded", json!({"means": "password"})),
+        ("login.succeeded", json!({"method": "password"})),
         ("session.refreshed", json!({})),
         ("session.reuse_found", json!({})),
         ("session.ended", json!({"reason": "reuse"})),

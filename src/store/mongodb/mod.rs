@@ -99,7 +99,7 @@ impl MongoStore {
         Self { users: MongoUsers::new(database), sessions: MongoSessions::new(database) }
     }
 
-    /// How long a call may take: 3 seconds unless told otherwise. Keep it below the refresh grace.
+    /// Sets how long a call may take. Default: 3 s. Keep it below the refresh grace (10 s).
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { users: self.users.with_timeout(timeout), sessions: self.sessions.with_timeout(timeout) }

@@ -48,7 +48,7 @@ impl MongoSessions {
         Self { handle: Handle::new(database, COLLECTION), database: database.clone(), clocks: SharedClock::default() }
     }
 
-    /// How long a call may take: 3 seconds unless told otherwise. Keep it below the refresh grace.
+    /// Sets how long a call may take. Default: 3 s. Keep it below the refresh grace (10 s).
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { handle: self.handle.with_timeout(&self.database, timeout), ..self }

@@ -50,7 +50,7 @@ impl MongoUsers {
         Ok(Self { handle, fields: Arc::new(fields), database: database.clone() })
     }
 
-    /// How long a call may take: 3 seconds unless told otherwise. Keep it below the refresh grace.
+    /// Sets how long a call may take. Default: 3 s. Keep it below the refresh grace (10 s).
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { handle: self.handle.with_timeout(&self.database, timeout), ..self }

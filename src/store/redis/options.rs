@@ -78,8 +78,8 @@ impl RedisOptions {
         self
     }
 
-    /// How long a call may take, 2 seconds unless told otherwise. Twice this must be below the refresh grace: a client that
-    /// was told 503 then comes back in time to be answered.
+    /// Sets how long a call may take. Default: 2 s. Keep twice this below the refresh grace (10 s): a client that was
+    /// answered 503 then comes back in time to get its tokens.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

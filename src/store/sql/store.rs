@@ -121,9 +121,10 @@ macro_rules! sql_store {
         }
 
         impl $store {
-            /// How long an operation may take, the wait for a connection included, before it is unavailable.
+            /// Sets how long an operation may take, with the wait for a connection, before it fails as unavailable.
+            /// Default: 3 s for `PostgreSQL`, 4 s for `SQLite`.
             ///
-            /// Twice this must be less than the refresh grace: an operation whose answer was lost is asked again.
+            /// Keep twice this below the refresh grace (10 s), because an operation whose answer was lost is asked again.
             #[must_use]
             pub fn with_timeout(mut self, timeout: Duration) -> Self {
                 self.timeout = timeout;

@@ -53,8 +53,9 @@ impl KeyRing {
         self
     }
 
-    /// The longest lifetime that a token of this ring ever had: a day for access tokens and the session's maximal age for
-    /// refresh tokens unless set. Kept apart from today's lifetime, so that shortening that one ends no live token.
+    /// Sets the longest lifetime that a token of this ring ever had. Default: 1 day for access tokens, the session's
+    /// maximal age (30 days) for refresh tokens. It is apart from the present lifetime, so that no token ends when that
+    /// one is made shorter.
     #[must_use]
     pub fn with_max_token_lifetime(mut self, lifetime: Duration) -> Self {
         self.max_token_lifetime = Some(lifetime);
