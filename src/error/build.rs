@@ -4,7 +4,8 @@ use std::fmt;
 
 /// Settings that are not usable, each with its fix.
 ///
-/// All problems are listed at once, so that a deployment is fixed in one step. No message repeats a secret.
+/// All problems are listed at once, so that a deployment is fixed in one step. No message repeats a
+/// secret.
 pub struct BuildError {
     problems: Vec<String>,
 }

@@ -94,13 +94,15 @@ impl Error {
         self
     }
 
-    /// Says that another request of the same client was faster, and may have been given what this one was refused.
+    /// Says that another request of the same client was faster, and may have been given what this
+    /// one was refused.
     pub(crate) fn overtaken(mut self) -> Self {
         self.0.overtaken = true;
         self
     }
 
-    /// Whether another request of the same client may have been given new tokens, which must not be taken away again.
+    /// Whether another request of the same client may have been given new tokens, which must not be
+    /// taken away again.
     pub(crate) fn is_overtaken(&self) -> bool {
         self.0.overtaken
     }
@@ -153,8 +155,8 @@ impl Error {
         &self.0.fields
     }
 
-    /// Returns after how long it makes sense to try again, for outages, overload and too many attempts.
-    /// Responses carry it as `Retry-After`, in whole seconds.
+    /// Returns after how long it makes sense to try again, for outages, overload and too many
+    /// attempts. Responses carry it as `Retry-After`, in whole seconds.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }

@@ -2,13 +2,15 @@
 
 use std::fmt;
 
-/// What kind of failure an [`Error`] is; each has a stable code that clients branch on.
+/// What kind of failure an [`Error`](crate::Error) is; each has a stable code that clients branch
+/// on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The body is not what its content type says, has wrong types or names a field twice.
     InvalidBody,
-    /// A field is missing, blank, too short, too long, too common or malformed; see [`Error::fields`].
+    /// A field is missing, blank, too short, too long, too common or malformed; see
+    /// [`Error::fields`](crate::Error::fields).
     ValidationFailed,
     /// The request contradicts itself, for example by two `Authorization` headers.
     InvalidRequest,
@@ -20,7 +22,8 @@ pub enum ErrorKind {
     TokenExpired,
     /// The access token is anything but one of ours.
     TokenInvalid,
-    /// The access token's session was ended, its token version is out of date, or its user is gone or disabled.
+    /// The access token's session was ended, its token version is out of date, or its user is gone
+    /// or disabled.
     TokenRevoked,
     /// The request has no refresh token.
     RefreshMissing,
@@ -56,7 +59,8 @@ pub enum ErrorKind {
     EmailTaken,
     /// Another user has this username.
     UsernameTaken,
-    /// Too many attempts at a password, or registrations; see [`Error::retry_after`].
+    /// Too many attempts at a password, or registrations; see
+    /// [`Error::retry_after`](crate::Error::retry_after).
     TooManyAttempts,
     /// A fault on our side; the cause is logged, never answered.
     Internal,

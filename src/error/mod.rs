@@ -1,8 +1,9 @@
-//! One opaque [`Error`] for everything that can go wrong at run time, and the stable codes behind it.
+//! One opaque [`Error`] for everything that can go wrong at run time, and the stable codes behind
+//! it.
 //!
-//! An error says what a client may know: its [`kind`](Error::kind), the fields of invalid input, and after how
-//! long an overloaded service can be asked again. What only the operator may know is kept as
-//! [`source`](std::error::Error::source) and is logged through `tracing`.
+//! An error says what a client may know: its [`kind`](Error::kind), the fields of invalid input,
+//! and after how long an overloaded service can be asked again. What only the operator may know is
+//! kept as [`source`](std::error::Error::source) and is logged through `tracing`.
 
 mod build;
 mod error;

@@ -6,8 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Names a user: the `sub` of their tokens (RFC 7519 §4.1.2) and the key of their row.
 ///
-/// It is a string, because stores have integers, UUIDs and object ids. It is cheap to clone. A store answers an id that is
-/// none of its keys with "not found", never with an error: see [`to_key`](Self::to_key).
+/// It is a string, because stores have integers, UUIDs and object ids. It is cheap to clone. A
+/// store answers an id that is none of its keys with "not found", never with an error: see
+/// [`to_key`](Self::to_key).
 ///
 /// ```
 /// use portcullis::UserId;
@@ -28,8 +29,9 @@ impl UserId {
         &self.0
     }
 
-    /// Returns the id in the type of the store's key, such as `i64`. Returns `None` where the id is not written as the store
-    /// writes its keys, because sessions and revocations are kept by the text.
+    /// Returns the id in the type of the store's key, such as `i64`. Returns `None` where the id is
+    /// not written as the store writes its keys, because sessions and revocations are kept by the
+    /// text.
     pub fn to_key<T: FromStr + fmt::Display>(&self) -> Option<T> {
         self.0.parse().ok().filter(|id: &T| id.to_string() == *self.0)
     }
