@@ -1,4 +1,4 @@
-//! The only place that reads time: [`Clock`], [`SystemClock`], and [`ManualClock`] for tests.
+//! [`Clock`], [`SystemClock`], and [`ManualClock`] for tests. No other file reads the time.
 
 use std::{
     fmt,
@@ -12,15 +12,16 @@ use std::{
 use serde::{Serialize, Serializer};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-/// How far the clocks of nodes may differ from the one that they share.
+/// How far the clocks of nodes may differ from the clock that they share: 60 s.
 ///
-/// Endings are remembered for this much longer than an access token lives, tokens may be issued this much in the future, and
-/// a clock that differs by no more is corrected where a session is written.
+/// Revocations are remembered for this much longer than an access token lives. Tokens may be issued
+/// this much in the future. A clock that differs by no more is corrected where a session is
+/// written.
 pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-/// A moment in milliseconds since 1970-01-01T00:00:00Z; arithmetic saturates and never panics.
+/// A moment, in milliseconds since 1970-01-01T00:00:00Z. Its arithmetic saturates and never panics.
 ///
-/// Serialized and displayed as RFC 3339 in UTC (`2026-01-02T03:04:05.678Z`).
+/// It is serialized and displayed as RFC 3339 in UTC (`2026-01-02T03:04:05.678Z`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
@@ -28,44 +29,45 @@ impl Timestamp {
     /// The beginning of 1970.
     pub const EPOCH: Self = Self(0);
 
-    /// A moment this many milliseconds after the beginning of 1970.
+    /// Returns the moment this many milliseconds after the beginning of 1970.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// A moment this many whole seconds after the beginning of 1970.
+    /// Returns the moment this many whole seconds after the beginning of 1970.
     pub const fn from_secs(secs: i64) -> Self {
         Self(secs.saturating_mul(1000))
     }
 
-    /// Milliseconds since the beginning of 1970.
+    /// Returns the milliseconds since the beginning of 1970.
     pub const fn as_millis(self) -> i64 {
         self.0
     }
 
-    /// Whole seconds since the beginning of 1970, rounded down: a JWT's `NumericDate` (RFC 7519 §2).
+    /// Returns the whole seconds since the beginning of 1970, rounded down. A JWT's `NumericDate`
+    /// has this form (RFC 7519 §2).
     pub const fn as_secs(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
-    /// This moment later by `duration`.
+    /// Returns the moment that is later by `duration`.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(millis(duration)))
     }
 
-    /// This moment earlier by `duration`.
+    /// Returns the moment that is earlier by `duration`.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(millis(duration)))
     }
 
-    /// This moment moved by so many milliseconds, backwards where they are negative.
+    /// Returns the moment moved by this many milliseconds, backwards where they are negative.
     pub(crate) fn moved(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
     }
 
-    /// How long ago `earlier` was, or zero where it lies in the future.
+    /// Returns how long after `earlier` this moment is, or zero where it is before.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -80,7 +82,7 @@ impl fmt::Display for Timestamp {
         let text = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
             .ok()
             .and_then(|moment| moment.format(&Rfc3339).ok());
-        // Years past 9999 have no RFC 3339 form; the bare number is at least true.
+        // Years past 9999 have no RFC 3339 form.
         match text {
             Some(text) => f.write_str(&text),
             None => write!(f, "{}", self.0),
@@ -94,35 +96,36 @@ impl Serialize for Timestamp {
     }
 }
 
-/// Tells the time; injected, so that tests move it by hand.
+/// Source of the time. An app or a test can give its own with
+/// [`AuthBuilder::clock`](crate::AuthBuilder::clock).
 pub trait Clock: Send + Sync + 'static {
-    /// The present moment.
+    /// Returns the present moment.
     fn now(&self) -> Timestamp;
 
-    /// How long ago some moment of the clock's own choosing was, by a reading that never goes back: for the durations of
-    /// [metrics](crate::event#metrics), and nothing that security rests on.
+    /// Returns a reading that never goes back, from a moment of the clock's own choosing. Only the
+    /// durations of [metrics](crate::event#metrics) use it. Security never depends on it.
     ///
-    /// Unless overridden it follows [`now`](Self::now), to the millisecond.
+    /// Default: [`now`](Self::now), to the millisecond.
     fn monotonic(&self) -> Duration {
         self.now().since(Timestamp::EPOCH)
     }
 
-    /// Whether this is the machine's own clock: no unless overridden.
+    /// Returns whether this is the machine's own clock. Default: no.
     ///
-    /// The machine's clock is compared with that of the server which keeps the sessions. A clock of an app's own, such as a
-    /// test moves by hand, is compared once and believed from then on.
+    /// The machine's clock is compared with that of the server which keeps the sessions. A clock of
+    /// an app's own, such as one that a test moves, is compared once and trusted from then on.
     fn is_machine(&self) -> bool {
         false
     }
 }
 
-/// The operating system's clock: what [`Auth`](crate::Auth) uses unless told otherwise.
+/// The operating system's clock, which [`Auth`](crate::Auth) uses by default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        // A clock before 1970 counts as 1970: every token is then from the future, and refused.
+        // A clock before 1970 counts as 1970. Every token is then from the future and refused.
         let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::EPOCH.plus(elapsed)
     }
@@ -138,7 +141,9 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved; clones share one time.
+/// A clock that stands still until it is moved. Clones share one time.
+///
+/// # Examples
 ///
 /// ```
 /// use std::time::Duration;
@@ -151,7 +156,7 @@ impl Clock for SystemClock {
 pub struct ManualClock(Arc<AtomicI64>);
 
 impl ManualClock {
-    /// A clock that shows `now`.
+    /// Returns a clock that shows `now`.
     pub fn new(now: Timestamp) -> Self {
         Self(Arc::new(AtomicI64::new(now.as_millis())))
     }
@@ -161,7 +166,7 @@ impl ManualClock {
         self.set(self.now().plus(by));
     }
 
-    /// Sets the clock, backwards too.
+    /// Sets the clock, forwards or backwards.
     pub fn set(&self, now: Timestamp) {
         self.0.store(now.as_millis(), Ordering::SeqCst);
     }

@@ -1,11 +1,12 @@
-//! The only place that draws randomness: the operating system's generator.
+//! Random bytes of the operating system. No other file generates randomness.
 
 use crate::error::Error;
 
-/// Draws `N` bytes.
+/// Generates `N` bytes.
 ///
 /// # Errors
-/// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where the operating system has no randomness to give; nothing is made from weaker bytes.
+/// [`ErrorKind::Internal`](crate::error::ErrorKind::Internal) where the operating system has no
+/// randomness. There is no weaker generator to fall back on.
 pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| Error::internal(error.to_string()))?;
@@ -15,7 +16,7 @@ pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], Error> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn two_draws_differ() {
+    fn two_generated_values_differ() {
         assert_ne!(super::bytes::<16>().unwrap(), super::bytes::<16>().unwrap());
     }
 }

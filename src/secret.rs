@@ -1,14 +1,17 @@
-//! [`Secret`]: a value that is wiped when dropped and never printed.
+//! [`Secret`]: a value that is zeroized when dropped and never printed.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 use zeroize::{Zeroize, Zeroizing};
 
-/// A password, key or token in memory: redacted in `Debug`, zeroized when dropped, not comparable.
+/// A password, key or token in memory. It is redacted in `Debug` and zeroized when dropped.
 ///
-/// It has no `PartialEq` because comparing secrets with `==` leaks their common prefix through timing, and no
-/// `Display` or `Serialize` because nothing prints it by accident; [`expose`](Self::expose) is the one, searchable, way in.
+/// It has no `PartialEq`, because a comparison with `==` leaks through its timing how long the
+/// common prefix is. It has no `Display` and no `Serialize`, so that nothing prints it by accident.
+/// Only [`expose`](Self::expose) gives access to the value, so that a search finds every use.
+///
+/// # Examples
 ///
 /// ```
 /// use portcullis::Secret;
@@ -20,12 +23,12 @@ use zeroize::{Zeroize, Zeroizing};
 pub struct Secret<T: Zeroize>(Zeroizing<T>);
 
 impl<T: Zeroize> Secret<T> {
-    /// Takes a value into custody.
+    /// Wraps a value.
     pub fn new(value: T) -> Self {
         Self(Zeroizing::new(value))
     }
 
-    /// Lends the value.
+    /// Returns the value.
     pub fn expose(&self) -> &T {
         &self.0
     }

@@ -32,7 +32,7 @@ use crate::{
     secret::Secret,
     session::{EndReason, Ended, Session},
     store::{SessionLimit, SessionStore, UserStore},
-    throttle::{Throttle, Told},
+    throttle::{EventDedup, Throttle},
     token::{CustomProblem, Issuer, Verifier},
     user::AuthUser,
 };
@@ -58,7 +58,7 @@ pub(crate) struct Inner<U: AuthUser> {
     pub(crate) passwords: Passwords,
     pub(crate) throttle: Option<Arc<dyn Throttle>>,
     /// The refusals of the throttle that were told.
-    pub(crate) refusals_told: Told,
+    pub(crate) throttle_events: EventDedup,
     pub(crate) issuer: Issuer,
     pub(crate) custom_claims: Option<CustomClaimsOf<U>>,
     pub(crate) verifier: Verifier,

@@ -159,12 +159,12 @@ impl<U: AuthUser> Auth<U> {
 
     /// Tells, once, that a store did not answer, and whether it may have done what it was asked all the same.
     fn tell_of_outage(&self, flow: &FlowRun, error: Error) -> Error {
-        if error.kind() != ErrorKind::StoreUnavailable || error.is_told() {
+        if error.kind() != ErrorKind::StoreUnavailable || error.is_event_emitted() {
             return error;
         }
         let may_have_happened = error.is_uncertain();
         self.tell(flow, EventKind::StoreUnavailable { operation: flow.operation, may_have_happened });
-        error.told()
+        error.event_emitted()
     }
 
     /// Counts that the throttle refused what the flow attempts, and tells of it where that is news.

@@ -27,7 +27,7 @@ impl<U: AuthUser> Auth<U> {
         match throttle.admit(attempt, now).await? {
             Admission::Admitted => Ok(()),
             Admission::Delayed(wait) => {
-                self.tell_of_throttle(flow, wait, || self.0.refusals_told.is_news(attempt, wait, now));
+                self.tell_of_throttle(flow, wait, || self.0.throttle_events.is_first(attempt, wait, now));
                 Err(Error::new(ErrorKind::TooManyAttempts).with_retry_after(wait))
             }
         }

@@ -23,7 +23,7 @@ use crate::{
     error::{BuildError, Error},
     http::{HttpSettings, cookies::MAX_COOKIE_BYTES},
     store::{SessionStore, UserStore},
-    throttle::Told,
+    throttle::EventDedup,
     token::MAX_TOKEN_BYTES,
     user::AuthUser,
 };
@@ -159,10 +159,10 @@ impl<U: AuthUser> AuthBuilder<U> {
     /// counts as not set. What is wrong is reported by [`build`](Self::build), with the variable's
     /// name.
     ///
-    /// One line break (LF, CRLF or CR) at the end of a secret, the issuer or the audience comes from
-    /// the file that held it, and is removed. Other white space around these is refused, because
-    /// another service that reads the same file may count it. Around the items of a list, and around
-    /// all other values, white space does not matter.
+    /// One line break (LF, CRLF or CR) at the end of a secret, the issuer or the audience comes
+    /// from the file that held it, and is removed. Other white space around these is refused,
+    /// because another service that reads the same file may count it. Around the items of a list,
+    /// and around all other values, white space does not matter.
     ///
     /// ```no_run
     /// use portcullis::{AuthBuilder, store::memory::MemoryStore};
@@ -249,7 +249,7 @@ impl<U: AuthUser> AuthBuilder<U> {
         if for_tests {
             tracing::warn!(
                 target: "portcullis",
-                "made by `testing::TestAuth`: its password hashes can be read back, and it must serve nobody but a test"
+                "made by `testing::TestAuth`: its password hashes can be read back, and it must serve only tests"
             );
         }
         let remembered = self.tokens.remembered(&rings);
@@ -268,7 +268,7 @@ impl<U: AuthUser> AuthBuilder<U> {
             sessions,
             clock,
             throttle: self.throttle.into_throttle(),
-            refusals_told: Told::new(),
+            throttle_events: EventDedup::new(),
             issuer: tokens.issuer,
             custom_claims: tokens.custom_claims,
             verifier: tokens.verifier,

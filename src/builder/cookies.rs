@@ -64,8 +64,8 @@ impl<U: AuthUser> AuthBuilder<U> {
     /// With a domain every subdomain of it can read the cookies and set its own in their place.
     ///
     /// After a change of the domain browsers send the cookies of both domains. As soon as a name is
-    /// sent twice, a login and a logout delete every variant that this host can have set, so that no
-    /// browser is stuck. Users need not log in again where
+    /// sent twice, a login and a logout delete every variant that this host can have set, so that
+    /// no browser is stuck. Users need not log in again where
     /// [`earlier_cookie_domain`](Self::earlier_cookie_domain) names the earlier domain, or
     /// [`earlier_cookies_without_domain`](Self::earlier_cookies_without_domain) says that there was
     /// none. They do need to where the name changes: `__Host-` becomes `__Secure-` with the first

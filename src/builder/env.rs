@@ -100,8 +100,8 @@ pub(super) fn items(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(bare).filter(|item| !item.is_empty())
 }
 
-/// Removes the white space around a text, and the byte order mark that editors on Windows put before
-/// it.
+/// Removes the white space around a text, and the byte order mark that editors on Windows put
+/// before it.
 fn bare(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
 }

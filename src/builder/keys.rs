@@ -66,8 +66,8 @@ impl<U: AuthUser> AuthBuilder<U> {
     /// Sets the secret that signs access tokens (HS256): at least 32 random bytes, for example from
     /// `openssl rand -base64 48`. It is required unless there are [keys](Self::access_keys).
     ///
-    /// The bytes are used as they are. Where two secrets must differ, white space around a text does
-    /// not count as a difference.
+    /// The bytes are used as they are. Where two secrets must differ, white space around a text
+    /// does not count as a difference.
     ///
     /// Variable: `ACCESS_TOKEN_SECRET`.
     pub fn access_secret(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {

@@ -120,7 +120,7 @@ impl SessionSettings {
         );
         refuse(
             matches!(self.limit, SessionLimit::EndLeastRecentlyUsed(0) | SessionLimit::Refuse(0)),
-            "session_limit must be at least 1, or nobody could log in",
+            "session_limit must be at least 1, or no user could log in",
         );
     }
 

@@ -55,9 +55,10 @@ impl<U: AuthUser> AuthBuilder<U> {
         self
     }
 
-    /// Sets how many proxies of your own stand before this service, each of which appends to
-    /// `X-Forwarded-For`. Default: 0. Behind a proxy guesses can be counted by address only with
-    /// it.
+    /// Sets how many proxies of your own stand before this service. Each of them must append to
+    /// `X-Forwarded-For`. Default: 0.
+    ///
+    /// Behind a proxy, guesses can be counted by address only with this setting.
     ///
     /// Variable: `TRUSTED_PROXY_HOPS`.
     pub fn trusted_proxy_hops(mut self, hops: usize) -> Self {

@@ -1,4 +1,4 @@
-//! Why an `Auth` could not be built.
+//! [`BuildError`]: why an `Auth` could not be built.
 
 use std::fmt;
 
@@ -32,7 +32,7 @@ impl fmt::Display for BuildError {
     }
 }
 
-// What `fn main() -> Result<(), Box<dyn Error>>` prints: the same list, not a structure.
+// `fn main() -> Result<(), Box<dyn Error>>` prints `Debug`, so that it is the same list.
 impl fmt::Debug for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

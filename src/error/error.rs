@@ -17,7 +17,7 @@ struct Inner {
     retry_after: Option<Duration>,
     overtaken: bool,
     uncertain: bool,
-    told: bool,
+    event_emitted: bool,
     scope: Option<Box<str>>,
     source: Option<Box<dyn StdError + Send + Sync + 'static>>,
 }
@@ -37,7 +37,7 @@ impl Error {
             retry_after,
             overtaken: false,
             uncertain: false,
-            told: false,
+            event_emitted: false,
             scope: None,
             source: None,
         }))
@@ -56,14 +56,14 @@ impl Error {
         Self::new(ErrorKind::Internal).with_source(source)
     }
 
-    /// Makes a [`ErrorKind::ValidationFailed`] of these fields.
+    /// Makes an [`ErrorKind::ValidationFailed`] with these fields.
     pub fn validation(fields: Vec<FieldError>) -> Self {
         let mut error = Self::new(ErrorKind::ValidationFailed);
         error.0.fields = fields;
         error
     }
 
-    /// Names fields as the client does.
+    /// Renames the fields to the names that the client uses.
     pub(crate) fn renaming_fields(mut self, theirs: impl Fn(&str) -> Option<&'static str>) -> Self {
         for mistake in &mut self.0.fields {
             if let Some(name) = theirs(&mistake.field) {
@@ -87,55 +87,55 @@ impl Error {
         self
     }
 
-    /// Keeps the cause, for logs only.
+    /// Sets the cause. It is logged and never answered.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync + 'static>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
-    /// Says that another request of the same client was faster, and may have been given what this
-    /// one was refused.
+    /// Notes that another request of the same client was faster, and may have been given the tokens
+    /// that this one was refused.
     pub(crate) fn overtaken(mut self) -> Self {
         self.0.overtaken = true;
         self
     }
 
-    /// Whether another request of the same client may have been given new tokens, which must not be
-    /// taken away again.
+    /// Returns whether another request of the same client may have been given new tokens. These
+    /// must not be taken away again.
     pub(crate) fn is_overtaken(&self) -> bool {
         self.0.overtaken
     }
 
-    /// Says that a store was asked to write, and that its answer is lost.
+    /// Notes that a store was asked to write and that its answer is lost.
     pub(crate) fn uncertain(mut self) -> Self {
         self.0.uncertain = true;
         self
     }
 
-    /// Whether what was asked for may have happened in spite of the error.
+    /// Returns whether the write may have happened in spite of the error.
     pub(crate) fn is_uncertain(&self) -> bool {
         self.0.uncertain
     }
 
-    /// Notes that the event of it has been told.
-    pub(crate) fn told(mut self) -> Self {
-        self.0.told = true;
+    /// Notes that the event of this error has been emitted.
+    pub(crate) fn event_emitted(mut self) -> Self {
+        self.0.event_emitted = true;
         self
     }
 
-    /// Whether its event has been told, so that nobody tells it again.
-    pub(crate) fn is_told(&self) -> bool {
-        self.0.told
+    /// Returns whether the event of this error has been emitted, so that no caller emits it again.
+    pub(crate) fn is_event_emitted(&self) -> bool {
+        self.0.event_emitted
     }
 
-    /// Says which scopes would do, for the challenge.
+    /// Sets the scopes that would be enough, for the challenge.
     pub(crate) fn with_scope(mut self, scope: impl Into<Box<str>>) -> Self {
         self.0.scope = Some(scope.into());
         self
     }
 
-    /// The scopes that would do, separated by spaces.
+    /// Returns the scopes that would be enough, separated by spaces.
     pub(crate) fn scope(&self) -> Option<&str> {
         self.0.scope.as_deref()
     }
@@ -196,7 +196,8 @@ impl StdError for Error {
     }
 }
 
-/// An error and its whole chain of causes, for the log: what was wrong is seldom the outermost.
+/// Returns the texts of an error and of all its causes, for the log. The outermost error rarely
+/// says what was wrong.
 pub(crate) fn causes(error: Option<&(dyn StdError + 'static)>) -> String {
     let chain = std::iter::successors(error, |&error| error.source());
     chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")

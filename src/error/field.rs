@@ -12,7 +12,7 @@ pub struct FieldError {
     pub field: Cow<'static, str>,
     /// A stable code, for example `required` or `too_short`.
     pub code: Cow<'static, str>,
-    /// An English sentence for the person who filled the form; it never repeats the value.
+    /// An English sentence for the person who filled the form. It never repeats the value.
     pub message: Cow<'static, str>,
 }
 

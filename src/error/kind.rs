@@ -1,53 +1,53 @@
-//! [`ErrorKind`]: what kind of failure an error is, with a stable code for clients.
+//! [`ErrorKind`]: the kinds of failures, with their stable codes and messages.
 
 use std::fmt;
 
-/// What kind of failure an [`Error`](crate::Error) is; each has a stable code that clients branch
-/// on.
+/// Kind of a failure. Each kind has a stable code, on which clients branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The body is not what its content type says, has wrong types or names a field twice.
     InvalidBody,
-    /// A field is missing, blank, too short, too long, too common or malformed; see
+    /// A field is missing, blank, too short, too long, too common or malformed. See
     /// [`Error::fields`](crate::Error::fields).
     ValidationFailed,
     /// The request contradicts itself, for example by two `Authorization` headers.
     InvalidRequest,
-    /// Unknown login, wrong password or disabled user: deliberately one answer.
+    /// The login is unknown, the password is wrong, or the user is disabled. Deliberately one kind,
+    /// so that the answer does not say which.
     InvalidCredentials,
     /// The request has no access token.
     TokenMissing,
-    /// The access token was good until its `exp`.
+    /// The access token was valid until its `exp`.
     TokenExpired,
-    /// The access token is anything but one of ours.
+    /// The access token is malformed, or this service did not issue it.
     TokenInvalid,
-    /// The access token's session was ended, its token version is out of date, or its user is gone
-    /// or disabled.
+    /// The access token's session has ended, its token version is out of date, or its user is
+    /// deleted or disabled.
     TokenRevoked,
     /// The request has no refresh token.
     RefreshMissing,
-    /// The refresh token is not ours, or its session no longer exists.
+    /// This service did not issue the refresh token, or its session no longer exists.
     RefreshInvalid,
-    /// The refresh token was good until its `exp`.
+    /// The refresh token was valid until its `exp`.
     RefreshExpired,
-    /// The refresh token was used before; its session is ended.
+    /// The refresh token was used before. Its session ends.
     RefreshReused,
-    /// A good access token whose user lacks the role.
+    /// The access token is valid, but its user lacks the role.
     InsufficientRole,
-    /// A good access token without the scope (RFC 6750 §3.1).
+    /// The access token is valid, but lacks the scope (RFC 6750 §3.1).
     InsufficientScope,
-    /// A good access token whose claims the app's own condition refuses.
+    /// The access token is valid, but the app's own condition refuses its claims.
     Forbidden,
     /// The current password given for a change is wrong.
     WrongPassword,
-    /// A request from another site where cookies are read or set.
+    /// The request comes from another site, and would read or set cookies.
     CrossSite,
     /// No endpoint has this path.
     NotFound,
     /// The user has no such session.
     SessionNotFound,
-    /// The endpoint exists, with other methods.
+    /// The endpoint exists, but not with this method.
     MethodNotAllowed,
     /// The body is larger than the limit.
     BodyTooLarge,
@@ -59,24 +59,24 @@ pub enum ErrorKind {
     EmailTaken,
     /// Another user has this username.
     UsernameTaken,
-    /// Too many attempts at a password, or registrations; see
+    /// There were too many attempts at a password, or registrations. See
     /// [`Error::retry_after`](crate::Error::retry_after).
     TooManyAttempts,
-    /// A fault on our side; the cause is logged, never answered.
+    /// A fault of this service. The cause is logged and never answered.
     Internal,
-    /// A store cannot be reached or cannot take more; nothing was decided.
+    /// A store cannot be reached or is overloaded. Nothing was decided.
     StoreUnavailable,
     /// The queue of passwords to hash is full.
     Overloaded,
 }
 
 impl ErrorKind {
-    /// The stable code of this kind, as it appears in the answer's `code`.
+    /// Returns the stable code of this kind, as responses carry it in `code`.
     pub const fn code(self) -> &'static str {
         self.texts().0
     }
 
-    /// A short English sentence, the same for every error of this kind.
+    /// Returns a short English sentence, the same for every error of this kind.
     pub const fn message(self) -> &'static str {
         self.texts().1
     }

@@ -1,4 +1,4 @@
-//! Nothing is counted.
+//! Without the feature `metrics`: nothing is counted.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ impl Stopwatch {
         Self
     }
 
-    #[expect(clippy::unused_self, reason = "the one that measures has something to say")]
+    #[expect(clippy::unused_self, reason = "the recorder's stopwatch needs it")]
     pub(crate) fn elapsed(self, _: &dyn Clock) -> Duration {
         Duration::ZERO
     }
@@ -26,7 +26,7 @@ impl Waiting {
     }
 }
 
-/// The queue ends the waiting by dropping it, which the compiler would else take for a mistake.
+/// The queue drops it to end the waiting. Without `Drop` the compiler warns about that `drop`.
 impl Drop for Waiting {
     fn drop(&mut self) {}
 }

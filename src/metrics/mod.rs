@@ -1,7 +1,8 @@
-//! What is counted and timed, and the only place that speaks to the facade of the crate `metrics`.
+//! Counters and times, for the facade of the crate `metrics`. No other file uses that facade.
 //!
-//! Without the feature nothing of it is left: stopwatches are empty and the functions do nothing, so that the flows need
-//! not know. The names, units and labels are public promises: [`event`](crate::event#metrics) has their table.
+//! Without the feature `metrics`, the stopwatches are empty and the functions do nothing, so that
+//! the flows need no `cfg`. Names, units and labels are stable: [`event`](crate::event#metrics) has
+//! their table.
 
 #[cfg(not(feature = "metrics"))]
 mod disabled;

@@ -1,6 +1,7 @@
-//! Counts and times go to whichever recorder the app has installed; with none they go nowhere.
+//! With the feature `metrics`: counts and times go to the recorder that the app has installed.
+//! Without a recorder they go nowhere.
 //!
-//! Labels are words of ours, never anything that a request brought: their number is bounded.
+//! Labels are words of this crate and never parts of a request, so that their number is bounded.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -18,12 +19,13 @@ const HASH_WAITS: &str = "portcullis_hash_wait_seconds";
 const HASH_QUEUE: &str = "portcullis_hash_queue_length";
 const STORE_CALLS: &str = "portcullis_store_duration_seconds";
 
-/// A recorder that panics must not stop what is being counted, least of all between a write and what has to follow it.
+/// Catches a panic of the recorder. It must not stop a flow, least of all between a write and what
+/// has to follow it.
 fn guarded<T>(record: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(record)).ok()
 }
 
-/// Says what each is and in which unit, to the recorder that is installed by now.
+/// Describes each metric and its unit to the recorder that is installed by now.
 pub(crate) fn describe() {
     guarded(describe_all);
 }
@@ -37,7 +39,7 @@ fn describe_all() {
     describe_histogram!(STORE_CALLS, Unit::Seconds, "How long calls to stores take, by store, call and outcome");
 }
 
-/// Measures by the reading of the injected clock that never goes back.
+/// Measures with [`Clock::monotonic`].
 #[derive(Clone, Copy)]
 pub(crate) struct Stopwatch(Duration);
 
@@ -51,7 +53,7 @@ impl Stopwatch {
     }
 }
 
-/// One more in the queue, until this is dropped, on whichever thread.
+/// Counts one more password in the queue, until it is dropped, on any thread.
 pub(crate) struct Waiting(Option<Gauge>);
 
 impl Waiting {

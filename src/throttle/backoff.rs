@@ -1,4 +1,4 @@
-//! How long to wait after how many failures: arithmetic without state.
+//! How long to wait after a number of failures. Arithmetic without state.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    /// The delay after this many failures.
+    /// Returns the delay after this many failures.
     fn delay(self, failures: u32) -> Duration {
         match failures.checked_sub(self.free.saturating_add(1)) {
             None => Duration::ZERO,
@@ -23,16 +23,16 @@ impl Rule {
         }
     }
 
-    /// As many failures as reach the cap: more are not remembered, so that they are forgotten in
-    /// bounded time.
+    /// Returns the number of failures that reaches the cap. More are not remembered, so that they
+    /// are forgotten in bounded time.
     fn most(self) -> u32 {
         let doublings = self.cap.as_millis().div_ceil(self.first.as_millis().max(1)).max(1).next_power_of_two();
         self.free.saturating_add(1).saturating_add(doublings.ilog2())
     }
 }
 
-/// How many failures there were, as the moment at which all will be forgotten, and when the last
-/// was.
+/// A number of failures, kept as the moment at which all will be forgotten, and the moment of the
+/// last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Count {
     last: Timestamp,
@@ -40,30 +40,31 @@ pub(super) struct Count {
 }
 
 impl Count {
-    /// One failure more, now.
+    /// Returns the count with one more failure, now.
     pub(super) fn and_one(before: Option<Self>, rule: Rule, now: Timestamp) -> Self {
         let begin = before.map_or(now, |count| count.forgotten_at.max(now));
         let latest = now.plus(rule.leak.saturating_mul(rule.most()));
         Self { last: now, forgotten_at: begin.plus(rule.leak).min(latest) }
     }
 
-    /// One failure fewer; nothing where none is left.
+    /// Returns the count with one failure fewer, or `None` where none is left.
     pub(super) fn less_one(self, rule: Rule) -> Option<Self> {
         let forgotten_at = self.forgotten_at.minus(rule.leak);
         (forgotten_at > self.last).then_some(Self { forgotten_at, ..self })
     }
 
-    /// Lets the delay begin now.
+    /// Returns the count with a delay that begins now.
     pub(super) fn touched(self, now: Timestamp) -> Self {
         Self { last: now, ..self }
     }
 
-    /// Whether any failure is not forgotten yet.
+    /// Returns whether any failure is still remembered.
     pub(super) fn is_remembered(self, now: Timestamp) -> bool {
         self.forgotten_at > now
     }
 
-    /// How long still to wait. A clock that was set back makes that no longer than the cap.
+    /// Returns the time that is left to wait. A clock that was set back makes it no longer than the
+    /// cap.
     pub(super) fn wait(self, rule: Rule, now: Timestamp) -> Option<Duration> {
         let last = self.last.min(now);
         let until = last.plus(rule.delay(self.failures(rule, last)));
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn delays_begin_after_the_free_failures_double_and_stop_at_the_cap() {
+    fn delays_double_after_the_free_failures_up_to_the_cap() {
         assert_eq!(waits(9), [0, 0, 1, 2, 4, 8, 10, 10, 10]);
     }
 

@@ -1,4 +1,4 @@
-//! A map that forgets what was not used for longest rather than grow.
+//! A map with a fixed maximum of entries. It forgets the least recently used ones.
 
 use std::{
     collections::HashMap,
@@ -6,12 +6,12 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// What is counted, as 128 keyed bits: nobody can aim at another's key, and no e-mail address stays
-/// in memory.
+/// A keyed hash of 128 bits of what is counted. No attacker can aim at the key of another account,
+/// and no e-mail address stays in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key(u128);
 
-/// Makes keys; each process has its own.
+/// Makes keys. Each process makes its own.
 #[derive(Default)]
 pub(super) struct Keys(RandomState, RandomState);
 
@@ -21,12 +21,12 @@ impl Keys {
     }
 }
 
-/// Locks apart, so that logins on many cores rarely wait for each other.
+/// Number of locks. With several, logins on many cores rarely wait for each other.
 const SHARDS: usize = 16;
 
-/// In two generations: what is used moves to the young one, and when that is full the old one is
-/// dropped. Every operation takes constant time, nothing has to be swept, and memory is bounded
-/// whatever keys come.
+/// A map of two generations. Entries that are used move to the young one. When it is full, the old
+/// one is dropped. Every operation takes constant time, nothing has to be swept, and memory is
+/// bounded for any keys.
 pub(super) struct Bounded<V> {
     shards: [Mutex<Generations<V>>; SHARDS],
 }
@@ -38,10 +38,10 @@ struct Generations<V> {
 
 type Map<V> = HashMap<Key, V, BuildHasherDefault<Prehashed>>;
 
-/// Entries of a generation: 7/8 of a power of two, which fills its table.
+/// Maximum of entries of a generation: 7/8 of a power of two, which fills its hash table.
 const GENERATION: usize = 7 * 1024;
 
-/// The most entries that a map ever has.
+/// Maximum of entries of a map.
 pub(super) const MAX_ENTRIES: usize = SHARDS * 2 * GENERATION;
 
 impl<V: Copy> Bounded<V> {
@@ -63,7 +63,7 @@ impl<V: Copy> Bounded<V> {
         self.update(key, |_| (None, ()));
     }
 
-    /// Replaces an entry by what `change` makes of it, with nothing in between.
+    /// Replaces an entry by the result of `change`, in one step.
     pub(super) fn update<R>(&self, key: Key, change: impl FnOnce(Option<V>) -> (Option<V>, R)) -> R {
         let mut shard = self.shard(key);
         let before = shard.young.get(&key).or_else(|| shard.old.get(&key)).copied();
@@ -84,7 +84,7 @@ impl<V: Copy> Bounded<V> {
     }
 
     fn shard(&self, key: Key) -> MutexGuard<'_, Generations<V>> {
-        // Other bits than those by which the tables place their entries.
+        // Not the bits by which the hash tables place their entries.
         let index = usize::try_from(key.0 >> 64).map_or(0, |bits| bits % SHARDS);
         let [first, ..] = &self.shards;
         self.shards.get(index).unwrap_or(first).lock().unwrap_or_else(PoisonError::into_inner)
@@ -99,7 +99,7 @@ impl<V: Copy> Bounded<V> {
     }
 }
 
-/// Keys are hashes already.
+/// Passes keys through, because they are hashes already.
 #[derive(Default)]
 struct Prehashed(u64);
 
@@ -109,7 +109,7 @@ impl Hasher for Prehashed {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        // Never called for a `u128`; right all the same.
+        // Never called for a `u128`, but correct.
         for byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
         }

@@ -1,4 +1,4 @@
-//! How many grants there are, and when the next one is due: arithmetic without state.
+//! How many grants there are, and when the next one is due. Arithmetic without state.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ pub(super) struct Quota {
 }
 
 impl Quota {
-    /// The first time from `earliest` on at which a grant is due.
+    /// Returns the first time from `earliest` on at which a grant is due.
     pub(super) fn due(self, free_at: Option<Timestamp>, earliest: Timestamp) -> Timestamp {
         let ahead = self.every.saturating_mul(self.burst.saturating_sub(1));
         free_at.map_or(earliest, |free_at| free_at.minus(ahead).max(earliest))
     }
 
-    /// The state after a grant for that time.
+    /// Returns the state after a grant for that time.
     pub(super) fn granted(self, free_at: Option<Timestamp>, due: Timestamp) -> Timestamp {
         free_at.map_or(due, |free_at| free_at.max(due)).plus(self.every)
     }

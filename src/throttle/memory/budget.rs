@@ -1,4 +1,4 @@
-//! Rules, and the counts under them.
+//! [`Budget`] and [`NetworkBudget`]: rules with the counts under them.
 
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ impl Budget {
         Self { rule, counts: Bounded::new() }
     }
 
-    /// Whether an attempt may go on.
+    /// Returns `Ok` where an attempt may go on, or how long to wait.
     pub(super) fn ask(&self, key: Key, now: Timestamp) -> Result<(), Duration> {
         ask(&self.counts, self.rule, key, now)
     }
 
-    /// Whether an attempt may go on, and counts it if so, in one step.
+    /// Counts an attempt where it may go on, in one step, or returns how long to wait.
     pub(super) fn take(&self, key: Key, now: Timestamp) -> Result<(), Duration> {
         take(&self.counts, self.rule, key, now)
     }
@@ -38,8 +38,8 @@ impl Budget {
         self.counts.update(key, |before| (before.and_then(|count| count.less_one(self.rule)), ()));
     }
 
-    /// Forgets all failures after a success. After a failure the delay begins now: a guesser waits
-    /// it out after the hash, not beside it.
+    /// Forgets all failures after a success. After a failure the delay begins now, so that a
+    /// guesser waits after the password was hashed and not during it.
     pub(super) fn settle(&self, key: Key, outcome: Outcome, now: Timestamp) {
         match outcome {
             Outcome::Succeeded => self.counts.remove(key),
@@ -48,7 +48,7 @@ impl Budget {
         }
     }
 
-    /// Whether any failure is not forgotten yet.
+    /// Returns whether any failure is still remembered.
     pub(super) fn remembers(&self, key: Key, now: Timestamp) -> bool {
         self.counts.get(key).is_some_and(|count| count.is_remembered(now))
     }
@@ -70,15 +70,15 @@ impl NetworkBudget {
         Self { rules, counts: Bounded::new() }
     }
 
-    /// Whether an attempt may go on, as far as each network is concerned.
+    /// Returns `Ok` where each network lets an attempt go on, or how long to wait.
     pub(super) fn ask(&self, keys: &Keys, address: Address, now: Timestamp) -> Result<(), Duration> {
-        // The longest wait: what is told must be enough.
+        // The longest wait, so that after it no network refuses.
         let wait = |(key, rule)| ask(&self.counts, rule, key, now).err();
         self.each(keys, address).filter_map(wait).max().map_or(Ok(()), Err)
     }
 
-    /// Whether an attempt may go on, and counts it if so. The narrowest network is asked and
-    /// counted in one step, of the others a few more may slip through at once.
+    /// Counts an attempt where it may go on, or returns how long to wait. The narrowest network is
+    /// asked and counted in one step. At the others, a few more attempts may pass at the same time.
     pub(super) fn take(&self, keys: &Keys, address: Address, now: Timestamp) -> Result<(), Duration> {
         self.ask(keys, address, now)?;
         let mut networks = self.each(keys, address);

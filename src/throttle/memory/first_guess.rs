@@ -1,9 +1,9 @@
-//! First guesses: what lets an owner in at a new address while strangers keep a login delayed.
+//! First guesses: they let an owner in at a new address while strangers keep a login delayed.
 //!
 //! A pair of login and address without failures that meets the delay of the login is promised a
-//! time. It is admitted when it comes back at that time, however many strangers were faster. The
-//! promise is as good for a stranger as for the owner, so that their number is bounded, by login
-//! and by network.
+//! time. It is admitted when it comes back at that time, even where many strangers were faster. A
+//! stranger can use a promise as well as the owner. The number of promises is therefore bounded, by
+//! login and by network.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use super::super::{
     Address,
     bounded_map::{Bounded, Key, Keys},
     quota::Quota,
+    units::{DAY, HOUR, MINUTE},
 };
-use super::{DAY, HOUR, MINUTE};
 use crate::clock::Timestamp;
 
 /// First guesses at one login, from anywhere: 60 an hour, 5 at once.
 const LOGIN: Quota = Quota { burst: 5, every: MINUTE };
 
-/// First guesses at one user, by whatever spelling. Where there is one spelling only, [`LOGIN`]
-/// admits fewer, so that a login that has a user is never told from one that has none.
+/// First guesses at one user, by any spelling. Where there is only one spelling, [`LOGIN`] admits
+/// fewer, so that the answers never say whether a login has a user.
 const USER: Quota = Quota { burst: 20, every: MINUTE };
 
 /// First guesses at one login from one network, for an IPv4 address or a /64, a /56, and a /48: 3,
@@ -38,8 +38,9 @@ const LONGEST: Duration = Duration::from_secs(15 * 60);
 /// of them at once.
 const KEPT: Duration = Duration::from_secs(5 * 60);
 
-/// What was promised, and what was spent. Entries here cost no hash. They are in maps of their own,
-/// so that they push no count out, and none is made for an attempt that gets no promise.
+/// The promises, and what was spent of the quotas. An entry here costs the guesser no password
+/// hash. The entries are therefore in maps of their own, so that they push no count out. An attempt
+/// that gets no promise makes no entry.
 pub(super) struct FirstGuesses {
     /// By login and address: when it will be admitted.
     promised: Bounded<Timestamp>,
@@ -55,7 +56,8 @@ impl FirstGuesses {
         Self { promised: Bounded::new(), slots: Bounded::new(), spent: Bounded::new() }
     }
 
-    /// Admits a pair that comes back when it was told to, and makes a promise to one that has none.
+    /// Admits a pair that comes back at its promised time, and makes a promise to a pair that has
+    /// none.
     ///
     /// # Errors
     /// How long to wait: until the promised time, or for as long as the login is delayed where
@@ -98,7 +100,7 @@ impl FirstGuesses {
         self.promised.len().max(self.spent.len()).max(self.slots.len())
     }
 
-    /// The time of a first guess, where there is one left for the login and for each network.
+    /// Returns the time of a first guess, where the login and each network have one left.
     fn promise(
         &self,
         keys: &Keys,
@@ -111,13 +113,13 @@ impl FirstGuesses {
             let free_at = self.spent.get(key).map(|free_at| quota.bounded(free_at, now, Duration::ZERO));
             quota.due(free_at, now) <= now
         };
-        // Looked at before any is counted: a refusal leaves no trace.
+        // Checked before any is counted, so that a refusal changes nothing.
         if !networks().all(has_room) {
             return None;
         }
         let at = grant(&self.slots, (login, LOGIN), (earliest, now), LONGEST).ok()?;
         for network in networks() {
-            // Of several at once one is enough to have found room.
+            // Where several run at once, it is enough that the check above found room.
             let _ = grant(&self.spent, network, (now, now), DAY);
         }
         Some(at)

@@ -15,53 +15,49 @@ use super::{
     Account, Action, Admission, Attempt, Outcome, Throttle,
     backoff::Rule,
     bounded_map::{self, Bounded, Key, Keys},
+    units::{HOUR, MINUTE, SECOND},
 };
 use crate::{clock::Timestamp, store::StoreError};
 
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(60 * 60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// One login from one address, one login from one device, or the current password from one session:
-/// five slips are human, and 15 minutes between guesses leave 96 a day, below the 100 in a row that
-/// NIST SP 800-63B-4 §3.2.2 allows before a lockout.
+/// One login from one address, one login from one device, or the current password from one session.
+/// People mistype up to five times. After that, 15 minutes between guesses leave 96 a day, which is
+/// below the 100 in a row that NIST SP 800-63B-4 §3.2.2 allows before a lockout.
 const STRICT: Rule = Rule { free: 5, first: SECOND, cap: Duration::from_secs(15 * 60), leak: HOUR };
 
-/// One login from anywhere: 1,440 guesses a day are hopeless against any password that the policy
-/// accepts, and a minute is what a stranger can at most cost the owner. Half of NIST's 100 are
-/// free, so that the logins of a busy account, which count while they are under way, rarely meet
-/// it.
+/// One login from anywhere. 1,440 guesses a day are hopeless against any password that the policy
+/// accepts, and a stranger delays the owner by a minute at most. Half of NIST's 100 are free, so
+/// that a busy account rarely meets the delay: its logins count while they run.
 const LOOSE: Rule = Rule { free: 50, first: SECOND, cap: MINUTE, leak: MINUTE };
 
-/// Good logins of one user: 60 an hour and then one a minute, beyond what people do. Each leaves a
-/// record of a session, and one account must not fill a store.
+/// Successful logins of one user: 60 an hour and then one a minute, which is more than people need.
+/// Each leaves a record of a session, and one account must not fill a store.
 const GOOD: Rule = Rule { free: 60, first: SECOND, cap: MINUTE, leak: MINUTE };
 
-/// One address at any login: room for the slips of an office behind one address, and for a list of
-/// leaked passwords some 700 tries a day.
+/// One address at any login. An office behind one address can mistype often enough, and a list of
+/// leaked passwords gets some 700 tries a day.
 const ADDRESS: Rule = Rule { free: 40, first: SECOND, cap: Duration::from_secs(120), leak: Duration::from_secs(120) };
 
 /// A /56, which many providers give to one household, at any login: twice as much.
 const NETWORK_56: Rule = Rule { free: 80, first: SECOND, cap: MINUTE, leak: MINUTE };
 
-/// A /48 at any login: 8 times as much. It is free at tunnel brokers, and usual at hosters. At a
-/// mobile provider it is thousands of customers.
+/// A /48 at any login: 6 times as many free attempts as an address, and 8 times the rate. Tunnel
+/// brokers give it away, and hosters usually assign one. At a mobile provider it is thousands of
+/// customers.
 const NETWORK_48: Rule = Rule { free: 240, first: SECOND, cap: Duration::from_secs(15), leak: Duration::from_secs(15) };
 
 const LOGINS: [Rule; 3] = [ADDRESS, NETWORK_56, NETWORK_48];
 
-/// Registrations, half as many: room for a class that registers together.
+/// Registrations, half as many: enough for a class that registers together.
 const REGISTRATIONS: [Rule; 3] =
     [Rule { free: 20, ..ADDRESS }, Rule { free: 40, ..NETWORK_56 }, Rule { free: 120, ..NETWORK_48 }];
 
-/// Counts in the memory of this process; see [the module](super) for what it counts and how long
-/// one waits.
+/// Counts in the memory of this process. [The module](super) says what it counts and how long the
+/// delays are.
 ///
-/// However many addresses and logins come, it keeps at most [`MAX_ENTRIES`](Self::MAX_ENTRIES) of
-/// each kind, some 75 MB in all under every attack at once, and forgets what was not used for
-/// longest. To push a count out one needs some fifty thousand guesses, each of which costs a
-/// password hash.
+/// It keeps at most [`MAX_ENTRIES`](Self::MAX_ENTRIES) of each kind, for any number of addresses
+/// and logins, and forgets the least recently used ones. Under every attack at once these are some
+/// 75 MB in all. To push a count out an attacker needs some fifty thousand guesses, and each guess
+/// costs a password hash.
 pub struct MemoryThrottle {
     keys: Keys,
     /// By login and address, by user and address, by device, and by session.
@@ -72,17 +68,17 @@ pub struct MemoryThrottle {
     good: Budget,
     logins: NetworkBudget,
     registrations: NetworkBudget,
-    /// Logins and users at addresses where they have logged in: no stranger's guesses count against
-    /// them.
+    /// Logins and users at addresses where they have logged in. Guesses of strangers do not count
+    /// against them.
     known: Bounded<()>,
     first_guesses: FirstGuesses,
 }
 
 impl MemoryThrottle {
-    /// The most entries of each kind.
+    /// Maximum of entries of each kind.
     pub const MAX_ENTRIES: usize = bounded_map::MAX_ENTRIES;
 
-    /// One that has seen nothing.
+    /// Returns a throttle without counts.
     pub fn new() -> Self {
         Self {
             keys: Keys::default(),
@@ -104,7 +100,7 @@ impl MemoryThrottle {
         if let Some(device) = keys.device {
             self.loose.ask(device.all_of_user, now)?;
             self.strict.take(device.this, now)?;
-            // It counts for the strangers who come after it as well.
+            // It counts for later attempts of strangers as well.
             let loose = [Some(device.all_of_user), Some(keys.login), keys.user];
             loose.into_iter().flatten().for_each(|key| self.loose.count(key, now));
             if let Some(address) = address {
@@ -129,8 +125,8 @@ impl MemoryThrottle {
                 keys.user.map_or(Ok(()), |user| self.first_guesses.take_of_user(user, now))
             })?;
         }
-        // The strict one is asked and counted in one step; of the loose ones a few more may slip
-        // through at once.
+        // The strict budget is asked and counted in one step. At the loose ones, a few more
+        // attempts may pass at the same time.
         self.strict.take(pair, now)?;
         self.loose.count(account, now);
         if keys.user.is_none() {
@@ -191,8 +187,8 @@ impl MemoryThrottle {
     }
 }
 
-/// What a login is counted by. The keys of different kinds are in the same maps, so that each has
-/// the name of its kind.
+/// Keys by which a login is counted. Keys of different kinds are in the same maps, so that each
+/// contains the name of its kind.
 struct LoginKeys {
     login: Key,
     user: Option<Key>,
@@ -201,7 +197,8 @@ struct LoginKeys {
 
 struct DeviceKeys {
     this: Key,
-    /// A leaked signing key makes any number of devices, but none of them adds to this.
+    /// Key of all devices of the user. A leaked signing key makes any number of devices, but they
+    /// share this budget.
     all_of_user: Key,
 }
 

@@ -5,7 +5,7 @@ use crate::{session::SessionId, throttle::Address, user::UserId};
 
 const NOON: Timestamp = Timestamp::from_secs(1_800_000_000);
 
-/// A throttle and the time, which only moves when it is told to.
+/// A throttle and the time, which only the test moves.
 struct Gate {
     throttle: MemoryThrottle,
     now: Timestamp,
@@ -84,7 +84,7 @@ async fn the_wait_of_a_pair_doubles_up_to_a_quarter_of_an_hour() {
 }
 
 #[tokio::test]
-async fn a_right_password_waits_as_a_wrong_one_does_and_asking_prolongs_nothing() {
+async fn a_right_password_waits_too_and_asking_prolongs_no_delay() {
     let mut gate = gate();
     for _ in 0..6 {
         gate.fails("ada", 1).await;
@@ -108,7 +108,7 @@ async fn guesses_sent_at_once_are_counted_before_any_is_answered() {
 }
 
 #[tokio::test]
-async fn a_stranger_at_one_address_delays_nobody_else() {
+async fn a_stranger_at_one_address_delays_no_other_client() {
     let mut gate = gate();
     for _ in 0..3_600 {
         gate.fails("ada", 666).await;
@@ -129,7 +129,7 @@ async fn a_botnet_is_slowed_and_known_addresses_are_not() {
 }
 
 #[tokio::test]
-async fn whoever_comes_back_when_told_is_admitted_however_fast_strangers_are() {
+async fn a_client_that_comes_back_at_its_time_is_admitted() {
     let mut gate = gate();
     gate.attack("ada").await;
     let wait = gate.succeeds("ada", 1).await.unwrap();
@@ -153,14 +153,14 @@ async fn the_delay_of_a_login_never_exceeds_a_minute() {
 }
 
 #[tokio::test]
-async fn one_address_is_slowed_at_any_login_and_a_good_login_does_not_reset_that() {
+async fn a_good_login_does_not_reset_the_budget_of_an_address() {
     let gate = gate();
     for number in 0..41 {
         assert_eq!(gate.succeeds("own", 1).await, None);
         assert_eq!(gate.fails(&format!("user{number}"), 1).await, None);
     }
     assert_eq!(gate.fails("another", 1).await, Some(1));
-    assert_eq!(gate.succeeds("own", 1).await, None, "who signed in here before is not held up");
+    assert_eq!(gate.succeeds("own", 1).await, None, "a user who logged in here before does not wait");
     assert_eq!(gate.fails("another", 1).await, Some(1));
     assert_eq!(gate.fails("another", 2).await, None);
 }
