@@ -63,7 +63,7 @@ use crate::{
     auth::Auth,
     error::{Error, ErrorKind},
     http::{format::Responder, respond},
-    layer::{CurrentUser, GuardMark},
+    layer::{CurrentUser, GuardMark, Principal},
     resource::ForeignClaims,
     token::Claims,
     user::AuthUser,
@@ -78,9 +78,7 @@ impl<U: AuthUser> Auth<U> {
         // A router has no empty path.
         if mount.is_empty() { router } else { router.route_service(mount, self.routes()) }
     }
-}
 
-impl<U: AuthUser> Auth<U> {
     /// What a handler returns for an [`Error`] of a flow, in the shape of this `Auth`'s other answers.
     pub fn rejection(&self, error: impl Into<Error>) -> AuthRejection {
         AuthRejection { error: error.into(), grpc: false, guard: Some(GuardMark::of(self)) }
@@ -126,33 +124,70 @@ fn refuse(parts: &Parts, error: impl Into<Error>) -> AuthRejection {
     AuthRejection { error: error.into(), grpc: respond::is_grpc(&parts.method, &parts.headers), guard }
 }
 
-fn guard(parts: &Parts) -> Result<GuardMark, AuthRejection> {
-    let mend = "an extractor of portcullis ran without its guard: wrap the route with `.route_layer(auth.require())`";
-    let mark = GuardMark::find(&parts.extensions).cloned();
-    mark.ok_or_else(|| refuse(parts, Error::internal(mend)))
+fn misused(parts: &Parts, fix: &'static str) -> AuthRejection {
+    refuse(parts, Error::new(ErrorKind::Internal).with_source(fix))
 }
 
-/// Refuses a request that brings no token; behind a guard of the other kind, that no token could bring what the extractor
-/// looks for is the app's fault.
-fn missing(parts: &Parts, foreign: bool) -> AuthRejection {
-    if GuardMark::find(&parts.extensions).is_some_and(|mark| mark.is_foreign() == foreign) {
-        return refuse(parts, ErrorKind::TokenMissing);
-    }
-    let fix = if foreign {
-        "`ForeignClaims` behind the guard of an `Auth`: extract `Claims`, or use the guard of a `ResourceServer`"
-    } else {
-        "`Claims` or `CurrentUser` behind the guard of a `ResourceServer`: extract `ForeignClaims`, or use the guard of an \
-         `Auth`"
+/// What a guard puts into requests and an extractor takes out again.
+trait ByGuard: Clone + Send + Sync + 'static {
+    /// The claims of the guards that put it there.
+    type Claims: 'static;
+
+    /// The message for the log where another kind of guard admits the requests.
+    const OTHER_GUARD: &'static str;
+}
+
+impl ByGuard for Claims {
+    type Claims = Self;
+
+    const OTHER_GUARD: &'static str = "`Claims`, `Principal` or `CurrentUser` behind the guard of a `ResourceServer`: \
+         extract `ForeignClaims`, or use the guard of an `Auth`";
+}
+
+impl<U: AuthUser> ByGuard for CurrentUser<U> {
+    type Claims = Claims;
+
+    const OTHER_GUARD: &'static str = Claims::OTHER_GUARD;
+}
+
+impl ByGuard for ForeignClaims {
+    type Claims = Self;
+
+    const OTHER_GUARD: &'static str =
+        "`ForeignClaims` behind the guard of an `Auth`: extract `Claims`, or use the guard of a `ResourceServer`";
+}
+
+/// Returns the mark of the guard that the request has passed last.
+///
+/// No token could bring what the extractor looks for where there is no guard, or a guard of another
+/// kind. Both are faults of the app.
+fn guard<T: ByGuard>(parts: &Parts) -> Result<GuardMark, AuthRejection> {
+    let Some(mark) = GuardMark::find(&parts.extensions) else {
+        return Err(misused(
+            parts,
+            "an extractor of portcullis ran without its guard: wrap the route with `.route_layer(auth.require())`",
+        ));
     };
-    refuse(parts, Error::new(ErrorKind::Internal).with_source(fix))
+    if !mark.admits::<T::Claims>() && parts.extensions.get::<T>().is_none() {
+        return Err(misused(parts, T::OTHER_GUARD));
+    }
+    Ok(mark.clone())
+}
+
+fn find<T: ByGuard>(parts: &Parts) -> Result<Option<T>, AuthRejection> {
+    guard::<T>(parts)?;
+    Ok(parts.extensions.get::<T>().cloned())
+}
+
+fn required<T>(parts: &Parts, found: Option<T>) -> Result<T, AuthRejection> {
+    found.ok_or_else(|| refuse(parts, ErrorKind::TokenMissing))
 }
 
 impl<S: Sync> FromRequestParts<S> for Claims {
     type Rejection = AuthRejection;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AuthRejection> {
-        let claims = <Self as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await?;
-        claims.ok_or_else(|| missing(parts, false))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AuthRejection> {
+        required(parts, find(parts)?)
     }
 }
 
@@ -160,17 +195,15 @@ impl<S: Sync> OptionalFromRequestParts<S> for Claims {
     type Rejection = AuthRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, AuthRejection> {
-        guard(parts)?;
-        Ok(parts.extensions.get::<Self>().cloned())
+        find(parts)
     }
 }
 
 impl<S: Sync> FromRequestParts<S> for ForeignClaims {
     type Rejection = AuthRejection;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AuthRejection> {
-        let claims = <Self as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await?;
-        claims.ok_or_else(|| missing(parts, true))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AuthRejection> {
+        required(parts, find(parts)?)
     }
 }
 
@@ -178,18 +211,36 @@ impl<S: Sync> OptionalFromRequestParts<S> for ForeignClaims {
     type Rejection = AuthRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, AuthRejection> {
-        guard(parts)?;
-        Ok(parts.extensions.get::<Self>().cloned())
+        find(parts)
     }
 }
 
-/// The user whom the guard loaded, or whom this loads now (one store round trip) where the guard is stateless.
+impl<S: Sync> FromRequestParts<S> for Principal {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AuthRejection> {
+        let principal = <Self as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await?;
+        required(parts, principal)
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for Principal {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, AuthRejection> {
+        guard::<Claims>(parts)?;
+        Ok(Self::find(&parts.extensions))
+    }
+}
+
+/// Extracts the user whom the guard loaded. Behind a stateless guard it loads the user itself, which
+/// costs one store round trip.
 impl<S: Sync, U: AuthUser> FromRequestParts<S> for CurrentUser<U> {
     type Rejection = AuthRejection;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AuthRejection> {
         let user = <Self as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await?;
-        user.ok_or_else(|| missing(parts, false))
+        required(parts, user)
     }
 }
 
@@ -197,15 +248,16 @@ impl<S: Sync, U: AuthUser> OptionalFromRequestParts<S> for CurrentUser<U> {
     type Rejection = AuthRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, AuthRejection> {
-        let mark = guard(parts)?;
+        let mark = guard::<Self>(parts)?;
         if let Some(user) = parts.extensions.get::<Self>() {
             return Ok(Some(user.clone()));
         }
         let Some(claims) = parts.extensions.get::<Claims>() else {
             return Ok(None);
         };
-        let mend = "`CurrentUser<U>` names another user type than the guard's `Auth<U>`";
-        let auth = mark.auth::<U>().ok_or_else(|| refuse(parts, Error::internal(mend)))?;
+        let auth = mark
+            .auth::<U>()
+            .ok_or_else(|| misused(parts, "`CurrentUser<U>` names another user type than the guard's `Auth<U>`"))?;
         let user = auth.load_user(claims).await.map_err(|error| refuse(parts, error))?;
         parts.extensions.insert(Self(user.clone()));
         Ok(Some(Self(user)))

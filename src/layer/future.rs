@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -13,27 +14,20 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{AuthLayer, admit_foreign, requirements::Bearer};
+use super::{
+    auth_guard::AuthGuard,
+    guard::{Decision, Guard, Pending},
+};
 use crate::{
-    auth::Authenticated,
     error::Error,
     http::{ResponseBody, respond},
-    resource::ForeignClaims,
     user::AuthUser,
 };
 
-pub(super) type Asking<U> = Pin<Box<dyn Future<Output = Result<Admitted<U>, Error>> + Send>>;
-
-/// Who was admitted after waiting.
-pub(super) enum Admitted<U> {
-    Own(Authenticated<U>),
-    Foreign(ForeignClaims),
-}
-
 pin_project! {
-    /// The answer of [`AuthService`](super::AuthService), to be awaited.
+    /// Resolves to the answer of [`AuthService`](super::AuthService).
     ///
-    /// Only where a store has to be asked is anything boxed.
+    /// Allocates only where the guard asks a store.
     #[must_use = "futures do nothing unless awaited"]
     pub struct ResponseFuture<S, U, Req>
     where
@@ -41,28 +35,8 @@ pin_project! {
         U: AuthUser,
     {
         #[pin]
-        state: State<S, U, Req>,
+        answer: GuardFuture<S, AuthGuard<U>, Req>,
     }
-}
-
-pin_project! {
-    #[project = StateProjection]
-    enum State<S, U, Req>
-    where
-        S: Service<Request<Req>>,
-        U: AuthUser,
-    {
-        Inner { #[pin] future: S::Future },
-        Refused { response: Option<Response<Full<Bytes>>> },
-        Asking { answer: Asking<U>, rest: Option<Box<Waiting<S, U, Req>>> },
-    }
-}
-
-/// What waits while a store is asked.
-struct Waiting<S, U: AuthUser, Req> {
-    service: S,
-    request: Request<Req>,
-    layer: AuthLayer<U>,
 }
 
 impl<S, U, Req> ResponseFuture<S, U, Req>
@@ -70,55 +44,8 @@ where
     S: Service<Request<Req>>,
     U: AuthUser,
 {
-    pub(super) fn inner(future: S::Future) -> Self {
-        Self { state: State::Inner { future } }
-    }
-
-    pub(super) fn refused(response: Response<Full<Bytes>>) -> Self {
-        Self { state: State::Refused { response: Some(response) } }
-    }
-
-    pub(super) fn asking(answer: Asking<U>, service: S, request: Request<Req>, layer: AuthLayer<U>) -> Self {
-        Self { state: State::Asking { answer, rest: Some(Box::new(Waiting { service, request, layer })) } }
-    }
-}
-
-impl<S, U, Req> State<S, U, Req>
-where
-    S: Service<Request<Req>>,
-    U: AuthUser,
-{
-    /// The next state once the store has answered.
-    fn answered(answer: Result<Admitted<U>, Error>, waiting: Waiting<S, U, Req>) -> Self {
-        let Waiting { mut service, mut request, layer } = waiting;
-        let admitted = answer.and_then(|admitted| {
-            let guard = &layer.shared.guard;
-            match &admitted {
-                Admitted::Own(Authenticated { claims, user: Some(user) }) => {
-                    guard.authorize(Bearer::Loaded(claims, &user.roles()))
-                }
-                Admitted::Own(Authenticated { claims, user: None }) => guard.authorize(Bearer::Own(claims)),
-                Admitted::Foreign(claims) => guard.authorize(Bearer::Foreign(claims)),
-            }?;
-            Ok(admitted)
-        });
-        match admitted {
-            Ok(admitted) => {
-                match admitted {
-                    Admitted::Own(admitted) => layer.admit(&mut request, Some(admitted)),
-                    Admitted::Foreign(claims) => {
-                        admit_foreign(&mut request, Some(claims));
-                        #[cfg(feature = "axum")]
-                        layer.leave_mark(&mut request);
-                    }
-                }
-                Self::Inner { future: service.call(request) }
-            }
-            Err(error) => {
-                let grpc = respond::is_grpc(request.method(), request.headers());
-                Self::Refused { response: Some(layer.refuse(&error, grpc)) }
-            }
-        }
+    pub(super) fn new(answer: GuardFuture<S, AuthGuard<U>, Req>) -> Self {
+        Self { answer }
     }
 }
 
@@ -126,6 +53,107 @@ impl<S, U, Req, Res> Future for ResponseFuture<S, U, Req>
 where
     S: Service<Request<Req>, Response = Response<Res>>,
     U: AuthUser,
+{
+    type Output = Result<Response<ResponseBody<Res>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().answer.poll(cx)
+    }
+}
+
+impl<S, U, Req> fmt::Debug for ResponseFuture<S, U, Req>
+where
+    S: Service<Request<Req>>,
+    U: AuthUser,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResponseFuture")
+    }
+}
+
+pin_project! {
+    /// Resolves to the answer of a service behind any guard.
+    #[must_use = "futures do nothing unless awaited"]
+    pub(crate) struct GuardFuture<S, G, Req>
+    where
+        S: Service<Request<Req>>,
+        G: Guard,
+    {
+        #[pin]
+        state: State<S, G, Req>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<S, G, Req>
+    where
+        S: Service<Request<Req>>,
+        G: Guard,
+    {
+        Inner { #[pin] future: S::Future },
+        Refused { response: Option<Response<Full<Bytes>>> },
+        Deciding { decision: Pending<G::Admitted>, rest: Option<Box<Rest<S, G, Req>>> },
+    }
+}
+
+/// What is needed once the guard has decided.
+struct Rest<S, G, Req> {
+    service: S,
+    request: Request<Req>,
+    guard: G,
+}
+
+impl<S, G, Req> GuardFuture<S, G, Req>
+where
+    S: Service<Request<Req>> + Clone,
+    G: Guard,
+{
+    /// Begins the answer to a request. `inner` has been polled ready.
+    pub(crate) fn new(guard: &G, inner: &mut S, request: Request<Req>) -> Self {
+        let state = match guard.decide(&request) {
+            Ok(Decision::Admit(admitted)) => State::admitted(guard, admitted, inner, request),
+            Ok(Decision::Wait(decision)) => {
+                // The service that was polled ready goes with the request. Its clone stays behind,
+                // to be polled anew.
+                let clone = inner.clone();
+                let service = mem::replace(inner, clone);
+                State::Deciding { decision, rest: Some(Box::new(Rest { service, request, guard: guard.clone() })) }
+            }
+            Err(error) => State::refused(guard, &error, &request),
+        };
+        Self { state }
+    }
+}
+
+impl<S, G, Req> State<S, G, Req>
+where
+    S: Service<Request<Req>>,
+    G: Guard,
+{
+    fn admitted(guard: &G, admitted: Option<G::Admitted>, service: &mut S, mut request: Request<Req>) -> Self {
+        guard.admit(request.extensions_mut(), admitted);
+        Self::Inner { future: service.call(request) }
+    }
+
+    fn refused(guard: &G, error: &Error, request: &Request<Req>) -> Self {
+        let grpc = respond::is_grpc(request.method(), request.headers());
+        Self::Refused { response: Some(guard.responder().refusal(error, grpc)) }
+    }
+
+    fn decided(decision: Result<G::Admitted, Error>, rest: Rest<S, G, Req>) -> Self {
+        let Rest { mut service, request, guard } = rest;
+        match decision {
+            Ok(admitted) => Self::admitted(&guard, Some(admitted), &mut service, request),
+            Err(error) => Self::refused(&guard, &error, &request),
+        }
+    }
+}
+
+impl<S, G, Req, Res> Future for GuardFuture<S, G, Req>
+where
+    S: Service<Request<Req>, Response = Response<Res>>,
+    G: Guard,
 {
     type Output = Result<Response<ResponseBody<Res>>, S::Error>;
 
@@ -139,29 +167,19 @@ where
                 StateProjection::Refused { response } => {
                     return match response.take() {
                         Some(response) => Poll::Ready(Ok(response.map(ResponseBody::own))),
-                        // Polled again after its end, which the contract of `Future` leaves open.
+                        // The contract of `Future` leaves open what a poll after the end does.
                         None => Poll::Pending,
                     };
                 }
-                StateProjection::Asking { answer, rest } => {
-                    let answer = ready!(answer.as_mut().poll(cx));
+                StateProjection::Deciding { decision, rest } => {
+                    let decision = ready!(decision.as_mut().poll(cx));
                     match rest.take() {
-                        Some(waiting) => State::answered(answer, *waiting),
+                        Some(rest) => State::decided(decision, *rest),
                         None => return Poll::Pending,
                     }
                 }
             };
             this.state.set(next);
         }
-    }
-}
-
-impl<S, U, Req> fmt::Debug for ResponseFuture<S, U, Req>
-where
-    S: Service<Request<Req>>,
-    U: AuthUser,
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ResponseFuture")
     }
 }

@@ -1,111 +1,152 @@
-//! What a guard asks of a token beyond being good: roles, scopes, and conditions of the app.
+//! What a guard requires of a valid token: roles, scopes, and conditions of the app.
 
 use std::{fmt, sync::Arc};
 
 use crate::{
-    auth::Check,
     error::{Error, ErrorKind},
-    resource::ForeignClaims,
     token::Claims,
 };
 
-/// What a guard asks for.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Guard {
+/// What a guard requires of a token with claims of the type `C`.
+#[derive(Debug)]
+pub(crate) struct Requirements<C> {
+    /// Whether a request without a token is admitted.
     pub(crate) optional: bool,
-    pub(crate) check: Check,
-    demands: Vec<Demand>,
+    all: Vec<Requirement<C>>,
 }
 
-/// One demand of a guard; they are asked in the order in which they were made, and all have to be met.
-#[derive(Clone)]
-pub(super) enum Demand {
-    /// One of these.
+/// One requirement of a guard.
+pub(crate) enum Requirement<C> {
+    /// The bearer has one of these roles.
     Role(Vec<String>),
-    /// One of these.
+    /// The token has one of these scopes.
     Scope(Vec<String>),
-    Claims(Arc<dyn Fn(&Claims) -> bool + Send + Sync>),
-    ForeignClaims(Arc<dyn Fn(&ForeignClaims) -> bool + Send + Sync>),
+    /// The app's own condition holds.
+    Claims(Arc<dyn Fn(&C) -> bool + Send + Sync>),
 }
 
-/// A good token, ours or another issuer's.
-#[derive(Clone, Copy)]
-pub(super) enum Bearer<'a> {
-    Own(&'a Claims),
-    /// With the roles that the user has by now.
-    Loaded(&'a Claims, &'a [&'a str]),
-    Foreign(&'a ForeignClaims),
+/// The bearer of a valid token.
+pub(crate) trait Bearer {
+    /// The claims that an app's own condition reads.
+    type Claims;
+
+    fn claims(&self) -> &Self::Claims;
+
+    fn has_role(&self, role: &str) -> bool;
+
+    fn has_scope(&self, scope: &str) -> bool;
 }
 
-impl Guard {
-    /// One that admits requests without a token.
-    pub(super) fn optional() -> Self {
-        Self { optional: true, ..Self::default() }
+impl Bearer for Claims {
+    type Claims = Self;
+
+    fn claims(&self) -> &Self {
+        self
     }
 
-    /// Adds a demand; from then on a request without a token is refused.
-    pub(super) fn demand(&mut self, demand: Demand) {
-        self.demands.push(demand);
+    fn has_role(&self, role: &str) -> bool {
+        self.has_role(role)
+    }
+
+    fn has_scope(&self, scope: &str) -> bool {
+        self.has_scope(scope)
+    }
+}
+
+/// Claims with the roles that the user has now, in place of those in the token.
+pub(super) struct WithCurrentRoles<'a> {
+    pub(super) claims: &'a Claims,
+    pub(super) roles: Vec<&'a str>,
+}
+
+impl Bearer for WithCurrentRoles<'_> {
+    type Claims = Claims;
+
+    fn claims(&self) -> &Claims {
+        self.claims
+    }
+
+    fn has_role(&self, role: &str) -> bool {
+        self.roles.contains(&role)
+    }
+
+    fn has_scope(&self, scope: &str) -> bool {
+        self.claims.has_scope(scope)
+    }
+}
+
+impl<C> Requirements<C> {
+    /// Requires a valid token and nothing more.
+    pub(crate) const fn valid_token() -> Self {
+        Self { optional: false, all: Vec::new() }
+    }
+
+    /// Requires that a token is valid where there is one.
+    pub(crate) const fn optional_token() -> Self {
+        Self { optional: true, all: Vec::new() }
+    }
+
+    /// Adds a requirement. From then on a request without a token is refused.
+    pub(crate) fn add(&mut self, requirement: Requirement<C>) {
+        self.all.push(requirement);
         self.optional = false;
     }
 
+    /// Checks the requirements in the order in which they were added.
+    ///
     /// # Errors
-    /// [`ErrorKind::InsufficientRole`], [`ErrorKind::InsufficientScope`] and [`ErrorKind::Forbidden`] for the first demand
-    /// that is not met; [`ErrorKind::Internal`] where it is about claims of another kind than the guard's.
-    pub(super) fn authorize(&self, bearer: Bearer<'_>) -> Result<(), Error> {
-        self.demands.iter().try_for_each(|demand| demand.ask(bearer))
+    /// For the first requirement that fails: [`ErrorKind::InsufficientRole`],
+    /// [`ErrorKind::InsufficientScope`] or [`ErrorKind::Forbidden`].
+    pub(crate) fn check(&self, bearer: &impl Bearer<Claims = C>) -> Result<(), Error> {
+        self.all.iter().try_for_each(|requirement| requirement.check(bearer))
     }
 }
 
-impl Demand {
-    fn ask(&self, bearer: Bearer<'_>) -> Result<(), Error> {
-        let (met, kind) = match (self, bearer) {
-            (Self::Role(roles), bearer) => {
-                (roles.iter().any(|role| bearer.has_role(role)), ErrorKind::InsufficientRole)
-            }
-            (Self::Scope(scopes), bearer) => {
-                if scopes.iter().any(|scope| bearer.has_scope(scope)) {
-                    return Ok(());
-                }
-                return Err(Error::new(ErrorKind::InsufficientScope).with_scope(scopes.join(" ")));
-            }
-            (Self::Claims(allow), Bearer::Own(claims) | Bearer::Loaded(claims, _)) => {
-                (allow(claims), ErrorKind::Forbidden)
-            }
-            (Self::ForeignClaims(allow), Bearer::Foreign(claims)) => (allow(claims), ErrorKind::Forbidden),
-            (Self::Claims(_) | Self::ForeignClaims(_), _) => {
-                let mend =
-                    "the guard of a resource server checks with check_foreign_claims, any other with check_claims";
-                return Err(Error::internal(mend));
-            }
-        };
-        if met { Ok(()) } else { Err(kind.into()) }
-    }
-}
-
-impl Bearer<'_> {
-    fn has_role(self, role: &str) -> bool {
-        match self {
-            Self::Own(claims) => claims.has_role(role),
-            Self::Loaded(_, roles) => roles.contains(&role),
-            Self::Foreign(claims) => claims.has_role(role),
-        }
+impl<C> Requirement<C> {
+    /// Requires one of these roles.
+    pub(crate) fn one_role_of(roles: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self::Role(roles.into_iter().map(Into::into).collect())
     }
 
-    fn has_scope(self, scope: &str) -> bool {
+    /// Requires one of these scopes.
+    pub(crate) fn one_scope_of(scopes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self::Scope(scopes.into_iter().map(Into::into).collect())
+    }
+
+    fn check(&self, bearer: &impl Bearer<Claims = C>) -> Result<(), Error> {
         match self {
-            Self::Own(claims) | Self::Loaded(claims, _) => claims.has_scope(scope),
-            Self::Foreign(claims) => claims.has_scope(scope),
+            Self::Role(roles) if roles.iter().any(|role| bearer.has_role(role)) => Ok(()),
+            Self::Role(_) => Err(ErrorKind::InsufficientRole.into()),
+            Self::Scope(scopes) if scopes.iter().any(|scope| bearer.has_scope(scope)) => Ok(()),
+            Self::Scope(scopes) => Err(Error::new(ErrorKind::InsufficientScope).with_scope(scopes.join(" "))),
+            Self::Claims(allow) if allow(bearer.claims()) => Ok(()),
+            Self::Claims(_) => Err(ErrorKind::Forbidden.into()),
         }
     }
 }
 
-impl fmt::Debug for Demand {
+impl<C> Clone for Requirements<C> {
+    fn clone(&self) -> Self {
+        Self { optional: self.optional, all: self.all.clone() }
+    }
+}
+
+impl<C> Clone for Requirement<C> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Role(roles) => Self::Role(roles.clone()),
+            Self::Scope(scopes) => Self::Scope(scopes.clone()),
+            Self::Claims(allow) => Self::Claims(Arc::clone(allow)),
+        }
+    }
+}
+
+impl<C> fmt::Debug for Requirement<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Role(roles) => f.debug_tuple("Role").field(roles).finish(),
             Self::Scope(scopes) => f.debug_tuple("Scope").field(scopes).finish(),
-            Self::Claims(_) | Self::ForeignClaims(_) => f.write_str("Claims"),
+            Self::Claims(_) => f.write_str("Claims"),
         }
     }
 }

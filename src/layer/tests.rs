@@ -12,12 +12,13 @@ use tower_layer::Layer;
 
 use super::*;
 use crate::{
-    Claims, ClientInfo, Registration,
+    auth::{Auth, Check, ClientInfo, Registration},
     store::memory::MemoryStore,
+    token::Claims,
     user::{Profile, User},
 };
 
-/// Answers who is asking, and panics where it is called without having been polled ready.
+/// Answers with the user of the request. Panics where it is called without being polled ready.
 #[derive(Default)]
 struct Strict {
     ready: bool,
@@ -74,7 +75,7 @@ fn get() -> http::request::Builder {
 async fn answer(layer: AuthLayer<User>, request: http::request::Builder) -> (StatusCode, String) {
     let mut service = layer.layer(Strict::default());
     let mut last = None;
-    // Twice, because the second call meets the service that the first one left.
+    // Twice, because the second call uses the service that the first one left behind.
     for _ in 0..2 {
         let mut again = Request::builder();
         if let (Some(to), Some(from)) = (again.headers_mut(), request.headers_ref()) {
@@ -91,7 +92,7 @@ async fn answer(layer: AuthLayer<User>, request: http::request::Builder) -> (Sta
 }
 
 #[tokio::test]
-async fn a_good_token_reaches_the_handler_on_every_path_through_the_guard() {
+async fn a_valid_token_reaches_the_handler_with_every_check() {
     let Fixture { auth, token, user, .. } = fixture().await;
     let (request, id) = (|| get().header("authorization", format!("Bearer {token}")), user.id.as_str());
     let claims_alone = format!("Some({id:?}) None");
@@ -104,7 +105,7 @@ async fn a_good_token_reaches_the_handler_on_every_path_through_the_guard() {
 }
 
 #[tokio::test]
-async fn without_a_good_token_the_handler_is_not_reached() {
+async fn without_a_valid_token_the_handler_is_not_reached() {
     let Fixture { auth, .. } = fixture().await;
     for layer in [auth.require(), auth.require().load_user(), auth.require().check_session()] {
         let (status, body) = answer(layer, get()).await;
@@ -117,7 +118,7 @@ async fn without_a_good_token_the_handler_is_not_reached() {
 }
 
 #[tokio::test]
-async fn roles_are_asked_for_one_of_each_group() {
+async fn one_role_of_each_group_is_required() {
     let Fixture { auth, store, user, .. } = fixture().await;
     store.users().set_roles(&user.id, vec!["staff".into(), "editor".into()]);
     let user = crate::store::UserStore::find_by_id(store.users(), &user.id).await.unwrap().unwrap();
@@ -137,7 +138,7 @@ async fn roles_are_asked_for_one_of_each_group() {
 }
 
 #[tokio::test]
-async fn scopes_and_conditions_are_asked_of_the_claims() {
+async fn scopes_and_conditions_are_checked_in_the_claims() {
     let store = MemoryStore::new();
     let auth = Auth::builder(store.clone(), store.clone())
         .issuer("https://example.com")
@@ -188,6 +189,24 @@ async fn a_token_without_scopes_has_none() {
 }
 
 #[tokio::test]
+async fn a_principal_has_the_subject_and_scopes_of_its_token() {
+    let (auth, token) = composition::admin_with(composition::Fault::Nothing).await;
+    let inner = tower::service_fn(|request: Request<()>| async move {
+        let found = Principal::find(request.extensions());
+        let found = found.map(|by| (by.subject().to_string(), by.has_scope("notes:write"), by.has_scope("notes")));
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(format!("{found:?}"))))
+    });
+    let body = async |request: http::request::Builder| {
+        let response = auth.optional().layer(inner).oneshot(request.body(()).unwrap()).await.unwrap();
+        String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    };
+    let id = auth.authenticate(&token, Check::Stateless).await.unwrap().claims.subject().to_string();
+    let bearer = get().header("authorization", format!("Bearer {token}"));
+    assert_eq!(body(bearer).await, format!("Some(({id:?}, true, false))"));
+    assert_eq!(body(get()).await, "None");
+}
+
+#[tokio::test]
 async fn a_disabled_user_passes_no_guard_that_loads_them() {
     let Fixture { auth, store, user, token } = fixture().await;
     store.users().set_disabled(&user.id, true);
@@ -199,7 +218,7 @@ async fn a_disabled_user_passes_no_guard_that_loads_them() {
 }
 
 #[tokio::test]
-async fn an_unsafe_method_or_an_upgrade_with_a_cookie_must_come_from_the_same_site() {
+async fn a_cookie_needs_the_same_site_to_change_or_to_upgrade() {
     let Fixture { auth, token, .. } = fixture().await;
     let cookie = format!("__Host-access_token={token}");
     let from = |site: &str, method: Method| {

@@ -1,4 +1,4 @@
-//! What another issuer's token says.
+//! The claims of another issuer's token.
 
 use std::{fmt, sync::Arc};
 
@@ -10,42 +10,42 @@ use crate::{
     token::Roles,
 };
 
-/// The verified claims of another issuer's access token; cheap to clone.
+/// The verified claims of another issuer's access token. Cheap to clone.
 ///
-/// It has what every issuer writes. Our own service's tokens have a session and a version as well, which count there only;
-/// whatever else is in a token is read with [`custom`](Self::custom).
+/// It has the claims that every issuer writes. [`custom`](Self::custom) reads all others. Tokens of
+/// this crate have a session and a token version too, which only their issuer can check.
 #[derive(Clone)]
-pub struct ForeignClaims(Arc<Read>);
+pub struct ForeignClaims(Arc<ReadClaims>);
 
-/// The claims as they were read, and their payload.
-pub(crate) struct Read {
-    pub(crate) issuer: Box<str>,
-    pub(crate) subject: Box<str>,
-    pub(crate) expires_at: Timestamp,
-    pub(crate) issued_at: Option<Timestamp>,
-    pub(crate) token_id: Option<Box<str>>,
-    pub(crate) client_id: Option<Box<str>>,
-    pub(crate) scope: Option<Box<str>>,
-    pub(crate) roles: Roles,
-    pub(crate) payload: Vec<u8>,
+/// The claims as the verifier read them, and their payload.
+pub(super) struct ReadClaims {
+    pub(super) issuer: Box<str>,
+    pub(super) subject: Box<str>,
+    pub(super) expires_at: Timestamp,
+    pub(super) issued_at: Option<Timestamp>,
+    pub(super) token_id: Option<Box<str>>,
+    pub(super) client_id: Option<Box<str>>,
+    pub(super) scope: Option<Box<str>>,
+    pub(super) roles: Roles,
+    pub(super) payload: Vec<u8>,
 }
 
 impl ForeignClaims {
-    pub(crate) fn new(read: Read) -> Self {
-        Self(Arc::new(read))
+    pub(super) fn new(claims: ReadClaims) -> Self {
+        Self(Arc::new(claims))
     }
 
-    /// Who issued it (`iss`).
+    /// Returns the issuer (`iss`).
     pub fn issuer(&self) -> &str {
         &self.0.issuer
     }
 
-    /// Whose token it is (`sub`), unique within the issuer.
+    /// Returns the owner of the token (`sub`), which is unique within the issuer.
     pub fn subject(&self) -> &str {
         &self.0.subject
     }
 
-    /// Returns the first moment at which the token is no longer valid (`exp`), in whole seconds.
+    /// Returns the first moment at which the token is expired (`exp`), in whole seconds.
     pub fn expires_at(&self) -> Timestamp {
         self.0.expires_at
     }
@@ -55,41 +55,41 @@ impl ForeignClaims {
         self.0.issued_at
     }
 
-    /// The token's own name (`jti`).
+    /// Returns the id of the token (`jti`).
     pub fn token_id(&self) -> Option<&str> {
         self.0.token_id.as_deref()
     }
 
-    /// Which client it was issued to (`client_id`).
+    /// Returns the client to which the token was issued (`client_id`).
     pub fn client_id(&self) -> Option<&str> {
         self.0.client_id.as_deref()
     }
 
-    /// Whether the client may do this (`scope`, RFC 8693 §4.2); compared exactly.
+    /// Returns whether the token has this scope (`scope`, RFC 8693 §4.2). Compares exactly.
     pub fn has_scope(&self, scope: &str) -> bool {
         self.0.scope.as_deref().unwrap_or_default().split(' ').any(|own| own == scope && !own.is_empty())
     }
 
-    /// The user's roles (`roles`).
+    /// Returns the roles of the user (`roles`).
     pub fn roles(&self) -> impl ExactSizeIterator<Item = &str> {
         self.0.roles.iter()
     }
 
-    /// Whether the user has this role; compared exactly.
+    /// Returns whether the user has this role. Compares exactly.
     pub fn has_role(&self, role: &str) -> bool {
         self.roles().any(|own| own == role)
     }
 
-    /// The claims as a type of the app's. Members that `C` does not name are skipped.
+    /// Reads the claims as a type of the app. Skips members that `C` does not name.
     ///
     /// # Errors
-    /// [`ErrorKind::TokenInvalid`] for a token that has no such claims.
+    /// [`ErrorKind::TokenInvalid`] for a token without such claims.
     pub fn custom<'a, C: Deserialize<'a>>(&'a self) -> Result<C, Error> {
         serde_json::from_slice(&self.0.payload).map_err(|error| Error::new(ErrorKind::TokenInvalid).with_source(error))
     }
 }
 
-/// Names the bearer only: an issuer's claims are not for logs.
+/// Shows the owner and the expiry only, because an issuer's claims do not belong into logs.
 impl fmt::Debug for ForeignClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ForeignClaims")

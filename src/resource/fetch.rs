@@ -1,5 +1,7 @@
-//! One GET, with as little as a fetch of public keys needs: no redirect is followed, nothing is unpacked, no proxy is
-//! asked, and what is read is bounded in bytes and in time.
+//! One GET of a JWK set.
+//!
+//! It follows no redirect, decompresses nothing and uses no proxy. Its bytes and its time are
+//! limited.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +19,7 @@ use super::keys::MAX_BYTES;
 /// Why a document was not fetched, for the log.
 pub(super) type FetchError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What fetches one document.
+/// Fetches the document at one URL.
 pub(super) struct Fetcher {
     client: AnyClient,
     uri: Uri,
@@ -30,13 +32,14 @@ enum AnyClient {
 }
 
 impl Fetcher {
-    /// Trusts what the operating system trusts, where the address is one of `https`.
+    /// Prepares the client. Over https it trusts the certificate authorities of the operating
+    /// system.
     ///
     /// # Errors
-    /// A sentence with the mend.
+    /// A sentence that names the problem and its fix.
     pub(super) fn new(uri: Uri, timeout: Duration) -> Result<Self, String> {
         let mut builder = Client::builder(TokioExecutor::new());
-        // A connection that waits five minutes for its next request is one that may be gone.
+        // Five minutes later a kept connection may be closed, so none is kept.
         builder.pool_max_idle_per_host(0).http1_max_buf_size(64 * 1024);
         let client = if uri.scheme_str() == Some("https") { tls(&builder)? } else { plain(&builder) };
         Ok(Self { client, uri, timeout })
@@ -45,7 +48,7 @@ impl Fetcher {
     /// Fetches the document.
     ///
     /// # Errors
-    /// What went wrong, which may repeat what the other side said: for the log only.
+    /// The cause. It may repeat text of the other side, so it is for the log only.
     pub(super) async fn fetch(&self) -> Result<String, FetchError> {
         tokio::time::timeout(self.timeout, self.get()).await.map_err(|_| "it took too long")?
     }

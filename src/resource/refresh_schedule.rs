@@ -1,5 +1,7 @@
-//! When a JWK set is fetched, and by whom: one fetch at a time, in a task of its own, so that no request that goes away
-//! takes it along.
+//! The schedule of fetches of a JWK set.
+//!
+//! There is one fetch at a time. It runs in a task of its own, so that it goes on when the request
+//! that began it is dropped.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -8,25 +10,37 @@ use std::{
 
 use tokio::{runtime::Handle, sync::watch};
 
-use super::{Inner, JwksUrl, fetch::Fetcher, keys::ForeignKeys};
-use crate::{clock::Timestamp, error::causes};
+use super::{
+    fetch::Fetcher,
+    jwks_url::JwksUrl,
+    keys::{ForeignKeys, HeldKeys},
+};
+use crate::{
+    clock::{Clock, Timestamp},
+    error::causes,
+};
 
-/// An address, and what is known of its document.
+/// A set at a URL, and the state of its fetches.
 pub(super) struct Remote {
     fetcher: Fetcher,
     settings: JwksUrl,
+    /// The issuer, for the log.
+    issuer: String,
+    clock: Arc<dyn Clock>,
+    /// Replaced by each fetch that succeeds.
+    keys: Arc<HeldKeys>,
     state: Mutex<State>,
-    /// Counts the fetches that have ended.
+    /// Number of fetches that have ended.
     ended: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     under_way: bool,
-    /// When the last fetch began, good or bad.
+    /// When the last fetch began, whether it succeeded or not.
     tried_at: Option<Timestamp>,
     failed: bool,
-    /// From when the keys are that we hold.
+    /// When the fetch of the present keys began.
     fetched_at: Option<Timestamp>,
 }
 
@@ -37,30 +51,39 @@ pub(super) enum Want {
     IfDue,
     /// A token names a key that is not in the set.
     UnknownKey,
-    /// The app says so.
+    /// The app asks for it.
     Now,
 }
 
 impl Remote {
+    /// Begins without a fetch. Keys that are present already count as fetched now.
+    ///
     /// # Errors
-    /// A sentence with the mend.
-    pub(super) fn new(uri: http::Uri, settings: JwksUrl, held_since: Option<Timestamp>) -> Result<Self, String> {
+    /// A sentence that names the problem and its fix.
+    pub(super) fn new(
+        uri: http::Uri,
+        settings: JwksUrl,
+        issuer: &str,
+        clock: Arc<dyn Clock>,
+        keys: Arc<HeldKeys>,
+    ) -> Result<Self, String> {
         let fetcher = Fetcher::new(uri, settings.timeout)?;
-        let state = Mutex::new(State { fetched_at: held_since, ..State::default() });
-        Ok(Self { fetcher, settings, state, ended: watch::Sender::new(0) })
+        let fetched_at = keys.get().map(|_| clock.now());
+        let state = Mutex::new(State { fetched_at, ..State::default() });
+        Ok(Self { fetcher, settings, issuer: issuer.to_owned(), clock, keys, state, ended: watch::Sender::new(0) })
     }
 
-    /// Whether the keys that we hold still count.
-    pub(super) fn holds_good(&self, now: Timestamp) -> bool {
+    /// Returns whether the present keys are recent enough to be used.
+    pub(super) fn is_fresh(&self, now: Timestamp) -> bool {
         self.state().fetched_at.is_some_and(|at| now.since(at) <= self.settings.max_stale)
     }
 
-    /// Whether the last fetch has failed.
+    /// Returns whether the last fetch has failed.
     pub(super) fn has_failed(&self) -> bool {
         self.state().failed
     }
 
-    /// The app has handed over a set of its own accord.
+    /// Notes that the app has replaced the set itself.
     pub(super) fn replaced(&self, now: Timestamp) {
         self.state().fetched_at = Some(now);
     }
@@ -69,10 +92,10 @@ impl Remote {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a fetch may begin now; notes that it has.
+    /// Returns whether a fetch may begin now, and notes that it has begun.
     fn begins(&self, want: Want, now: Timestamp) -> bool {
         let mut state = self.state();
-        // A clock that was set back must not keep us from fetching.
+        // A clock that was set back must not prevent fetches.
         let quiet_for = state.tried_at.filter(|at| *at <= now).map_or(Duration::MAX, |at| now.since(at));
         let least = match want {
             Want::Now => Duration::ZERO,
@@ -87,43 +110,50 @@ impl Remote {
         true
     }
 
-    /// Waits until no fetch is under way, and says whether the last one was good.
+    /// Waits until no fetch is under way, and returns whether the last one succeeded.
     pub(super) async fn settled(&self) -> bool {
         let mut ended = self.ended.subscribe();
         if self.state().under_way {
-            // The sender is ours, so this ends when a fetch does.
+            // `self` has the sender, so this ends when a fetch ends.
             let _ = ended.changed().await;
         }
         !self.state().failed
     }
-}
 
-impl Inner {
-    /// Begins a fetch where one is wanted and allowed; says whether there is one to be waited for.
-    pub(super) fn fetch(self: &Arc<Self>, remote: &Arc<Remote>, want: Want) -> bool {
+    /// Begins a fetch where the schedule allows it, and returns whether a fetch is under way.
+    pub(super) fn fetch(self: &Arc<Self>, want: Want) -> bool {
         let Ok(runtime) = Handle::try_current() else {
             tracing::error!(target: "portcullis", "a JWK set can be fetched on a tokio runtime only");
             return false;
         };
         let now = self.clock.now();
-        if !remote.begins(want, now) {
-            return remote.state().under_way;
+        if !self.begins(want, now) {
+            return self.state().under_way;
         }
-        let ending = Ending { remote: Arc::clone(remote), good: false };
-        runtime.spawn(Arc::clone(self).fetch_once(ending, now));
+        let fetch = FetchUnderWay { remote: Arc::clone(self), succeeded: false };
+        runtime.spawn(fetch.run(now));
         true
     }
+}
 
-    async fn fetch_once(self: Arc<Self>, mut ending: Ending, began: Timestamp) {
-        let document = ending.remote.fetcher.fetch().await;
+/// Notes at its end that a fetch has ended, also where its task was dropped with the runtime.
+struct FetchUnderWay {
+    remote: Arc<Remote>,
+    succeeded: bool,
+}
+
+impl FetchUnderWay {
+    async fn run(mut self, began: Timestamp) {
+        let remote = &self.remote;
+        let document = remote.fetcher.fetch().await;
         match document.and_then(|document| ForeignKeys::parse(&document).map_err(Into::into)) {
             Ok(keys) => {
-                *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(keys));
-                ending.remote.state().fetched_at = Some(began);
-                ending.good = true;
+                remote.keys.replace(keys);
+                remote.state().fetched_at = Some(began);
+                self.succeeded = true;
             }
             Err(error) => {
-                let issuer = &self.profile.issuer;
+                let issuer = &remote.issuer;
                 let cause = causes(Some(error.as_ref()));
                 tracing::warn!(target: "portcullis", issuer, cause, "the JWK set could not be fetched");
             }
@@ -131,17 +161,11 @@ impl Inner {
     }
 }
 
-/// Says that a fetch has ended, also where its task was dropped with the runtime.
-struct Ending {
-    remote: Arc<Remote>,
-    good: bool,
-}
-
-impl Drop for Ending {
+impl Drop for FetchUnderWay {
     fn drop(&mut self) {
         let mut state = self.remote.state();
         state.under_way = false;
-        state.failed = !self.good;
+        state.failed = !self.succeeded;
         drop(state);
         self.remote.ended.send_modify(|count| *count += 1);
     }

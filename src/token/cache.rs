@@ -14,16 +14,8 @@ use std::{
 
 use quick_cache::{DefaultHashBuilder, Equivalent, OptionsBuilder, Weighter, sync};
 
-use super::claims::Claims;
+use super::{claims::Claims, verify::Times};
 use crate::clock::Timestamp;
-
-/// What an access token says of its own times.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Times {
-    pub(super) issued_at: Timestamp,
-    pub(super) not_before: Option<Timestamp>,
-    pub(super) expires_at: Timestamp,
-}
 
 /// A token that was good, and what has to be asked again.
 #[derive(Clone)]

@@ -19,11 +19,13 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Claims(
     Arc<AccessClaims>,
-    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "extractors alone ask for it"))] Option<Guard>,
+    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "extractors alone read it"))] Option<Companion>,
 );
 
-/// What admitted the request, for those who know its type; here, so that it takes no place of its own in each request.
-type Guard = Arc<dyn Any + Send + Sync>;
+/// A value that a caller attaches to claims and reads again by its type.
+///
+/// The extensions of a request hold each value in an allocation of its own. A companion needs none.
+type Companion = Arc<dyn Any + Send + Sync>;
 
 #[derive(Debug)]
 pub(crate) struct AccessClaims {
@@ -75,13 +77,15 @@ impl Claims {
         Self(Arc::new(claims), None)
     }
 
+    /// Attaches a value in place of the one before.
     #[cfg(feature = "axum")]
-    pub(crate) fn admitted_by(self, guard: Guard) -> Self {
-        Self(self.0, Some(guard))
+    pub(crate) fn with_companion(self, companion: Companion) -> Self {
+        Self(self.0, Some(companion))
     }
 
+    /// Returns the attached value.
     #[cfg(feature = "axum")]
-    pub(crate) fn guard(&self) -> Option<&(dyn Any + Send + Sync)> {
+    pub(crate) fn companion(&self) -> Option<&(dyn Any + Send + Sync)> {
         self.1.as_deref()
     }
 

@@ -39,7 +39,7 @@ pub(crate) fn write(claims: &impl Serialize) -> Result<String, CustomProblem> {
 }
 
 /// Whether a payload is an object in which no name is twice. Names of ours are checked by their parse; these are the app's.
-pub(super) fn names_are_unique(payload: &[u8]) -> bool {
+pub(crate) fn names_are_unique(payload: &[u8]) -> bool {
     serde_json::from_slice::<Names<'_>>(payload).is_ok()
 }
 

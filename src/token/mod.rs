@@ -17,8 +17,11 @@ pub use self::claims::Claims;
 pub(crate) use self::{
     cache::TokenCache,
     claims::RefreshClaims,
-    custom_claims::{CustomProblem, write as write_custom},
+    custom_claims::{CustomProblem, names_are_unique, write as write_custom},
     issue::{AccessToken, Issuer},
     roles::Roles,
-    verify::{Expiry, ForeignProfile, MAX_TOKEN_BYTES, Profile, TokenFault, Verifier},
+    verify::{
+        Audience, Expiry, MAX_CLOCK_SKEW, MAX_NUMERIC_DATE, MAX_TOKEN_BYTES, Profile, Segments, TokenFault, Verifier,
+        contradict, object, present,
+    },
 };

@@ -7,6 +7,7 @@ use http_body_util::{BodyExt, Full};
 use portcullis::{
     Auth, AuthBuilder, AuthUser, Claims, CurrentUser, Endpoint, Failure, ResponseFormat, Success, User,
     keys::Key,
+    layer::Principal,
     resource::{ForeignClaims, ResourceServer},
     store::memory::MemorySessions,
 };
@@ -16,6 +17,7 @@ use tower::ServiceExt;
 use crate::{
     fixture::{Pair, World, register, start_session},
     own_users::{Account, Accounts},
+    secrets::Log,
 };
 
 type Whole = (StatusCode, HeaderMap, Bytes);
@@ -190,28 +192,65 @@ async fn an_extractor_without_its_guard_is_a_fault_of_ours() {
     assert_eq!((answer.0, &json_of(&answer)["code"]), (StatusCode::INTERNAL_SERVER_ERROR, &json!("internal")));
 }
 
-#[tokio::test]
-async fn an_extractor_behind_the_other_kind_of_guard_is_a_500() {
-    let auth = World::new().node();
+/// A service with its own users, and a resource server of another issuer.
+fn both_kinds() -> (Auth<User>, ResourceServer) {
     let key = Key::generate_ed25519().unwrap();
     let jwks = format!(r#"{{"keys":[{}]}}"#, key.public_jwk().unwrap());
     let foreign = ResourceServer::builder("https://idp.example.com", "api").jwks(jwks).build().unwrap();
-    let route = |handler| Router::new().route("/", handler);
+    (World::new().node(), foreign)
+}
+
+fn one_route(handler: axum::routing::MethodRouter) -> Router {
+    Router::new().route("/", handler)
+}
+
+async fn without_a_token(routes: Router) -> Whole {
+    let request = Request::get("/").body(axum::body::Body::empty()).unwrap();
+    whole(routes.oneshot(request).await.unwrap()).await
+}
+
+#[tokio::test]
+async fn an_extractor_behind_the_other_kind_of_guard_is_a_500() {
+    let log = Log::default();
+    let subscriber = || tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
+    // The second subscriber makes tracing ask the subscriber of this thread for each event.
+    let _guards = (tracing::subscriber::set_default(subscriber()), tracing::Dispatch::new(subscriber()));
+    let (auth, foreign) = both_kinds();
     for routes in [
-        route(get(async |_: Claims| ())).route_layer(foreign.optional()),
-        route(get(async |_: CurrentUser<User>| ())).route_layer(foreign.optional()),
-        route(get(async |_: ForeignClaims| ())).route_layer(auth.optional()),
+        one_route(get(async |_: Claims| ())).route_layer(foreign.optional()),
+        one_route(get(async |_: Option<Claims>| ())).route_layer(foreign.optional()),
+        one_route(get(async |_: Principal| ())).route_layer(foreign.optional()),
+        one_route(get(async |_: Option<Principal>| ())).route_layer(foreign.optional()),
+        one_route(get(async |_: CurrentUser<User>| ())).route_layer(foreign.optional()),
+        one_route(get(async |_: Option<CurrentUser<User>>| ())).route_layer(foreign.optional()),
+        one_route(get(async |_: ForeignClaims| ())).route_layer(auth.optional()),
+        one_route(get(async |_: Option<ForeignClaims>| ())).route_layer(auth.optional()),
     ] {
-        let request = Request::get("/").body(axum::body::Body::empty()).unwrap();
-        let answer = whole(routes.oneshot(request).await.unwrap()).await;
+        let answer = without_a_token(routes).await;
         assert_eq!((answer.0, &json_of(&answer)["code"]), (StatusCode::INTERNAL_SERVER_ERROR, &json!("internal")));
     }
-    // Behind its own guard a request without a token is the client's fault.
+    let text = log.text();
+    let logged = |guard: &str| text.lines().filter(|line| line.contains("ERROR") && line.contains(guard)).count();
+    assert_eq!((logged("behind the guard of a `ResourceServer`"), logged("behind the guard of an `Auth`")), (6, 2));
+}
+
+#[tokio::test]
+async fn an_extractor_behind_its_own_kind_of_guard_is_a_401() {
+    let (auth, foreign) = both_kinds();
     for routes in [
-        route(get(async |_: Claims| ())).route_layer(auth.optional()),
-        route(get(async |_: ForeignClaims| ())).route_layer(foreign.optional()),
+        one_route(get(async |_: Claims| ())).route_layer(auth.optional()),
+        one_route(get(async |_: Principal| ())).route_layer(auth.optional()),
+        one_route(get(async |_: CurrentUser<User>| ())).route_layer(auth.optional()),
+        one_route(get(async |_: ForeignClaims| ())).route_layer(foreign.optional()),
     ] {
-        let request = Request::get("/").body(axum::body::Body::empty()).unwrap();
-        assert_eq!(whole(routes.oneshot(request).await.unwrap()).await.0, StatusCode::UNAUTHORIZED);
+        assert_eq!(without_a_token(routes).await.0, StatusCode::UNAUTHORIZED);
+    }
+    for routes in [
+        one_route(get(async |_: Option<Claims>| ())).route_layer(auth.optional()),
+        one_route(get(async |_: Option<Principal>| ())).route_layer(auth.optional()),
+        one_route(get(async |_: Option<CurrentUser<User>>| ())).route_layer(auth.optional()),
+        one_route(get(async |_: Option<ForeignClaims>| ())).route_layer(foreign.optional()),
+    ] {
+        assert_eq!(without_a_token(routes).await.0, StatusCode::OK);
     }
 }

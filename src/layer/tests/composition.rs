@@ -29,7 +29,7 @@ impl Method {
 
 /// What is wrong with the bearer of the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
+pub(super) enum Fault {
     Nothing,
     Disabled,
     Demoted,
@@ -38,8 +38,8 @@ enum Fault {
     DemotedAndEndedElsewhere,
 }
 
-/// The first refusal: token, session, user, and then the demands in the order in which they were
-/// made.
+/// Returns the first refusal: token, session, user, and then the requirements in the order in which
+/// they were added.
 fn expected(fault: Fault, methods: &[Method]) -> Option<&'static str> {
     use Fault::{Demoted, DemotedAndEndedElsewhere, Disabled, DisabledAndEndedElsewhere, EndedElsewhere};
     let loads = methods.contains(&Method::LoadUser);
@@ -79,9 +79,9 @@ fn node(store: &MemoryStore) -> Auth<User> {
         .unwrap()
 }
 
-/// A node that has read the revocations, and the token of an admin with whom something is wrong
-/// since.
-async fn admin_with(fault: Fault) -> (Auth<User>, String) {
+/// Returns a node that has read the revocations, and the token of an admin. The fault happened after
+/// that.
+pub(super) async fn admin_with(fault: Fault) -> (Auth<User>, String) {
     use Fault::{Demoted, DemotedAndEndedElsewhere, Disabled, DisabledAndEndedElsewhere, EndedElsewhere};
     let store = MemoryStore::new();
     let (here, there) = (node(&store), node(&store));
@@ -142,7 +142,7 @@ async fn the_guard_loads_the_user_whatever_follows() {
 }
 
 #[tokio::test]
-async fn refusals_come_in_the_order_token_session_user_demands() {
+async fn refusals_come_in_the_order_token_session_user_requirements() {
     let (auth, token) = admin_with(Fault::Demoted).await;
     let good = || get().header("authorization", format!("Bearer {token}"));
     let bad = || get().header("authorization", "Bearer nonsense");
@@ -151,7 +151,7 @@ async fn refusals_come_in_the_order_token_session_user_demands() {
         auth.require().load_user().check_claims(|_| false).check_session().role("admin"),
     ] {
         assert_eq!(code_of(layer.clone(), bad()).await.as_deref(), Some("token_invalid"));
-        assert_eq!(code_of(layer, good()).await.as_deref(), Some("forbidden"), "the first demand that was made");
+        assert_eq!(code_of(layer, good()).await.as_deref(), Some("forbidden"), "the first requirement that was added");
     }
     let first = auth.require().role("admin").check_claims(|_| false).load_user();
     assert_eq!(code_of(first, good()).await.as_deref(), Some("insufficient_role"));

@@ -156,6 +156,11 @@ impl Key {
         self.signing.as_ref()
     }
 
+    /// Returns whether this key made the signature of the message.
+    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.prepared.verify(message, signature)
+    }
+
     pub(in crate::token) fn prepared(&self) -> Arc<PreparedKey> {
         Arc::clone(&self.prepared)
     }

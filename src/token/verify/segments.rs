@@ -9,15 +9,15 @@ pub(crate) const MAX_TOKEN_BYTES: usize = 8192;
 const MAX_SIGNATURE_BYTES: usize = 520;
 
 /// The segments of a token that is not too long, still encoded.
-pub(super) struct Segments<'a> {
-    pub(super) header: &'a [u8],
+pub(crate) struct Segments<'a> {
+    pub(crate) header: &'a [u8],
     payload: &'a [u8],
     signature: &'a [u8],
     message: &'a [u8],
 }
 
 impl<'a> Segments<'a> {
-    pub(super) fn split(bytes: &'a [u8]) -> Option<Self> {
+    pub(crate) fn split(bytes: &'a [u8]) -> Option<Self> {
         if bytes.len() > MAX_TOKEN_BYTES {
             return None;
         }
@@ -32,13 +32,13 @@ impl<'a> Segments<'a> {
     }
 
     /// The payload, once `verify` has found the signature good over the message.
-    pub(super) fn payload(&self, verify: impl FnOnce(&[u8], &[u8]) -> bool) -> Option<Vec<u8>> {
+    pub(crate) fn payload(&self, verify: impl FnOnce(&[u8], &[u8]) -> bool) -> Option<Vec<u8>> {
         let mut payload = Vec::new();
         self.payload_into(&mut payload, verify).then_some(payload)
     }
 
     /// Writes the payload into an empty buffer, once `verify` has found the signature good over the message.
-    pub(super) fn payload_into(&self, payload: &mut Vec<u8>, verify: impl FnOnce(&[u8], &[u8]) -> bool) -> bool {
+    pub(crate) fn payload_into(&self, payload: &mut Vec<u8>, verify: impl FnOnce(&[u8], &[u8]) -> bool) -> bool {
         // The engine takes canonical base64url without padding only; a dot inside the payload is not of its alphabet.
         let mut buffer = [0; MAX_SIGNATURE_BYTES];
         let signature =

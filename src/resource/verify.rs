@@ -1,4 +1,7 @@
-//! Tokens of another issuer: the header has to be parsed, and says what its key is, but never brings one.
+//! The verification of another issuer's tokens (RFC 8725).
+//!
+//! Another issuer may order the members of a header as it likes, so the header has to be parsed. It
+//! names a key of the set and never brings one.
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -8,25 +11,31 @@ use serde::{
     de::{self, IgnoredAny, Visitor},
 };
 
-use super::{Audience, MAX_CLOCK_SKEW, MAX_NUMERIC_DATE, TokenFault, contradict, object, present, segments::Segments};
+use super::{
+    claims::{ForeignClaims, ReadClaims},
+    keys::ForeignKeys,
+};
 use crate::{
     clock::Timestamp,
-    resource::{ForeignClaims, ForeignKeys, Read},
-    token::{Roles, custom_claims::names_are_unique, keys::Algorithm},
+    token::{
+        Audience, MAX_CLOCK_SKEW, MAX_NUMERIC_DATE, Roles, Segments, TokenFault, contradict, keys::Algorithm,
+        names_are_unique, object, present,
+    },
 };
 
 /// What the tokens of the issuer must say.
 #[derive(Debug)]
-pub(crate) struct ForeignProfile {
-    pub(crate) issuer: String,
-    pub(crate) audience: String,
-    /// The `typ`s that count, in lower case and without `application/`.
-    pub(crate) types: Vec<String>,
-    pub(crate) leeway: Duration,
-    pub(crate) max_lifetime: Duration,
+pub(super) struct ForeignProfile {
+    pub(super) issuer: String,
+    pub(super) audience: String,
+    /// The accepted `typ`s, in lower case and without `application/`.
+    pub(super) types: Vec<String>,
+    pub(super) leeway: Duration,
+    pub(super) max_lifetime: Duration,
 }
 
-/// The members of a header that decide; what would bring a key (`jwk`, `jku`, `x5c`, `x5u`) is skipped, unread.
+/// The members of a header that are read. `jwk`, `jku`, `x5c` and `x5u`, which would bring a key,
+/// are skipped, unread.
 #[derive(Deserialize)]
 struct Header<'a> {
     #[serde(borrow)]
@@ -35,7 +44,7 @@ struct Header<'a> {
     kid: Option<Cow<'a, str>>,
     #[serde(borrow, default, deserialize_with = "present")]
     typ: Option<Cow<'a, str>>,
-    /// Extensions that must be understood (RFC 7515 §4.1.11); we understand none.
+    /// Extensions that a verifier must understand (RFC 7515 §4.1.11). This one understands none.
     crit: Option<IgnoredAny>,
     b64: Option<IgnoredAny>,
     zip: Option<IgnoredAny>,
@@ -65,8 +74,11 @@ struct Payload<'a> {
     roles: Roles,
 }
 
-/// Seconds since 1970, not negative, before the year 10000, with a fraction or without one (RFC 7519 §2). The fraction is
-/// dropped where that makes the token count for less.
+/// Seconds since 1970: not negative, before the year 10000, with or without a fraction (RFC 7519
+/// §2).
+///
+/// Each use takes the rounding that accepts fewer tokens: the floor of an expiry, the ceiling of a
+/// beginning.
 #[derive(Clone, Copy)]
 struct FractionalDate {
     floor: Timestamp,
@@ -105,7 +117,10 @@ impl<'de> Deserialize<'de> for FractionalDate {
 
 impl ForeignProfile {
     /// Verifies a token under one of the keys.
-    pub(crate) fn verify(&self, keys: &ForeignKeys, token: &[u8], now: Timestamp) -> Result<ForeignClaims, TokenFault> {
+    ///
+    /// # Errors
+    /// [`TokenFault::Expired`] for a token with no other fault, and [`TokenFault::Invalid`].
+    pub(super) fn verify(&self, keys: &ForeignKeys, token: &[u8], now: Timestamp) -> Result<ForeignClaims, TokenFault> {
         let payload = self.signed_payload(keys, token).ok_or(TokenFault::Invalid)?;
         let claims: Payload<'_> = object(&payload)?;
         let expires_at = claims.exp.floor;
@@ -127,7 +142,7 @@ impl ForeignProfile {
         if now >= expires_at.plus(self.leeway) {
             return Err(TokenFault::Expired);
         }
-        let mut read = Read {
+        let mut read = ReadClaims {
             issuer: claims.iss.into(),
             subject: claims.sub.into(),
             expires_at,
@@ -147,31 +162,31 @@ impl ForeignProfile {
         let json = URL_SAFE_NO_PAD.decode(segments.header).ok()?;
         let (algorithm, kid) = self.named_key(&json)?;
         let key = keys.find(algorithm, kid.as_deref())?;
-        segments.payload(|message, signature| key.prepared().verify(message, signature))
+        segments.payload(|message, signature| key.verifies(message, signature))
     }
 
-    /// The algorithm and the key that a header names, if it is one that was agreed on.
+    /// Returns the algorithm and the name of the key in a header, if the header is acceptable.
     fn named_key<'a>(&self, json: &'a [u8]) -> Option<(Algorithm, Option<Cow<'a, str>>)> {
         let header: Header<'_> = object(json).ok()?;
         let extended = [header.crit, header.b64, header.zip, header.enc].iter().any(Option::is_some);
-        if extended || !names_are_unique(json) || !self.takes_type(header.typ.as_deref()) {
+        if extended || !names_are_unique(json) || !self.accepts_type(header.typ.as_deref()) {
             return None;
         }
         let algorithm = Algorithm::parse(&header.alg).filter(|algorithm| algorithm.is_asymmetric())?;
         Some((algorithm, header.kid))
     }
 
-    /// Whether a token might be good under a key that is not in the set. One that names none tells nothing.
+    /// Returns whether a token names a key that is not in the set. A token without a name does not.
     #[cfg(feature = "jwks_url")]
-    pub(crate) fn names_unknown_key(&self, keys: &ForeignKeys, token: &[u8]) -> bool {
+    pub(super) fn names_unknown_key(&self, keys: &ForeignKeys, token: &[u8]) -> bool {
         let Some(segments) = Segments::split(token) else { return false };
         let json = URL_SAFE_NO_PAD.decode(segments.header).unwrap_or_default();
         self.named_key(&json)
             .is_some_and(|(algorithm, kid)| kid.is_some() && keys.find(algorithm, kid.as_deref()).is_none())
     }
 
-    /// RFC 7515 §4.1.9: in any case, `application/` may be left out.
-    fn takes_type(&self, typ: Option<&str>) -> bool {
+    /// Compares without regard to case and to the prefix `application/` (RFC 7515 §4.1.9).
+    fn accepts_type(&self, typ: Option<&str>) -> bool {
         let typ = typ.unwrap_or_default().to_ascii_lowercase();
         let typ = typ.strip_prefix("application/").unwrap_or(&typ);
         self.types.iter().any(|own| own == typ)

@@ -1,4 +1,4 @@
-//! Where an issuer's JWK set is fetched from, and how often.
+//! The URL of an issuer's JWK set, and how often it is fetched.
 
 use std::time::Duration;
 
@@ -9,7 +9,18 @@ use crate::http::origin::is_this_machine;
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The address of an issuer's JWK set, and how it is kept up to date; see the [module](super#keys-from-a-url).
+/// The URL of an issuer's JWK set, and how the set is kept up to date.
+///
+/// The [module](super#keys-from-a-url) describes when it is fetched.
+///
+/// # Defaults
+///
+/// - `refresh_every`: 5 min
+/// - `min_interval`: 10 s
+/// - `max_stale`: 24 h
+/// - `timeout`: 5 s
+///
+/// # Examples
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,7 +42,7 @@ pub struct JwksUrl {
 }
 
 impl JwksUrl {
-    /// An address: `https`, or `http` on this machine.
+    /// Takes a URL of `https`, or of `http` on this machine.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -43,45 +54,49 @@ impl JwksUrl {
         }
     }
 
-    /// Allows `http` to another machine. Whoever sits in between can then hand out keys of their own, and with them every
-    /// token that they like.
+    /// Allows `http` to another machine.
+    ///
+    /// An attacker on the network can then deliver keys of their own, and with them sign any token.
     pub fn insecure_plain_http(mut self) -> Self {
         self.plain_http = true;
         self
     }
 
-    /// Sets how old the set may become before it is fetched again. Default: 5 min, the `max-age` of our own issuer.
-    /// Maximum: 1 day.
+    /// Sets the age at which the set is fetched again. Default: 5 min, the `max-age` of the set that
+    /// this crate publishes. Maximum: 24 h.
     pub fn refresh_every(mut self, interval: Duration) -> Self {
         self.refresh_every = interval;
         self
     }
 
-    /// Sets the least time from one fetch to the next, so that tokens with unknown keys cannot make this service flood the
-    /// issuer. Default: 10 s. Bounds: 1 s to 1 day.
+    /// Sets the least time from one fetch to the next. Default: 10 s. Minimum: 1 s. Maximum: 24 h.
+    ///
+    /// It also holds after a failure and for tokens that name unknown keys.
     pub fn min_interval(mut self, interval: Duration) -> Self {
         self.min_interval = interval;
         self
     }
 
-    /// Sets for how long the last set is used while none can be fetched. Afterwards requests are answered 503. Default:
-    /// 1 day. Maximum: 7 days.
+    /// Sets how long a set is in use while no fetch succeeds. Default: 24 h. Maximum: 7 days.
+    /// Afterwards requests are answered 503.
     ///
-    /// A key that the issuer has withdrawn can be accepted for as long: where an attacker keeps this service from fetching,
-    /// and for the first requests after a pause, which do not wait for the fetch that they begin.
+    /// A key that the issuer has withdrawn can be accepted for as long: where an attacker blocks the
+    /// fetches, and for the first requests after a pause, which do not wait for the fetch that they
+    /// begin.
     pub fn max_stale(mut self, limit: Duration) -> Self {
         self.max_stale = limit;
         self
     }
 
-    /// Sets how long a fetch may take in all, and so how long a request waits for one at most. Default: 5 s.
-    /// Bounds: 100 ms to 30 s.
+    /// Sets how long a fetch may take in all. Default: 5 s. Minimum: 100 ms. Maximum: 30 s.
+    ///
+    /// A request waits no longer for a fetch than this.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Checks the settings together, and says where to fetch from.
+    /// Checks the settings together, and returns the parsed URL.
     pub(super) fn check(&self, problems: &mut Vec<String>) -> Option<Uri> {
         let before = problems.len();
         let mut refuse = |wrong: bool, problem: &str| problems.extend(wrong.then(|| problem.to_owned()));
@@ -114,7 +129,7 @@ impl JwksUrl {
         refuse(credentials, "the JWK set's URL has a user name in it: public keys need none");
         refuse(
             scheme == "http" && !self.plain_http && !host.is_some_and(is_this_machine),
-            "the JWK set's URL is plain http, over which anybody in between hands out their own keys: use https",
+            "the JWK set's URL is plain http, over which an attacker can deliver keys of their own: use https",
         );
         uri.filter(|_| problems.len() == before)
     }
@@ -144,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_is_for_this_machine_or_for_those_who_say_so() {
+    fn plain_http_is_for_this_machine_unless_it_is_allowed() {
         for good in [
             "https://auth.example.com/jwks.json",
             "https://auth.example.com:8443/a?b=c",
@@ -174,9 +189,9 @@ mod tests {
     }
 
     #[test]
-    fn times_that_cannot_be_are_refused_with_their_mend() {
+    fn times_outside_their_limits_are_refused_with_their_fix() {
         let good = || JwksUrl::new("https://auth.example.com/");
-        for (jwks, mend) in [
+        for (jwks, fix) in [
             (good().min_interval(Duration::ZERO), "ten seconds"),
             (good().refresh_every(SECOND), "five minutes"),
             (good().refresh_every(2 * DAY).max_stale(3 * DAY), "five minutes"),
@@ -186,7 +201,7 @@ mod tests {
             (good().timeout(DAY), "five seconds"),
         ] {
             let said = problems(&jwks);
-            assert!(said.len() == 1 && said[0].contains(mend), "{mend}: {said:?}");
+            assert!(said.len() == 1 && said[0].contains(fix), "{fix}: {said:?}");
         }
     }
 }

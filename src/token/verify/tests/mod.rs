@@ -1,7 +1,15 @@
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use super::*;
-use crate::token::keys::{Key, KeyKind, KeyRing, tests};
+use super::{Expiry, Profile, TokenFault, Verifier};
+use crate::{
+    clock::Timestamp,
+    token::{
+        Claims, MAX_TOKEN_BYTES, TokenCache,
+        keys::{Key, KeyKind, KeyRing, Keys, tests},
+    },
+};
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const SID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
@@ -298,3 +306,5 @@ fn the_cache_stays_within_its_bytes_and_leaves_what_is_too_large() {
         assert_eq!(held > 0, bytes >= 1000, "{held} of {bytes}");
     }
 }
+
+mod attacks;

@@ -22,9 +22,9 @@ const SIGNATURES: [Jwa; 12] = [
 ];
 
 const PUBLIC: [&str; 3] = [
-    include_str!("../../../../tests/keys/ed25519.pub.pem"),
-    include_str!("../../../../tests/keys/p256.pub.pem"),
-    include_str!("../../../../tests/keys/rsa2048.pub.pem"),
+    include_str!("../../../../../tests/keys/ed25519.pub.pem"),
+    include_str!("../../../../../tests/keys/p256.pub.pem"),
+    include_str!("../../../../../tests/keys/rsa2048.pub.pem"),
 ];
 
 #[test]
@@ -74,7 +74,7 @@ fn a_public_key_is_no_hmac_secret_in_any_encoding() {
     for target in Target::all().filter(|target| target.algorithm.is_asymmetric()) {
         let jwk = target.key.public_jwk().unwrap();
         let mut secrets = vec![Vec::new(), jwk.clone().into_bytes(), target.key.kid().as_bytes().to_vec()];
-        let numbers: serde_json::Value = serde_json::from_str(&jwk).unwrap();
+        let numbers: Value = serde_json::from_str(&jwk).unwrap();
         for name in ["x", "y", "n", "e"] {
             let Some(number) = numbers[name].as_str() else { continue };
             secrets.extend([number.as_bytes().to_vec(), URL_SAFE_NO_PAD.decode(number).unwrap()]);

@@ -10,11 +10,8 @@ mod vectors;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::{tests::claims as good_claims, *};
-use crate::token::{
-    crypto,
-    keys::{Algorithm, Key, KeyKind, KeyRing, tests},
-};
+use super::{claims as good_claims, *};
+use crate::token::{crypto, keys::Algorithm};
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -43,7 +40,7 @@ impl Target {
         let keys = tests::keys(KeyKind::Access, &KeyRing::new(key.clone()));
         let token = keys.sign(good_claims(&[]).as_bytes()).unwrap();
         let [header, payload, signature] = token.split('.').map(str::to_owned).collect::<Vec<_>>().try_into().unwrap();
-        let mut verifier = super::tests::verifier();
+        let mut verifier = verifier();
         // The app's own names count too.
         verifier.profile.custom_claims = true;
         // The genuine token is in it before the attacks come.
