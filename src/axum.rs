@@ -1,4 +1,12 @@
-//! For axum (feature `axum`): extractors, and the endpoints as a router.
+//! Extractors for axum, and the endpoints as a router (feature `axum`).
+//!
+//! [`Claims`], [`Principal`](crate::layer::Principal) and [`CurrentUser`] are extractors behind the
+//! guard of an [`Auth`]. [`ForeignClaims`] is one behind the guard of a
+//! [`ResourceServer`](crate::resource::ResourceServer). Each answers 401 to a request that an
+//! optional guard admitted without a token, and `Option` of it is `None` then. Each answers 500 and
+//! logs the reason where the route has no guard or one of the other kind.
+//!
+//! # Examples
 //!
 //! ```
 //! use axum::{Router, routing::get};
@@ -25,10 +33,12 @@
 //!
 //! # A page on another origin
 //!
-//! CORS is `tower-http`'s. It goes around everything, because a preflight carries no credentials and a guard outside of it
-//! would refuse it; and it is told the same origins as [`trusted_origin`](crate::AuthBuilder::trusted_origin), or the endpoints
-//! refuse what CORS lets through. A page on another *site* (not merely another subdomain) gets cookies with
-//! [`SameSite::None`](crate::SameSite::None) only; what there is to choose is in a [guide](crate::guide::csrf_and_cors).
+//! Use the CORS layer of `tower-http`. Put it around everything, because a preflight carries no
+//! credentials and a guard outside of the layer would refuse it. Give it the same origins as
+//! [`trusted_origin`](crate::AuthBuilder::trusted_origin). The endpoints refuse other origins, even
+//! where CORS admits them. A page on another site, not only on another subdomain, gets cookies with
+//! [`SameSite::None`](crate::SameSite::None) only. The
+//! [guide](crate::guide::csrf_and_cors) compares the choices.
 //!
 //! ```
 //! use axum::Router;
@@ -70,7 +80,7 @@ use crate::{
 };
 
 impl<U: AuthUser> Auth<U> {
-    /// The ready endpoints as a router to merge.
+    /// Returns the ready endpoints as a router to merge.
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         let mount = self.0.http.table.mount_path();
         let router = Router::new().route_service(&format!("{mount}/{{*rest}}"), self.routes());
@@ -79,14 +89,17 @@ impl<U: AuthUser> Auth<U> {
         if mount.is_empty() { router } else { router.route_service(mount, self.routes()) }
     }
 
-    /// What a handler returns for an [`Error`] of a flow, in the shape of this `Auth`'s other answers.
+    /// Turns the [`Error`] of a flow into a rejection that a handler returns. The answer has the
+    /// shape of the other answers of this `Auth`.
     pub fn rejection(&self, error: impl Into<Error>) -> AuthRejection {
         AuthRejection { error: error.into(), grpc: false, guard: Some(GuardMark::of(self)) }
     }
 }
 
-/// Why an extractor refused, with the same bytes as the guard's; also what a handler may return for an [`Error`] of a flow:
-/// in the standard shape by `?`, in that of an `Auth` by [`Auth::rejection`].
+/// The rejection of an extractor. It answers with the same bytes as the guard.
+///
+/// A handler may return it for an [`Error`] of a flow. `?` makes one in the standard shape, and
+/// [`Auth::rejection`] one in the shape of an `Auth`.
 pub struct AuthRejection {
     error: Error,
     grpc: bool,
@@ -94,7 +107,7 @@ pub struct AuthRejection {
 }
 
 impl AuthRejection {
-    /// What was wrong.
+    /// Returns the cause.
     pub fn error(&self) -> &Error {
         &self.error
     }
@@ -233,7 +246,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for Principal {
     }
 }
 
-/// Extracts the user whom the guard loaded. Behind a stateless guard it loads the user itself, which
+/// Extracts the user that the guard loaded. Behind a stateless guard it loads the user itself, which
 /// costs one store round trip.
 impl<S: Sync, U: AuthUser> FromRequestParts<S> for CurrentUser<U> {
     type Rejection = AuthRejection;

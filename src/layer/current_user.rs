@@ -1,4 +1,4 @@
-//! The user whom a guard loaded.
+//! The user that a guard loaded.
 
 use std::fmt;
 

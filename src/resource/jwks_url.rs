@@ -62,8 +62,8 @@ impl JwksUrl {
         self
     }
 
-    /// Sets the age at which the set is fetched again. Default: 5 min, the `max-age` of the set that
-    /// this crate publishes. Maximum: 24 h.
+    /// Sets the age at which the set is fetched again. Default: 5 min, the `max-age` of the set
+    /// that this crate publishes. Maximum: 24 h.
     pub fn refresh_every(mut self, interval: Duration) -> Self {
         self.refresh_every = interval;
         self
@@ -80,9 +80,9 @@ impl JwksUrl {
     /// Sets how long a set is in use while no fetch succeeds. Default: 24 h. Maximum: 7 days.
     /// Afterwards requests are answered 503.
     ///
-    /// A key that the issuer has withdrawn can be accepted for as long: where an attacker blocks the
-    /// fetches, and for the first requests after a pause, which do not wait for the fetch that they
-    /// begin.
+    /// A key that the issuer has withdrawn can be accepted for as long. This happens where an
+    /// attacker blocks the fetches, and at the first requests after a pause, which do not wait for
+    /// the fetch that they begin.
     pub fn max_stale(mut self, limit: Duration) -> Self {
         self.max_stale = limit;
         self

@@ -7,13 +7,13 @@
 //! A token is accepted when all of this holds:
 //! 1. It is a Bearer token of at most 8 KiB in three segments of canonical base64url.
 //! 2. Its header names an asymmetric algorithm and a key of the set for exactly that algorithm. Its
-//!    `typ` is one of the [configured types](ResourceServerBuilder::token_types), and it asks for no
+//!    `typ` is one of the [configured types](ResourceServerBuilder::token_types). It asks for no
 //!    extension.
 //! 3. The signature is valid.
-//! 4. Its claims are one object without duplicate names. They have the issuer, our audience, a
-//!    subject, and an expiry that is ahead and not further than a day from the issue. Times may have
-//!    fractions (RFC 7519 §2), which never extend the token. `iat` and `nbf` may lie a minute ahead,
-//!    because clocks differ.
+//! 4. Its claims are one object without duplicate names. They have the issuer, the configured
+//!    audience, a subject, and an expiry that is ahead and at most a day after the issue. Times may
+//!    have fractions (RFC 7519 §2), which never extend the token. `iat` and `nbf` may lie a minute
+//!    ahead, because clocks differ.
 //!
 //! A token never brings its own key: `jku`, `x5u`, `jwk` and `x5c` are skipped, unread. To follow
 //! the rotation of the issuer's keys, fetch the set on a timer and pass it to

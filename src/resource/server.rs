@@ -59,8 +59,7 @@ impl ResourceServer {
         self.authenticate_bytes(access_token.as_bytes()).await
     }
 
-    /// Verifies a token with the bytes that the request had, as [`authenticate`](Self::authenticate)
-    /// does.
+    /// Verifies the bytes of a token as [`authenticate`](Self::authenticate) does.
     #[cfg_attr(not(feature = "jwks_url"), allow(clippy::unused_async, reason = "a set from a URL is waited for"))]
     pub(super) async fn authenticate_bytes(&self, access_token: &[u8]) -> Result<ForeignClaims, Error> {
         if let Some(verdict) = self.verify_now(access_token) {

@@ -79,8 +79,8 @@ fn node(store: &MemoryStore) -> Auth<User> {
         .unwrap()
 }
 
-/// Returns a node that has read the revocations, and the token of an admin. The fault happened after
-/// that.
+/// Returns a node that has read the revocations, and the token of an admin. The fault happened
+/// after that.
 pub(super) async fn admin_with(fault: Fault) -> (Auth<User>, String) {
     use Fault::{Demoted, DemotedAndEndedElsewhere, Disabled, DisabledAndEndedElsewhere, EndedElsewhere};
     let store = MemoryStore::new();

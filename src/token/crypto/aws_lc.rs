@@ -14,7 +14,7 @@ use jsonwebtoken::{
     crypto::{CryptoProvider, aws_lc},
 };
 
-use super::SignError;
+use super::error::SignError;
 use crate::token::keys::{Algorithm, PublicKey};
 
 pub(super) fn provider() -> &'static CryptoProvider {

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "aws_lc_rs")]
 mod aws_lc;
+mod error;
 #[cfg(not(any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 mod none;
 #[cfg(all(feature = "rust_crypto", not(feature = "aws_lc_rs")))]
@@ -17,6 +18,7 @@ use jsonwebtoken::{
 
 #[cfg(feature = "aws_lc_rs")]
 use self::aws_lc as imp;
+pub(crate) use self::error::SignError;
 pub(super) use self::imp::{PreparedKey, PreparedSigner};
 #[cfg(not(any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 use self::none as imp;
@@ -39,17 +41,6 @@ pub(super) fn sign(algorithm: Algorithm, key: &EncodingKey, message: &[u8]) -> R
 #[cfg(test)]
 pub(super) fn sign_as(algorithm: jsonwebtoken::Algorithm, key: &EncodingKey, message: &[u8]) -> Option<Vec<u8>> {
     (imp::provider().signer_factory)(&algorithm, key).ok()?.try_sign(message).ok()
-}
-
-/// A signature could not be made.
-#[derive(Debug, thiserror::Error)]
-#[error("signing failed: {0}")]
-pub(crate) struct SignError(String);
-
-impl SignError {
-    fn new(error: impl std::fmt::Display) -> Self {
-        Self(error.to_string())
-    }
 }
 
 /// The public half of a private Ed25519 key in PKCS#8.

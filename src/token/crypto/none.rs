@@ -2,7 +2,7 @@
 
 use jsonwebtoken::{EncodingKey, crypto::CryptoProvider};
 
-use super::SignError;
+use super::error::SignError;
 use crate::token::keys::{Algorithm, PublicKey};
 
 pub(super) fn provider() -> &'static CryptoProvider {

@@ -9,7 +9,7 @@ use p256::ecdsa::signature::Verifier;
 use rsa::{BigUint, RsaPublicKey, pkcs1v15, pss};
 use sha2::{Sha256, Sha384, Sha512};
 
-use super::SignError;
+use super::error::SignError;
 use crate::token::keys::{Algorithm, PublicKey};
 
 pub(super) fn provider() -> &'static CryptoProvider {

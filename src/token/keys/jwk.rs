@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::EncodingKey;
 use serde::Deserialize;
 
-use super::{Algorithm, KeyError, PublicKey, der, key::Material};
+use super::{Algorithm, KeyError, PublicKey, der, material::Material};
 use crate::{secret::Secret, token::crypto};
 
 /// The members that we read; a name that is there twice is an error.

@@ -7,7 +7,9 @@ use jsonwebtoken::EncodingKey;
 use zeroize::Zeroizing;
 
 use super::{
-    Algorithm, KeyError, PublicKey, der, jwk, pem,
+    Algorithm, KeyError, PublicKey, der, jwk,
+    material::{Material, without_mark},
+    pem,
     secret_strength::{secret_problem, trimmed},
 };
 use crate::{
@@ -30,13 +32,6 @@ pub struct Key {
     /// Absent for secrets.
     public: Option<PublicKey>,
     prepared: Arc<PreparedKey>,
-}
-
-/// What a file or a document holds, before it is checked.
-pub(super) enum Material {
-    Secret(Secret<Vec<u8>>),
-    Private { encoding: EncodingKey, public: PublicKey },
-    Public(PublicKey),
 }
 
 impl Key {
@@ -98,7 +93,7 @@ impl Key {
     /// Draws a new Ed25519 key. Keep it with [`private_pem`](Self::private_pem): every node needs the same.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where the operating system has no randomness.
+    /// [`ErrorKind::Internal`](crate::error::ErrorKind::Internal) where the operating system has no randomness.
     pub fn generate_ed25519() -> Result<Self, Error> {
         let pkcs8 = der::ed25519_pkcs8(&Zeroizing::new(random::bytes::<32>()?));
         let x = crypto::ed25519_public(&pkcs8).ok_or_else(|| Error::internal("the backend refuses an Ed25519 seed"))?;
@@ -223,11 +218,6 @@ impl Key {
         let signing = Some(EncodingKey::from_secret(secret));
         Ok(Self { kid: hmac_kid(secret).into(), algorithm, signing, public: None, prepared: Arc::new(prepared) })
     }
-}
-
-/// Takes away the byte order mark that editors on Windows put before a text in UTF-8.
-pub(super) fn without_mark(text: &str) -> &str {
-    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// A name for a secret that every node with it finds by itself, and that tells nothing a token does not tell: both are

@@ -99,6 +99,7 @@ mod error;
 mod jwk;
 mod key;
 mod key_ring;
+mod material;
 mod pem;
 mod prepared_ring;
 mod public;

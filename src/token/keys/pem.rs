@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{
     KeyError, PublicKey, der,
-    key::{Material, without_mark},
+    material::{Material, without_mark},
 };
 use crate::{secret::Secret, token::crypto};
 
