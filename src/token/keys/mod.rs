@@ -33,7 +33,7 @@
 //! ```
 //! use std::time::Duration;
 //! use portcullis::{
-//!     Auth, Check, Client, ErrorKind, Registration, User,
+//!     Auth, Check, ClientInfo, ErrorKind, Registration, User,
 //!     clock::{Clock, ManualClock, Timestamp},
 //!     keys::{Key, KeyRing},
 //!     store::memory::MemoryStore,
