@@ -138,7 +138,7 @@ fn refuse(parts: &Parts, error: impl Into<Error>) -> AuthRejection {
 }
 
 fn misused(parts: &Parts, fix: &'static str) -> AuthRejection {
-    refuse(parts, Error::new(ErrorKind::Internal).with_source(fix))
+    refuse(parts, Error::internal(fix))
 }
 
 /// What a guard puts into requests and an extractor takes out again.
@@ -246,7 +246,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for Principal {
     }
 }
 
-/// Extracts the user that the guard loaded. Behind a stateless guard it loads the user itself, which
+/// Extracts the user that the guard loaded. Behind a stateless guard it loads the user itself. That
 /// costs one store round trip.
 impl<S: Sync, U: AuthUser> FromRequestParts<S> for CurrentUser<U> {
     type Rejection = AuthRejection;
