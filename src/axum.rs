@@ -37,7 +37,7 @@
 //! credentials and a guard outside of the layer would refuse it. Give it the same origins as
 //! [`trusted_origin`](crate::AuthBuilder::trusted_origin). The endpoints refuse other origins, even
 //! where CORS admits them. A page on another site, not only on another subdomain, gets cookies with
-//! [`SameSite::None`](crate::SameSite::None) only. The
+//! [`SameSite::None`](crate::http::SameSite::None) only. The
 //! [guide](crate::guide::csrf_and_cors) compares the choices.
 //!
 //! ```
@@ -72,7 +72,7 @@ use http::request::Parts;
 use crate::{
     auth::Auth,
     error::{Error, ErrorKind},
-    http::{format::Responder, respond},
+    http::response::{grpc, responder::Responder},
     layer::{CurrentUser, GuardMark, Principal},
     resource::ForeignClaims,
     token::Claims,
@@ -134,7 +134,7 @@ impl fmt::Debug for AuthRejection {
 
 fn refuse(parts: &Parts, error: impl Into<Error>) -> AuthRejection {
     let guard = GuardMark::find(&parts.extensions).cloned();
-    AuthRejection { error: error.into(), grpc: respond::is_grpc(&parts.method, &parts.headers), guard }
+    AuthRejection { error: error.into(), grpc: grpc::is_grpc(&parts.method, &parts.headers), guard }
 }
 
 fn misused(parts: &Parts, fix: &'static str) -> AuthRejection {

@@ -9,7 +9,8 @@
 //! |---|---|
 //! | [`guide`] | how something is done from its beginning to its end, and why it is so |
 //! | [`Auth`], [`AuthBuilder`] | every flow in code; every setting and its default |
-//! | [`Routes`] | the ready endpoints, a tower service |
+//! | [`endpoints`] | the ready endpoints, a tower service |
+//! | [`http`] | what an app chooses about requests and answers |
 //! | [`layer`] | the guard, a tower layer; [`Claims`] and [`CurrentUser`] |
 //! | [`user`] | what we need of an app's user, and a ready one |
 //! | [`store`] | the two traits behind which users and sessions are kept, and the memory store |
@@ -58,11 +59,11 @@ mod builder;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod clock;
-mod endpoints;
+pub mod endpoints;
 mod error;
 pub mod event;
 pub mod guide;
-mod http;
+pub mod http;
 pub mod layer;
 mod metrics;
 mod password;
@@ -86,10 +87,8 @@ struct ReadmeDoctests;
 pub use crate::{
     auth::{Auth, Authenticated, Check, ClientInfo, LoggedIn, Registration, TokenPair},
     builder::AuthBuilder,
-    endpoints::{Routes, RoutesFuture},
     error::{BuildError, Error, ErrorKind, FieldError, UnknownName},
     event::{AuthEvent, EventSink},
-    http::{Delivery, Endpoint, Failure, Never, PeerAddr, ResponseBody, ResponseFormat, SameSite, Success},
     layer::{AuthLayer, AuthService, CurrentUser},
     password::{BreachCheck, HashCost, HashStats, PasswordPolicy},
     secret::Secret,

@@ -123,7 +123,7 @@ where
     let mut requests = vec![make(), make()];
     // Servers have put something there already, such as the connection's other end.
     for request in &mut requests {
-        request.extensions_mut().insert(portcullis::PeerAddr([192, 0, 2, 7].into()));
+        request.extensions_mut().insert(portcullis::http::PeerAddr([192, 0, 2, 7].into()));
     }
     show(what, || assert!(requests.pop().is_some_and(|request| send(&mut service, request))))
 }

@@ -19,7 +19,8 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use portcullis::{
-    Auth, AuthBuilder, AuthLayer, AuthUser, Claims, CurrentUser, PeerAddr, User, UserId, store::memory::MemoryStore,
+    Auth, AuthBuilder, AuthLayer, AuthUser, Claims, CurrentUser, User, UserId, http::PeerAddr,
+    store::memory::MemoryStore,
 };
 use serde_json::{Value, json};
 use support::{Administer, BoxError};
@@ -62,7 +63,7 @@ async fn main() -> Result<(), BoxError> {
 /// Every route, each behind its guard.
 #[derive(Clone)]
 struct App {
-    endpoints: portcullis::Routes<User>,
+    endpoints: portcullis::endpoints::Routes<User>,
     profile: Handler,
     account: Handler,
     notes: Handler,

@@ -15,7 +15,7 @@ mod support;
 
 use std::{env, net::SocketAddr, process::ExitCode};
 
-use portcullis::{AuthBuilder, Delivery, store::memory::MemoryStore};
+use portcullis::{AuthBuilder, http::Delivery, store::memory::MemoryStore};
 use support::BoxError;
 
 #[tokio::main]

@@ -140,7 +140,7 @@ impl<U: AuthUser> fmt::Debug for Auth<U> {
             .field("lifetimes", &self.0.lifetimes)
             .field("passwords", &self.0.passwords)
             .field("revocations", &self.0.revocations)
-            .field("web", &self.0.http)
+            .field("http", &self.0.http)
             .finish_non_exhaustive()
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     auth::{Auth, Inner},
     clock::{Clock, SystemClock},
     error::{BuildError, Error},
-    http::{HttpSettings, cookies::MAX_COOKIE_BYTES},
+    http::{HttpSettings, response::cookies::MAX_COOKIE_BYTES},
     store::{SessionStore, UserStore},
     throttle::EventDedup,
     token::MAX_TOKEN_BYTES,
@@ -228,7 +228,7 @@ impl<U: AuthUser> AuthBuilder<U> {
         let rings = self.keys.rings(&lifetimes, &mut problems);
         let hasher = self.passwords.check(self.keys.secrets(), &mut problems);
         let endpoints = self.endpoints.check(&mut problems);
-        let cookies = self.cookies.check(self.endpoints.in_envelope(), &endpoints.table, &mut problems);
+        let cookies = self.cookies.check(self.endpoints.shape(), &endpoints.table, &mut problems);
         let cross_site = self.cross_site.check(self.cookies.are_insecure(), &mut problems);
         let (Some(rings), Some(hasher), Some(deliveries), Some(cookies), true) =
             (rings, hasher, endpoints.deliveries, cookies, problems.is_empty())

@@ -6,9 +6,12 @@ use super::{
 };
 use crate::{
     http::{
-        Endpoint, SameSite,
-        cookies::{CookieSettings, Cookies},
-        endpoint::{Resource, Table},
+        SameSite,
+        path_table::{PathTable, Resource},
+        response::{
+            cookies::{CookieSettings, Cookies},
+            shape::ResponseShape,
+        },
     },
     user::AuthUser,
 };
@@ -24,7 +27,7 @@ pub(super) use variables;
 /// How the cookies are set up.
 ///
 /// # Defaults
-/// - names: `access_token` and `refresh_token`, or `accessToken` and `refreshToken` in the envelope
+/// - names: `access_token` and `refresh_token`, unless the shape of the answers has names of its own
 /// - every other one as in [`CookieSettings`]
 #[derive(Debug, Default)]
 pub(super) struct CookieChoices {
@@ -43,7 +46,7 @@ impl<U: AuthUser> AuthBuilder<U> {
     }
 
     /// Sets the cookies' names. Default: `access_token` and `refresh_token`, or `accessToken` and
-    /// `refreshToken` in [`ResponseFormat::Envelope`](crate::ResponseFormat::Envelope).
+    /// `refreshToken` in [`ResponseFormat::Envelope`](crate::http::ResponseFormat::Envelope).
     ///
     /// A name gets the prefix `__Host-`, or `__Secure-` where the cookie has a domain or another
     /// path than `/`. It gets none where cookies are insecure or the name begins with `__` already.
@@ -135,10 +138,15 @@ impl CookieChoices {
         self.attributes.insecure
     }
 
-    pub(super) fn check(&self, in_envelope: bool, table: &Table, problems: &mut Vec<String>) -> Option<Cookies> {
+    pub(super) fn check(
+        &self,
+        shape: Option<&dyn ResponseShape>,
+        table: &PathTable,
+        problems: &mut Vec<String>,
+    ) -> Option<Cookies> {
         let mut settings = self.attributes.clone();
-        let camel = || in_envelope.then(|| ("accessToken".to_owned(), "refreshToken".to_owned()));
-        if let Some((access, refresh)) = self.names.clone().or_else(camel) {
+        let usual = || shape.map(ResponseShape::cookie_names).map(|(access, refresh)| (access.into(), refresh.into()));
+        if let Some((access, refresh)) = self.names.clone().or_else(usual) {
             (settings.access_name, settings.refresh_name) = (access, refresh);
         }
         let cookies = settings.build().map_err(|found| problems.extend(found)).ok();
@@ -149,7 +157,7 @@ impl CookieChoices {
 
 /// Where the refresh cookie would not be sent though it is needed (RFC 6265 §5.1.4): a refresh
 /// would find none, and a logout would end nothing.
-fn unreached_by_cookie(table: &Table, cookie_path: &str) -> Option<String> {
+fn unreached_by_cookie(table: &PathTable, cookie_path: &str) -> Option<String> {
     if cookie_path == "/" {
         return None;
     }
@@ -158,8 +166,8 @@ fn unreached_by_cookie(table: &Table, cookie_path: &str) -> Option<String> {
         let rest = path.strip_prefix(cookie_path);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || cookie_path.ends_with('/'))
     };
-    let needs_it = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Refresh | Endpoint::Logout);
-    let needing = table.resources().iter().filter(|it| it.methods().iter().any(|(_, endpoint)| needs_it(endpoint)));
+    let needing = table.resources().iter();
+    let needing = needing.filter(|it| it.methods().iter().any(|(_, spec)| spec.caller.reads_refresh_cookie()));
     let missed = needing.map(full).find(|path| !reaches(path))?;
     Some(format!(
         "the refresh cookie's path {cookie_path:?} does not reach {missed:?}: use the mount path, {:?}",

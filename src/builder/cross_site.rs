@@ -5,7 +5,7 @@ use super::{
     env::{Environment, items},
 };
 use crate::{
-    http::{cross_site::CrossSite, origin::TrustedOrigin},
+    http::request::{cross_site::CrossSite, origin::TrustedOrigin},
     user::AuthUser,
 };
 

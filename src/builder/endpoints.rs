@@ -10,11 +10,11 @@ use super::{
     env::{Environment, items},
 };
 use crate::{
+    endpoints,
     http::{
-        Delivery, Endpoint, Failure, ResponseFormat, Success,
-        delivery::Deliveries,
-        endpoint::{Changes, Table},
-        format::Responder,
+        Delivery, Endpoint, FailureBody, ResponseFormat, SuccessBody,
+        path_table::{EndpointChanges, PathTable},
+        response::{delivery::Deliveries, responder::Responder, shape::ResponseShape},
     },
     user::AuthUser,
 };
@@ -23,7 +23,7 @@ use crate::{
 macro_rules! variables {
     () => {
         "| `TOKEN_DELIVERY` | `cookie` | a list of `cookie`, `split`, `body`, `both`; the first is the default |
-| `RESPONSE_FORMAT` | `standard` | `envelope` for a front end of that shape: see [`ResponseFormat`](crate::ResponseFormat) |"
+| `RESPONSE_FORMAT` | `standard` | `envelope` for a front end of that shape: see [`ResponseFormat`](crate::http::ResponseFormat) |"
     };
 }
 pub(super) use variables;
@@ -40,7 +40,7 @@ pub(super) use variables;
 #[derive(Debug)]
 pub(super) struct EndpointSettings {
     mount_path: String,
-    changes: Changes,
+    changes: EndpointChanges,
     deliveries: Vec<Delivery>,
     login_on_register: Option<bool>,
     responder: Responder,
@@ -50,7 +50,7 @@ impl Default for EndpointSettings {
     fn default() -> Self {
         Self {
             mount_path: "/auth".to_owned(),
-            changes: Changes::default(),
+            changes: EndpointChanges::default(),
             deliveries: vec![Delivery::Cookie],
             login_on_register: None,
             responder: Responder::default(),
@@ -91,7 +91,7 @@ impl<U: AuthUser> AuthBuilder<U> {
     }
 
     /// Sets whether a registration logs the user in. Default: yes, but not in
-    /// [`ResponseFormat::Envelope`](crate::ResponseFormat::Envelope).
+    /// [`ResponseFormat::Envelope`](crate::http::ResponseFormat::Envelope).
     pub fn login_on_register(mut self, yes: bool) -> Self {
         self.endpoints.login_on_register = Some(yes);
         self
@@ -119,7 +119,7 @@ impl<U: AuthUser> AuthBuilder<U> {
     /// builder.failure_body(|failure| Oops { error: failure.kind.code(), hint: failure.detail })
     /// # }
     /// ```
-    pub fn failure_body<T: Serialize>(mut self, body: impl Fn(Failure) -> T + Send + Sync + 'static) -> Self {
+    pub fn failure_body<T: Serialize>(mut self, body: impl Fn(FailureBody) -> T + Send + Sync + 'static) -> Self {
         self.endpoints.responder.failure = Some(Arc::new(move |failure| serde_json::to_vec(&body(failure))));
         self
     }
@@ -128,17 +128,17 @@ impl<U: AuthUser> AuthBuilder<U> {
     /// as they are. So do a 204, and the set of public keys, which other services read.
     ///
     /// ```
-    /// # use portcullis::{AuthBuilder, Success, User};
+    /// # use portcullis::{AuthBuilder, User, http::SuccessBody};
     /// # fn builder(builder: AuthBuilder<User>) -> AuthBuilder<User> {
     /// #[derive(serde::Serialize)]
     /// struct Fine {
     ///     ok: bool,
-    ///     data: Success,
+    ///     data: SuccessBody,
     /// }
     /// builder.success_body(|success| Fine { ok: true, data: success })
     /// # }
     /// ```
-    pub fn success_body<T: Serialize>(mut self, body: impl Fn(Success) -> T + Send + Sync + 'static) -> Self {
+    pub fn success_body<T: Serialize>(mut self, body: impl Fn(SuccessBody) -> T + Send + Sync + 'static) -> Self {
         self.endpoints.responder.success = Some(Arc::new(move |success| serde_json::to_vec(&body(success))));
         self
     }
@@ -156,33 +156,33 @@ impl EndpointSettings {
     }
 
     pub(super) fn check(&self, problems: &mut Vec<String>) -> EndpointParts {
-        let in_envelope = self.in_envelope();
+        let shape = self.shape();
         let mut changes = self.changes.clone();
-        if in_envelope {
-            changes.aliases.push((Endpoint::Refresh, "/refresh-token"));
-        }
-        let (table, found) = Table::new(&self.mount_path, &changes);
+        changes.aliases.extend(shape.map_or(&[][..], ResponseShape::aliases));
+        let (table, found) = PathTable::new(&self.mount_path, endpoints::SPECS.iter().copied(), &changes);
         problems.extend(found);
-        if in_envelope && self.responder.success.is_some() {
-            problems
-                .push("success_body and the envelope both say what a success looks like: drop one of them".to_owned());
+        if shape.is_some() && self.responder.success.is_some() {
+            problems.push(
+                "success_body and response_format both say what a success looks like: drop one of them".to_owned(),
+            );
         }
         EndpointParts {
             table,
             deliveries: deliveries(&self.deliveries, problems),
-            login_on_register: self.login_on_register.unwrap_or(!in_envelope),
+            login_on_register: self.login_on_register.unwrap_or(shape.is_none_or(ResponseShape::login_on_register)),
             responder: self.responder.clone(),
         }
     }
 
-    pub(super) fn in_envelope(&self) -> bool {
-        self.responder.format == ResponseFormat::Envelope
+    /// Returns what the chosen shape of answers changes, or `None` for the standard one.
+    pub(super) fn shape(&self) -> Option<&'static dyn ResponseShape> {
+        self.responder.shape()
     }
 }
 
 /// What an `Auth` needs for its endpoints.
 pub(super) struct EndpointParts {
-    pub(super) table: Table,
+    pub(super) table: PathTable,
     /// `None` where no delivery is allowed, which is a problem.
     pub(super) deliveries: Option<Deliveries>,
     pub(super) login_on_register: bool,
@@ -215,6 +215,6 @@ mod tests {
         let pairs = [("TOKEN_DELIVERY", "cookie, body\n"), ("RESPONSE_FORMAT", "envelope")];
         assert_eq!(read_pairs(&pairs, |env| settings.read(env)), Vec::<String>::new());
         assert_eq!(settings.deliveries, [Delivery::Cookie, Delivery::Body]);
-        assert!(settings.in_envelope());
+        assert_eq!(settings.responder.format, ResponseFormat::Envelope);
     }
 }

@@ -13,7 +13,7 @@ use super::{ClientAuth, Inner, MemoryStorage, TokenStorage, api};
 use crate::{
     clock::{Clock, SystemClock},
     error::BuildError,
-    http::origin::Origin,
+    http::request::origin::Origin,
 };
 
 /// Collects the settings of a [`ClientAuth`]; made by [`ClientAuth::builder`].

@@ -130,7 +130,7 @@ pub use self::{
     layer::{BearerLayer, BearerService, CloneBody, Replay, ReplayWith},
     storage::{MemoryStorage, StorageError, StorageLock, TokenStorage},
 };
-use crate::{clock::Clock, error::causes, http::origin::Origin, secret::Secret};
+use crate::{clock::Clock, error::causes, http::request::origin::Origin, secret::Secret};
 
 /// How long a sign-in may take, in timeouts: the server hashes the password, and others' before it.
 const HASHING: u32 = 4;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::{Clock, Timestamp},
     error::Error,
-    http::origin::Origin,
+    http::request::origin::Origin,
     random,
     secret::Secret,
 };

@@ -1,27 +1,23 @@
-//! What every endpoint reads from its request, and the token answer that many give.
+//! [`Exchange`]: what handlers read from a request.
 
 use http::{
-    HeaderMap, StatusCode,
+    HeaderMap,
     header::{ORIGIN, SET_COOKIE, USER_AGENT},
     request::Parts,
 };
-use http_body::Body;
-use tower::BoxError;
 
-use super::{
-    Answer,
-    answer::{Content, TokenAnswer, rename_fields},
-};
 use crate::{
-    auth::{Auth, Authenticated, Check, ClientInfo, LoggedIn},
+    auth::{Auth, Authenticated, Check, ClientInfo},
     error::{Error, ErrorKind},
     http::{
-        Endpoint, ResponseFormat,
-        body::{self, Fields},
-        client_address::{self, client_address},
-        credentials::{self, CookieValue, Found, Source},
-        cross_site,
-        delivery::Places,
+        endpoint::EndpointSpec,
+        request::{
+            body::{self, Fields, RequestBody},
+            client_address::{self, client_address},
+            credentials::{self, CookieValue, Found, Source},
+            cross_site,
+        },
+        response::{cookies::Cookies, delivery::Places, shape::ReadyTypes},
     },
     secret::Secret,
     user::AuthUser,
@@ -31,46 +27,43 @@ use crate::{
 pub(super) struct Exchange<'a, U: AuthUser> {
     pub(super) auth: &'a Auth<U>,
     pub(super) parts: &'a Parts,
-    pub(super) endpoint: Endpoint,
-    /// The path's `{id}`.
-    pub(super) id: &'a str,
+    pub(super) spec: &'static EndpointSpec,
+    /// The segment that stands for the path's parameter, such as `{id}`. Empty where the path has none.
+    pub(super) path_parameter: &'a str,
     pub(super) cookies: CookieUse,
 }
 
 /// Whether a request may read and set cookies, by where it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CookieUse {
-    /// It comes from this origin, from a trusted one or from no browser.
+    /// The request comes from this origin, from a trusted one, or from no browser.
     Allowed,
-    /// It comes from elsewhere, brings no cookie of ours and has passed CORS: it gets an answer that sets none.
+    /// The request comes from elsewhere, brings no cookie of ours and has passed CORS. Its answer sets no cookie.
     Barred,
-    /// It comes from elsewhere.
+    /// The request comes from elsewhere.
     Refused,
 }
 
 impl<'a, U: AuthUser> Exchange<'a, U> {
-    pub(super) fn new(auth: &'a Auth<U>, parts: &'a Parts, endpoint: Endpoint, id: &'a str) -> Self {
-        let mut exchange = Self { auth, parts, endpoint, id, cookies: CookieUse::Refused };
-        exchange.cookies = if auth.0.http.cross_site.admits(&parts.headers, &parts.uri) {
+    pub(super) fn new(
+        auth: &'a Auth<U>,
+        parts: &'a Parts,
+        spec: &'static EndpointSpec,
+        path_parameter: &'a str,
+    ) -> Self {
+        let http = &auth.0.http;
+        let cookies = if http.cross_site.admits(&parts.headers, &parts.uri) {
             CookieUse::Allowed
-        } else if exchange.leaves_cookies_alone() {
+        } else if spec.cross_site.admits_without_cookies() && is_cookieless_json(&parts.headers, &http.cookies) {
             CookieUse::Barred
         } else {
             CookieUse::Refused
         };
-        exchange
+        Self { auth, parts, spec, path_parameter, cookies }
     }
 
-    /// Whether the endpoint can do without cookies, and the request as well. The check of its origin is about cookies, and a
-    /// page of another site cannot send JSON unless the app's CORS lets it.
-    fn leaves_cookies_alone(&self) -> bool {
-        let headers = &self.parts.headers;
-        matches!(self.endpoint, Endpoint::Register | Endpoint::Login | Endpoint::Refresh | Endpoint::Logout)
-            && headers.contains_key(ORIGIN)
-            && body::is_json(headers)
-            && !self.auth.0.http.cookies.are_in(headers)
-    }
-
+    /// Returns the places of the tokens, where the request may have them there.
+    ///
     /// # Errors
     /// [`ErrorKind::CrossSite`] where tokens would go into cookies that the request may not set.
     pub(super) fn check_places(&self, places: Places) -> Result<Places, Error> {
@@ -79,6 +72,9 @@ impl<'a, U: AuthUser> Exchange<'a, U> {
     }
 
     /// Deletes what the browser may keep beside our cookies: see `cookie_variants`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] where the settings were not checked.
     pub(super) fn expire_other_cookies(&self, answer: &mut HeaderMap) -> Result<(), Error> {
         for line in self.auth.0.http.cookies.expire_others(&self.parts.headers, &self.parts.uri)? {
             answer.append(SET_COOKIE, line);
@@ -94,21 +90,21 @@ impl<'a, U: AuthUser> Exchange<'a, U> {
         credentials::cookie_value(&self.parts.headers, self.auth.0.http.cookies.refresh.name())
     }
 
-    /// Every refresh token that cookies bring: signing out means all of them.
+    /// Returns every refresh token that cookies bring. A logout ends the sessions of all of them.
     pub(super) fn refresh_cookies(&self) -> impl Iterator<Item = &str> {
         let names = self.auth.0.http.cookies.refresh_names();
         let values = names.flat_map(|name| credentials::cookie_values(&self.parts.headers, name));
         values.filter_map(|value| std::str::from_utf8(value).ok())
     }
 
-    /// Admits the holder of a good access token.
+    /// Admits the holder of a valid access token.
     pub(super) async fn authenticate(&self, check: Check) -> Result<(Authenticated<U>, Source), Error> {
         let found = self.access_token()?.ok_or(ErrorKind::TokenMissing)?;
         let authenticated = self.auth.authenticate_bytes(found.token, check).await?;
         Ok((authenticated, found.source))
     }
 
-    /// What is known of the device, with the refresh token that it still has.
+    /// Returns what is known of the client, with the refresh token that it still has.
     pub(super) fn client(&self, refresh_token: Option<String>) -> ClientInfo {
         let cookie = match self.refresh_cookie() {
             CookieValue::Once(token) => Some(token.to_owned()),
@@ -128,75 +124,32 @@ impl<'a, U: AuthUser> Exchange<'a, U> {
         }
     }
 
-    /// What is known of the device, where the flow does not need it and somebody is to hear of it.
+    /// Returns what is known of the client for a flow that needs it for events alone: nothing, where no sink is set.
     pub(super) fn origin(&self) -> ClientInfo {
         if self.auth.is_heard() { self.client(None) } else { ClientInfo::unknown() }
     }
 
-    /// Whether requests and answers are those of [`ResponseFormat::Envelope`].
-    pub(super) fn in_envelope(&self) -> bool {
-        self.auth.0.http.responder.format == ResponseFormat::Envelope
-    }
-
     /// Reads the body.
-    pub(super) async fn fields<B>(&self, body: B) -> Result<Fields, Error>
-    where
-        B: Body,
-        B::Error: Into<BoxError>,
-    {
-        Ok(self.renamed(Fields::read(&self.parts.headers, body).await?))
+    pub(super) async fn fields(&self, body: RequestBody) -> Result<Fields, Error> {
+        Ok(self.standard(Fields::read(&self.parts.headers, body).await?))
     }
 
     /// Reads a body that may be left out.
-    pub(super) async fn optional_fields<B>(&self, body: B) -> Result<Fields, Error>
-    where
-        B: Body,
-        B::Error: Into<BoxError>,
-    {
-        Ok(self.renamed(Fields::read_optional(&self.parts.headers, body).await?))
+    pub(super) async fn optional_fields(&self, body: RequestBody) -> Result<Fields, Error> {
+        Ok(self.standard(Fields::read_optional(&self.parts.headers, body).await?))
     }
 
-    fn renamed(&self, mut fields: Fields) -> Fields {
-        if self.in_envelope() {
-            rename_fields::<U::Registration>(&mut fields);
+    /// Returns the members of the standard request, whatever shape the app chose.
+    fn standard(&self, mut fields: Fields) -> Fields {
+        if let Some(shape) = self.auth.0.http.responder.shape() {
+            shape.read(self.spec, ReadyTypes::of::<U>(), &mut fields);
         }
         fields
     }
+}
 
-    /// The answer in the shape that the app chose.
-    pub(super) fn answer(&self, status: StatusCode, content: Content<'_, U::Public>) -> Result<Answer, Error> {
-        content.answer(&self.auth.0.http.responder, self.endpoint, status)
-    }
-
-    /// The token answer: the user, and the tokens where they belong.
-    pub(super) fn token_answer(
-        &self,
-        status: StatusCode,
-        logged_in: &LoggedIn<U>,
-        places: Places,
-    ) -> Result<Answer, Error> {
-        let tokens = &logged_in.tokens;
-        let issued = tokens.issued_at.as_secs();
-        let expires_in = tokens.access_expires_at.as_secs().saturating_sub(issued);
-        let content = Content::Tokens(TokenAnswer {
-            user: logged_in.user.public(),
-            token_type: "Bearer",
-            expires_in,
-            access_token: places.access_body.then(|| tokens.access_token.expose().as_str()),
-            refresh_token: places.refresh_body.then(|| tokens.refresh_token.expose().as_str()),
-        });
-        let mut answer = self.answer(status, content)?;
-        let cookies = &self.auth.0.http.cookies;
-        if places.access_cookie || places.refresh_cookie {
-            self.expire_other_cookies(answer.headers_mut())?;
-        }
-        if places.access_cookie {
-            answer.headers_mut().append(SET_COOKIE, cookies.access.set(tokens.access_token.expose(), expires_in)?);
-        }
-        if places.refresh_cookie {
-            let max_age = tokens.refresh_expires_at.as_secs().saturating_sub(issued);
-            answer.headers_mut().append(SET_COOKIE, cookies.refresh.set(tokens.refresh_token.expose(), max_age)?);
-        }
-        Ok(answer)
-    }
+/// Returns whether a request is JSON from a page of another origin, and brings none of our cookies. The cross-site check
+/// protects cookies, and such a page cannot send JSON unless the app's CORS admits it.
+fn is_cookieless_json(headers: &HeaderMap, cookies: &Cookies) -> bool {
+    headers.contains_key(ORIGIN) && body::is_json(headers) && !cookies.are_in(headers)
 }

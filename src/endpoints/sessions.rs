@@ -1,51 +1,59 @@
-//! `POST /logout`, `POST /logout-all`, `GET /sessions`, `DELETE /sessions/{id}`.
+//! `GET /sessions`: lists the user's sessions.
 
 use std::net::IpAddr;
 
-use http::StatusCode;
-use http_body::Body;
+use http::{Method, StatusCode};
 use serde::Serialize;
-use tower::BoxError;
 
-use super::{Answer, answer::Content, clear_cookies, exchange::Exchange};
+use super::{
+    answer::{self, Answer},
+    exchange::Exchange,
+};
 use crate::{
     auth::Check,
     clock::Timestamp,
     error::{Error, ErrorKind},
+    http::{
+        endpoint::{Caller, CookieEffect, CrossSiteRule, Endpoint, EndpointSpec},
+        request::body::RequestBody,
+        schema::{FieldKind, FieldSpec, SuccessSchema},
+    },
     session::SessionId,
     user::AuthUser,
 };
 
-pub(super) async fn logout<U, B>(exchange: &Exchange<'_, U>, body: B) -> Result<Answer, Error>
-where
-    U: AuthUser,
-    B: Body,
-    B::Error: Into<BoxError>,
-{
-    let from_body = exchange.optional_fields(body).await?.take("refresh_token")?;
-    let cookies = exchange.refresh_cookies();
-    let refresh_tokens: Vec<&str> = from_body.as_deref().into_iter().chain(cookies).collect();
-    // Whatever is wrong with an access token, signing out is still what its sender wants.
-    let access_token = match exchange.access_token() {
-        Ok(found) => found.map(|found| found.token),
-        Err(error) if error.kind() == ErrorKind::InvalidRequest => return Err(error),
-        Err(_) => None,
-    };
-    exchange.auth.logout_presented(&refresh_tokens, access_token, &exchange.origin()).await?;
-    cleared(exchange)
-}
+pub(super) const SPEC: EndpointSpec = EndpointSpec {
+    endpoint: Endpoint::Sessions,
+    methods: &[Method::GET],
+    path: "/sessions",
+    caller: Caller::AccessToken,
+    cross_site: CrossSiteRule::Unchecked,
+    cookies: CookieEffect::None,
+    status: StatusCode::OK,
+    request: None,
+    success: SuccessSchema::Fields(&[FieldSpec::required("sessions", FieldKind::List(SESSION))]),
+    failures: &[],
+    operation_id: "sessions",
+    summary: "Lists the user's sessions",
+    message: "Success",
+};
 
-pub(super) async fn logout_all<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answer, Error> {
-    let (authenticated, _) = exchange.authenticate(Check::Stateless).await?;
-    exchange.auth.logout_all_from(&authenticated.claims, &exchange.origin()).await?;
-    cleared(exchange)
-}
+/// The members of [`SessionView`].
+const SESSION: &[FieldSpec] = &[
+    FieldSpec::required("id", FieldKind::Text),
+    FieldSpec::required("created_at", FieldKind::Time),
+    FieldSpec::required("last_used_at", FieldKind::Time),
+    FieldSpec::required("expires_at", FieldKind::Time),
+    FieldSpec::required("user_agent", FieldKind::NullableText),
+    FieldSpec::required("ip", FieldKind::NullableText),
+    FieldSpec::required("current", FieldKind::Flag),
+];
 
-pub(super) async fn list<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answer, Error> {
+pub(super) async fn handle<U: AuthUser>(exchange: &Exchange<'_, U>, _: RequestBody) -> Result<Answer, Error> {
     let (authenticated, _) = exchange.authenticate(Check::Stateless).await?;
     let claims = &authenticated.claims;
     let sessions = exchange.auth.sessions(claims.subject()).await?;
-    // A token of no live session is told of none: who has made one with a stolen key would learn there which to name.
+    // A token of no live session lists none. A token made with a stolen key would learn here which session to name.
     if !sessions.iter().any(|session| session.id == claims.session_id()) {
         return Err(ErrorKind::TokenRevoked.into());
     }
@@ -61,30 +69,17 @@ pub(super) async fn list<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answ
             current: session.id == claims.session_id(),
         })
         .collect();
-    exchange.answer(StatusCode::OK, Content::Sessions { sessions })
+    answer::body(exchange, &SessionList { sessions })
 }
 
-pub(super) async fn end<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answer, Error> {
-    let (authenticated, _) = exchange.authenticate(Check::Stateless).await?;
-    let claims = &authenticated.claims;
-    let id = exchange.id.parse::<SessionId>().map_err(|_| ErrorKind::SessionNotFound)?;
-    exchange.auth.end_session_from(claims.subject(), id, &exchange.origin()).await?;
-    if id == claims.session_id() {
-        cleared(exchange)
-    } else {
-        exchange.answer(StatusCode::NO_CONTENT, Content::Nothing)
-    }
-}
-
-fn cleared<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answer, Error> {
-    let mut answer = exchange.answer(StatusCode::NO_CONTENT, Content::Nothing)?;
-    clear_cookies(exchange, answer.headers_mut())?;
-    Ok(answer)
+#[derive(Serialize)]
+struct SessionList {
+    sessions: Vec<SessionView>,
 }
 
 /// What a user sees of a session.
 #[derive(Serialize)]
-pub(super) struct SessionView {
+struct SessionView {
     id: SessionId,
     created_at: Timestamp,
     last_used_at: Timestamp,

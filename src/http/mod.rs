@@ -1,35 +1,30 @@
-//! HTTP without a framework: what is read from a request and what is answered, independent of any flow.
+//! HTTP without a framework: what the ready endpoints and the guard read from a request and what they answer.
+//!
+//! | type | what it is for |
+//! |---|---|
+//! | [`Endpoint`] | names a ready endpoint, to move it or to switch it off |
+//! | [`Delivery`] | says how tokens reach a client: in cookies, in the body, or both |
+//! | [`SameSite`] | says which cross-site requests carry the cookies |
+//! | [`PeerAddr`] | carries the address of the connection into a request |
+//! | [`ResponseFormat`] | chooses the shape of the answers |
+//! | [`SuccessBody`], [`FailureBody`] | hand an answer to an app that writes bodies of its own |
+//! | [`ResponseBody`] | is the body of every response of this crate's services |
+//!
+//! The flows themselves are methods of [`Auth`](crate::Auth), which know nothing of HTTP.
 
-pub(crate) mod body;
-pub(crate) mod client_address;
-mod cookie_variants;
-pub(crate) mod cookies;
-pub(crate) mod credentials;
-pub(crate) mod cross_site;
-pub(crate) mod delivery;
 pub(crate) mod endpoint;
-pub(crate) mod format;
-pub(crate) mod origin;
-pub(crate) mod respond;
-mod response_body;
+pub(crate) mod path_table;
+pub(crate) mod request;
+pub(crate) mod response;
+pub(crate) mod schema;
+mod settings;
 
+pub(crate) use self::settings::HttpSettings;
 pub use self::{
-    client_address::PeerAddr,
-    cookies::SameSite,
-    delivery::Delivery,
     endpoint::Endpoint,
-    format::{Failure, ResponseFormat, Success},
-    response_body::{Never, ResponseBody},
+    request::client_address::PeerAddr,
+    response::{
+        body::ResponseBody, cookies::SameSite, delivery::Delivery, format::ResponseFormat, problem::FailureBody,
+        success::SuccessBody,
+    },
 };
-
-/// How the HTTP face is set up; checked as a whole by the builder.
-#[derive(Debug)]
-pub(crate) struct HttpSettings {
-    pub(crate) table: endpoint::Table,
-    pub(crate) responder: format::Responder,
-    pub(crate) cookies: cookies::Cookies,
-    pub(crate) deliveries: delivery::Deliveries,
-    pub(crate) cross_site: cross_site::CrossSite,
-    pub(crate) trusted_proxy_hops: usize,
-    pub(crate) login_on_register: bool,
-}

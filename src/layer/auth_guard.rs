@@ -15,9 +15,11 @@ use crate::{
     auth::{Auth, Authenticated, Check},
     error::{Error, ErrorKind},
     http::{
-        credentials::{self, Found, Source},
-        cross_site,
-        format::Responder,
+        request::{
+            credentials::{self, Found, Source},
+            cross_site,
+        },
+        response::responder::Responder,
     },
     token::Claims,
     user::AuthUser,

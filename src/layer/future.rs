@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    http::{ResponseBody, respond},
+    http::{ResponseBody, response::grpc},
     user::AuthUser,
 };
 
@@ -137,7 +137,7 @@ where
     }
 
     fn refused(guard: &G, error: &Error, request: &Request<Req>) -> Self {
-        let grpc = respond::is_grpc(request.method(), request.headers());
+        let grpc = grpc::is_grpc(request.method(), request.headers());
         Self::Refused { response: Some(guard.responder().refusal(error, grpc)) }
     }
 

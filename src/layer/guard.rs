@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin};
 
 use http::{Extensions, Request};
 
-use crate::{error::Error, http::format::Responder};
+use crate::{error::Error, http::response::responder::Responder};
 
 /// Decides which requests reach the inner service. Clones share everything.
 pub(crate) trait Guard: Clone {

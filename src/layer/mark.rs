@@ -9,7 +9,7 @@ use http::Extensions;
 
 use crate::{
     auth::{Auth, Inner},
-    http::format::Responder,
+    http::response::responder::Responder,
     token::Claims,
     user::AuthUser,
 };

@@ -248,13 +248,13 @@ fn the_service_and_its_future_are_what_servers_ask_for() {
     fn movable<T: Send + Sync + Unpin + 'static>() {}
     everything::<AuthService<Strict, User>>();
     everything::<AuthLayer<User>>();
-    everything::<crate::Routes<User>>();
+    everything::<crate::endpoints::Routes<User>>();
     everything::<Auth<User>>();
-    movable::<crate::ResponseBody<Full<Bytes>>>();
-    movable::<crate::ResponseBody>();
+    movable::<crate::http::ResponseBody<Full<Bytes>>>();
+    movable::<crate::http::ResponseBody>();
     movable::<CurrentUser<User>>();
     sendable::<ResponseFuture<Strict, User, Full<Bytes>>>();
-    sendable::<crate::RoutesFuture>();
+    sendable::<crate::endpoints::ResponseFuture>();
 }
 
 mod composition;

@@ -9,7 +9,7 @@ use super::{claims::ForeignClaims, server::ResourceServer};
 use crate::layer::{GuardMark, MarkedBy};
 use crate::{
     error::{Error, ErrorKind},
-    http::{credentials, format::Responder},
+    http::{request::credentials, response::responder::Responder},
     layer::{Bearer, Decision, Guard, Requirements},
 };
 

@@ -8,8 +8,9 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::{client::legacy::Client as HyperClient, rt::TokioExecutor};
 use portcullis::{
-    Auth, Claims, Delivery, User,
+    Auth, Claims, User,
     client::{ClientAuth, ClientAuthBuilder, ClientErrorKind, MemoryStorage, TokenStorage},
+    http::Delivery,
     store::SessionStore,
 };
 use tokio::net::TcpListener;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
-use portcullis::{Auth, Claims, Never, ResponseBody, User};
+use portcullis::{Auth, Claims, User, http::ResponseBody};
 use tokio::sync::mpsc;
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, buffer::Buffer, service_fn};
 
@@ -210,10 +210,10 @@ fn what_is_public_moves_between_threads() {
     fn moved<T: Send + Sync + Unpin + 'static>() {}
     cloned::<portcullis::AuthLayer<User>>();
     cloned::<portcullis::AuthService<Slow, User>>();
-    cloned::<portcullis::Routes<User>>();
+    cloned::<portcullis::endpoints::Routes<User>>();
     cloned::<Claims>();
     moved::<ResponseBody<Full<Bytes>>>();
-    moved::<ResponseBody<Never>>();
+    moved::<ResponseBody>();
     moved::<portcullis::Error>();
     moved::<portcullis::axum::AuthRejection>();
 }

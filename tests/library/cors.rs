@@ -3,7 +3,7 @@
 use axum::{Router, body::Body, routing::get};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use portcullis::{Auth, Claims, SameSite, User};
+use portcullis::{Auth, Claims, User, http::SameSite};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use tower_http::cors::CorsLayer;

@@ -2,7 +2,7 @@
 
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
-use portcullis::{Auth, ResponseBody, User};
+use portcullis::{Auth, User, http::ResponseBody};
 use tower::ServiceExt;
 
 use crate::fixture::{Pair, World, register, start_session};

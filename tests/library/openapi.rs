@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
-use portcullis::{Auth, AuthUser, Endpoint, Failure, ResponseFormat, Success};
+use portcullis::{
+    Auth, AuthUser,
+    http::{Endpoint, FailureBody, ResponseFormat, SuccessBody},
+};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -103,7 +106,7 @@ async fn what_is_moved_or_switched_off_is_described_so() {
 #[tokio::test]
 async fn an_apps_own_bodies_are_left_open() {
     let auth = World::new().node_with(|builder| {
-        builder.success_body(|success: Success| success).failure_body(|failure: Failure| failure.kind.code())
+        builder.success_body(|success: SuccessBody| success).failure_body(|failure: FailureBody| failure.kind.code())
     });
     let document = document(&auth, "/auth/openapi.json").await;
     let me = &document["paths"]["/auth/me"]["get"]["responses"];

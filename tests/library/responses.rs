@@ -5,7 +5,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use portcullis::{
-    Auth, AuthBuilder, AuthUser, Claims, CurrentUser, Endpoint, Failure, ResponseFormat, Success, User,
+    Auth, AuthBuilder, AuthUser, Claims, CurrentUser, User,
+    http::{Endpoint, FailureBody, ResponseFormat, SuccessBody},
     keys::Key,
     layer::Principal,
     resource::{ForeignClaims, ResourceServer},
@@ -44,7 +45,7 @@ fn account() -> Value {
 #[tokio::test]
 async fn a_failure_has_the_apps_body_and_our_status_and_headers() {
     let auth = World::new().node_with(|builder| {
-        builder.failure_body(|failure: Failure| {
+        builder.failure_body(|failure: FailureBody| {
             let fields: Vec<_> = failure.fields.iter().map(|field| field.field.clone()).collect();
             json!({"oops": failure.kind.code(), "why": failure.detail, "where": fields})
         })
@@ -70,7 +71,8 @@ async fn a_failure_has_the_apps_body_and_our_status_and_headers() {
 #[tokio::test]
 async fn a_success_has_the_apps_body_and_our_status_and_cookies() {
     let auth = World::new().node_with(|builder| {
-        builder.success_body(|success: Success| json!({"from": format!("{:?}", success.endpoint), "result": success}))
+        builder
+            .success_body(|success: SuccessBody| json!({"from": format!("{:?}", success.endpoint), "result": success}))
     });
     let answer = send(&auth, "POST", "/auth/register", &account()).await;
     assert_eq!((answer.0, answer.1.get_all("set-cookie").iter().count()), (StatusCode::CREATED, 2));
@@ -140,7 +142,7 @@ async fn a_registration_in_the_envelope_signs_in_where_it_is_told_to() {
 
 fn shapes() -> Vec<fn(AuthBuilder<User>) -> AuthBuilder<User>> {
     vec![|builder| builder, |builder| builder.response_format(ResponseFormat::Envelope), |builder| {
-        builder.failure_body(|failure: Failure| json!({"oops": failure.kind.code()}))
+        builder.failure_body(|failure: FailureBody| json!({"oops": failure.kind.code()}))
     }]
 }
 

@@ -13,8 +13,9 @@ use async_trait::async_trait;
 use http::{Request, StatusCode, header::RETRY_AFTER};
 use http_body_util::{BodyExt, Full};
 use portcullis::{
-    Auth, Check, ClientInfo, Error, ErrorKind, LoggedIn, PeerAddr, Registration, User,
+    Auth, Check, ClientInfo, Error, ErrorKind, LoggedIn, Registration, User,
     clock::Timestamp,
+    http::PeerAddr,
     store::StoreError,
     throttle::{Admission, Attempt, Outcome, Throttle},
     user::{Login, Profile},

@@ -16,7 +16,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use portcullis::{Auth, AuthUser, ClientInfo, Delivery, Registration, User, store::memory::MemoryStore, user::Profile};
+use portcullis::{
+    Auth, AuthUser, ClientInfo, Registration, User, http::Delivery, store::memory::MemoryStore, user::Profile,
+};
 use portcullis_benches::{handwritten_peer::Peer, setup::builder};
 use serde::Deserialize;
 use tokio::{net::TcpListener, sync::Semaphore};

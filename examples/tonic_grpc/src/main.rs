@@ -26,7 +26,7 @@ mod support;
 use std::{env, net::SocketAddr};
 
 use axum::Router;
-use portcullis::{Auth, AuthBuilder, Delivery, User, store::memory::MemoryStore};
+use portcullis::{Auth, AuthBuilder, User, http::Delivery, store::memory::MemoryStore};
 use tonic::service::{LayerExt, Routes};
 use tower::ServiceBuilder;
 

@@ -15,7 +15,8 @@ use mongodb::{
     options::{IndexOptions, UpdateModifications},
 };
 use portcullis::{
-    Auth, Claims, Delivery, ResponseFormat, User,
+    Auth, Claims, User,
+    http::{Delivery, ResponseFormat},
     store::mongodb::{MongoSessions, MongoUsers, UserFields},
 };
 use serde_json::{Value, json};

@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
-use portcullis::{Auth, Delivery, PeerAddr, User};
+use portcullis::{
+    Auth, User,
+    http::{Delivery, PeerAddr},
+};
 use serde_json::Value;
 use tower::ServiceExt;
 

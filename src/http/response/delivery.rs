@@ -2,8 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::credentials::Source;
-use crate::error::UnknownName;
+use crate::{error::UnknownName, http::request::credentials::Source};
 
 /// How a client receives its tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -10,11 +10,8 @@
 
 use http::{HeaderMap, HeaderValue, Uri, header::HOST, uri::Authority};
 
-use super::{
-    cookies::{CookieTemplate, Cookies, is_domain},
-    credentials::cookie_values,
-};
-use crate::error::Error;
+use super::cookies::{CookieTemplate, Cookies, is_domain};
+use crate::{error::Error, http::request::credentials::cookie_values};
 
 /// The most `Domain`s that are tried by detection.
 const MAX_DOMAINS: usize = 4;

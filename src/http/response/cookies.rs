@@ -3,8 +3,7 @@
 use cookie::{Cookie, time::Duration as CookieDuration};
 use http::{HeaderMap, HeaderValue};
 
-use super::credentials::cookie_values;
-use crate::error::Error;
+use crate::{error::Error, http::request::credentials::cookie_values};
 
 /// The longest name and value together that browsers keep (RFC 6265bis §5.6), in bytes.
 pub(crate) const MAX_COOKIE_BYTES: usize = 4096;

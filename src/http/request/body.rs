@@ -1,6 +1,6 @@
 //! Request bodies: JSON or a form, bounded, each name once.
 
-use std::{any::TypeId, collections::HashSet, fmt};
+use std::{any::TypeId, collections::HashSet, fmt, future::Future, pin::Pin};
 
 use bytes::Bytes;
 use http::{HeaderMap, header::CONTENT_TYPE};
@@ -18,6 +18,20 @@ use crate::error::{Error, ErrorKind};
 /// The largest body that an endpoint reads, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;
 
+/// The body of a request, of which nothing is read yet. Its type is erased, so that no handler is generic over it.
+pub(crate) struct RequestBody(Pin<Box<dyn Future<Output = Result<Bytes, Error>> + Send>>);
+
+impl RequestBody {
+    pub(crate) fn new<B>(body: B) -> Self
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        Self(Box::pin(read_bounded(body)))
+    }
+}
+
 /// The members of a body.
 #[derive(Default)]
 pub(crate) struct Fields(Map<String, Value>);
@@ -27,12 +41,8 @@ impl Fields {
     ///
     /// # Errors
     /// As for [`read`](Self::read).
-    pub(crate) async fn read_optional<B>(headers: &HeaderMap, body: B) -> Result<Self, Error>
-    where
-        B: Body,
-        B::Error: Into<BoxError>,
-    {
-        let bytes = read_bounded(body).await?;
+    pub(crate) async fn read_optional(headers: &HeaderMap, body: RequestBody) -> Result<Self, Error> {
+        let bytes = body.0.await?;
         if bytes.is_empty() { Ok(Self::default()) } else { Self::from_bytes(headers, &bytes) }
     }
 
@@ -41,12 +51,8 @@ impl Fields {
     ///
     /// # Errors
     /// [`ErrorKind::BodyTooLarge`], [`ErrorKind::UnsupportedMediaType`] or [`ErrorKind::InvalidBody`].
-    pub(crate) async fn read<B>(headers: &HeaderMap, body: B) -> Result<Self, Error>
-    where
-        B: Body,
-        B::Error: Into<BoxError>,
-    {
-        let bytes = read_bounded(body).await?;
+    pub(crate) async fn read(headers: &HeaderMap, body: RequestBody) -> Result<Self, Error> {
+        let bytes = body.0.await?;
         Self::from_bytes(headers, &bytes)
     }
 
@@ -94,6 +100,16 @@ impl Fields {
             let member = self.0.remove(from);
             self.0.extend(member.map(|member| (to.to_owned(), member)));
         }
+    }
+
+    /// Returns a text member that is not blank, and leaves it there.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty())
+    }
+
+    /// Drops a member.
+    pub(crate) fn drop(&mut self, name: &str) {
+        self.0.remove(name);
     }
 
     /// Takes a text member; absent and `null` are the same.
@@ -229,7 +245,8 @@ mod tests {
         if let Some(content_type) = content_type {
             headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
         }
-        Fields::read(&headers, Full::new(Bytes::from_static(body))).await.map_err(|error| error.kind())
+        let body = RequestBody::new(Full::new(Bytes::from_static(body)));
+        Fields::read(&headers, body).await.map_err(|error| error.kind())
     }
 
     #[tokio::test]

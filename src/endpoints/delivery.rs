@@ -1,0 +1,21 @@
+//! The member `delivery` of a login or registration.
+
+use super::exchange::Exchange;
+use crate::{
+    error::{Error, FieldError},
+    http::{request::body::Fields, response::delivery::Places},
+    user::AuthUser,
+};
+
+/// Takes the delivery that a login or registration asks for, and returns where its tokens go.
+///
+/// # Errors
+/// [`ErrorKind::ValidationFailed`](crate::ErrorKind::ValidationFailed) where that delivery is not allowed, and
+/// [`ErrorKind::CrossSite`](crate::ErrorKind::CrossSite) where the request may not have it.
+pub(super) fn asked_places<U: AuthUser>(exchange: &Exchange<'_, U>, fields: &mut Fields) -> Result<Places, Error> {
+    let asked = fields.take("delivery")?;
+    let places = exchange.auth.0.http.deliveries.asked(asked.as_deref()).ok_or_else(|| {
+        Error::validation(vec![FieldError::new("delivery", "not_allowed", "This way of delivery is not allowed here.")])
+    })?;
+    exchange.check_places(places)
+}

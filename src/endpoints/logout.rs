@@ -1,0 +1,47 @@
+//! `POST /logout`: ends the sessions of the tokens that the request brings.
+
+use http::{Method, StatusCode};
+
+use super::{
+    answer::{self, Answer},
+    exchange::Exchange,
+};
+use crate::{
+    error::{Error, ErrorKind},
+    http::{
+        endpoint::{Caller, CookieEffect, CrossSiteRule, Endpoint, EndpointSpec},
+        request::body::RequestBody,
+        schema::{FieldKind, FieldSpec, RequestSchema, SuccessSchema},
+    },
+    user::AuthUser,
+};
+
+pub(super) const SPEC: EndpointSpec = EndpointSpec {
+    endpoint: Endpoint::Logout,
+    methods: &[Method::POST],
+    path: "/logout",
+    caller: Caller::AnyToken,
+    cross_site: CrossSiteRule::UnlessBearerAlone,
+    cookies: CookieEffect::Clears,
+    status: StatusCode::NO_CONTENT,
+    request: Some(RequestSchema::new(&[FieldSpec::optional("refresh_token", FieldKind::NullableText)])),
+    success: SuccessSchema::Nothing,
+    failures: &[],
+    operation_id: "logout",
+    summary: "Ends the session",
+    message: "User logged out successfully",
+};
+
+pub(super) async fn handle<U: AuthUser>(exchange: &Exchange<'_, U>, body: RequestBody) -> Result<Answer, Error> {
+    let from_body = exchange.optional_fields(body).await?.take("refresh_token")?;
+    let cookies = exchange.refresh_cookies();
+    let refresh_tokens: Vec<&str> = from_body.as_deref().into_iter().chain(cookies).collect();
+    // Whatever is wrong with an access token, its sender still wants to log out.
+    let access_token = match exchange.access_token() {
+        Ok(found) => found.map(|found| found.token),
+        Err(error) if error.kind() == ErrorKind::InvalidRequest => return Err(error),
+        Err(_) => None,
+    };
+    exchange.auth.logout_presented(&refresh_tokens, access_token, &exchange.origin()).await?;
+    answer::cleared(exchange)
+}
