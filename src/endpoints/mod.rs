@@ -1,11 +1,13 @@
 //! The ready endpoints as one tower [`Service`](tower_service::Service): [`Auth::routes`](crate::Auth::routes) returns it.
 //!
-//! Each endpoint has a file here with its specification and its handler. A specification says what the endpoint's method,
-//! path, credentials, bodies and failures are. Everything else is read from it.
-//!
-//! A new endpoint is a file (with its `mod` line below), a line in `list.rs`, and a variant of
-//! [`Endpoint`](crate::http::Endpoint). The compiler asks for each that is missing, and the tests ask for its row in the table
-//! of [`Routes`].
+//! [`Routes`] shows each endpoint with its body and its success.
+
+// Each endpoint has a file here with its specification and its handler. The specification says what its method, path,
+// credentials, bodies and failures are. Routing, `Allow`, the cross-site check, the `OpenAPI` document and the texts of the
+// envelope are read from it.
+//
+// A new endpoint is a file (with its `mod` line below), a line in `list.rs`, and a variant of `http::Endpoint`. The compiler
+// asks for each that is missing, and the tests ask for its row in the table of `Routes`.
 
 mod answer;
 mod change_password;

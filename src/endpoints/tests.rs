@@ -56,7 +56,7 @@ fn the_table_of_routes_lists_exactly_the_endpoints() {
     for (row, spec) in rows.iter().zip(SPECS) {
         assert!(row.starts_with(&lines(spec, "/auth")), "{row}: {:?}", spec.endpoint);
         let status = spec.status.as_str();
-        assert!(row.split(" | ").last().is_some_and(|success| success.starts_with(status)), "{row}: {status}");
+        assert!(row.rsplit('|').nth(1).is_some_and(|success| success.trim().starts_with(status)), "{row}: {status}");
     }
 }
 
