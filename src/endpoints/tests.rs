@@ -130,3 +130,24 @@ async fn an_endpoint_checks_other_sites_as_it_declares() {
         }
     }
 }
+
+#[tokio::test]
+async fn json_without_cookies_passes_where_the_rule_says_so() {
+    const ELSEWHERE: [(&str, &str); 3] = [
+        ("sec-fetch-site", "cross-site"),
+        ("origin", "https://elsewhere.example"),
+        ("content-type", "application/json"),
+    ];
+    const COOKIE: (&str, &str) = ("cookie", "__Host-refresh_token=x");
+    for spec in SPECS {
+        let is_checked = spec.cross_site != CrossSiteRule::Unchecked;
+        let is_refused = is_checked && !spec.cross_site.admits_without_cookies();
+        for method in spec.methods {
+            let (_, code) = call(method, spec.path, &ELSEWHERE).await;
+            assert_eq!(code == "cross_site", is_refused, "{:?}: {code}", spec.endpoint);
+            let with_cookie: Vec<_> = ELSEWHERE.into_iter().chain([COOKIE]).collect();
+            let (_, code) = call(method, spec.path, &with_cookie).await;
+            assert_eq!(code == "cross_site", is_checked, "{:?} with a cookie: {code}", spec.endpoint);
+        }
+    }
+}

@@ -102,7 +102,7 @@ fn paths<'a>(own: &'a str, request: &'a str) -> impl Iterator<Item = &'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::cookies::CookieSettings;
+    use crate::http::response::cookies::CookieSettings;
 
     fn headers(host: &'static str, cookie: &'static str) -> HeaderMap {
         let mut headers = HeaderMap::new();
