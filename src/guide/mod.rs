@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`quickstart`] | a service that people sign in to, in ten minutes |
 //! | [`own_users_table`] | a users table that is there already: two columns, six statements, one test |
+//! | [`from_axum_login`] | an app on axum-login and tower-sessions moves: code side by side, what changes, the steps |
 //! | [`from_express`] | an Express app with Mongoose moves: its users stay, its front end is not told, there is a way back |
 //! | [`sessions`] | what a session is, how its tokens rotate, what two tabs and a thief see, how it ends |
 //! | [`key_rotation`] | a runbook: how each secret is changed without anybody noticing, and what to do after a leak |
@@ -39,6 +40,9 @@ pub mod own_users_table {}
 #[doc = ""]
 #[doc = include_str!("sessions_rules.md")]
 pub mod sessions {}
+
+#[doc = include_str!("from_axum_login.md")]
+pub mod from_axum_login {}
 
 #[doc = include_str!("from_express.md")]
 pub mod from_express {}
