@@ -1,26 +1,60 @@
-//! Complete authentication for tower, axum, hyper and tonic services: passwords in, tokens out, sessions under control.
+//! Complete authentication for tower, axum, hyper and tonic services: passwords in, tokens out,
+//! sessions under control.
 //!
-//! The README shows it in use; the [guides](guide) begin with a [service in ten minutes](guide::quickstart). The code of both is
-//! compiled with the tests of this crate.
+//! The [guides](guide) begin with a [service in ten minutes](guide::quickstart). A whole service on
+//! axum:
+//!
+//! ```no_run
+//! # #[cfg(feature = "axum")]
+//! # mod app {
+//! use std::net::SocketAddr;
+//!
+//! use axum::{Router, routing::get};
+//! use portcullis::{Auth, Claims, store::memory::MemoryStore};
+//!
+//! async fn profile(claims: Claims) -> String {
+//!     format!("You are user {}", claims.subject())
+//! }
+//!
+//! # #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let store = MemoryStore::new();
+//!     let auth = Auth::from_env(store.clone(), store)?;
+//!
+//!     let app = Router::new()
+//!         .route("/profile", get(profile))
+//!         .route_layer(auth.require())
+//!         .merge(auth.router());
+//!
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//!     // Passes on the address of each client, by which password guesses are slowed.
+//!     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
+//!     Ok(())
+//! }
+//! # }
+//! ```
+//!
+//! `auth.router()` has the endpoints below `/auth`: register, log in, refresh, log out, and so on.
+//! `auth.require()` is the guard. It admits a request by its access token, without I/O.
 //!
 //! # The map
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | [`guide`] | how something is done from its beginning to its end, and why it is so |
+//! | [`guide`] | how something is done from beginning to end, and why |
 //! | [`Auth`], [`AuthBuilder`] | every flow in code; every setting and its default |
 //! | [`endpoints`] | the ready endpoints, a tower service |
 //! | [`http`] | what an app chooses about requests and answers |
 //! | [`layer`] | the guard, a tower layer; [`Claims`] and [`CurrentUser`] |
-//! | [`user`] | what we need of an app's user, and a ready one |
-//! | [`store`] | the two traits behind which users and sessions are kept, and the memory store |
-//! | [`keys`] | what signs, what verifies, and how keys are rotated |
+//! | [`user`] | what the crate needs of an app's user, and a ready user |
+//! | [`store`] | the traits that users and sessions are kept behind, and the memory store |
+//! | [`keys`] | keys that sign, keys that verify, and how they are rotated |
 //! | [`resource`] | verifying another service's access tokens |
 //! | [`session`] | the session record and the rules of rotation |
 //! | [`throttle`] | how guesses are slowed |
-//! | [`event`] | what happened, told to a sink: audit logs |
+//! | [`event`] | what happened, emitted to a sink: audit logs |
 //! | [`clock`] | time, injected |
-//! | `client` | the other side: tokens in a program that calls a service (feature `client`) |
+//! | `client` | tokens in a program that calls a service (feature `client`) |
 //! | `testing` | users, tokens and time for an app's own tests (feature `testing`) |
 //! | `axum` | extractors and a router (feature `axum`) |
 //!
@@ -33,7 +67,7 @@
 //! | `sqlx_0_9_sqlite` | no | [`store`]`::sql::SqliteStore`: users and sessions in `SQLite` |
 //! | `sqlx_0_9_postgres` | no | [`store`]`::sql::PostgresStore`: users and sessions in `PostgreSQL` |
 //! | `mongodb_3` | no | [`store`]`::mongodb::MongoStore`: users and sessions in `MongoDB`, and users collections of Mongoose apps |
-//! | `redis_1` | no | [`store`]`::redis::RedisSessions`: sessions in Redis, and `RedisFeed`, by which nodes hear of endings at once |
+//! | `redis_1` | no | [`store`]`::redis::RedisSessions`: sessions in Redis, and `RedisFeed`, by which nodes learn of revocations at once |
 //! | `jwks_url` | no | [`resource`]`::JwksUrl`: a resource server that fetches its issuer's keys itself, by hyper and rustls (on aws-lc-rs, whichever backend verifies) |
 //! | `conformance` | no | [`store`]`::conformance`, the suite that proves a store of your own |
 //! | `metrics` | no | counts and durations to the recorder of the crate `metrics` 0.24 that the app has installed: [`event`](event#metrics) |
@@ -44,11 +78,12 @@
 //! | `bcrypt` | no | logins with bcrypt hashes (`$2a$`, `$2b$`, `$2y$`) that an app brings along |
 //! | `scrypt`, `pbkdf2` | no | the same for scrypt, and for PBKDF2 with SHA-256 or SHA-512, in PHC form |
 //!
-//! Hashes that are brought along are replaced by Argon2id at their user's next good login. Until then a wrong password
-//! takes as long as the old scheme does, which tells such a user from an unknown one; bcrypt counts the first 72 bytes. The
-//! same holds for Argon2 hashes of another cost than today's.
+//! Hashes that an app brings along are replaced by Argon2id at the next successful login of their
+//! user. Until then a wrong password takes as long as the old scheme does, which distinguishes such
+//! a user from an unknown one. The same holds for Argon2 hashes of another cost than today's.
+//! bcrypt counts the first 72 bytes of a password.
 //!
-//! One of the two backends is needed; with both, `aws_lc_rs` does the work.
+//! One of the two backends is needed. With both, `aws_lc_rs` does the work.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -34,7 +34,7 @@ fn rotate(full: &Full, few: Option<usize>) -> impl Run {
     )
 }
 
-/// `Auth::refresh` of whoever has signed in.
+/// `Auth::refresh` of whoever has logged in.
 fn refresh(full: &mut Full) -> impl Run {
     let Full { auth, logged_in, .. } = full;
     move |times| {
@@ -59,7 +59,7 @@ fn refresh(full: &mut Full) -> impl Run {
     }
 }
 
-/// `Auth::start_session` for whoever has signed in before; the second session goes again.
+/// `Auth::start_session` for whoever has logged in before; the second session goes again.
 fn start_session<'a>(name: &str, full: &'a Full) -> Case<'a> {
     let Full { store, auth, logged_in, size, .. } = full;
     let client = client();

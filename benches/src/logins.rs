@@ -42,7 +42,7 @@ impl Ways {
     /// Registers the user.
     pub fn new(runtime: &Runtime) -> Self {
         let store = MemoryStore::new();
-        // One user who signs in many times at once is what the throttle is there to slow.
+        // One user who logs in many times at once is what the throttle is there to slow.
         let auth =
             |threads| builder(&store).no_throttle().hash_threads(threads).build().expect("the settings are good");
         let (one, two) = (auth(1), auth(2));

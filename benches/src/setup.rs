@@ -155,7 +155,7 @@ pub fn end_others(sessions: &MemorySessions, numbers: std::ops::Range<usize>) {
 /// A store with many users who have one session each.
 ///
 /// Most sessions were written to the store as they are after a login; some users, spread among the others, have really
-/// signed in, because only `Auth` makes tokens.
+/// logged in, because only `Auth` makes tokens.
 #[derive(Debug)]
 pub struct Full {
     /// How many users and sessions there are.
@@ -164,13 +164,13 @@ pub struct Full {
     pub store: MemoryStore,
     /// An `Auth` over it.
     pub auth: Auth<User>,
-    /// Who has signed in.
+    /// Who has logged in.
     pub logged_in: Vec<LoggedIn>,
     /// The other sessions.
     pub sessions: Vec<Known>,
 }
 
-/// A user who has signed in.
+/// A user who has logged in.
 #[derive(Debug)]
 pub struct LoggedIn {
     /// Who.
@@ -191,7 +191,7 @@ pub struct Known {
 }
 
 impl Full {
-    /// How many users sign in at most: enough that they do not fit into the caches together with their sessions.
+    /// How many users log in at most: enough that they do not fit into the caches together with their sessions.
     const SIGNED_IN: usize = 10_000;
 
     /// Fills a store.

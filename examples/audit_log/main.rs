@@ -45,7 +45,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(axum::serve(listener, app).await?)
 }
 
-/// Hands events to the thread that writes them: a sign-in does not wait for a disk or a pipe.
+/// Hands events to the thread that writes them: a login does not wait for a disk or a pipe.
 struct AuditLog(SyncSender<AuthEvent>);
 
 impl EventSink for AuditLog {

@@ -21,7 +21,7 @@ const USAGE: &str = "usage: spa_and_native [--server URL] [--state PATH] COMMAND
   serve             the service, at ADDR
   register EMAIL    a new user; the password is PASSWORD, or the first line of the standard input
   login EMAIL       likewise
-  whoami            who is signed in
+  whoami            who is logged in
   sessions          where else
   logout            nowhere but there
 URL is http and on this machine: a program of yours takes a connector with TLS, such as hyper-rustls";
@@ -112,7 +112,7 @@ impl CommandLine {
         let body = response.into_body().collect().await?.to_bytes();
         match status {
             StatusCode::OK => Ok(serde_json::from_slice(&body)?),
-            StatusCode::UNAUTHORIZED => Err("nobody is signed in: use login or register".into()),
+            StatusCode::UNAUTHORIZED => Err("nobody is logged in: use login or register".into()),
             _ => Err(format!("the server answers {status}").into()),
         }
     }

@@ -4,7 +4,7 @@
 //! cargo run --example websocket
 //! ```
 //!
-//! Sign in at <http://localhost:3000> and open <http://localhost:3000/chat>. `chat.rs` is all that the chat needs.
+//! Log in at <http://localhost:3000> and open <http://localhost:3000/chat>. `chat.rs` is all that the chat needs.
 
 #[path = "../support/axum_app.rs"]
 mod axum_app;

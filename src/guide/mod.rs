@@ -2,12 +2,12 @@
 //!
 //! | guide | what is in it |
 //! |---|---|
-//! | [`quickstart`] | a service that people sign in to, in ten minutes |
+//! | [`quickstart`] | a service that people log in to, in ten minutes |
 //! | [`own_users_table`] | a users table that is there already: two columns, six statements, one test |
 //! | [`from_axum_login`] | an app on axum-login and tower-sessions moves: code side by side, what changes, the steps |
-//! | [`from_express`] | an Express app with Mongoose moves: its users stay, its front end is not told, there is a way back |
+//! | [`from_express`] | an Express app with Mongoose moves: its users and its front end stay, and there is a way back |
 //! | [`sessions`] | what a session is, how its tokens rotate, what two tabs and a thief see, how it ends |
-//! | [`key_rotation`] | a runbook: how each secret is changed without anybody noticing, and what to do after a leak |
+//! | [`key_rotation`] | a runbook: how each secret is changed without any user noticing, and what to do after a leak |
 //! | [`several_nodes`] | what nodes share, what each keeps for itself, how they hear of each other |
 //! | [`behind_a_proxy`] | addresses, HTTPS, hosts, prefixes, sizes; nginx and Caddy |
 //! | [`csrf_and_cors`] | what keeps other sites out, and how a page on another origin is let in |
@@ -17,7 +17,8 @@
 //!
 //! Their code is compiled, and where it can be it is run, with the tests of this crate.
 
-// Links to what a feature adds are good in the documentation of all features, which is the one that is published.
+// Links to the items of a feature are valid in the documentation of all features, which is the one
+// that is published.
 #![cfg_attr(
     not(all(
         feature = "axum",

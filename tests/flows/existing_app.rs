@@ -1,4 +1,4 @@
-//! An app with a users table of its own: its old members sign in, new ones join, and its sessions outlive it.
+//! An app with a users table of its own: its old members log in, new ones join, and its sessions outlive it.
 
 use serde_json::json;
 
@@ -30,7 +30,7 @@ fn members_of_old_and_new_ones_use_one_table() {
     }
     let server = database.launch_example(EXISTING_APP).start();
 
-    let mut grace = server.sign_in_as("grace.hopper@example.com", PASSWORD);
+    let mut grace = server.log_in_as("grace.hopper@example.com", PASSWORD);
     let account = grace.get("/account").send().expect(200).json();
     assert_eq!(account, json!({"member_id": 41, "mail": "Grace.Hopper@Example.COM", "full_name": "Grace"}));
     grace.get("/admin").send().expect(200);
@@ -52,10 +52,10 @@ fn members_of_old_and_new_ones_use_one_table() {
     let access = again.set_cookie("access_token").value;
     let change = json!({"current_password": PASSWORD, "new_password": "another vermilion otter 8"});
     server.put("/auth/password").bearer(&access).json(&change).send().expect(200);
-    server.sign_in_as("ada@example.com", "another vermilion otter 8");
+    server.log_in_as("ada@example.com", "another vermilion otter 8");
 
     let id = joined["user"]["member_id"].as_i64().expect("an id");
-    let mut admin = server.sign_in_as(ADMIN_EMAIL, crate::server::ADMIN_PASSWORD);
+    let mut admin = server.log_in_as(ADMIN_EMAIL, crate::server::ADMIN_PASSWORD);
     admin.post(&format!("/admin/users/{id}/disable")).send().expect(204);
     let login = json!({"email": "ada@example.com", "password": "another vermilion otter 8"});
     server.post("/auth/login").json(&login).send().problem(401, "invalid_credentials");

@@ -299,11 +299,11 @@ impl Server {
     /// Signs `NAME@example.com` in from a browser of its own.
     #[track_caller]
     pub(crate) fn log_in(&self, name: &str) -> Browser {
-        self.sign_in_as(&format!("{name}@example.com"), PASSWORD)
+        self.log_in_as(&format!("{name}@example.com"), PASSWORD)
     }
 
     #[track_caller]
-    pub(crate) fn sign_in_as(&self, email: &str, password: &str) -> Browser {
+    pub(crate) fn log_in_as(&self, email: &str, password: &str) -> Browser {
         let mut browser = self.browser();
         let body = json!({"email": email, "password": password});
         browser.post("/auth/login").json(&body).send().expect(200);
@@ -312,7 +312,7 @@ impl Server {
 
     #[track_caller]
     pub(crate) fn admin(&self) -> Browser {
-        self.sign_in_as(ADMIN_EMAIL, ADMIN_PASSWORD)
+        self.log_in_as(ADMIN_EMAIL, ADMIN_PASSWORD)
     }
 
     /// Refreshes with a token that no browser holds.

@@ -81,7 +81,7 @@ fn said(child: Child) -> Result<String, String> {
 fn a_command_line_registers_refreshes_and_signs_out() {
     let server = Launch::new(SPA_AND_NATIVE).start();
     let machine = Machine::new(&server);
-    assert!(machine.run(&["whoami"]).unwrap_err().contains("nobody is signed in"));
+    assert!(machine.run(&["whoami"]).unwrap_err().contains("nobody is logged in"));
     assert!(machine.run(&["register", "ada"]).unwrap_err().contains("validation_failed"));
     machine.run(&["register", "ada@example.com"]).expect("she can be registered");
     machine.is_ada();
@@ -99,15 +99,15 @@ fn a_command_line_registers_refreshes_and_signs_out() {
     assert!(after["access_token"] != "spoiled" && after["refresh_token"] != before["refresh_token"]);
     assert_eq!(mode(&machine.state()), 0o600);
 
-    let sessions = machine.run(&["sessions"]).expect("she is signed in");
+    let sessions = machine.run(&["sessions"]).expect("she is logged in");
     assert!(sessions.lines().count() == 1 && sessions.contains("spa_and_native/1.0"), "{sessions}");
-    machine.run(&["login", "ada@example.com"]).expect("she can sign in again");
-    assert_eq!(machine.run(&["sessions"]).expect("she is signed in").lines().count(), 1, "in the place of the other");
+    machine.run(&["login", "ada@example.com"]).expect("she can log in again");
+    assert_eq!(machine.run(&["sessions"]).expect("she is logged in").lines().count(), 1, "in the place of the other");
 
     let kept = machine.stored();
-    machine.run(&["logout"]).expect("she can sign out");
+    machine.run(&["logout"]).expect("she can log out");
     assert!(!machine.state().exists());
-    assert!(machine.run(&["whoami"]).unwrap_err().contains("nobody is signed in"));
+    assert!(machine.run(&["whoami"]).unwrap_err().contains("nobody is logged in"));
     let token = kept["access_token"].as_str().expect("a token");
     server.get("/profile").bearer(token).send().token_refused("token_revoked");
     machine.run(&["logout"]).expect("it is no error twice");
@@ -143,7 +143,7 @@ fn without_a_server_nobody_is_signed_out() {
     server.stop();
     for words in [["whoami"], ["logout"]] {
         let complaint = machine.run(&words).unwrap_err();
-        assert!(!complaint.contains("nobody is signed in") && !complaint.contains("refresh_token"), "{complaint}");
+        assert!(!complaint.contains("nobody is logged in") && !complaint.contains("refresh_token"), "{complaint}");
         assert_eq!(machine.stored()["access_token"], "spoiled");
     }
 }
@@ -155,7 +155,7 @@ fn a_browser_and_a_command_line_are_two_sessions_of_one_user() {
     browser.get("/").send().expect(200);
     browser.get("/profile").send().expect(200);
     let machine = Machine::new(&server);
-    machine.run(&["login", "ada@example.com"]).expect("she can sign in");
+    machine.run(&["login", "ada@example.com"]).expect("she can log in");
     machine.is_ada();
     let sessions = browser.get("/auth/sessions").send().expect(200).json();
     let sessions = sessions["sessions"].as_array().expect("a list");
@@ -166,7 +166,7 @@ fn a_browser_and_a_command_line_are_two_sessions_of_one_user() {
     assert!(refreshed["access_token"].is_null() && refreshed["refresh_token"].is_null(), "{refreshed}");
     let other = sessions.iter().find(|session| session["current"] == false).expect("the other one");
     browser.delete(&format!("/auth/sessions/{}", other["id"].as_str().expect("an id"))).send().expect(204);
-    assert!(machine.run(&["whoami"]).unwrap_err().contains("nobody is signed in"));
+    assert!(machine.run(&["whoami"]).unwrap_err().contains("nobody is logged in"));
     assert!(!machine.state().exists(), "what is over is forgotten");
     browser.get("/profile").send().expect(200);
 }

@@ -263,7 +263,7 @@ fn whitespace_and_other_text_beside_a_token_are_refused() {
         assert_eq!(answer.json()["code"], "token_invalid", "{value}: {answer}");
         answer.token_refused("token_invalid");
     }
-    // NUL cannot be in a header at all; whatever the server makes of it, it is not a sign-in.
+    // NUL cannot be in a header at all; whatever the server makes of it, it is not a login.
     let head = format!("GET /profile HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", server.host());
     for value in [format!("{text}\0"), format!("{body}\0{signature}"), format!("\0{text}")] {
         let wire = format!("{head}Authorization: Bearer {value}\r\n\r\n");

@@ -1,4 +1,4 @@
-//! Two nodes over one store: signed in on one is signed in on both, and so is signed out.
+//! Two nodes over one store: logged in on one is logged in on both, and so is logged out.
 
 use std::net::SocketAddr;
 

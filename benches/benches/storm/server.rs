@@ -107,7 +107,7 @@ impl Drop for Server {
 #[tokio::main]
 pub async fn serve(kind: Kind) {
     let store = MemoryStore::new();
-    // One user who signs in again and again is what the throttle is there to slow.
+    // One user who logs in again and again is what the throttle is there to slow.
     let builder = builder(&store).no_throttle().token_delivery([Delivery::Body]);
     let auth = builder.build().expect("the settings are good");
     let registered = |email| auth.register(Registration::new(email, PASSWORD, Profile::default()));

@@ -1,4 +1,4 @@
-//! The services: one for everybody, and one for whoever is signed in.
+//! The services: one for everybody, and one for whoever is logged in.
 
 use std::{
     pin::Pin,
