@@ -21,7 +21,7 @@ impl EventKind {
         Self::LoggedIn { method }
     }
 
-    /// `log_in.failed`; for tests.
+    /// `login.failed`; for tests.
     pub const fn login_failed(reason: LoginFailure) -> Self {
         Self::LoginFailed { reason }
     }

@@ -26,7 +26,7 @@ pub enum EventKind {
         /// By what.
         method: LoginMethod,
     },
-    /// `log_in.failed`: somebody did not.
+    /// `login.failed`: somebody did not.
     #[non_exhaustive]
     LoginFailed {
         /// Why, which the client must not learn.
@@ -98,7 +98,7 @@ impl EventKind {
             Self::Registered { .. } => "user.registered",
             Self::RegistrationRefused { .. } => "user.registration_refused",
             Self::LoggedIn { .. } => "login.succeeded",
-            Self::LoginFailed { .. } => "log_in.failed",
+            Self::LoginFailed { .. } => "login.failed",
             Self::Throttled { .. } => "attempt.throttled",
             Self::Refreshed { .. } => "session.refreshed",
             Self::Replayed { .. } => "session.replayed",

@@ -24,7 +24,7 @@
 //! | `user.registration_refused` | an address or username was taken | `reason`: [`RegistrationRefusal`] |
 //! | `user.sessions_ended` | all sessions of a user ended, but for the `kept` one | `user`, `session` that asked for it, `reason`: [`EndAllReason`], `kept` |
 //! | `login.succeeded` | somebody signed in | `user`, `session`, `method`: [`LoginMethod`] |
-//! | `log_in.failed` | somebody did not, or got a session that was dead on arrival | `user` where the login is somebody's, `session` where it is `superseded`, `reason`: [`LoginFailure`] |
+//! | `login.failed` | somebody did not, or got a session that was dead on arrival | `user` where the login is somebody's, `session` where it is `superseded`, `reason`: [`LoginFailure`] |
 //! | `attempt.throttled` | the [throttle](crate::throttle) refused an attempt, the first of a delay | `operation`: [`Operation`], `retry_after_ms`; `user` and `session` for a password change |
 //! | `session.refreshed` | the current refresh token was exchanged | `user`, `session` |
 //! | `session.replayed` | the one before was, within the grace | `user`, `session` |
@@ -109,7 +109,7 @@
 //!
 //! Labels are words of ours, never what a request brought, so their number is bounded. Durations are by
 //! [`Clock::monotonic`](crate::clock::Clock::monotonic). To be woken for: `session.foreign_token` at all,
-//! `session.reuse_found` and `log_in.failed` beyond what is usual, the outcome `overloaded`, and `unavailable`.
+//! `session.reuse_found` and `login.failed` beyond what is usual, the outcome `overloaded`, and `unavailable`.
 //!
 //! # What will change
 //!

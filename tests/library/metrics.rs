@@ -191,7 +191,7 @@ fn flows_events_hashes_and_store_calls_are_counted() {
     for (labels, count) in [
         ("event=user.registered", 1),
         ("event=login.succeeded", 2),
-        ("event=log_in.failed,reason=wrong_password", 1),
+        ("event=login.failed,reason=wrong_password", 1),
         ("event=session.refreshed", 1),
         ("event=store.unavailable", 1),
         ("event=session.ended,reason=logout", 1),

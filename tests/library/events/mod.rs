@@ -136,8 +136,8 @@ async fn each_operation_tells_what_it_did() {
         ("register", &["user.registered"]),
         ("session started by the app", &["login.succeeded method=app"]),
         ("login", &["login.succeeded method=password"]),
-        ("wrong password", &["log_in.failed reason=wrong_password"]),
-        ("unknown login", &["log_in.failed reason=unknown_login"]),
+        ("wrong password", &["login.failed reason=wrong_password"]),
+        ("unknown login", &["login.failed reason=unknown_login"]),
         ("guarded requests, a list, a poll", &[]),
         ("refresh", &["session.refreshed"]),
         ("refresh within the grace", &["session.replayed"]),
@@ -204,7 +204,7 @@ async fn why_a_sign_in_failed_is_told_to_the_operator_alone() {
     answers.dedup();
     assert_eq!(answers.len(), 1, "one answer: {answers:?}");
     let reasons = ["disabled", "no_password", "unknown_login"];
-    assert_eq!(ear.brief(), reasons.map(|reason| format!("log_in.failed reason={reason}")));
+    assert_eq!(ear.brief(), reasons.map(|reason| format!("login.failed reason={reason}")));
     // For whom the app vouches as well.
     let mut disabled = user.clone();
     disabled.disabled = true;
@@ -322,7 +322,7 @@ async fn what_a_limit_or_a_throttle_refuses_is_told() {
     let pair = start_session(&auth, &user).await;
     ear.take();
     assert!(log_in(&auth, PASSWORD).await.is_none());
-    assert_eq!(ear.brief(), ["log_in.failed reason=too_many_sessions"]);
+    assert_eq!(ear.brief(), ["login.failed reason=too_many_sessions"]);
 
     let mut client = ClientInfo::unknown();
     client.ip = Some([192, 0, 2, 7].into());
@@ -338,7 +338,7 @@ async fn what_a_limit_or_a_throttle_refuses_is_told() {
     for _ in 0..3 {
         auth.login(&ada(), "a wrong guess".into(), &client).await.unwrap_err();
     }
-    let next = ["log_in.failed reason=wrong_password", "attempt.throttled operation=login retry_after_ms=2000"];
+    let next = ["login.failed reason=wrong_password", "attempt.throttled operation=login retry_after_ms=2000"];
     assert_eq!(ear.brief(), next, "the next delay is another");
 
     let claims = auth.authenticate(&pair.access, Check::Stateless).await.unwrap().claims;

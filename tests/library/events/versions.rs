@@ -25,7 +25,7 @@ async fn a_login_that_a_password_change_overtakes_is_no_session() {
     let events = ear.take();
     assert_eq!(
         events.iter().map(brief).collect::<Vec<_>>(),
-        ["password.changed", "user.sessions_ended reason=password_changed", "log_in.failed reason=superseded"]
+        ["password.changed", "user.sessions_ended reason=password_changed", "login.failed reason=superseded"]
     );
     assert_eq!((&events[2].user_id, events[2].session_id), (&Some(user.id), Some(thief.session)));
     assert_eq!(kind(auth.authenticate(&thief.access, Check::Stateless).await), Some(ErrorKind::TokenRevoked));

@@ -70,7 +70,7 @@ async fn every_endpoint_tells_where_its_request_came_from() {
             "user.registered",
             "login.succeeded method=registration",
             "login.succeeded method=password",
-            "log_in.failed reason=wrong_password",
+            "login.failed reason=wrong_password",
             "session.refreshed",
             "password.changed",
             "user.sessions_ended reason=password_changed",
