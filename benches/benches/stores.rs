@@ -1,15 +1,17 @@
 //! Databases: whether a login's lookup or a refresh costs more where there are more users.
 //!
-//! What varies is the number of users, each with one session: 10,000, and a million or `PORTCULLIS_BENCH_USERS`. Both are
-//! found by an index, so a ratio above 1 is a level more of a tree and less of it in caches. SQLite is a file of the
-//! directory for temporary files; PostgreSQL, where the packages of the system have it, a server of its own without
-//! `fsync`.
+//! What varies is the number of users, each with one session: 10,000, and a million or
+//! `PORTCULLIS_BENCH_USERS`. Both are found by an index, so a ratio above 1 is a level more of a
+//! tree and less of it in caches. SQLite is a file of the directory for temporary files;
+//! PostgreSQL, where the packages of the system have it, a server of its own without `fsync`.
 
-#[allow(dead_code, clippy::duration_suboptimal_units, reason = "it is of the tests, which use the rest of it")]
-#[path = "../../tests/databases/postgres/server.rs"]
-mod server;
+#[allow(dead_code, clippy::duration_suboptimal_units, reason = "the tests use the rest of it")]
+#[path = "../../tests/support/postgres_server.rs"]
+mod postgres_server;
 #[allow(dead_code, reason = "the tests use the rest of it")]
-#[path = "../../tests/databases/temp_dir.rs"]
+#[path = "../../tests/support/process.rs"]
+mod process;
+#[path = "../../tests/support/temp_dir.rs"]
 mod temp_dir;
 
 use std::{env, hint::black_box, time::Duration};
@@ -108,7 +110,8 @@ fn rotation(number: usize, generation: u64) -> Rotation {
     }
 }
 
-/// The statements that fill either engine; `text` and `number` say how it turns a number into bytes.
+/// The statements that fill either engine; `text` and `number` say how it turns a number into
+/// bytes.
 fn fill(numbers: &str, always: &str, text: &str, sixteen: &str) -> [String; 2] {
     let (now, later) = (now().as_millis(), Timestamp::from_millis(now().as_millis()).plus(Duration::from_hours(240)));
     let later = later.as_millis();
@@ -130,7 +133,7 @@ fn fill(numbers: &str, always: &str, text: &str, sixteen: &str) -> [String; 2] {
     ]
 }
 
-async fn sqlite(directory: &temp_dir::Scratch, users: usize) -> SqliteStore {
+async fn sqlite(directory: &temp_dir::TempDir, users: usize) -> SqliteStore {
     let path = directory.path().join(format!("{users}.db"));
     let store = SqliteStore::open(&path).await.expect("the file opens");
     let mut filling = SqliteConnection::connect(path.to_str().expect("it is UTF-8")).await.expect("the file opens");
@@ -143,7 +146,7 @@ async fn sqlite(directory: &temp_dir::Scratch, users: usize) -> SqliteStore {
     store
 }
 
-async fn postgres(server: &server::Server, users: usize) -> PostgresStore {
+async fn postgres(server: &postgres_server::Server, users: usize) -> PostgresStore {
     let url = server.url(&server.database().await);
     let store = PostgresStore::connect(&url).await.expect("the server is there");
     let mut filling = PgConnection::connect(&url).await.expect("the server is there");
@@ -175,11 +178,11 @@ fn main() {
     let wanted = env::var("PORTCULLIS_BENCH_USERS").ok().and_then(|users| users.parse().ok());
     let sizes = if is_trial() { [50, 100] } else { [10_000, wanted.unwrap_or(1_000_000)] };
     let runtime = Runtime::new().expect("a runtime starts");
-    let directory = temp_dir::Scratch::new();
+    let directory = temp_dir::TempDir::new();
     let stores = sizes.map(|users| runtime.block_on(sqlite(&directory, users)));
     table("SQLite", &runtime, stores, sizes);
-    if server::Server::is_installed() && !is_trial() {
-        let server = runtime.block_on(server::Server::start());
+    if postgres_server::Server::is_installed() && !is_trial() {
+        let server = runtime.block_on(postgres_server::Server::start());
         let stores = sizes.map(|users| runtime.block_on(postgres(&server, users)));
         table("PostgreSQL", &runtime, stores, sizes);
     }

@@ -1,4 +1,5 @@
-// The chat of the example `websocket` in Chromium: its policy lets the socket through, and it ends with the session.
+// The chat of the example `websocket` in Chromium: its policy lets the socket through, and it ends
+// with the session.
 
 const { test, before, after } = require("node:test");
 const assert = require("node:assert/strict");
@@ -8,7 +9,8 @@ let browser, app;
 
 before(async () => {
   browser = await startBrowser();
-  // An access token is as old as that before the page has said much: it has to refresh and come back.
+  // An access token is as old as that before the page has said much: it has to refresh and come
+  // back.
   app = await startExample({ THROTTLE: "off", ACCESS_TOKEN_EXPIRY: "2s" }, "websocket");
 });
 
@@ -55,7 +57,8 @@ test("a chat goes on over refreshes and ends with its session", async () => {
   await chat.getByText("You are not signed in.").waitFor();
   assert.equal(await chat.getByRole("log").isVisible(), false);
 
-  // Signed in again elsewhere: the page finds out when somebody looks at it, however often they do.
+  // The user logs in again in another tab. This page notices when it becomes visible, however
+  // often.
   const again = home.getByRole("region", { name: "Sign in" });
   await again.getByLabel("E-mail or username").fill("ada@example.com");
   await again.getByLabel("Password").fill("correct horse battery staple");

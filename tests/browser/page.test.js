@@ -39,7 +39,8 @@ async function newDevice(options = {}) {
   const complaints = [];
   context.on("weberror", (error) => complaints.push(String(error.error())));
   context.on("console", (message) => {
-    // What the server refuses is logged by the browser as well; what it does not have is a mistake of the page.
+    // What the server refuses is logged by the browser as well; what it does not have is a mistake
+    // of the page.
     const refused = message.text().includes("Failed to load resource") && !message.text().includes("404");
     if (message.type() === "error" && !refused) complaints.push(`${message.text()} ${message.location().url}`);
   });
@@ -206,7 +207,7 @@ test("signing out everywhere reaches the other tabs and devices", async () => {
   await profile(there).waitFor();
   await page.getByRole("button", { name: "Sign out everywhere" }).click();
   await signInForm(page).waitFor();
-  // Nobody reloads this one.
+  // This tab is not reloaded.
   await signInForm(tab).waitFor();
   await there.reload();
   await signInForm(there).waitFor();
@@ -312,7 +313,7 @@ test("a form that another site posts is refused and changes nothing", async () =
     const answered = tab.waitForResponse((response) => response.url() === `${app.origin}${action}`);
     await tab.goto(site.origin);
     const response = await answered;
-    // Strict cookies do not even come along, so that a guarded route sees nobody.
+    // Strict cookies are not sent, so a guarded route sees no user.
     assert.ok([401, 403].includes(response.status()), `${action}: ${response.status()}`);
     if (action.startsWith("/auth/log") && action !== "/auth/logout-all") assert.equal(response.status(), 403, action);
     await tab.close();

@@ -15,7 +15,7 @@ use portcullis::{
     user::Profile,
 };
 
-use crate::{mongodb, postgres, redis, skipped_suites::can_run};
+use crate::{mongodb, postgres, redis, required_servers::can_run};
 
 /// The machine's clock, as another machine may have it.
 #[derive(Clone, Default)]

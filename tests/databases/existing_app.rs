@@ -12,12 +12,12 @@ use sqlx::{AssertSqlSafe, Row};
 
 use crate::{
     members::{Joining, Members, columns},
-    temp_dir::Scratch,
+    temp_dir::TempDir,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_table_of_the_existing_app_keeps_every_promise() {
-    let scratch = Scratch::new();
+    let scratch = TempDir::new();
     let number = AtomicU32::new(0);
     let fresh = async || {
         let name = format!("{}.db", number.fetch_add(1, Ordering::Relaxed));
@@ -29,7 +29,7 @@ async fn the_table_of_the_existing_app_keeps_every_promise() {
 
 #[tokio::test]
 async fn its_logins_are_found_by_the_index_that_adoption_made() {
-    let scratch = Scratch::new();
+    let scratch = TempDir::new();
     let members = Members::open(scratch.path().join("app.db").to_str().unwrap()).await.unwrap();
     let explain = concat!("EXPLAIN QUERY PLAN SELECT ", columns!(), " FROM members WHERE mail_key = $1");
     let explain = sqlx::query(explain);
@@ -40,7 +40,7 @@ async fn its_logins_are_found_by_the_index_that_adoption_made() {
 /// Another tool migrates the table while the app runs.
 #[tokio::test]
 async fn a_column_added_while_the_app_runs_hides_no_member() {
-    let scratch = Scratch::new();
+    let scratch = TempDir::new();
     let members = Members::open(scratch.path().join("app.db").to_str().unwrap()).await.unwrap();
     let email = "ada@example.com".parse::<Email>().unwrap();
     let joining = Joining { full_name: "Ada".to_owned() };

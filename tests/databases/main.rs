@@ -1,6 +1,32 @@
 //! The stores of real engines, each in a directory of its own that ends with its test.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must fail")]
 
+#[path = "../support/auth.rs"]
+mod auth;
+#[allow(dead_code, reason = "other suites use the rest of it")]
+#[path = "../support/event_log.rs"]
+mod event_log;
+#[path = "../support/log_buffer.rs"]
+mod log_buffer;
+#[path = "../support/mongodb_process.rs"]
+mod mongodb_process;
+#[path = "../support/postgres_server.rs"]
+mod postgres_server;
+#[allow(dead_code, reason = "other suites use the rest of it")]
+#[path = "../support/process.rs"]
+mod process;
+#[path = "../support/proxy.rs"]
+mod proxy;
+#[path = "../support/redis_process.rs"]
+mod redis_process;
+#[path = "../support/required_servers.rs"]
+mod required_servers;
+#[allow(dead_code, reason = "other suites use the rest of it")]
+#[path = "../support/server_process.rs"]
+mod server_process;
+#[path = "../support/temp_dir.rs"]
+mod temp_dir;
+
 mod clocks;
 mod existing_app;
 #[path = "../../examples/existing_app/members.rs"]
@@ -9,11 +35,9 @@ mod mongodb;
 mod outages;
 mod postgres;
 mod redis;
-mod skipped_suites;
 mod sql_rules;
 mod sqlite;
 #[path = "../../examples/existing_app/store.rs"]
 mod store;
-mod temp_dir;
 mod two_engines;
 mod user_keys;

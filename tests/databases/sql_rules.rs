@@ -13,11 +13,11 @@ use sqlx::{AssertSqlSafe, SqlitePool, sqlite::SqliteConnectOptions};
 use crate::{
     postgres::Server,
     redis::samples::{NOW, TOMBSTONE, at, ended, id, new, rotation, session},
-    skipped_suites::can_run,
-    temp_dir::Scratch,
+    required_servers::can_run,
+    temp_dir::TempDir,
 };
 
-async fn sqlite(scratch: &Scratch) -> (SqliteStore, SqlitePool) {
+async fn sqlite(scratch: &TempDir) -> (SqliteStore, SqlitePool) {
     let path = scratch.path().join("app.db");
     let store = SqliteStore::open(&path).await.unwrap();
     (store, SqlitePool::connect_with(SqliteConnectOptions::new().filename(&path)).await.unwrap())
@@ -64,13 +64,13 @@ async fn keeps_few_sessions_that_ended_for_reuse(store: &impl SessionStore) {
 
 #[tokio::test]
 async fn sqlite_recognises_an_ending_that_is_asked_again() {
-    let scratch = Scratch::new();
+    let scratch = TempDir::new();
     recognises_its_own_ending(&sqlite(&scratch).await.0).await;
 }
 
 #[tokio::test]
 async fn sqlite_keeps_few_sessions_that_ended_for_reuse() {
-    let scratch = Scratch::new();
+    let scratch = TempDir::new();
     keeps_few_sessions_that_ended_for_reuse(&sqlite(&scratch).await.0).await;
 }
 
@@ -101,7 +101,7 @@ async fn expired(pool: &SqlitePool) -> i64 {
 
 #[tokio::test]
 async fn a_login_never_waits_for_a_sweep_of_all_that_expired() {
-    let scratch = Scratch::new();
+    let scratch = TempDir::new();
     let (store, pool) = sqlite(&scratch).await;
     // More than the sweep of one login may delete.
     fill(&pool, 40_000).await;
@@ -115,7 +115,7 @@ async fn a_login_never_waits_for_a_sweep_of_all_that_expired() {
 
 #[tokio::test]
 async fn expired_rows_go_as_users_log_in() {
-    let scratch = Scratch::new();
+    let scratch = TempDir::new();
     let (store, pool) = sqlite(&scratch).await;
     fill(&pool, 1_500).await;
     SessionStore::create(&store, new(session(&"ada".into(), id(1), NOW))).await.unwrap();
@@ -129,7 +129,7 @@ async fn expired_rows_go_as_users_log_in() {
 
 #[tokio::test]
 async fn a_database_that_is_read_only_opens_where_its_tables_are_there() {
-    let scratch = Scratch::new();
+    let scratch = TempDir::new();
     let (store, _pool) = sqlite(&scratch).await;
     SessionStore::create(&store, new(session(&"ada".into(), id(1), NOW))).await.unwrap();
     let read_only = SqliteConnectOptions::new().filename(scratch.path().join("app.db")).read_only(true);
@@ -165,7 +165,7 @@ pub(crate) fn newcomer() -> NewUser<Profile> {
 
 #[tokio::test]
 async fn what_sqlite_refuses_is_logged_by_code_and_name_alone() {
-    let scratch = Scratch::new();
+    let scratch = TempDir::new();
     let (store, pool) = sqlite(&scratch).await;
     let trigger = "CREATE TRIGGER refuse BEFORE INSERT ON portcullis_users BEGIN \
                    SELECT RAISE(ABORT, 'refused: $argon2id$v=19$m=19456,t=2,p=1$Y2FuYXJ5Y2FuYXJ5'); END";
@@ -180,7 +180,7 @@ async fn what_sqlite_refuses_is_logged_by_code_and_name_alone() {
 #[tokio::test]
 async fn all_that_ended_is_read_however_much_it_is() {
     const COUNT: usize = 25_000;
-    let scratch = Scratch::new();
+    let scratch = TempDir::new();
     let (store, pool) = sqlite(&scratch).await;
     let now = SystemClock.now();
     // Many of one moment, so that a page ends in the middle of it.
@@ -212,7 +212,7 @@ async fn all_that_ended_is_read_however_much_it_is() {
 /// One account that logs in again and again costs a login no more than any other.
 #[tokio::test]
 async fn a_login_works_beside_any_number_of_ended_sessions() {
-    let scratch = Scratch::new();
+    let scratch = TempDir::new();
     let (store, _pool) = sqlite(&scratch).await;
     let eve = "eve".into();
     for n in 0..40_u8 {

@@ -22,12 +22,12 @@ use sqlx::{
 
 use crate::{
     outages::{Behind, Fault, Ground, Outage},
-    temp_dir::Scratch,
+    temp_dir::TempDir,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_keeps_every_promise() {
-    let scratch = Scratch::new();
+    let scratch = TempDir::new();
     let number = AtomicU32::new(0);
     let fresh = async || {
         let name = format!("{}.db", number.fetch_add(1, Ordering::Relaxed));
@@ -39,16 +39,11 @@ async fn sqlite_keeps_every_promise() {
 
 #[tokio::test]
 async fn a_restart_of_the_process_forgets_nothing() {
-    let scratch = Scratch::new();
+    let scratch = TempDir::new();
     let path = scratch.path().join("app.db");
     let start = async || {
         let store = SqliteStore::open(&path).await.unwrap();
-        let auth = portcullis::Auth::builder(store.clone(), store.clone())
-            .issuer("https://example.com")
-            .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
-            .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
-            .build()
-            .unwrap();
+        let auth = crate::auth::builder(store.clone(), store.clone()).build().unwrap();
         (store, auth)
     };
     let (store, auth) = start().await;
@@ -150,7 +145,7 @@ impl Fault for ReadOnly {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_of_sqlite_is_a_503_and_leaves_nothing_half_done() {
-    let scratch = Scratch::new();
+    let scratch = TempDir::new();
     let path = scratch.path().join("app.db");
     let (read_only, store) = impatient(&path).await;
     let ground = Ground::new("SQLite", Arc::new(store.clone()), Arc::new(store), Behind::BOTH).await;
@@ -162,15 +157,12 @@ async fn an_outage_of_sqlite_is_a_503_and_leaves_nothing_half_done() {
 
 #[tokio::test]
 async fn a_full_disk_is_an_outage_and_takes_nothing_that_was_written() {
-    let scratch = Scratch::new();
+    let scratch = TempDir::new();
     let options = SqliteConnectOptions::new().filename(scratch.path().join("app.db")).create_if_missing(true);
     let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
     let store = SqliteStore::new(pool.clone());
     store.migrate().await.unwrap();
-    let auth = portcullis::Auth::builder(store.clone(), store.clone())
-        .issuer("https://example.com")
-        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
-        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
+    let auth = crate::auth::builder(store.clone(), store.clone())
         .session_limit(portcullis::store::SessionLimit::EndLeastRecentlyUsed(100_000))
         .build()
         .unwrap();
@@ -195,7 +187,7 @@ async fn a_full_disk_is_an_outage_and_takes_nothing_that_was_written() {
 
 #[tokio::test]
 async fn a_url_opens_the_file_that_the_driver_would_open() {
-    let scratch = Scratch::new();
+    let scratch = TempDir::new();
     let file = |name: &str| scratch.path().join(name);
     let of = |name: &str, parameters: &str| format!("sqlite://{}{parameters}", file(name).display());
     for (name, url) in [

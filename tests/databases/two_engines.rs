@@ -20,12 +20,12 @@ use tower::ServiceExt;
 
 use crate::{
     mongodb, postgres,
+    proxy::{Mode, Proxy},
     redis::{
         self,
-        proxy::Proxy,
         samples::{NOW, builder},
     },
-    skipped_suites::can_run,
+    required_servers::can_run,
 };
 
 const PASSWORD: &str = "open sesame 42";
@@ -65,7 +65,7 @@ impl Users {
 impl World {
     async fn postgres() -> Self {
         let server = postgres::Server::start().await;
-        let proxy = Proxy::to(([127, 0, 0, 1], server.port).into()).await;
+        let proxy = Proxy::start(server.port).await;
         let url = format!("postgres://tests@{}/postgres", proxy.addr());
         let pool = PgPoolOptions::new().acquire_timeout(Duration::from_secs(2)).connect(&url).await.unwrap();
         let users = PostgresStore::new(pool);
@@ -75,15 +75,15 @@ impl World {
 
     async fn mongo() -> Self {
         let server = mongodb::server::Server::start_own().await;
-        let proxy = Proxy::to(server.addr()).await;
+        let proxy = Proxy::start(server.addr().port()).await;
         let users = mongodb::users_at(proxy.addr()).await;
         Self::over(Users::Mongo(users), proxy, Box::new(server)).await
     }
 
     async fn over(users: Users, to_users: Proxy, engine: Box<dyn Any + Send + Sync>) -> Self {
         let redis = redis::Server::start().await;
-        let to_sessions = Proxy::to(redis.addr()).await;
-        let sessions = RedisSessions::connect(RedisOptions::from(to_sessions.url())).await.unwrap();
+        let to_sessions = Proxy::start(redis.port()).await;
+        let sessions = RedisSessions::connect(RedisOptions::from(redis::url_of(to_sessions.port()))).await.unwrap();
         let clock = ManualClock::new(NOW);
         let auth = builder(users.store(), sessions).clock(clock.clone()).build().unwrap();
         Self { auth, clock, users, to_users, to_sessions, _engines: (engine, redis) }
@@ -179,18 +179,18 @@ async fn each_engine_may_be_down(world: &World) {
     for (engine, calls) in
         [(&world.to_users, [&both[..], &users].concat()), (&world.to_sessions, [both, sessions].concat())]
     {
-        engine.go_down(true);
+        engine.set(Mode::Refuse);
         for call in calls {
             assert_down(world, &tokens, call).await;
         }
-        engine.go_down(false);
+        engine.set(Mode::Pass);
         tokens = world.refresh(&tokens).await.unwrap();
     }
     // A logout that Redis misses counts on this node at once, and is brought when Redis is back.
-    world.to_sessions.go_down(true);
+    world.to_sessions.set(Mode::Refuse);
     assert_down(world, &tokens, ("POST", "/auth/logout", "")).await;
     assert_eq!(world.access(&tokens).await, Some(ErrorKind::TokenRevoked));
-    world.to_sessions.go_down(false);
+    world.to_sessions.set(Mode::Pass);
     world.auth.poll_revocations().await.unwrap();
     assert_eq!(world.refresh(&tokens).await.err(), Some(ErrorKind::RefreshInvalid));
 }

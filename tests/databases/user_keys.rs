@@ -1,10 +1,5 @@
 //! Users whose keys were made before keys had normal forms: the migration of the ready stores.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-
 use portcullis::{
     Auth, ClientInfo, ErrorKind, Registration, User,
     store::{
@@ -14,9 +9,8 @@ use portcullis::{
     user::{Login, Profile},
 };
 use sqlx::{AssertSqlSafe, sqlite::SqlitePoolOptions};
-use tracing_subscriber::fmt::MakeWriter;
 
-use crate::{postgres::Server, skipped_suites::can_run};
+use crate::{log_buffer::LogBuffer, postgres::Server, required_servers::can_run};
 
 const PASSWORD: &str = "open sesame 42";
 
@@ -51,50 +45,8 @@ pub(crate) const TYPED: [(&str, Option<usize>); 12] = [
     ("jose@example.com", None),
 ];
 
-/// The log of one test.
-#[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    /// Collects what this thread logs for as long as the guard lives.
-    pub(crate) fn collect() -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 pub(crate) fn auth<S: UserStore<User = User> + SessionStore + Clone>(store: &S) -> Auth<User> {
-    Auth::builder(store.clone(), store.clone())
-        .issuer("https://example.com")
-        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
-        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
-        .no_throttle()
-        .build()
-        .unwrap()
+    crate::auth::builder(store.clone(), store.clone()).no_throttle().build().unwrap()
 }
 
 /// Puts the users of an earlier release into tables that are up to date, and the tables back to that release.
@@ -145,7 +97,7 @@ where
         assert_eq!(log_in(email).await.as_ref(), Some(&user.id), "{email} before");
     }
 
-    let (log, guard) = Log::collect();
+    let (log, guard) = LogBuffer::collect();
     migrate().await;
     migrate().await;
     drop(guard);

@@ -1,4 +1,4 @@
-//! The audit log on the standard output: one JSON line for each thing that happened, and no secret in any of them.
+//! The audit log on the standard output: one JSON line for each event, without secrets.
 
 use std::process::{Command, Stdio};
 
@@ -17,7 +17,7 @@ fn lines(server: &Server) -> Vec<Value> {
 }
 
 #[test]
-fn the_standard_output_tells_of_everything_that_happened_and_shows_no_secret() {
+fn every_event_is_one_json_line_and_shows_no_secret() {
     let server = Launch::new(AUDIT_LOG).env("REFRESH_TOKEN_GRACE", "0s").start();
     let mut browser = server.sign_up("lovelace");
     let mut tokens = vec![browser.access(), browser.refresh()];
@@ -51,8 +51,8 @@ fn the_standard_output_tells_of_everything_that_happened_and_shows_no_secret() {
         let lines = lines(&server);
         (lines.len() >= expected.len()).then_some(lines)
     });
-    let told: Vec<&str> = lines.iter().filter_map(|line| line["event"].as_str()).collect();
-    assert_eq!(told, expected.each_ref().map(|(name, _)| *name));
+    let emitted: Vec<&str> = lines.iter().filter_map(|line| line["event"].as_str()).collect();
+    assert_eq!(emitted, expected.each_ref().map(|(name, _)| *name));
     for (line, (name, own)) in lines.iter().zip(&expected) {
         for (member, value) in own.as_object().expect("an object") {
             assert_eq!(&line[member], value, "{name}");
@@ -75,7 +75,7 @@ fn the_standard_output_tells_of_everything_that_happened_and_shows_no_secret() {
     }
 }
 
-/// As the example tells to read it, or where there is no `jq`, with as much of its work as matters here.
+/// Reads the log as the example describes. Without `jq`, `grep` does the part that matters here.
 fn reader() -> (&'static str, [&'static str; 2]) {
     let jq = Command::new("jq").arg("--version").stdout(Stdio::null()).status();
     if jq.is_ok_and(|status| status.success()) { ("jq", ["-R", "fromjson?"]) } else { ("grep", ["-e", "^{"]) }
@@ -94,13 +94,13 @@ fn a_program_that_takes_json_alone_reads_every_event() {
         .into_iter()
         .collect::<Result<_, _>>()
         .expect("nothing but JSON comes through");
-    let told: Vec<&str> = events.iter().filter_map(|event| event["event"].as_str()).collect();
+    let emitted: Vec<&str> = events.iter().filter_map(|event| event["event"].as_str()).collect();
     let each = ["user.registered", "login.succeeded", "session.ended"];
-    assert_eq!(told, [&["user.registered"], each.as_slice(), each.as_slice()].concat(), "{written}");
+    assert_eq!(emitted, [&["user.registered"], each.as_slice(), each.as_slice()].concat(), "{written}");
 }
 
 #[test]
-fn a_pipe_that_nobody_reads_any_more_is_said_once() {
+fn a_closed_pipe_is_logged_once() {
     // It takes the first line and ends.
     let (server, _) = Launch::new(AUDIT_LOG).without("ADMIN_EMAIL").piped_into("head", &["-n", "1"]);
     let lost = "nothing more is recorded";

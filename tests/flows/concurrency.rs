@@ -58,7 +58,7 @@ fn concurrent_refreshes_advance_the_session_by_one_generation() {
 }
 
 #[test]
-fn without_a_grace_one_concurrent_refresh_wins_and_the_session_ends() {
+fn without_a_grace_one_refresh_wins_and_the_session_ends() {
     let server = Server::with(&[("REFRESH_TOKEN_GRACE", "0s")]);
     let refresh = server.sign_up("lovelace").refresh();
 
@@ -80,7 +80,7 @@ fn without_a_grace_one_concurrent_refresh_wins_and_the_session_ends() {
 fn of_concurrent_registrations_of_one_email_one_succeeds() {
     let server = Server::start();
     let answers = at_once(|number| {
-        // The same address as far as anybody's mail is concerned.
+        // The same address to every mail server.
         let email = if number % 2 == 0 { "lovelace@example.com" } else { " LoveLace@Example.com" };
         let username = format!("lovelace{number}");
         let body = json!({"email": email, "username": username, "password": PASSWORD});
@@ -112,7 +112,7 @@ fn a_logout_among_refreshes_has_the_last_word() {
         }
     });
 
-    // Whoever came before the logout has tokens, and they are worth nothing after it.
+    // A refresh that came before the logout has tokens, and the logout revoked them.
     let mut tokens = vec![(access, refresh)];
     for answer in answers.iter().filter(|answer| answer.status == 200) {
         let access = answer.set_cookie("access_token").value;

@@ -84,7 +84,7 @@ fn cookies_are_set_with_the_attributes_of_the_contract() {
 }
 
 #[test]
-fn cookies_are_deleted_with_the_attributes_that_they_were_set_with() {
+fn cookies_are_deleted_with_the_attributes_they_were_set_with() {
     for (server, kind) in servers() {
         let body = json!({"email": "lovelace@example.com", "password": PASSWORD});
         let mut browser = server.browser();

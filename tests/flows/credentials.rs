@@ -22,7 +22,7 @@ fn without_a_token_the_challenge_is_bare() {
 }
 
 #[test]
-fn the_scheme_is_read_in_any_case_and_after_any_number_of_spaces() {
+fn the_scheme_is_read_in_any_case_and_with_several_spaces() {
     let server = Server::start();
     let access = server.sign_up("lovelace").access();
     for prefix in ["Bearer ", "bearer ", "BEARER ", "bEaReR ", "Bearer  ", "Bearer     "] {

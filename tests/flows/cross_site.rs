@@ -1,4 +1,4 @@
-//! Which requests pass that a browser may have been made to send: one table, over every endpoint
+//! Which requests pass that another site can make a browser send: one table over every endpoint
 //! that a cookie authenticates or that sets one.
 
 use serde_json::json;
@@ -178,7 +178,7 @@ fn changing_the_password_is_closed_to_other_sites() {
         let answer = with(browser.put("/auth/password").json(&change), &row).send();
         answer.problem(403, "cross_site").sets_no_cookie();
     }
-    // The password is the old one still. What passes is told by its answer to a wrong one.
+    // The password stays the old one. A request that passes is known by its answer to a wrong one.
     let cookies = cookies(&browser);
     let wrong = json!({"current_password": "not that one", "new_password": "cobalt heron standing 9"});
     for row in passing(&server) {
@@ -228,7 +228,7 @@ fn reading_is_open_to_every_site() {
 }
 
 #[test]
-fn without_trusted_origins_nobody_is_trusted() {
+fn without_trusted_origins_no_other_origin_passes() {
     let server = Server::start();
     let mut browser = server.sign_up("lovelace");
     let row = headers(&[("Origin", TRUSTED)]);
@@ -279,7 +279,7 @@ fn an_app_in_a_web_view_is_trusted_by_its_own_scheme() {
 }
 
 #[test]
-fn tokens_in_the_body_are_given_to_apps_where_no_cookie_is_in_play() {
+fn tokens_in_the_body_need_no_check_where_no_cookie_is_used() {
     let server = Launch::new(AXUM_MEMORY).env("TOKEN_DELIVERY", "cookie,body").start();
     server.sign_up("lovelace");
     let login = |delivery: &str| json!({"login": "lovelace", "password": PASSWORD, "delivery": delivery});

@@ -1,29 +1,25 @@
-//! A database file of its own for each server, and what outlives the server.
+//! Servers with a database file: a restart, a crash, and files of earlier versions.
 
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::{env, fs, process, thread};
+use std::{fs, thread};
 
 use sqlx::Connection;
 
 use crate::forge::Genuine;
 use crate::server::{AXUM_SQLITE, EXISTING_APP, Launch, Server, poll_until};
+use crate::temp_dir::TempDir;
 
-/// A file in a directory that is removed with this value.
-pub(crate) struct Database(PathBuf);
+/// A database file in a directory of its own.
+pub(crate) struct Database(TempDir);
 
 impl Database {
     pub(crate) fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!("portcullis-flows-{}-{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let directory = env::temp_dir().join(name);
-        fs::create_dir_all(&directory).expect("the directory for temporary files can be written");
-        Self(directory)
+        Self(TempDir::new())
     }
 
     fn file(&self) -> String {
-        self.0.join("app.db").to_str().expect("its path is UTF-8").to_owned()
+        self.0.path().join("app.db").to_str().expect("its path is UTF-8").to_owned()
     }
 
     pub(crate) fn launch(&self) -> Launch {
@@ -47,12 +43,6 @@ impl Database {
     /// What SQLite says of the file.
     fn integrity(&self) -> String {
         self.ask("PRAGMA integrity_check").expect("it says something")
-    }
-}
-
-impl Drop for Database {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).ok();
     }
 }
 
@@ -81,7 +71,7 @@ fn a_url_of_a_database_names_its_file_and_no_other() {
         let server = database.launch_example(example).env("DATABASE_URL", &url).start();
         server.sign_up("lovelace");
         server.stop();
-        let names = fs::read_dir(&database.0)
+        let names = fs::read_dir(database.0.path())
             .expect("the directory is there")
             .map(|entry| entry.expect("it can be read").file_name().to_str().expect("it is UTF-8").to_owned());
         let others: Vec<_> = names.filter(|name| !name.starts_with("app.db") || name.contains('?')).collect();
@@ -90,7 +80,7 @@ fn a_url_of_a_database_names_its_file_and_no_other() {
     }
 }
 
-/// Refreshes again and again, until the server is gone, and counts; the slot has the newest token that was received.
+/// Refreshes again and again until the server is gone, and counts. The slot has the newest token.
 fn refresh_until_killed(server: &Server, slot: &Mutex<String>, refreshed: &AtomicU32, stop: &AtomicBool) {
     while !stop.load(Ordering::SeqCst) {
         let token = slot.lock().expect("nobody panics").clone();
@@ -107,7 +97,7 @@ fn refresh_until_killed(server: &Server, slot: &Mutex<String>, refreshed: &Atomi
 }
 
 #[test]
-fn a_node_killed_in_a_storm_of_refreshes_loses_no_session_and_doubles_none() {
+fn a_node_killed_amid_refreshes_loses_and_doubles_no_session() {
     const USERS: usize = 8;
     let database = Database::new();
     // As long as it may be, so that a slow machine is not taken for a thief.

@@ -1,4 +1,4 @@
-//! The other shape: what a front end that was written for the Express system sends, and what it reads.
+//! The envelope: what a front end of the Express system sends, and what it reads.
 
 use serde_json::{Value, json};
 
@@ -108,7 +108,7 @@ fn its_front_end_goes_through_the_whole_flow() {
 }
 
 #[test]
-fn one_input_for_either_signs_in() {
+fn one_field_for_address_or_username_logs_in() {
     let server = start(AXUM_MEMORY);
     server.post("/auth/register").json(&sign_up()).send().expect(201);
     for (username, email) in
@@ -169,7 +169,7 @@ fn a_password_is_changed_in_its_words() {
 }
 
 #[test]
-fn tokens_stay_in_prefixed_cookies_unless_it_is_told_otherwise() {
+fn tokens_stay_in_prefixed_cookies_by_default() {
     let launch = Launch::new(AXUM_MEMORY).env("RESPONSE_FORMAT", "envelope").without("INSECURE_COOKIES");
     let server = launch.start();
     server.post("/auth/register").json(&sign_up()).send().expect(201);

@@ -1,4 +1,5 @@
-//! An app with a users table of its own: its old members log in, new ones join, and its sessions outlive it.
+//! An app with a users table of its own: its members log in, new ones register, and sessions
+//! survive a restart.
 
 use serde_json::json;
 

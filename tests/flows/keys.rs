@@ -1,5 +1,5 @@
-//! Access tokens under private keys: what other services verify with what is published, checked here by another library
-//! than the server's.
+//! Access tokens under private keys: other services verify them with the published set. The tests
+//! verify them with another library than the server's.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -136,7 +136,8 @@ fn keys_are_rotated_without_losing_a_token() {
     }
 }
 
-/// Every deployment of a rotation in its order, of which neighbours run at once and have to understand each other.
+/// Runs every deployment of a rotation in order. Neighbours run at once and have to accept each
+/// other's tokens.
 fn assert_neighbours_agree(deployments: &[&dyn Fn() -> Launch]) {
     let nodes: Vec<_> = deployments.iter().map(|launch| launch().start()).collect();
     for (step, pair) in nodes.windows(2).enumerate() {
@@ -151,7 +152,7 @@ fn assert_neighbours_agree(deployments: &[&dyn Fn() -> Launch]) {
 }
 
 #[test]
-fn the_runbook_leads_from_secret_to_secret_and_from_secret_to_key() {
+fn the_runbook_leads_from_secret_to_secret_and_to_key() {
     const NEW: &str = "Zt5rLm8WcKq2Xo7vJb4Ng9Pd1Es6YhUf";
     let old = crate::server::ACCESS_SECRET;
     let signing = |secret: &str| Launch::new(AXUM_MEMORY).env("ACCESS_TOKEN_SECRET", secret);
@@ -207,7 +208,7 @@ fn a_public_key_is_no_secret() {
 }
 
 #[test]
-fn a_key_that_cannot_be_is_refused_with_its_variable_and_the_mend() {
+fn a_wrong_key_is_refused_with_its_variable_and_the_fix() {
     let refused = [
         ("refused-rsa1024", "1024 bits"),
         ("refused-p384", "P-256"),
@@ -240,7 +241,7 @@ fn a_key_that_cannot_be_is_refused_with_its_variable_and_the_mend() {
 }
 
 #[test]
-fn an_example_with_a_key_file_draws_the_other_secret_only() {
+fn an_example_with_a_key_file_generates_the_other_secret_only() {
     let server =
         Launch::bare(AXUM_MEMORY).env("INSECURE_COOKIES", "1").env("ACCESS_TOKEN_KEY_FILE", file("ed25519")).start();
     let token = server.sign_up("lovelace").access();

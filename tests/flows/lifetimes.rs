@@ -1,5 +1,5 @@
-//! What ends by itself: access tokens, idle sessions, sessions as such. The children run on the
-//! system's clock, so lifetimes here are a second or two, and the tests ask until it happens.
+//! Expiry of access tokens, idle sessions and old sessions. The servers run on the system's clock,
+//! so lifetimes here are 1 s or 2 s, and the tests poll until they are over.
 
 use serde_json::json;
 
@@ -28,7 +28,7 @@ fn an_access_token_expires_and_a_refresh_makes_a_new_one() {
 }
 
 #[test]
-fn an_expired_access_token_still_signs_out() {
+fn an_expired_access_token_still_logs_out() {
     let server = Server::with(&[("ACCESS_TOKEN_EXPIRY", "1s")]);
     let browser = server.sign_up("lovelace");
     let access = browser.access();
@@ -41,7 +41,7 @@ fn an_expired_access_token_still_signs_out() {
 }
 
 #[test]
-fn an_expired_refresh_token_still_signs_out() {
+fn an_expired_refresh_token_still_logs_out() {
     let server = Server::start();
     let browser = server.sign_up("lovelace");
     let expired = Genuine::refresh(&browser.refresh()).with_claims(|claims| {
@@ -53,7 +53,7 @@ fn an_expired_refresh_token_still_signs_out() {
 }
 
 #[test]
-fn a_forged_token_signs_nobody_out() {
+fn a_forged_token_logs_no_user_out() {
     let server = Server::start();
     let mut browser = server.sign_up("lovelace");
     let refresh = Genuine::refresh(&browser.refresh());
@@ -84,7 +84,7 @@ fn an_idle_session_is_over() {
 }
 
 #[test]
-fn refreshing_keeps_a_session_from_being_idle_but_not_past_its_age() {
+fn refreshes_extend_a_session_but_not_past_its_maximum_age() {
     let server =
         Server::with(&[("ACCESS_TOKEN_EXPIRY", "1s"), ("REFRESH_TOKEN_EXPIRY", "2s"), ("SESSION_MAX_AGE", "5s")]);
     let first = Genuine::refresh(&server.sign_up("lovelace").refresh());

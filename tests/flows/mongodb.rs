@@ -1,23 +1,23 @@
 //! A MongoDB server for the example, and what outlives the example.
 
-use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
-use std::{env, fs, process};
+use std::time::Duration;
+use std::{env, process};
 
 use serde_json::json;
 
 use crate::forge::Genuine;
+use crate::mongodb_process::start_stand_in;
+use crate::process::free_port;
 use crate::server::{AXUM_MONGODB, Launch, PASSWORD};
+use crate::server_process::ServerProcess;
 
 /// The server of `MONGODB_URI`, or one that ends with this value.
 pub(crate) struct Mongo {
     authority: String,
     options: String,
-    own: Option<(Child, PathBuf)>,
+    _own: Option<ServerProcess>,
 }
 
 fn number() -> u32 {
@@ -25,44 +25,16 @@ fn number() -> u32 {
     NUMBER.fetch_add(1, Ordering::Relaxed)
 }
 
-fn daemon() -> PathBuf {
-    let on_path =
-        || env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join("secantusd-py")).find(|it| it.is_file());
-    env::var_os("SECANTUSD").map(PathBuf::from).or_else(on_path).expect(
-        "no MongoDB to test with: run tests/run, which brings one, or set SECANTUSD to the \
-         secantusd-py of `pip install secantusdb`",
-    )
-}
-
 impl Mongo {
     pub(crate) fn start() -> Self {
         if let Ok(uri) = env::var("MONGODB_URI") {
             let (server, options) = uri.split_once('?').unwrap_or((&uri, ""));
             let authority = server.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-            return Self { authority, options: options.to_owned(), own: None };
+            return Self { authority, options: options.to_owned(), _own: None };
         }
-        let directory = env::temp_dir().join(format!("portcullis-mongodb-{}-{}", process::id(), number()));
-        fs::create_dir_all(&directory).expect("the directory for temporary files can be written");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let port = port.expect("a port is free").port();
-        let child = Command::new(daemon())
-            .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--log-level", "ERROR"])
-            .arg("--storage-path")
-            .arg(directory.join("data"))
-            .current_dir(&directory)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the MongoDB server starts");
-        let authority = format!("mongodb://127.0.0.1:{port}");
-        let mongo = Self { authority, options: String::new(), own: Some((child, directory)) };
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "the MongoDB server does not listen");
-            thread::sleep(Duration::from_millis(50));
-        }
-        mongo
+        let mut process = start_stand_in();
+        process.wait();
+        Self { authority: format!("mongodb://{}", process.addr()), options: String::new(), _own: Some(process) }
     }
 
     /// The example over a database of its own.
@@ -72,20 +44,9 @@ impl Mongo {
     }
 }
 
-impl Drop for Mongo {
-    fn drop(&mut self) {
-        if let Some((child, directory)) = &mut self.own {
-            child.kill().ok();
-            child.wait().ok();
-            fs::remove_dir_all(directory).ok();
-        }
-    }
-}
-
 #[test]
-fn without_a_server_it_says_what_to_mend() {
-    let port =
-        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port is free").port();
+fn without_a_server_it_says_what_to_fix() {
+    let port = free_port();
     let launch = Launch::new(AXUM_MONGODB).env("MONGODB_URI", format!("mongodb://127.0.0.1:{port}/app"));
     let refusal = launch.refuse();
     assert!(!refusal.status.success());
@@ -96,7 +57,7 @@ const DEVICES: usize = 6;
 
 /// The node is killed again and again while every device refreshes as fast as it can.
 #[test]
-fn a_node_killed_in_a_storm_of_refreshes_loses_no_session_and_doubles_none() {
+fn a_node_killed_amid_refreshes_loses_and_doubles_no_session() {
     let mongo = Mongo::start();
     let launch = mongo.launch().env("REFRESH_TOKEN_GRACE", "60s");
     let server = launch.clone().start();

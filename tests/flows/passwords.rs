@@ -1,4 +1,4 @@
-//! Passwords as they are: every byte counts, and a refusal tells nothing.
+//! Passwords: every byte counts, and a refusal does not say why.
 
 use serde_json::{Value, json};
 
@@ -88,7 +88,7 @@ fn a_password_needs_no_digits_capitals_or_signs() {
 }
 
 #[test]
-fn a_refused_login_does_not_tell_why() {
+fn a_refused_login_does_not_say_why() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let server = Launch::new(example).start();
         server.sign_up("lovelace");

@@ -65,7 +65,7 @@ fn an_address_that_passes_for_another_is_refused() {
 }
 
 #[test]
-fn a_plain_form_registers_and_signs_in() {
+fn a_plain_form_registers_and_logs_in() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let server = Launch::new(example).start();
         let form = "email=lovelace%40example.com&username=lovelace&password=l%C3%B6wen+%26+otters%2B7\

@@ -1,4 +1,4 @@
-//! Paths, methods, sizes and media types: what is answered before anybody reads a body.
+//! Paths, methods, sizes and media types: answers that need no body to be read.
 
 use serde_json::json;
 

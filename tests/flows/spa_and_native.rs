@@ -4,35 +4,29 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 
 use crate::forge::Genuine;
+use crate::process::clear_environment;
 use crate::server::{Launch, PASSWORD, SPA_AND_NATIVE, Server, locate};
+use crate::temp_dir::TempDir;
 
-/// A machine on which commands are typed; its home directory is new, and ends with it.
+/// A machine on which commands are typed. Its home directory is new.
 struct Machine {
     server: String,
-    home: PathBuf,
+    home: TempDir,
 }
 
 impl Machine {
     fn new(server: &Server) -> Self {
-        static MACHINES: AtomicU32 = AtomicU32::new(0);
-        let number = MACHINES.fetch_add(1, Ordering::SeqCst);
-        let home = std::env::temp_dir().join(format!("portcullis-flows-{}-{number}", std::process::id()));
-        Machine { server: format!("http://{}", server.addr), home }
+        Machine { server: format!("http://{}", server.addr), home: TempDir::new() }
     }
 
     fn start(&self, words: &[&str]) -> Child {
         let mut command = Command::new(locate(SPA_AND_NATIVE));
-        command.env_clear().env("HOME", &self.home).env("PASSWORD", PASSWORD);
-        for name in ["PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE"] {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
-        }
+        clear_environment(&mut command);
+        command.env("HOME", self.home.path()).env("PASSWORD", PASSWORD);
         command.args(["--server", &self.server]).args(words);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().expect("the command can be started")
@@ -44,7 +38,7 @@ impl Machine {
     }
 
     fn state(&self) -> PathBuf {
-        self.home.join(".local/state/portcullis-example/session")
+        self.home.path().join(".local/state/portcullis-example/session")
     }
 
     fn stored(&self) -> Value {
@@ -65,12 +59,6 @@ impl Machine {
     }
 }
 
-impl Drop for Machine {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.home).ok();
-    }
-}
-
 fn said(child: Child) -> Result<String, String> {
     let output = child.wait_with_output().expect("the command ends");
     let text = |bytes| String::from_utf8(bytes).expect("it speaks UTF-8");
@@ -78,7 +66,7 @@ fn said(child: Child) -> Result<String, String> {
 }
 
 #[test]
-fn a_command_line_registers_refreshes_and_signs_out() {
+fn a_command_line_registers_refreshes_and_logs_out() {
     let server = Launch::new(SPA_AND_NATIVE).start();
     let machine = Machine::new(&server);
     assert!(machine.run(&["whoami"]).unwrap_err().contains("nobody is logged in"));
@@ -117,7 +105,7 @@ fn a_command_line_registers_refreshes_and_signs_out() {
 }
 
 #[test]
-fn commands_that_run_at_once_stay_signed_in() {
+fn commands_that_run_at_once_stay_logged_in() {
     let server = Launch::new(SPA_AND_NATIVE).start();
     let machine = Machine::new(&server);
     machine.run(&["register", "ada@example.com"]).expect("she can be registered");
@@ -135,7 +123,7 @@ fn commands_that_run_at_once_stay_signed_in() {
 }
 
 #[test]
-fn without_a_server_nobody_is_signed_out() {
+fn without_a_server_the_command_line_stays_logged_in() {
     let server = Launch::new(SPA_AND_NATIVE).start();
     let machine = Machine::new(&server);
     machine.run(&["register", "ada@example.com"]).expect("she can be registered");

@@ -1,9 +1,9 @@
-//! What a server refuses to start with, and what it says then: the setting, and the mend.
+//! Settings that a server refuses to start with. Its message names the setting and the fix.
 
 use crate::server::{ACCESS_SECRET, AXUM_MEMORY, HYPER_BARE, Launch, REFRESH_SECRET, poll_until};
 
-/// Starting fails, and standard error has one of the words that name the setting, and one of the
-/// words that would help whoever reads it.
+/// Asserts that the start fails. Standard error has one of the words that name the setting, and one
+/// of the words that help the reader.
 #[track_caller]
 fn refuses(launch: Launch, setting: &[&str], mend: &[&str]) -> String {
     let refusal = launch.refuse();
@@ -67,7 +67,7 @@ fn white_space_around_a_secret_is_refused() {
 }
 
 #[test]
-fn a_secret_that_everybody_knows_is_refused() {
+fn a_well_known_secret_is_refused() {
     let mend = ["32 bytes", "32 bytes", "random", "generate", "openssl", "replace", "your own", "choose"];
     for secret in [
         "a-string-secret-at-least-256-bits-long",
@@ -124,7 +124,7 @@ fn an_unknown_delivery_is_refused() {
 }
 
 #[test]
-fn without_secrets_it_starts_and_warns_that_tokens_end_with_the_process() {
+fn without_secrets_it_starts_and_warns_that_tokens_will_end() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let bare = || Launch::bare(example).env("INSECURE_COOKIES", "1").start();
         let server = bare();
@@ -136,7 +136,7 @@ fn without_secrets_it_starts_and_warns_that_tokens_end_with_the_process() {
         };
         poll_until("a warning of ephemeral secrets", || warns(server.log()));
 
-        // The drawn secrets are good ones, and another process has others.
+        // The generated secrets are strong, and another process has others.
         let mut browser = server.sign_up("lovelace");
         browser.get("/profile").send().expect(200);
         browser.post("/auth/refresh").send().expect(200);

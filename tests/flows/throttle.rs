@@ -1,4 +1,4 @@
-//! Guesses over real sockets, from addresses that a trusted proxy wrote down.
+//! Guesses over real sockets, from addresses that a trusted proxy reports.
 
 use serde_json::json;
 
@@ -19,7 +19,7 @@ fn retry_after(answer: &Response) -> u64 {
     seconds.unwrap_or_else(|| panic!("no Retry-After in seconds: {answer}"))
 }
 
-/// Guesses until it is slowed, and returns how many guesses were admitted, and the answer that ended it.
+/// Guesses until a guess is refused. Returns the number of admitted guesses and the refusal.
 fn guess(server: &Server, email: &str, from: &str) -> (usize, Response) {
     for admitted in 0..30 {
         let answer = login(server, email, "a wrong guess", from);
@@ -32,11 +32,11 @@ fn guess(server: &Server, email: &str, from: &str) -> (usize, Response) {
 }
 
 #[test]
-fn guesses_are_slowed_and_nobody_else_is() {
+fn guesses_are_slowed_and_other_users_are_not() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let server = behind_a_proxy(example);
         server.sign_up("lovelace");
-        // Whoever mistypes a few times and then gets it right notices nothing.
+        // A user who mistypes a few times and then gets it right notices nothing.
         for wrong in ["vermillion otter", "vermilion oter", "Vermilion", "vermilion", "otter"] {
             login(&server, "lovelace@example.com", wrong, "192.0.2.1").problem(401, "invalid_credentials");
         }
@@ -46,7 +46,7 @@ fn guesses_are_slowed_and_nobody_else_is() {
         assert!(admitted >= 6, "{admitted}");
         let refused = refused.problem(429, "too_many_attempts").sets_no_cookie().not_stored();
         assert!((1..=900).contains(&retry_after(&refused)), "{refused}");
-        // The right password comes too early as well, and tells the guesser nothing.
+        // The right password is too early as well, so the guesser learns nothing.
         let right = login(&server, "lovelace@example.com", PASSWORD, "203.0.113.9");
         right.problem(429, "too_many_attempts").sets_no_cookie();
         // The owner does not notice, from where they are or from anywhere else.
@@ -104,9 +104,10 @@ fn the_current_password_cannot_be_guessed_with_a_stolen_session() {
 }
 
 #[test]
-fn addresses_made_up_by_a_client_and_a_proxy_without_hops_change_nothing() {
+fn addresses_that_a_client_makes_up_change_nothing() {
     let server = Launch::new(AXUM_MEMORY).env("THROTTLE", "on").start();
-    // The loopback may be anybody's proxy: nobody is held up for what another did there, and the log says so once.
+    // The loopback may be a proxy of many clients. No client is delayed because of another one
+    // there, and the log says so once.
     for number in 0..45 {
         let answer = login(&server, &format!("user{number}@example.com"), "a wrong guess", "203.0.113.9");
         answer.problem(401, "invalid_credentials");

@@ -57,7 +57,7 @@ impl Case {
 }
 
 #[test]
-fn an_expired_token_is_told_from_a_bad_one() {
+fn an_expired_token_is_distinguished_from_an_invalid_one() {
     let case = Case::new();
     let until = |exp: i64| {
         case.token.with_claims(|claims| {
@@ -266,7 +266,7 @@ fn an_unknown_claim_is_skipped_at_any_depth() {
 }
 
 #[test]
-fn a_user_who_does_not_exist_passes_no_guard_that_loads_the_user() {
+fn an_unknown_user_passes_no_guard_that_loads_the_user() {
     let case = Case::new();
     let nobody = case.token.with("sub", json!("nobody-at-all"));
     case.server.get("/account").bearer(&nobody).send().token_refused("token_revoked");

@@ -155,7 +155,7 @@ fn another_header_is_refused_though_the_signature_is_right() {
 }
 
 #[test]
-fn the_header_of_the_other_kind_is_refused_under_the_right_secret() {
+fn the_header_of_the_other_kind_is_refused_with_its_secret() {
     let server = Server::start();
     let browser = server.sign_up("lovelace");
     let access = Genuine::access(&browser.access());
@@ -275,7 +275,7 @@ fn whitespace_and_other_text_beside_a_token_are_refused() {
 }
 
 #[test]
-fn a_token_over_eight_kibibytes_is_refused_though_its_signature_is_right() {
+fn a_signed_token_over_eight_kibibytes_is_refused() {
     let server = Server::start();
     let token = genuine(&server);
     let bare = token.with("note", json!("")).len();

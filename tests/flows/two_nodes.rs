@@ -1,11 +1,11 @@
-//! Two nodes over one store: logged in on one is logged in on both, and so is logged out.
+//! Two nodes over one store: a user logs in and out on both at once.
 
 use std::net::SocketAddr;
 
 use crate::client::{Request, Response};
 use crate::server::{Launch, Server, TWO_NODES, poll_until};
 
-/// The first node is the server itself; the second is where its second line says.
+/// The first node is the server itself. Its second line says where the second node listens.
 struct Nodes {
     one: Server,
     other: SocketAddr,
@@ -23,7 +23,8 @@ impl Nodes {
         Nodes { one, other }
     }
 
-    /// What the second node hears of, it hears of by the feed: its poll comes after these tests have given up.
+    /// Starts nodes that poll so rarely that within a test the second one learns of revocations
+    /// only by the feed.
     #[track_caller]
     fn with_rare_polls() -> Self {
         Nodes::start(Launch::new(TWO_NODES).env("REVOCATION_POLL", "60s"))
@@ -33,7 +34,7 @@ impl Nodes {
         Request::new(self.other, method, target)
     }
 
-    /// What either node answers to this token; the second one's answer decides when.
+    /// Waits until the second node refuses this token, and asserts that both do.
     #[track_caller]
     fn both_refuse(&self, token: &str) {
         let refused = |answer: Response| (answer.status != 200).then_some(answer);

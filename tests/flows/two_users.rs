@@ -1,4 +1,5 @@
-//! Two users, and two devices of one: what one does never shows in the other, unless it is meant to.
+//! Two users, and two devices of one user: an action of one never affects the other, unless it is
+//! meant to.
 
 use serde_json::{Value, json};
 
@@ -141,7 +142,7 @@ fn the_session_of_another_user_is_not_found() {
 }
 
 #[test]
-fn logout_all_ends_every_session_of_the_user_and_of_nobody_else() {
+fn logout_all_ends_the_sessions_of_this_user_only() {
     let server = Server::start();
     let mut desk = server.sign_up("lovelace");
     let mut phone = server.log_in("lovelace");
@@ -192,7 +193,7 @@ fn a_password_change_ends_every_other_session() {
 }
 
 #[test]
-fn a_password_change_with_a_wrong_current_password_changes_nothing() {
+fn a_change_with_a_wrong_current_password_changes_nothing() {
     let server = Server::start();
     let mut desk = server.sign_up("lovelace");
     let mut phone = server.log_in("lovelace");

@@ -1,4 +1,4 @@
-//! The chat's connections: opened by good tokens alone, and closed with the sessions that opened them.
+//! Connections of the chat: valid tokens open them, and they close when their sessions end.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -108,7 +108,7 @@ fn a_handshake_needs_a_good_token_and_a_browsers_its_own_origin() {
 }
 
 #[test]
-fn what_one_says_everybody_hears() {
+fn a_message_reaches_all_connections() {
     let server = Launch::new(WEBSOCKET).start();
     let (lovelace, babbage) = (server.sign_up("lovelace"), server.sign_up("babbage"));
     let mut chats = [open(&server, &lovelace), open(&server, &babbage)];
@@ -161,7 +161,7 @@ fn a_connection_is_closed_by_whatever_ends_its_session() {
 }
 
 #[test]
-fn a_connection_is_closed_when_its_token_expires_and_comes_back_after_a_refresh() {
+fn an_expired_token_closes_its_connection_until_a_refresh() {
     let server = Launch::new(WEBSOCKET).env("ACCESS_TOKEN_EXPIRY", "3s").start();
     let mut browser = server.sign_up("lovelace");
     let chat = loop {
@@ -198,7 +198,7 @@ fn a_frame_that_says_it_is_long_is_hung_up_on_before_it_comes() {
 }
 
 #[test]
-fn nobody_has_more_than_a_handful_of_connections_and_those_that_end_make_room() {
+fn a_user_has_eight_connections_at_most_at_once() {
     let server = Launch::new(WEBSOCKET).start();
     let browser = server.sign_up("lovelace");
     let mut chats: Vec<_> = (0..8).map(|_| open(&server, &browser)).collect();

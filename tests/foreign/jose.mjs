@@ -1,5 +1,5 @@
-// Reads {verify, refuse, sign} from standard input and answers {claims, tokens}; ends with an error where a verdict of
-// `jose` is another one than expected.
+// Reads {verify, refuse, sign} from standard input and answers {claims, tokens}; ends with an error
+// where a verdict of `jose` is another one than expected.
 import { readFileSync } from 'node:fs'
 import { webcrypto } from 'node:crypto'
 

@@ -1,5 +1,6 @@
-//! Tokens of every algorithm between us and two foreign libraries, `jose` on Node and PyJWT on Python: each verifies what
-//! we issue, by the set that we publish; of what they make with the same keys we take the one header that we write ourselves.
+//! Tokens of every algorithm between us and two foreign libraries, `jose` on Node and PyJWT on
+//! Python: each verifies what we issue, by the set that we publish; of what they make with the same
+//! keys we take the one header that we write ourselves.
 //!
 //! `tests/run foreign` brings both libraries along; without them this fails.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must fail")]
@@ -230,7 +231,7 @@ async fn assert_only_the_own_header_is_taken(services: &[Service], headers: &[(u
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn node_and_we_understand_each_other_and_nobody_else() {
+async fn node_and_we_accept_valid_tokens_of_each_other_only() {
     let (services, origin) = services().await;
     let headers = all_headers(&services);
     let mut sign: Vec<String> = headers.iter().map(|(number, header)| services[*number].to_sign(header)).collect();
@@ -260,7 +261,7 @@ async fn node_and_we_understand_each_other_and_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn python_and_we_understand_each_other_and_nobody_else() {
+async fn python_and_we_accept_valid_tokens_of_each_other_only() {
     let (services, origin) = services().await;
     let headers = all_headers(&services);
     let sign: Vec<String> = headers.iter().map(|(number, header)| services[*number].to_sign(header)).collect();

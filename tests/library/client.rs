@@ -18,7 +18,7 @@ use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 
 use crate::{
     fixture::{Failure, PASSWORD, World, register},
-    secrets::Log,
+    log_buffer::LogBuffer,
 };
 
 const LIFETIME: Duration = Duration::from_secs(900);
@@ -283,7 +283,7 @@ async fn refusals_are_passed_on_with_their_reasons() {
 
 #[tokio::test]
 async fn neither_debug_nor_the_log_at_trace_shows_a_secret() {
-    let log = Log::default();
+    let log = LogBuffer::default();
     let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_max_level(tracing::Level::TRACE).finish();
     // Everything runs on this thread, but for the hashes.
     let _guard = tracing::subscriber::set_default(subscriber);

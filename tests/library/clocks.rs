@@ -20,14 +20,7 @@ fn secs(secs: u64) -> Duration {
 }
 
 fn node(store: &MemoryStore, sessions: impl SessionStore, clock: &ManualClock) -> Auth<User> {
-    Auth::builder(store.clone(), sessions)
-        .issuer("https://example.com")
-        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
-        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
-        .hash_threads(1)
-        .clock(clock.clone())
-        .build()
-        .unwrap()
+    crate::auth::builder(store.clone(), sessions).clock(clock.clone()).build().unwrap()
 }
 
 /// Two nodes over one store, and the clock of each.

@@ -225,12 +225,7 @@ impl World {
     }
 
     pub(crate) fn node_with(&self, settings: impl FnOnce(AuthBuilder<User>) -> AuthBuilder<User>) -> Auth<User> {
-        let builder = Auth::builder(self.store.clone(), self.store.clone())
-            .issuer("https://example.com")
-            .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
-            .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
-            .hash_threads(1)
-            .clock(self.clock.clone());
+        let builder = crate::auth::builder(self.store.clone(), self.store.clone()).clock(self.clock.clone());
         settings(builder).build().unwrap()
     }
 }

@@ -8,6 +8,7 @@ use portcullis::{
 };
 
 use crate::fixture::{World, kind, register, start_session};
+use crate::temp_dir::TempDir;
 
 const RSA: &str = include_str!("../keys/rsa2048.pem");
 const REFRESH: &str = "Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs";
@@ -124,10 +125,9 @@ fn a_byte_order_mark_is_no_part_of_a_key() {
     let marked = [Key::from_pem(format!("\u{feff}{RSA}")).unwrap(), Key::from_jwk(&format!("\u{feff}{jwk}")).unwrap()];
     assert_eq!(bare.each_ref().map(Key::kid), marked.each_ref().map(Key::kid));
 
-    let directory = std::env::temp_dir().join(format!("portcullis-keys-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
+    let directory = TempDir::new();
     let write = |name: &str, content: &[u8]| {
-        let path = directory.join(name);
+        let path = directory.path().join(name);
         std::fs::write(&path, content).unwrap();
         Key::from_file(path)
     };
@@ -137,5 +137,4 @@ fn a_byte_order_mark_is_no_part_of_a_key() {
     let utf16: Vec<u8> = format!("\u{feff}{RSA}").encode_utf16().flat_map(u16::to_le_bytes).collect();
     let refused = write("utf16.pem", &utf16).unwrap_err().to_string();
     assert!(refused.contains("UTF-16") && refused.contains("UTF-8"), "{refused}");
-    std::fs::remove_dir_all(directory).unwrap();
 }

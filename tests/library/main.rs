@@ -1,6 +1,16 @@
 //! Tests through the public API, with a clock that is moved by hand.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must fail")]
 
+#[path = "../support/auth.rs"]
+mod auth;
+#[path = "../support/event_log.rs"]
+mod event_log;
+#[allow(dead_code, reason = "other suites use the rest of it")]
+#[path = "../support/log_buffer.rs"]
+mod log_buffer;
+#[path = "../support/temp_dir.rs"]
+mod temp_dir;
+
 mod botnets;
 mod cache;
 #[cfg(feature = "client")]

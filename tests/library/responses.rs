@@ -17,8 +17,8 @@ use tower::ServiceExt;
 
 use crate::{
     fixture::{Pair, World, register, start_session},
+    log_buffer::LogBuffer,
     own_users::{Account, Accounts},
-    secrets::Log,
 };
 
 type Whole = (StatusCode, HeaderMap, Bytes);
@@ -111,10 +111,7 @@ async fn endpoints_are_where_the_app_wants_them_and_nowhere_else() {
 #[tokio::test]
 async fn a_registration_has_the_apps_own_fields_in_every_shape() {
     for format in [ResponseFormat::Standard, ResponseFormat::Envelope] {
-        let auth: Auth<Account> = Auth::builder(Accounts::default(), MemorySessions::default())
-            .issuer("https://example.com")
-            .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
-            .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
+        let auth: Auth<Account> = crate::auth::builder(Accounts::default(), MemorySessions::default())
             .response_format(format)
             .build()
             .unwrap();
@@ -213,7 +210,7 @@ async fn without_a_token(routes: Router) -> Whole {
 
 #[tokio::test]
 async fn an_extractor_behind_the_other_kind_of_guard_is_a_500() {
-    let log = Log::default();
+    let log = LogBuffer::default();
     let subscriber = || tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
     // The second subscriber makes tracing ask the subscriber of this thread for each event.
     let _guards = (tracing::subscriber::set_default(subscriber()), tracing::Dispatch::new(subscriber()));

@@ -20,14 +20,7 @@ fn process(clock: &ManualClock) -> (Auth<User>, MemoryStore) {
 }
 
 fn over(store: &MemoryStore, clock: &ManualClock) -> Auth<User> {
-    Auth::builder(store.clone(), store.clone())
-        .issuer("https://example.com")
-        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
-        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
-        .hash_threads(1)
-        .clock(clock.clone())
-        .build()
-        .unwrap()
+    crate::auth::builder(store.clone(), store.clone()).clock(clock.clone()).build().unwrap()
 }
 
 /// Lets tasks go on that need nothing but their turn.
@@ -95,12 +88,7 @@ async fn several_auths_over_one_memory_store_accept_each_other() {
 async fn ids_of_the_memory_store_are_not_to_be_guessed() {
     let users = MemoryUsers::default();
     let store = MemoryStore::new();
-    let auth = Auth::builder(users, store)
-        .issuer("https://example.com")
-        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
-        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
-        .build()
-        .unwrap();
+    let auth = crate::auth::builder(users, store).build().unwrap();
     let mut ids = Vec::new();
     for name in ["ada", "bob", "eve"] {
         ids.push(register(&auth, name).await.id.to_key::<i64>().expect("it fits into a signed column"));

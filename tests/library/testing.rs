@@ -19,8 +19,8 @@ use tower::ServiceExt;
 
 use crate::{
     fixture::{World, kind, register},
+    log_buffer::LogBuffer,
     own_users::{Accounts, SignUp},
-    secrets::Log,
 };
 
 /// An app as its guide shows one.
@@ -205,7 +205,7 @@ async fn a_session_starts_on_any_auth() {
 
 #[test]
 fn the_log_warns_of_what_must_serve_nobody_but_a_test() {
-    let log = Log::default();
+    let log = LogBuffer::default();
     let subscriber = || tracing_subscriber::fmt().with_writer(log.clone()).finish();
     // With a second one Tracing asks this thread's, whichever thread comes first.
     let _guards = (tracing::subscriber::set_default(subscriber()), tracing::Dispatch::new(subscriber()));

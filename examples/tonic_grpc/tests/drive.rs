@@ -1,5 +1,10 @@
-//! The example driven as its README line says: tokens over HTTP, calls over gRPC, both by the real binary.
+//! The example as its documentation uses it: tokens over HTTP, calls over gRPC, both by the real
+//! binary.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
+
+#[allow(dead_code, reason = "other suites use the rest of it")]
+#[path = "../../../tests/support/process.rs"]
+mod process;
 
 use std::{
     io::{BufRead, BufReader, Lines, Read, Write},
@@ -10,10 +15,12 @@ use std::{
 
 use serde_json::{Value, json};
 
+use self::process::clear_environment;
+
 const BINARY: &str = env!("CARGO_BIN_EXE_portcullis-tonic-grpc");
 const PASSWORD: &str = "vermilion otter crossing 7";
 
-/// A child that ends with this value.
+/// A child process. It ends with this value.
 struct Running {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -38,13 +45,9 @@ impl Drop for Running {
     }
 }
 
-/// The example with nothing of the caller's environment but what a process needs, and where a coverage build writes to.
 fn example() -> Command {
     let mut command = Command::new(BINARY);
-    command.env_clear();
-    for name in ["PATH", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE"] {
-        command.envs(std::env::var_os(name).map(|value| (name, value)));
-    }
+    clear_environment(&mut command);
     command
 }
 
@@ -63,7 +66,7 @@ impl Server {
         Self { addr, _running: running }
     }
 
-    /// The status and body of a `POST` over HTTP/1.1.
+    /// Returns the status and body of a `POST` over HTTP/1.1.
     fn post(&self, path: &str, token: Option<&str>, body: &Value) -> (u16, Value) {
         let mut stream = TcpStream::connect(&self.addr).unwrap();
         stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
@@ -99,7 +102,7 @@ impl Server {
         command
     }
 
-    /// What the call answers, or fails with.
+    /// Returns what the call prints, or its error.
     fn call(&self, arguments: &[&str]) -> Result<String, String> {
         let Output { status, stdout, stderr } = self.client(arguments).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap().trim().to_owned();
@@ -113,7 +116,7 @@ impl Server {
 }
 
 #[test]
-fn a_token_from_the_endpoints_opens_the_services_until_its_logout() {
+fn a_token_of_the_endpoints_is_accepted_until_its_logout() {
     let server = Server::start();
     assert_eq!(server.call(&["describe"]).unwrap(), "0 notes");
     server.refused(&["add", "nonsense", "oil the winch"], "Unauthenticated: The access token is not valid");

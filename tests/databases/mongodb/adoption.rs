@@ -17,7 +17,8 @@ use portcullis::{
 };
 
 use super::{auth, server::Server};
-use crate::user_keys::{EMAILS, Log, TYPED};
+use crate::log_buffer::LogBuffer;
+use crate::user_keys::{EMAILS, TYPED};
 
 const PASSWORD: &str = "correct horse battery staple";
 
@@ -238,7 +239,7 @@ async fn the_keys_of_an_earlier_release_are_made_anew() {
         }
         let users = existing(&database, UserFields::mongoose());
         let auth = auth(users.clone(), MongoSessions::new(&database));
-        let (log, guard) = Log::collect();
+        let (log, guard) = LogBuffer::collect();
         users.migrate().await.unwrap();
         drop(guard);
         for (typed, user) in TYPED {

@@ -5,7 +5,6 @@ mod adoption;
 #[cfg(feature = "bcrypt")]
 mod express;
 mod outages;
-mod proxy;
 pub(crate) mod server;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -37,12 +36,7 @@ pub(crate) async fn users_at(addr: SocketAddr) -> MongoUsers {
 const PASSWORD: &str = "open sesame 42";
 
 fn auth(users: MongoUsers, sessions: impl SessionStore) -> Auth<User> {
-    Auth::builder(users, sessions)
-        .issuer("https://example.com")
-        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
-        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
-        .build()
-        .unwrap()
+    crate::auth::builder(users, sessions).build().unwrap()
 }
 
 fn auth_over(store: &MongoStore) -> Auth<User> {

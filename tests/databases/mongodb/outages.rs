@@ -22,12 +22,11 @@ use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::{
-    NOW, PASSWORD, ada, auth_over, new,
-    proxy::{Mode, Proxy},
-    rotation,
-    server::{Server, database_at, fail, migrated},
+    NOW, PASSWORD, ada, auth_over, new, rotation,
+    server::{Server, database_at, fail, migrated, uri_at},
     session,
 };
+use crate::proxy::{Mode, Proxy};
 
 const SHORT: Duration = Duration::from_secs(1);
 
@@ -168,9 +167,9 @@ async fn a_connection_that_is_cut_logs_nobody_out() {
         return;
     }
     let server = Server::start_own().await;
-    let proxy = Proxy::start(server.addr()).await;
-    let mut world = World::at(&proxy.uri()).await;
-    for mode in [Mode::CutRequests, Mode::CutAnswers] {
+    let proxy = Proxy::start(server.addr().port()).await;
+    let mut world = World::at(&uri_at(proxy.addr())).await;
+    for mode in [Mode::LoseQuestions, Mode::LoseAnswers] {
         let what = format!("the mode is {mode:?}");
         world.survives(&what, || proxy.set(mode), async || proxy.set(Mode::Pass)).await;
     }

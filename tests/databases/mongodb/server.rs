@@ -2,9 +2,7 @@
 
 use std::{
     env,
-    net::{SocketAddr, TcpListener},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
+    net::SocketAddr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -20,7 +18,11 @@ use mongodb::{
 };
 use portcullis::store::mongodb::MongoStore;
 
-use crate::{skipped_suites::can_run, temp_dir::Scratch};
+use crate::{
+    mongodb_process::{stand_in, start_stand_in},
+    required_servers::can_run,
+    server_process::ServerProcess,
+};
 
 /// Waits as long as a busy machine needs, and finds out soon that a server is back.
 pub(crate) const PATIENT: &str = "serverSelectionTimeoutMS=60000&connectTimeoutMS=3000&heartbeatFrequencyMS=500";
@@ -28,39 +30,13 @@ pub(crate) const PATIENT: &str = "serverSelectionTimeoutMS=60000&connectTimeoutM
 /// The server, where it is ours: it ends with its value.
 pub(crate) struct Server {
     uri: String,
-    own: Option<Own>,
-}
-
-struct Own {
-    child: Child,
-    port: u16,
-    scratch: Scratch,
-}
-
-/// What `pip install secantusdb` brings: there is no package of MongoDB itself.
-fn daemon() -> Option<PathBuf> {
-    let on_path =
-        || env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join("secantusd-py")).find(|it| it.is_file());
-    env::var_os("SECANTUSD").map(PathBuf::from).or_else(on_path)
-}
-
-fn spawn(port: u16, scratch: &Scratch) -> Child {
-    Command::new(daemon().unwrap())
-        .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--enable-test-commands", "--log-level", "ERROR"])
-        .arg("--storage-path")
-        .arg(scratch.path().join("data"))
-        .current_dir(scratch.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+    own: Option<ServerProcess>,
 }
 
 impl Server {
     /// Whether there is one to test with, even one that may be killed.
     pub(crate) fn can_run() -> bool {
-        can_run("MongoDB (or secantusd-py, which speaks its protocol)", daemon().is_some())
+        can_run("MongoDB (or secantusd-py, which speaks its protocol)", stand_in().is_some())
     }
 
     /// The server of `MONGODB_URI`, else one of our own.
@@ -73,11 +49,9 @@ impl Server {
 
     /// A server that the test may kill.
     pub(crate) async fn start_own() -> Self {
-        let scratch = Scratch::new();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = spawn(port, &scratch);
-        let uri = format!("mongodb://127.0.0.1:{port}/?{PATIENT}");
-        let mut server = Self { uri, own: Some(Own { child, port, scratch }) };
+        let process = start_stand_in();
+        let uri = format!("mongodb://{}/?{PATIENT}", process.addr());
+        let mut server = Self { uri, own: Some(process) };
         server.ready().await;
         server
     }
@@ -85,32 +59,28 @@ impl Server {
     async fn ready(&mut self) {
         let own = self.own.as_mut().unwrap();
         let deadline = Instant::now() + Duration::from_secs(60);
-        while tokio::net::TcpStream::connect(("127.0.0.1", own.port)).await.is_err() {
+        while !own.is_listening() {
             assert!(Instant::now() < deadline, "the MongoDB server does not start");
-            assert!(own.child.try_wait().unwrap().is_none(), "the MongoDB server ended at once");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
-        ([127, 0, 0, 1], self.own.as_ref().unwrap().port).into()
+        self.own.as_ref().unwrap().addr()
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.own.as_ref().unwrap().child.id()
+        self.own.as_ref().unwrap().id()
     }
 
     /// As a power cut would.
     pub(crate) fn kill(&mut self) {
-        let own = self.own.as_mut().unwrap();
-        own.child.kill().unwrap();
-        own.child.wait().unwrap();
+        self.own.as_mut().unwrap().kill();
     }
 
     /// On the same port, over the same data.
     pub(crate) async fn start_again(&mut self) {
-        let own = self.own.as_mut().unwrap();
-        own.child = spawn(own.port, &own.scratch);
+        self.own.as_mut().unwrap().start_again();
         self.ready().await;
     }
 
@@ -181,14 +151,5 @@ pub(crate) async fn fail(database: &Database, mode: Bson, data: Document) {
     while let Err(error) = database.client().database("admin").run_command(command.clone()).await {
         assert!(Instant::now() < deadline, "the fail point cannot be set: {error}");
         tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(own) = &mut self.own {
-            let _ = own.child.kill();
-            let _ = own.child.wait();
-        }
     }
 }

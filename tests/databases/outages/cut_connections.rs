@@ -5,7 +5,8 @@ use portcullis::{
     user::{Login, PasswordHash},
 };
 
-use super::{Ground, Mode, Proxy};
+use super::Ground;
+use crate::proxy::{Mode, Proxy};
 
 fn unavailable<T>(name: &str, answer: Result<T, Error>) -> Option<T> {
     match answer {

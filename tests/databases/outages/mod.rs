@@ -17,7 +17,6 @@
 mod cut_connections;
 mod fixture;
 mod outage_calls;
-mod proxy;
 
 use std::{
     sync::{
@@ -35,7 +34,7 @@ use portcullis::{
     user::{Login, PasswordHash, Profile},
 };
 
-pub(crate) use self::proxy::{Mode, Proxy};
+use crate::proxy::{Mode, Proxy};
 
 pub(crate) const PASSWORD: &str = "open sesame 42";
 pub(crate) const NEW_PASSWORD: &str = "close sesame 43";
@@ -195,10 +194,7 @@ impl Ground {
 }
 
 fn node(users: &Arc<dyn UserStore<User = User>>, sessions: &Arc<dyn SessionStore>) -> Auth<User> {
-    Auth::builder(Arc::clone(users), Arc::clone(sessions))
-        .issuer("https://example.com")
-        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
-        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
+    crate::auth::builder(Arc::clone(users), Arc::clone(sessions))
         // As long as it may be, so that a slow machine is not taken for a thief.
         .refresh_grace(Duration::from_secs(60))
         // As seldom as may be: the tests ask for polls themselves.

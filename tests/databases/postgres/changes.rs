@@ -1,10 +1,5 @@
 //! What others do to the database: their rights, their constraints, and tables that change while the app runs.
 
-use std::{
-    io::{self, Write},
-    sync::{Arc, Mutex, PoisonError},
-};
-
 use portcullis::{
     ClientInfo, Registration,
     store::{SessionStore, UserStore, sql::PostgresStore},
@@ -13,30 +8,10 @@ use portcullis::{
 use sqlx::PgPool;
 
 use super::Server;
+use crate::log_buffer::LogBuffer;
 use crate::redis::samples::{NOW, at, builder, id, new, rotation, session};
-use crate::skipped_suites::can_run;
+use crate::required_servers::can_run;
 use crate::sql_rules::{everything_of, newcomer};
-
-/// Everything that is logged, at every level.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// "open sesame 42" by bcrypt at its lowest cost.
 const BCRYPT: &str = "$2b$04$abcdefghijklmnopqrstuu6HICv6XKD8GIKOwCODZrbxd40u1TitO";
@@ -64,7 +39,7 @@ async fn what_postgres_refuses_is_logged_by_code_and_name_alone() {
     assert!(!all.contains("Y2FuYXJ5") && !all.contains("canary"), "{all}");
     assert!(all.contains("23514") && all.contains("only_bcrypt"), "the operator learns nothing: {all}");
 
-    let log = Log::default();
+    let log = LogBuffer::default();
     let written = log.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)

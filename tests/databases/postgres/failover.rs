@@ -8,9 +8,9 @@ use portcullis::{
 use sqlx::postgres::PgPoolOptions;
 
 use super::Server;
-use crate::outages::Proxy;
+use crate::proxy::Proxy;
 use crate::redis::samples::{NOW, at, builder, ended, id, new, rotation, session};
-use crate::skipped_suites::can_run;
+use crate::required_servers::can_run;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_failover_the_next_try_reaches_the_new_primary() {

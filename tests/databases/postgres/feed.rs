@@ -8,17 +8,15 @@ use portcullis::{
 use sqlx::PgPool;
 
 use super::Server;
-use crate::outages::{Mode, PASSWORD, Proxy};
-use crate::skipped_suites::can_run;
+use crate::outages::PASSWORD;
+use crate::proxy::Proxy;
+use crate::required_servers::can_run;
 
 /// A node of its own pool that polls so seldom that within this test only the feed can tell it anything.
 fn node(store: &PostgresStore) -> Auth<User> {
-    Auth::builder(store.clone(), store.clone())
+    crate::auth::builder(store.clone(), store.clone())
         .revocation_feed(store.feed())
         .revocation_poll(Duration::from_secs(60))
-        .issuer("https://example.com")
-        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
-        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
         .build()
         .unwrap()
 }
@@ -97,8 +95,7 @@ async fn an_ending_is_heard_at_once_also_after_the_connection_of_the_listener_is
     assert!(is_revoked(&there, &tokens[2]).await, "a poll brings what was missed");
 
     // Nothing tells the listener that its connection leads nowhere, but that its question is not answered.
-    proxy.set(Mode::Hang);
-    proxy.set(Mode::Pass);
+    proxy.fall_silent();
     tokio::time::timeout(Duration::from_secs(30), async {
         loop {
             let extra = here.start_session(&ada, &ClientInfo::unknown()).await.unwrap();

@@ -6,7 +6,6 @@ mod feed;
 mod outages;
 mod pooler;
 mod round_trips;
-mod server;
 
 use std::time::Duration;
 
@@ -17,8 +16,8 @@ use portcullis::{
 };
 use sqlx::postgres::PgPoolOptions;
 
-pub(crate) use self::server::Server;
-use crate::skipped_suites::can_run;
+pub(crate) use crate::postgres_server::Server;
+use crate::required_servers::can_run;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_keeps_every_promise_under_every_isolation() {

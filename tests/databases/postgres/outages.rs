@@ -10,9 +10,10 @@ use portcullis::{ClientInfo, Registration, store::sql::PostgresStore, user::Prof
 use sqlx::PgPool;
 
 use super::Server;
-use crate::outages::{Behind, Fault, Ground, Network, Proxy};
+use crate::outages::{Behind, Fault, Ground, Network};
+use crate::proxy::Proxy;
 use crate::redis::samples::builder;
-use crate::skipped_suites::can_run;
+use crate::required_servers::can_run;
 
 /// The process is killed, and started anew over what it had written.
 struct Killed<'a>(&'a Server);

@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::unix::{fs::chown, process::CommandExt},
-    process::{Child, Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -17,58 +17,48 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::{
-    Server,
-    server::{free_port, unprivileged},
-};
+use super::Server;
+use crate::postgres_server::unprivileged;
 use crate::redis::samples::builder;
-use crate::skipped_suites::can_run;
+use crate::required_servers::can_run;
+use crate::server_process::ServerProcess;
 use crate::sql_rules::everything_of;
-use crate::temp_dir::Scratch;
 
 const BINARY: &str = "/usr/sbin/pgbouncer";
 
-struct Pooler {
-    child: Child,
-    port: u16,
-    _scratch: Scratch,
-}
+struct Pooler(ServerProcess);
 
 impl Pooler {
     async fn start(server: &Server, database: &str, mode: &str) -> Self {
-        let scratch = Scratch::new();
-        let port = free_port();
         let settings = format!(
-            "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+            "[databases]\n{database} = user=tests host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              unix_socket_dir =\nauth_type = any\npool_mode = {mode}\ndefault_pool_size = 24\n",
             server.port
         );
-        let settings = settings.replace("* = host", &format!("{database} = user=tests host"));
-        let file = scratch.path().join("pgbouncer.ini");
-        fs::write(&file, settings).unwrap();
-        let mut command = Command::new(BINARY);
-        if let Some((uid, gid)) = unprivileged() {
-            chown(scratch.path(), Some(uid), Some(gid)).unwrap();
-            chown(&file, Some(uid), Some(gid)).unwrap();
-            command.uid(uid).gid(gid);
-        }
-        let child = command.arg(&file).current_dir("/").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let pooler = Self { child, port, _scratch: scratch };
+        let process = ServerProcess::start(move |port, directory| {
+            let file = directory.join("pgbouncer.ini");
+            fs::write(&file, format!("{settings}listen_port = {port}\n")).unwrap();
+            let mut command = Command::new(BINARY);
+            if let Some((uid, gid)) = unprivileged() {
+                chown(directory, Some(uid), Some(gid)).unwrap();
+                chown(&file, Some(uid), Some(gid)).unwrap();
+                command.uid(uid).gid(gid);
+            }
+            command.arg(&file).current_dir("/");
+            command
+        });
         let deadline = Instant::now() + Duration::from_secs(30);
-        let options: PgConnectOptions = server.url_through(port, database).parse().unwrap();
+        let options: PgConnectOptions = server.url_through(process.port(), database).parse().unwrap();
         let options = options.extra_float_digits(None);
         while PgConnection::connect_with(&options).await.is_err() {
             assert!(Instant::now() < deadline, "PgBouncer does not start");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        pooler
+        Self(process)
     }
-}
 
-impl Drop for Pooler {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    fn port(&self) -> u16 {
+        self.0.port()
     }
 }
 
@@ -82,7 +72,7 @@ async fn a_pooler_that_loses_statements_is_refused_at_connect() {
     let database = server.database().await;
     PostgresStore::connect(&server.url(&database)).await.unwrap();
     let pooler = Pooler::start(&server, &database, "transaction").await;
-    let url = server.url_through(pooler.port, &database);
+    let url = server.url_through(pooler.port(), &database);
     for _ in 0..5 {
         let error = PostgresStore::connect(&url).await.unwrap_err();
         let all = everything_of(&error);
@@ -114,7 +104,7 @@ async fn a_pooler_in_session_mode_serves_everything() {
     let server = Server::start().await;
     let database = server.database().await;
     let pooler = Pooler::start(&server, &database, "session").await;
-    let store = PostgresStore::connect(&server.url_through(pooler.port, &database)).await.unwrap();
+    let store = PostgresStore::connect(&server.url_through(pooler.port(), &database)).await.unwrap();
     drop(store.feed().subscribe().await.unwrap());
     let auth = builder(store.clone(), store).build().unwrap();
     let ada = auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();

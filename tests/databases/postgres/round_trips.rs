@@ -11,18 +11,13 @@ use portcullis::{
 use sqlx::{AssertSqlSafe, PgPool, Row, postgres::PgPoolOptions};
 
 use super::Server;
-use crate::outages::{PASSWORD, Proxy};
+use crate::outages::PASSWORD;
+use crate::proxy::Proxy;
 use crate::redis::samples::{NOW, at, id, new, rotation, session};
-use crate::skipped_suites::can_run;
+use crate::required_servers::can_run;
 
 fn node(store: &PostgresStore) -> Auth<User> {
-    Auth::builder(store.clone(), store.clone())
-        .issuer("https://example.com")
-        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
-        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
-        .revocation_poll(Duration::from_secs(60))
-        .build()
-        .unwrap()
+    crate::auth::builder(store.clone(), store.clone()).revocation_poll(Duration::from_secs(60)).build().unwrap()
 }
 
 /// Everything that an app does, and its round trips.

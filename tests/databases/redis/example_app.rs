@@ -13,7 +13,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::Server;
-use crate::{postgres, skipped_suites::can_run};
+use crate::{postgres, required_servers::can_run};
 
 const SESSIONS: usize = 12;
 

@@ -15,9 +15,10 @@ use portcullis::{
 
 use super::{
     Server,
-    proxy::Proxy,
     samples::{at, builder},
+    url_of,
 };
+use crate::proxy::{Mode, Proxy};
 
 /// Asks until it is so; the polls of these nodes are a minute apart, so that what they hear is heard by the feed.
 async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
@@ -75,8 +76,8 @@ async fn a_subscription_that_was_cut_says_so_and_a_new_one_hears() {
         return;
     }
     let server = Server::start().await;
-    let proxy = Proxy::to(server.addr()).await;
-    let feed = RedisSessions::connect(RedisOptions::from(proxy.url())).await.unwrap().feed();
+    let proxy = Proxy::start(server.port()).await;
+    let feed = RedisSessions::connect(RedisOptions::from(url_of(proxy.port()))).await.unwrap().feed();
     let endings = [
         Revocation::Session { id: SessionId::from_bytes([7; 16]), keep_until: at(60) },
         Revocation::User { id: "a\0d{a}\r\n🦀".into(), min_version: u64::MAX, keep_until: at(61) },
@@ -91,11 +92,11 @@ async fn a_subscription_that_was_cut_says_so_and_a_new_one_hears() {
     feed.publish(&endings[0]).await.unwrap();
     assert_eq!(heard.next().await.unwrap(), endings[0]);
 
-    proxy.go_down(true);
+    proxy.set(Mode::Refuse);
     assert!(heard.next().await.unwrap_err().is_unavailable());
     assert!(feed.subscribe().await.err().unwrap().is_unavailable());
     assert!(feed.publish(&endings[0]).await.unwrap_err().is_unavailable());
-    proxy.go_down(false);
+    proxy.set(Mode::Pass);
     let mut heard = feed.subscribe().await.unwrap();
     feed.publish(&endings[1]).await.unwrap();
     assert_eq!(heard.next().await.unwrap(), endings[1]);

@@ -3,7 +3,6 @@
 mod example_app;
 mod feed;
 mod outages;
-pub(crate) mod proxy;
 mod round_trips;
 pub(crate) mod samples;
 mod scripts_match_memory;
@@ -12,7 +11,7 @@ mod settings;
 
 use portcullis::store::conformance;
 
-pub(crate) use self::server::Server;
+pub(crate) use self::server::{Server, url_of};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_keeps_every_promise() {

@@ -1,16 +1,13 @@
 //! Every call under every fault: an outage is an outage and no answer, nothing is half done, and what was asked works
 //! again without a restart.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use portcullis::{
     Check, ClientInfo, ErrorKind, Registration, UserId,
-    event::{AuthEvent, EventSink},
+    event::AuthEvent,
     session::{EndReason, Revocation, RotateOutcome, Rotation, Session, SessionId},
     store::{
         Created, EndAll, SessionLimit, SessionStore, StoreError,
@@ -23,9 +20,11 @@ use tower::ServiceExt;
 
 use super::{
     Server,
-    proxy::Proxy,
     samples::{NOW, at, builder, ended, id, new, rotation, session, token},
+    url_of,
 };
+use crate::event_log::EventLog;
+use crate::proxy::{Mode, Proxy};
 
 const SHORT: Duration = Duration::from_millis(400);
 
@@ -145,12 +144,12 @@ async fn a_connection_that_was_cut_costs_no_call() {
         return;
     }
     let server = Server::start().await;
-    let proxy = Proxy::to(server.addr()).await;
-    let store = RedisSessions::connect(RedisOptions::from(proxy.url()).timeout(SHORT)).await.unwrap();
+    let proxy = Proxy::start(server.port()).await;
+    let store = RedisSessions::connect(RedisOptions::from(url_of(proxy.port())).timeout(SHORT)).await.unwrap();
     prepare(&store).await;
-    proxy.go_down(true);
+    proxy.set(Mode::Refuse);
     assert_down(&store, "every connection is cut").await;
-    proxy.go_down(false);
+    proxy.set(Mode::Pass);
     assert_untouched(&store).await;
     proxy.cut();
     assert_works(&store).await;
@@ -165,8 +164,8 @@ async fn a_connection_whose_other_end_has_vanished_is_given_up() {
         return;
     }
     let server = Server::start().await;
-    let proxy = Proxy::to(server.addr()).await;
-    let store = RedisSessions::connect(RedisOptions::from(proxy.url()).timeout(SHORT)).await.unwrap();
+    let proxy = Proxy::start(server.port()).await;
+    let store = RedisSessions::connect(RedisOptions::from(url_of(proxy.port())).timeout(SHORT)).await.unwrap();
     prepare(&store).await;
     proxy.fall_silent();
     let mut failed = 0;
@@ -184,8 +183,8 @@ async fn a_call_whose_answer_was_lost_has_happened_once() {
         return;
     }
     let server = Server::start().await;
-    let proxy = Proxy::to(server.addr()).await;
-    let store = RedisSessions::connect(RedisOptions::from(proxy.url())).await.unwrap();
+    let proxy = Proxy::start(server.port()).await;
+    let store = RedisSessions::connect(RedisOptions::from(url_of(proxy.port()))).await.unwrap();
     prepare(&store).await;
     let first = rotation(&ada(), id(1), at(1));
     proxy.lose_next_answer();
@@ -207,8 +206,8 @@ async fn an_ending_whose_answer_was_lost_says_what_it_ended() {
         return;
     }
     let server = Server::start().await;
-    let proxy = Proxy::to(server.addr()).await;
-    let store = RedisSessions::connect(RedisOptions::from(proxy.url())).await.unwrap();
+    let proxy = Proxy::start(server.port()).await;
+    let store = RedisSessions::connect(RedisOptions::from(url_of(proxy.port()))).await.unwrap();
     for n in 1..=4 {
         store.create(new(session(&ada(), id(n), at(n.into())))).await.unwrap();
     }
@@ -249,25 +248,15 @@ async fn an_ending_whose_answer_was_lost_says_what_it_ended() {
     assert!(store.list(&ada(), at(106)).await.unwrap().is_empty());
 }
 
-/// What was told to an audit log.
-#[derive(Clone, Default)]
-struct Ear(Arc<Mutex<Vec<String>>>);
-
-impl EventSink for Ear {
-    fn record(&self, event: &AuthEvent) {
-        self.0.lock().unwrap().push(event.kind.name().to_owned());
-    }
-}
-
 #[tokio::test]
 async fn a_device_ended_with_its_answer_lost_is_204_and_told() {
     if !Server::can_run() {
         return;
     }
     let server = Server::start().await;
-    let proxy = Proxy::to(server.addr()).await;
-    let store = RedisSessions::connect(RedisOptions::from(proxy.url())).await.unwrap();
-    let ear = Ear::default();
+    let proxy = Proxy::start(server.port()).await;
+    let store = RedisSessions::connect(RedisOptions::from(url_of(proxy.port()))).await.unwrap();
+    let ear = EventLog::default();
     let auth = builder(MemoryUsers::default(), store).event_sink(ear.clone()).build().unwrap();
     let registration = Registration::new("ada@example.com", "open sesame 42", Profile::default());
     let ada = auth.register(registration).await.unwrap();
@@ -283,10 +272,10 @@ async fn a_device_ended_with_its_answer_lost_is_204_and_told() {
             .header("authorization", format!("Bearer {}", mine.access_token.expose()));
         auth.routes().oneshot(request.body(Full::<bytes::Bytes>::default()).unwrap())
     };
-    ear.0.lock().unwrap().clear();
+    ear.take();
     proxy.lose_next_answer();
     assert_eq!(delete().await.unwrap().status(), StatusCode::NO_CONTENT);
-    assert_eq!(*ear.0.lock().unwrap(), ["session.ended"]);
+    assert_eq!(ear.take().iter().map(AuthEvent::name).collect::<Vec<_>>(), ["session.ended"]);
     let refused = auth.authenticate(other.access_token.expose(), Check::Stateless).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::TokenRevoked);
     assert_eq!(delete().await.unwrap().status(), StatusCode::NOT_FOUND, "it ends once");

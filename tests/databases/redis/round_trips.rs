@@ -16,9 +16,10 @@ use tokio::task::JoinSet;
 
 use super::{
     Server,
-    proxy::Proxy,
     samples::{IDLE, NOW, TOMBSTONE, at, builder, ended, id, new, rotation, session, token},
+    url_of,
 };
+use crate::proxy::Proxy;
 
 #[tokio::test]
 async fn each_operation_costs_one_round_trip() {
@@ -26,8 +27,8 @@ async fn each_operation_costs_one_round_trip() {
         return;
     }
     let server = Server::start().await;
-    let proxy = Proxy::to(server.addr()).await;
-    let sessions = RedisSessions::connect(RedisOptions::from(proxy.url())).await.unwrap();
+    let proxy = Proxy::start(server.port()).await;
+    let sessions = RedisSessions::connect(RedisOptions::from(url_of(proxy.port()))).await.unwrap();
     // Each script is sent in full once in a server's life.
     let ada = UserId::from("ada");
     sessions.create(new(session(&ada, id(1), NOW))).await.unwrap();
@@ -38,12 +39,12 @@ async fn each_operation_costs_one_round_trip() {
     let auth = builder(MemoryUsers::default(), sessions).revocation_poll(Duration::from_secs(60)).build().unwrap();
     let (client, password) = (ClientInfo::unknown(), "open sesame 42");
     let mut table = Vec::new();
-    let mut cost = |operation: &'static str| table.push((operation, proxy.take_trips()));
+    let mut cost = |operation: &'static str| table.push((operation, proxy.take_round_trips()));
     // At its start a node asks for the clock and for what has ended: the first guarded request waits for that.
     let first = auth.register(Registration::new("eve@example.com", password, Profile::default())).await.unwrap();
     let tokens = auth.start_session(&first, &client).await.unwrap();
     auth.authenticate(tokens.access_token.expose(), Check::Stateless).await.unwrap();
-    proxy.take_trips();
+    proxy.take_round_trips();
     let ada = auth.register(Registration::new("ada@example.com", password, Profile::default())).await.unwrap();
     auth.start_session(&ada, &client).await.unwrap();
     cost("register, signed in");
@@ -61,7 +62,7 @@ async fn each_operation_costs_one_round_trip() {
     for _ in 0..40 {
         auth.start_session(&ada, &client).await.unwrap();
     }
-    proxy.take_trips();
+    proxy.take_round_trips();
     assert_eq!(auth.sessions(&ada.id).await.unwrap().len(), 42);
     cost("list sessions");
     let changed = auth.change_password(&claims, password.into(), "close sesame 43".into(), &client).await.unwrap();

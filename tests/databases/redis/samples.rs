@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portcullis::{
-    Auth, AuthBuilder, User, UserId,
+    AuthBuilder, User, UserId,
     clock::Timestamp,
     session::{EndReason, Ended, Rotation, Session, SessionId, TokenId},
     store::{NewSession, SessionLimit, SessionStore, UserStore},
@@ -71,10 +71,5 @@ pub(crate) fn ended(reason: EndReason, now: Timestamp) -> Ended {
 }
 
 pub(crate) fn builder(users: impl UserStore<User = User>, sessions: impl SessionStore) -> AuthBuilder<User> {
-    Auth::builder(users, sessions)
-        .issuer("https://example.com")
-        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
-        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
-        .hash_threads(1)
-        .no_throttle()
+    crate::auth::builder(users, sessions).no_throttle()
 }

@@ -1,8 +1,7 @@
-//! A redis-server of the system's, on a port and in a directory of its own.
+//! A redis-server with stores over it.
 
 use std::{
-    net::{SocketAddr, TcpListener},
-    process::{Child, Command, Stdio},
+    net::SocketAddr,
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
@@ -10,22 +9,21 @@ use std::{
 use portcullis::store::redis::{RedisOptions, RedisSessions};
 use redis::{Client, Value, aio::MultiplexedConnection};
 
-use crate::{skipped_suites::can_run, temp_dir::Scratch};
+use crate::{
+    redis_process::{can_run_redis, start_redis},
+    server_process::ServerProcess,
+};
 
 /// A server that ends with its value.
 pub(crate) struct Server {
-    child: Child,
-    port: u16,
-    settings: Vec<String>,
+    process: ServerProcess,
     prefixes: AtomicU32,
-    scratch: Scratch,
 }
 
 impl Server {
     /// Whether the tests of Redis can run here.
     pub(crate) fn can_run() -> bool {
-        let version = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status();
-        can_run("Redis", version.is_ok())
+        can_run_redis()
     }
 
     /// One that is set as it should be.
@@ -34,11 +32,7 @@ impl Server {
     }
 
     pub(crate) async fn with(settings: &[&str]) -> Self {
-        let scratch = Scratch::new();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let settings: Vec<_> = settings.iter().map(|&setting| setting.to_owned()).collect();
-        let child = spawn(port, &scratch, &settings);
-        let server = Self { child, port, settings, prefixes: AtomicU32::new(0), scratch };
+        let server = Self { process: start_redis(settings), prefixes: AtomicU32::new(0) };
         server.ready().await;
         server
     }
@@ -60,11 +54,15 @@ impl Server {
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
-        ([127, 0, 0, 1], self.port).into()
+        self.process.addr()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.process.port()
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("redis://{}/", self.addr())
+        url_of(self.port())
     }
 
     /// An empty store with keys of its own, and timeouts that a test has the patience for.
@@ -98,37 +96,22 @@ impl Server {
 
     /// Sends the process a signal, as `kill` does.
     pub(crate) fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
-        assert!(sent.unwrap().success(), "{signal} cannot be sent");
+        self.process.signal(signal);
     }
 
     /// Ends the process without a warning.
     pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.process.kill();
     }
 
     /// Starts it again where it was, with what it had written.
     pub(crate) async fn restart(&mut self) {
-        self.child = spawn(self.port, &self.scratch, &self.settings);
+        self.process.start_again();
         self.ready().await;
     }
 }
 
-fn spawn(port: u16, scratch: &Scratch, settings: &[String]) -> Child {
-    Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
-        .arg(scratch.path())
-        .args(settings)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Returns the URL of a server or proxy at this port of the loopback.
+pub(crate) fn url_of(port: u16) -> String {
+    format!("redis://127.0.0.1:{port}/")
 }

@@ -1,4 +1,5 @@
-//! Where a token is looked for: `Authorization` and `Cookie` headers in any number, with anything in them.
+//! Where a token is looked for: `Authorization` and `Cookie` headers in any number, with anything
+//! in them.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! Tokens: as they come, and with a good signature over whatever the fuzzer has made of header and claims.
+//! Tokens: as they come, and with a good signature over whatever the fuzzer has made of header and
+//! claims.
 
 #![no_main]
 
@@ -34,8 +35,8 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(custom, read);
     }
     if let Ok(accepted) = WORLD.server.verify(&token) {
-        // `jsonwebtoken` reads more of a foreign header than we do, so it is shown the claims below a plain one; the genuine
-        // signature is the only one that there is.
+        // `jsonwebtoken` reads more of a foreign header than we do, so it gets the claims below a
+        // plain one, with the genuine signature.
         let message = token.rsplit_once('.').expect("it is a token").0;
         assert_eq!(token, sign_foreign(message));
         let claims = message.split_once('.').expect("it is a token").1;

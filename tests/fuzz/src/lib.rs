@@ -1,8 +1,9 @@
-//! What the fuzz targets share. Each of them feeds bytes to the public API and asks somebody else whether the answer can be
-//! true: nothing may panic, and what is accepted must be acceptable.
+//! Code that the fuzz targets share. Each target feeds bytes to the public API, and compares the
+//! answer with that of another implementation: nothing may panic, and every accepted input must be
+//! valid.
 //!
 //! ```sh
-//! tests/run fuzz                                                    # each for a while, with the corpus at hand
+//! tests/run fuzz                                                    # each for a while, with the present corpus
 //! RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz -s none token   # one for as long as you like
 //! ```
 
@@ -108,7 +109,7 @@ pub fn sign_foreign(message: &str) -> String {
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(foreign_key().sign(message.as_bytes()).to_bytes()))
 }
 
-/// What `jsonwebtoken` reads in a token; it knows nothing of our clock, so it leaves the times to us.
+/// Reads a token with `jsonwebtoken`. It does not know our clock, so the caller checks the times.
 pub fn second_opinion(token: &str, algorithm: Algorithm) -> Value {
     let key = match algorithm {
         Algorithm::HS256 => DecodingKey::from_secret(SECRET.as_bytes()),
@@ -119,7 +120,7 @@ pub fn second_opinion(token: &str, algorithm: Algorithm) -> Value {
     validation.set_audience(&[ISSUER]);
     validation.validate_exp = false;
     let claims: Value = jsonwebtoken::decode(token, &key, &validation).expect("what we accept, it accepts").claims;
-    // Another issuer may write fractions; what lies between two seconds never counts in favour of a token.
+    // Another issuer may write fractions. They never count in favour of a token.
     let time = |name: &str| {
         let time = claims.get(name)?;
         assert!(time.is_i64() || algorithm != Algorithm::HS256, "our own times are whole numbers");

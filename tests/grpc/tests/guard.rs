@@ -1,5 +1,9 @@
-//! The guard before a tonic server: refusals in gRPC's own shape, claims in the extensions, streams left alone.
+//! The guard before a tonic server: refusals in gRPC's own shape, claims in the extensions, streams
+//! left alone.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+
+#[path = "../../support/auth.rs"]
+mod auth;
 
 use http_body_util::BodyExt;
 use portcullis::{Auth, AuthLayer, Check, ClientInfo, Registration, User, store::memory::MemoryStore, user::Profile};
@@ -23,13 +27,7 @@ struct World {
 
 async fn world() -> World {
     let store = MemoryStore::new();
-    let auth = Auth::builder(store.clone(), store)
-        .issuer("https://example.com")
-        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
-        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
-        .hash_threads(1)
-        .build()
-        .unwrap();
+    let auth = auth::builder(store.clone(), store).build().unwrap();
     let user = auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
     let tokens = auth.start_session(&user, &ClientInfo::unknown()).await.unwrap();
     World { token: tokens.access_token.expose().clone(), greeting: format!("hello to {}", user.id), auth }
@@ -124,7 +122,8 @@ async fn streams_go_both_ways_while_they_are_open() {
         let request = with_token(ReceiverStream::new(said), Some(&token));
         let response = client.streaming(request, ECHO.parse().unwrap(), Text).await.unwrap();
         let mut echoes = response.into_inner();
-        // Each echo is awaited before the next message is sent: a guard that gathered a body would wait for ever.
+        // Each echo is awaited before the next message is sent: a guard that gathered a body would
+        // wait for ever.
         for word in ["one", "two", "three"] {
             say.send(word.to_owned()).await.unwrap();
             assert_eq!(echoes.message().await.unwrap().unwrap(), format!("{word}!"));

@@ -5,13 +5,10 @@ mod secrets;
 mod versions;
 mod web;
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use portcullis::{
-    Auth, AuthBuilder, AuthEvent, Check, ClientInfo, EventSink, User,
+    Auth, AuthBuilder, AuthEvent, Check, ClientInfo, User,
     clock::{Clock, Timestamp},
     event::{
         EndAllReason, EndReason, EventKind, LoginFailure, LoginMethod, Operation, RefreshRefusal, RegistrationRefusal,
@@ -20,48 +17,19 @@ use portcullis::{
     store::{NewSession, SessionLimit, SessionStore, UserStore},
     user::Login,
 };
-use serde_json::Value;
 
+use crate::event_log::{EventLog, brief};
 use crate::fixture::{PASSWORD, Pair, World, kind, register, start_session};
 
-/// A sink that remembers.
-#[derive(Clone, Default)]
-pub(crate) struct Ear(Arc<Mutex<Vec<AuthEvent>>>);
-
-impl EventSink for Ear {
-    fn record(&self, event: &AuthEvent) {
-        self.0.lock().unwrap().push(event.clone());
-    }
-}
-
-impl Ear {
-    /// What was told since the last time this was asked.
-    pub(crate) fn take(&self) -> Vec<AuthEvent> {
-        std::mem::take(&mut *self.0.lock().unwrap())
-    }
-
-    /// The same in short: each event's name and what is its kind's own.
-    fn brief(&self) -> Vec<String> {
-        self.take().iter().map(brief).collect()
-    }
-}
-
-/// `name member=value`, in alphabetical order, without when, whose and where from.
-fn brief(event: &AuthEvent) -> String {
-    let Value::Object(members) = serde_json::to_value(event).unwrap() else { panic!("an event is an object") };
-    let own = |name: &str| !matches!(name, "at" | "event" | "user" | "session" | "ip" | "user_agent" | "kept");
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let own = members.iter().filter(|(name, _)| own(name));
-    let mut own: Vec<_> = own.map(|(name, value)| format!(" {name}={}", text(value))).collect();
-    own.sort();
-    event.name().to_owned() + &own.concat()
-}
-
-fn node(world: &World, ear: &Ear) -> Auth<User> {
+fn node(world: &World, ear: &EventLog) -> Auth<User> {
     node_with(world, ear, |builder| builder)
 }
 
-fn node_with(world: &World, ear: &Ear, settings: impl FnOnce(AuthBuilder<User>) -> AuthBuilder<User>) -> Auth<User> {
+fn node_with(
+    world: &World,
+    ear: &EventLog,
+    settings: impl FnOnce(AuthBuilder<User>) -> AuthBuilder<User>,
+) -> Auth<User> {
     world.node_with(|builder| settings(builder.event_sink(ear.clone())))
 }
 
@@ -79,7 +47,7 @@ async fn log_in(auth: &Auth<User>, password: &str) -> Option<Pair> {
 
 #[tokio::test]
 async fn each_operation_tells_what_it_did() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node(&world, &ear);
     let client = ClientInfo::unknown();
     let mut table: Vec<(&str, Vec<String>)> = Vec::new();
@@ -169,7 +137,7 @@ async fn each_operation_tells_what_it_did() {
 
 #[tokio::test]
 async fn an_event_says_when_whose_which_session_and_where_from() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
     ear.take();
@@ -190,7 +158,7 @@ async fn an_event_says_when_whose_which_session_and_where_from() {
 
 #[tokio::test]
 async fn why_a_sign_in_failed_is_told_to_the_operator_alone() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
     register(&auth, "federated").await;
@@ -216,7 +184,7 @@ async fn why_a_sign_in_failed_is_told_to_the_operator_alone() {
 
 #[tokio::test]
 async fn reuse_is_told_once_and_ends_the_session() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node_with(&world, &ear, |builder| builder.refresh_grace(Duration::ZERO));
     let user = register(&auth, "ada").await;
     let pair = start_session(&auth, &user).await;
@@ -239,7 +207,7 @@ async fn reuse_is_told_once_and_ends_the_session() {
 
 #[tokio::test]
 async fn a_user_who_is_gone_ends_the_session_once_and_is_told_of_each_time() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
     let pair = start_session(&auth, &user).await;
@@ -254,7 +222,7 @@ async fn a_user_who_is_gone_ends_the_session_once_and_is_told_of_each_time() {
 
 #[tokio::test]
 async fn each_refusal_of_a_refresh_token_of_ours_says_why() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
     let pair = start_session(&auth, &user).await;
@@ -264,10 +232,7 @@ async fn each_refusal_of_a_refresh_token_of_ours_says_why() {
 
     // A store that has lost the session, and one that was restored from a backup of before the refresh.
     let restored = World { clock: world.clock.clone(), ..World::new() };
-    let there = Auth::builder(world.store.clone(), restored.store.clone())
-        .issuer("https://example.com")
-        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
-        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
+    let there = crate::auth::builder(world.store.clone(), restored.store.clone())
         .clock(world.clock.clone())
         .event_sink(ear.clone())
         .build()
@@ -290,7 +255,7 @@ async fn each_refusal_of_a_refresh_token_of_ours_says_why() {
 
 #[tokio::test]
 async fn a_login_tells_of_the_sessions_that_it_ends_and_whose_they_were() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node_with(&world, &ear, |builder| builder.session_limit(SessionLimit::EndLeastRecentlyUsed(1)));
     let (user, other) = (register(&auth, "ada").await, register(&auth, "bob").await);
     let (old, others) = (start_session(&auth, &user).await, start_session(&auth, &other).await);
@@ -316,7 +281,7 @@ async fn a_login_tells_of_the_sessions_that_it_ends_and_whose_they_were() {
 
 #[tokio::test]
 async fn what_a_limit_or_a_throttle_refuses_is_told() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node_with(&world, &ear, |builder| builder.session_limit(SessionLimit::Refuse(1)));
     let user = register(&auth, "ada").await;
     let pair = start_session(&auth, &user).await;
@@ -352,7 +317,7 @@ async fn what_a_limit_or_a_throttle_refuses_is_told() {
 
 #[tokio::test]
 async fn a_name_that_is_taken_is_told_without_the_name() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node(&world, &ear);
     register(&auth, "ada").await;
     let again = portcullis::Registration::new("Ada@example.com", PASSWORD, portcullis::user::Profile::default());
@@ -364,7 +329,7 @@ async fn a_name_that_is_taken_is_told_without_the_name() {
 
 #[tokio::test]
 async fn a_better_hash_is_told_once() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     register(&world.node(), "ada").await;
     let auth = node_with(&world, &ear, |builder| builder.pepper("Wd4Xg7Lk0Np3Rs6Uv9Yb2Ce5Fh8Jm1Qt"));
     for expected in
@@ -407,7 +372,7 @@ fn whoever_tests_a_sink_can_make_every_kind_of_the_table() {
 
 #[tokio::test]
 async fn a_sink_that_panics_fails_no_sign_in() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = world
         .node_with(|builder| builder.event_sink(|_: &AuthEvent| panic!("the disk is full")).event_sink(ear.clone()));
     register(&auth, "ada").await;

@@ -10,7 +10,8 @@ use portcullis::{
     user::Profile,
 };
 
-use super::{Ear, brief, log_in, node, node_with, now};
+use super::{log_in, node, node_with, now};
+use crate::event_log::{EventLog, brief};
 use crate::fixture::{Failure, PASSWORD, Pair, World, kind, register, start_session};
 
 fn unavailable(operation: &str, may_have_happened: bool) -> String {
@@ -19,7 +20,7 @@ fn unavailable(operation: &str, may_have_happened: bool) -> String {
 
 #[tokio::test]
 async fn a_failed_call_tells_of_the_outage_and_of_nothing_else() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
     let pair = start_session(&auth, &user).await;
@@ -66,7 +67,7 @@ async fn a_failed_call_tells_of_the_outage_and_of_nothing_else() {
 
 #[tokio::test]
 async fn an_ending_that_the_store_missed_is_told_when_it_is_brought() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
     let (one, other) = (start_session(&auth, &user).await, start_session(&auth, &user).await);
@@ -95,7 +96,7 @@ async fn an_ending_that_the_store_missed_is_told_when_it_is_brought() {
 
 #[tokio::test]
 async fn an_ending_whose_answer_was_lost_is_said_to_be_unknown_and_never_told_twice() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
     let pair = start_session(&auth, &user).await;
@@ -119,7 +120,7 @@ async fn hang_up<T: Send + 'static>(world: &World, call: &'static str, flow: imp
 }
 
 /// What is told until there is something, by a flow that goes on without its caller.
-async fn told_at_last(ear: &Ear) -> Vec<String> {
+async fn told_at_last(ear: &EventLog) -> Vec<String> {
     for _ in 0..100_000 {
         let told = ear.brief();
         if !told.is_empty() {
@@ -132,7 +133,7 @@ async fn told_at_last(ear: &Ear) -> Vec<String> {
 
 #[tokio::test]
 async fn a_listed_session_ends_whether_or_not_its_user_waits_for_it() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
     let (one, other, last) =
@@ -174,7 +175,7 @@ async fn a_listed_session_ends_whether_or_not_its_user_waits_for_it() {
 
 #[tokio::test]
 async fn an_ending_whose_first_answer_was_lost_is_told_once() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
     let pair = start_session(&auth, &user).await;
@@ -190,7 +191,7 @@ async fn an_ending_whose_first_answer_was_lost_is_told_once() {
 
 #[tokio::test]
 async fn a_password_that_was_changed_is_told_though_the_other_sessions_end_later() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
     let pair = start_session(&auth, &user).await;
@@ -208,7 +209,7 @@ async fn a_password_that_was_changed_is_told_though_the_other_sessions_end_later
 
 #[tokio::test]
 async fn an_outage_is_told_though_nobody_waits_any_more() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
     let pair = start_session(&auth, &user).await;
@@ -244,7 +245,7 @@ async fn an_outage_is_told_though_nobody_waits_any_more() {
 
 #[tokio::test]
 async fn what_fails_after_the_password_was_written_may_have_happened() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
     let pair = start_session(&auth, &user).await;
@@ -273,7 +274,7 @@ async fn what_fails_after_the_password_was_written_may_have_happened() {
 
 #[tokio::test]
 async fn an_older_ending_of_all_is_not_brought_after_a_later_one() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
     ear.take();
@@ -295,7 +296,7 @@ async fn an_older_ending_of_all_is_not_brought_after_a_later_one() {
 
 #[tokio::test]
 async fn an_ending_of_all_that_nobody_tells_of_covers_none_that_is_to_be_told() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
     let pair = start_session(&auth, &user).await;
@@ -312,7 +313,7 @@ async fn an_ending_of_all_that_nobody_tells_of_covers_none_that_is_to_be_told() 
 
 #[tokio::test]
 async fn a_refresh_whose_answer_was_lost_is_told_once_when_the_store_says_so() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node_with(&world, &ear, |builder| builder.refresh_grace(Duration::ZERO));
     let user = register(&auth, "ada").await;
     let pair = start_session(&auth, &user).await;
@@ -334,7 +335,7 @@ async fn a_refresh_whose_answer_was_lost_is_told_once_when_the_store_says_so() {
 
 #[tokio::test]
 async fn a_thief_who_hangs_up_does_not_take_the_alarm_along() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node_with(&world, &ear, |builder| builder.refresh_grace(Duration::ZERO));
     let user = register(&auth, "ada").await;
     let pair = start_session(&auth, &user).await;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use portcullis::{Auth, Check, ClientInfo, User, user::Login};
 
-use super::{Ear, node};
+use super::node;
+use crate::event_log::EventLog;
 use crate::fixture::{Failure, PASSWORD, Pair, World, kind, register};
 
 /// Every flow with everything that can go wrong in it, and each secret that was in the hands of one of them.
@@ -56,7 +57,7 @@ async fn everything(world: &World, auth: &Auth<User>) -> Vec<String> {
 
 #[tokio::test]
 async fn no_form_of_any_event_of_any_flow_shows_a_secret() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node(&world, &ear);
     let mut secrets = everything(&world, &auth).await;
     secrets.extend(["Jo8mWqk1Yb0cK3zv".to_owned(), "Qe7uAa4VxZi1Rk9p".to_owned()]);

@@ -2,12 +2,13 @@
 
 use portcullis::{Check, ClientInfo, ErrorKind, store::UserStore};
 
-use super::{Ear, ada, brief, log_in, node};
+use super::{ada, log_in, node};
+use crate::event_log::{EventLog, brief};
 use crate::fixture::{PASSWORD, Pair, World, kind, register, start_session};
 
 #[tokio::test]
 async fn a_login_that_a_password_change_overtakes_is_no_session() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
     let pair = start_session(&auth, &user).await;
@@ -34,7 +35,7 @@ async fn a_login_that_a_password_change_overtakes_is_no_session() {
 
 #[tokio::test]
 async fn a_login_tells_of_the_sessions_of_lower_versions_that_it_ends() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
     let old = start_session(&auth, &user).await;

@@ -11,7 +11,8 @@ use portcullis::{
 use serde_json::Value;
 use tower::ServiceExt;
 
-use super::{Ear, brief, node_with};
+use super::node_with;
+use crate::event_log::{EventLog, brief};
 use crate::fixture::{PASSWORD, World};
 
 struct Phone(Auth<User>);
@@ -36,7 +37,7 @@ impl Phone {
 
 #[tokio::test]
 async fn every_endpoint_tells_where_its_request_came_from() {
-    let (world, ear) = (World::new(), Ear::default());
+    let (world, ear) = (World::new(), EventLog::default());
     let auth = node_with(&world, &ear, |builder| builder.token_delivery([Delivery::Body]));
     let phone = Phone(auth);
     let account = format!("email=ada@example.com&password={}", PASSWORD.replace(' ', "+"));

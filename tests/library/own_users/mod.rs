@@ -14,12 +14,7 @@ pub(crate) use self::account::{Account, Accounts, SignUp};
 include!("store.rs");
 
 fn auth() -> Auth<Account> {
-    Auth::builder(Accounts::default(), MemorySessions::default())
-        .issuer("https://example.com")
-        .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
-        .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
-        .build()
-        .unwrap()
+    crate::auth::builder(Accounts::default(), MemorySessions::default()).build().unwrap()
 }
 
 fn sign_up(company: &str) -> Registration<SignUp> {

@@ -1,4 +1,6 @@
-//! A loopback proxy between a store and its server: it passes, hangs up, says nothing more, or cuts one flight.
+//! A proxy on the loopback between a store and its server. It passes bytes on, closes connections,
+//! falls silent, cuts one flight, and counts round trips. A flight is what one side sends before
+//! the other one answers.
 
 use std::{
     net::SocketAddr,
@@ -21,20 +23,24 @@ use tokio::{
 pub(crate) enum Mode {
     /// Everything passes.
     Pass,
-    /// Whoever is connected is hung up on, and so is whoever connects.
+    /// Open connections are closed, and new ones at once.
     Refuse,
-    /// A black hole: connections stay open and nothing passes. Those that fell into it stay silent for ever, as behind a
-    /// router that forgot them.
+    /// Connections stay open and nothing passes. Those that are open now stay silent for ever, as
+    /// behind a router that forgot them.
     Hang,
-    /// The flight of this number, counted from now, is cut with its connection, before the server has it or after the
-    /// server has answered it. Everything else passes.
+    /// The flight of this number, counted from now, is cut with its connection: before the server
+    /// gets it, or after the server has answered it. Everything else passes.
     CutAt { flight: usize, delivered: bool },
+    /// Each question is lost with its connection.
+    LoseQuestions,
+    /// Each question arrives, and the answer is lost with the connection.
+    LoseAnswers,
 }
 
 #[derive(Clone, Copy)]
 struct State {
     mode: Mode,
-    /// How often everybody was hung up on, and how often everybody fell silent.
+    /// How often all connections were closed, and how often all of them fell silent.
     cuts: u32,
     holes: u32,
 }
@@ -48,16 +54,21 @@ struct Shared {
     last_byte: Mutex<Instant>,
 }
 
-/// A proxy on a port of its own; it ends with its value.
+impl Shared {
+    fn mode(&self) -> Mode {
+        self.state.borrow().mode
+    }
+}
+
+/// A proxy on a port of its own. It ends with this value.
 pub(crate) struct Proxy {
     addr: SocketAddr,
     shared: Arc<Shared>,
     task: AbortHandle,
 }
 
-#[allow(dead_code, reason = "each engine needs its own part of it")]
 impl Proxy {
-    /// Stands in front of a server of this machine.
+    /// Starts a proxy to this port of the loopback.
     pub(crate) async fn start(upstream_port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
@@ -73,14 +84,18 @@ impl Proxy {
         Self { addr, shared, task }
     }
 
-    /// Leads new connections to another server of this machine; those that are open stay where they are.
+    /// Leads new connections to another port. Open ones stay where they are.
     pub(crate) fn lead_to(&self, upstream_port: u16) {
         *self.shared.upstream.lock().unwrap() = ([127, 0, 0, 1], upstream_port).into();
     }
 
-    /// Where the store is to connect.
+    /// Returns the port that the store connects to.
     pub(crate) fn port(&self) -> u16 {
         self.addr.port()
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
     }
 
     pub(crate) fn set(&self, mode: Mode) {
@@ -93,23 +108,37 @@ impl Proxy {
         });
     }
 
-    /// Cuts every connection now; new ones pass.
+    /// Closes every connection. New ones pass.
     pub(crate) fn cut(&self) {
         self.shared.state.send_modify(|state| state.cuts += 1);
     }
 
-    /// Whether the flight of [`Mode::CutAt`] was met.
+    /// Makes open connections silent. New ones pass.
+    pub(crate) fn fall_silent(&self) {
+        self.set(Mode::Hang);
+        self.set(Mode::Pass);
+    }
+
+    /// Lets the next question through, and closes the connection in place of its answer.
+    pub(crate) fn lose_next_answer(&self) {
+        self.set(Mode::CutAt { flight: 0, delivered: true });
+    }
+
+    /// Returns whether the flight of [`Mode::CutAt`] has come.
     pub(crate) fn fired(&self) -> bool {
         self.shared.fired.load(Ordering::SeqCst)
     }
 
-    /// How many round trips there were since this was asked: flights of the client, but for those of five bytes, by which a
-    /// pool of PostgreSQL (`Sync`) tests a connection when it is given back, with nobody waiting.
+    /// Returns the number of round trips since the last call.
+    ///
+    /// Flights of five bytes do not count. A pool of PostgreSQL tests a connection with one
+    /// (`Sync`) after it was given back, when no caller waits.
     pub(crate) fn take_round_trips(&self) -> usize {
         self.shared.questions.swap(0, Ordering::SeqCst)
     }
 
-    /// Waits until nobody has said anything for a moment: pools test connections after they were given back.
+    /// Waits until no byte has passed for a moment. Pools test connections after they were given
+    /// back.
     pub(crate) async fn quiet(&self) {
         while self.shared.last_byte.lock().unwrap().elapsed() < Duration::from_millis(25) {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -124,7 +153,7 @@ impl Drop for Proxy {
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    // They end with this task.
+    // The connections end with this task.
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -140,14 +169,14 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
     match began.mode {
         Mode::Refuse => return,
         Mode::Hang => return silent(client).await,
-        Mode::Pass | Mode::CutAt { .. } => {}
+        Mode::Pass | Mode::CutAt { .. } | Mode::LoseQuestions | Mode::LoseAnswers => {}
     }
     let upstream = *shared.upstream.lock().unwrap();
     let Ok(mut server) = TcpStream::connect(upstream).await else { return };
     client.set_nodelay(true).unwrap();
     server.set_nodelay(true).unwrap();
     let (mut up, mut down) = (vec![0; 16 * 1024], vec![0; 16 * 1024]);
-    // Whether the client spoke last: then more of it belongs to the same flight.
+    // Whether the client sent last. What it sends next belongs to the same flight then.
     let mut asking = false;
     loop {
         tokio::select! {
@@ -163,6 +192,9 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
             }
             read = server.read(&mut down) => {
                 let Ok(length @ 1..) = read else { return };
+                if matches!(shared.mode(), Mode::LoseQuestions | Mode::LoseAnswers) {
+                    return;
+                }
                 asking = false;
                 *shared.last_byte.lock().unwrap() = Instant::now();
                 if client.write_all(&down[..length]).await.is_err() {
@@ -171,6 +203,9 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
             }
             read = client.read(&mut up) => {
                 let Ok(length @ 1..) = read else { return };
+                if shared.mode() == Mode::LoseQuestions {
+                    return;
+                }
                 *shared.last_byte.lock().unwrap() = Instant::now();
                 let new = !asking;
                 if new && length > 5 {
@@ -185,7 +220,7 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
                     return;
                 }
                 if cut == Some(true) {
-                    // The answer shows that the work is done, and nobody hears it.
+                    // The answer shows that the work is done. It is not passed on.
                     let _ = server.read(&mut down).await;
                     return;
                 }
@@ -194,9 +229,9 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
     }
 }
 
-/// Whether the flight is the one to cut, and then whether the server gets it.
+/// Returns `None` unless the flight is the one to cut, and otherwise whether the server gets it.
 fn is_cut(shared: &Shared, number: usize) -> Option<bool> {
-    match shared.state.borrow().mode {
+    match shared.mode() {
         Mode::CutAt { flight, delivered } if flight == number && !shared.fired.swap(true, Ordering::SeqCst) => {
             Some(delivered)
         }
@@ -204,7 +239,7 @@ fn is_cut(shared: &Shared, number: usize) -> Option<bool> {
     }
 }
 
-/// Takes what comes and says nothing.
+/// Reads and answers nothing.
 async fn silent(mut client: TcpStream) {
     let mut nothing = vec![0; 1024];
     while matches!(client.read(&mut nothing).await, Ok(1..)) {}

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::browser::Browser;
 use crate::client::{Request, Response, exchange};
+use crate::process::clear_environment;
 
 pub(crate) const AXUM_MEMORY: &str = "axum_memory";
 pub(crate) const HYPER_BARE: &str = "hyper_bare";
@@ -33,7 +34,7 @@ pub(crate) const REFRESH_SECRET: &str = "T4uEo8Ri2Pa6Sx0Dv9Gy7Kh5Bm3Cn1Lw-flows-
 pub(crate) const ISSUER: &str = "https://auth.flows.test";
 pub(crate) const AUDIENCE: &str = "https://api.flows.test";
 
-/// The password of everybody whom a test signs up, unless the test is about passwords.
+/// The password of users whose test is not about passwords.
 pub(crate) const PASSWORD: &str = "vermilion otter crossing 7";
 
 pub(crate) const ADMIN_EMAIL: &str = "warden@example.com";
@@ -41,7 +42,7 @@ pub(crate) const ADMIN_PASSWORD: &str = "portable lantern for the gate";
 
 const START_DEADLINE: Duration = Duration::from_secs(45);
 
-/// How to start a binary. Its environment is this and nothing of the caller's, but for the path.
+/// The start of an example. The example gets this environment and nothing of the caller's.
 #[derive(Clone)]
 pub(crate) struct Launch {
     example: &'static str,
@@ -81,20 +82,14 @@ impl Launch {
     fn spawn(&self) -> Child {
         let program = locate(self.example);
         let mut command = Command::new(&program);
-        command.env_clear();
-        // What a process needs to run at all, and where a coverage build writes to.
-        for name in ["PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE"] {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
-        }
+        clear_environment(&mut command);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let spawned = command.spawn();
         spawned.unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()))
     }
 
-    /// Starts it, and returns when it has said where it listens.
+    /// Starts the example. Returns when it has said where it listens.
     #[track_caller]
     pub(crate) fn start(self) -> Server {
         let mut child = self.spawn();
@@ -115,9 +110,10 @@ impl Launch {
         server
     }
 
-    /// Starts it with its standard output piped into a program, and returns what that writes as well.
+    /// Starts the example with its standard output piped into a program. Returns the output of that
+    /// program as well.
     ///
-    /// What goes through the pipe is in the server's own log too: by way of `tee`, which passes it on as it comes.
+    /// `tee` copies what goes through the pipe to the log of the server.
     #[track_caller]
     pub(crate) fn piped_into(self, program: &str, arguments: &[&str]) -> (Server, Log) {
         let mut child = self.spawn();
@@ -151,7 +147,8 @@ impl Launch {
         (server, out)
     }
 
-    /// Starts it in the belief that it refuses to, and returns how it ended and what it said.
+    /// Starts the example with settings that it must refuse. Returns how it ended and what it
+    /// wrote.
     #[track_caller]
     pub(crate) fn refuse(self) -> Refusal {
         let mut child = self.spawn();
@@ -188,7 +185,8 @@ pub(crate) struct Refusal {
     pub(crate) stderr: String,
 }
 
-/// The examples are built beside the test binary: `target/PROFILE/deps/flows-…`, `target/PROFILE/examples/NAME`.
+/// Returns the path of an example. Examples are built beside the test binary:
+/// `target/PROFILE/examples/NAME` is beside `target/PROFILE/deps/flows-…`.
 pub(crate) fn locate(example: &str) -> PathBuf {
     let this = std::env::current_exe().expect("a test knows its own path");
     let profile = this.ancestors().nth(2).expect("a test binary lies in target/PROFILE/deps");
@@ -204,7 +202,7 @@ pub(crate) fn locate(example: &str) -> PathBuf {
     program
 }
 
-/// What a child has written so far, on either stream.
+/// The output of a child so far, of both streams.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<String>>);
 
@@ -277,7 +275,7 @@ impl Server {
         self.request("DELETE", target)
     }
 
-    /// Bytes as they are. An answer is not promised: a server may hang up on nonsense.
+    /// Sends bytes as they are. There may be no answer: a server may hang up on nonsense.
     pub(crate) fn raw(&self, wire: &[u8]) -> std::io::Result<Response> {
         exchange(self.addr, wire, false)
     }
@@ -296,7 +294,7 @@ impl Server {
         browser
     }
 
-    /// Signs `NAME@example.com` in from a browser of its own.
+    /// Logs `NAME@example.com` in, in a new browser.
     #[track_caller]
     pub(crate) fn log_in(&self, name: &str) -> Browser {
         self.log_in_as(&format!("{name}@example.com"), PASSWORD)
@@ -357,7 +355,7 @@ impl Drop for Server {
     }
 }
 
-/// Asks again until there is an answer. For what only the child's own clock can bring about.
+/// Asks again until there is an answer. For changes that only the clock of the child brings about.
 #[track_caller]
 pub(crate) fn poll_until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(30);

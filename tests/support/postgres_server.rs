@@ -1,8 +1,7 @@
-//! A server of the packages of the system, in a directory and on a port of its own.
+//! A PostgreSQL server from the packages of the system, in a directory and on a port of its own.
 
 use std::{
     fs,
-    net::TcpListener,
     os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -16,22 +15,19 @@ use std::{
 use portcullis::store::sql::PostgresStore;
 use sqlx::{AssertSqlSafe, PgPool, postgres::PgPoolOptions};
 
-use crate::temp_dir::Scratch;
+use crate::{process::free_port, temp_dir::TempDir};
 
-/// A server that ends with its value.
+/// A running server. It ends with this value.
 pub(crate) struct Server {
     child: Mutex<Option<Child>>,
     pub(crate) port: u16,
     databases: AtomicU32,
-    scratch: Scratch,
+    directory: TempDir,
 }
 
-pub(super) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// PostgreSQL does not run as root: then it runs as the user that its package made.
-pub(super) fn unprivileged() -> Option<(u32, u32)> {
+/// Returns the user and group that the package made, where this process is root: PostgreSQL refuses
+/// to run as root.
+pub(crate) fn unprivileged() -> Option<(u32, u32)> {
     let id = |flag| {
         let output = Command::new("id").args([flag, "postgres"]).output().ok()?;
         String::from_utf8(output.stdout).ok()?.trim().parse().ok()
@@ -54,7 +50,7 @@ fn binary(name: &str) -> Option<PathBuf> {
 
 fn command(name: &str, user: Option<(u32, u32)>) -> Command {
     let mut command = Command::new(binary(name).unwrap());
-    // `PGPORT`, `PGDATA` and their like are for another server.
+    // `PGPORT`, `PGDATA` and other such variables are for another server.
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG")) {
         command.env_remove(name);
     }
@@ -66,40 +62,40 @@ fn command(name: &str, user: Option<(u32, u32)>) -> Command {
 }
 
 impl Server {
-    /// Whether the server's package is installed.
+    /// Returns whether the package of the server is installed.
     pub(crate) fn is_installed() -> bool {
         binary("initdb").is_some()
     }
 
     pub(crate) async fn start() -> Self {
-        let scratch = Scratch::new();
+        let directory = TempDir::new();
         let user = unprivileged();
         if let Some((uid, gid)) = user {
-            chown(scratch.path(), Some(uid), Some(gid)).unwrap();
+            chown(directory.path(), Some(uid), Some(gid)).unwrap();
         }
-        let data: &Path = &scratch.path().join("data");
+        let data: &Path = &directory.path().join("data");
         let made = command("initdb", user).arg("-D").arg(data).args(["-U", "tests", "-A", "trust", "-N"]).status();
         assert!(made.unwrap().success(), "initdb failed");
-        let server = Self { child: Mutex::default(), port: free_port(), databases: AtomicU32::new(0), scratch };
+        let server = Self { child: Mutex::default(), port: free_port(), databases: AtomicU32::new(0), directory };
         server.launch();
         server.wait().await;
         server
     }
 
-    /// A server that follows this one, has all that it has now, and takes no writes.
+    /// Starts a standby of this server. It has the data of this one and takes no writes.
     pub(crate) async fn standby(&self) -> Self {
-        let scratch = Scratch::new();
+        let directory = TempDir::new();
         let user = unprivileged();
         if let Some((uid, gid)) = user {
-            chown(scratch.path(), Some(uid), Some(gid)).unwrap();
+            chown(directory.path(), Some(uid), Some(gid)).unwrap();
         }
         let copied = command("pg_basebackup", user)
             .arg("-D")
-            .arg(scratch.path().join("data"))
+            .arg(directory.path().join("data"))
             .args(["-R", "-c", "fast", "-h", "127.0.0.1", "-U", "tests", "-p", &self.port.to_string()])
             .status();
         assert!(copied.unwrap().success(), "pg_basebackup failed");
-        let standby = Self { child: Mutex::default(), port: free_port(), databases: AtomicU32::new(0), scratch };
+        let standby = Self { child: Mutex::default(), port: free_port(), databases: AtomicU32::new(0), directory };
         standby.launch();
         standby.wait().await;
         standby
@@ -113,23 +109,23 @@ impl Server {
         }
     }
 
-    /// Starts the process over the data that there is, on the same port.
+    /// Starts the process over the present data, on the same port.
     pub(crate) fn launch(&self) {
         let child = command("postgres", unprivileged())
             .arg("-D")
-            .arg(self.scratch.path().join("data"))
+            .arg(self.directory.path().join("data"))
             .args(["-p", &self.port.to_string(), "-h", "127.0.0.1", "-k", "", "-F", "-c", "max_connections=200"])
             .spawn()
             .unwrap();
         *self.child.lock().unwrap() = Some(child);
     }
 
-    /// Ends it without a word: it recovers from its log when it starts anew.
+    /// Kills the server. It recovers from its log when it starts again.
     pub(crate) fn kill(&self) {
         if self.child.lock().unwrap().is_none() {
             return;
         }
-        // With its children: the server does not start anew while one of them has its memory.
+        // Kills its children too: the server does not start again while one of them has its memory.
         self.signal("-KILL");
         if let Some(mut child) = self.child.lock().unwrap().take() {
             let _ = child.wait();
@@ -150,13 +146,13 @@ impl Server {
         self.url_through(self.port, database)
     }
 
-    /// The database as it is reached through a proxy.
+    /// Returns the URL of the database at the port of a proxy.
     #[allow(clippy::unused_self, reason = "it is the server's")]
     pub(crate) fn url_through(&self, port: u16, database: &str) -> String {
         format!("postgres://tests@127.0.0.1:{port}/{database}")
     }
 
-    /// The name of an empty database.
+    /// Creates an empty database and returns its name.
     pub(crate) async fn database(&self) -> String {
         let name = format!("t{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let admin = PgPool::connect(&self.url("postgres")).await.unwrap();
@@ -165,7 +161,7 @@ impl Server {
         name
     }
 
-    /// An empty database whose transactions have this isolation unless told otherwise.
+    /// Returns a pool of an empty database whose transactions have this isolation by default.
     pub(crate) async fn pool(&self, isolation: &str) -> PgPool {
         let name = self.database().await;
         let admin = PgPool::connect(&self.url("postgres")).await.unwrap();

@@ -1,4 +1,4 @@
-//! A directory that is removed with its value.
+//! A directory for temporary files.
 
 use std::{
     env, fs,
@@ -6,9 +6,10 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-pub(crate) struct Scratch(PathBuf);
+/// A new directory. It is removed with this value.
+pub(crate) struct TempDir(PathBuf);
 
-impl Scratch {
+impl TempDir {
     pub(crate) fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("portcullis-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -22,7 +23,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for TempDir {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }

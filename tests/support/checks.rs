@@ -1,4 +1,4 @@
-//! What the contract says of many answers alike: the shape of failures, of challenges, of users.
+//! Assertions about answers: the shape of failures, of challenges, of users.
 
 use serde_json::Value;
 
@@ -79,7 +79,8 @@ impl Response {
         self
     }
 
-    /// Status, headers and body, without the date: what must not tell two cases apart.
+    /// Returns status, headers and body without the date, to compare two answers that must be
+    /// equal.
     pub(crate) fn without_date(mut self) -> (u16, Vec<(String, String)>, String) {
         self.headers.retain(|(name, _)| name != "date");
         let text = self.text();
