@@ -29,7 +29,8 @@ const PROMISED_BYTES: f64 = 500.0;
 const PROMISED_ALLOCATIONS: usize = 3;
 
 fn main() {
-    // The hash maps have just grown at the first size and are nearly full at the second: the worst case and the best.
+    // The hash maps have just grown at the first size and are nearly full at the second: the worst
+    // case and the best.
     let sizes = if is_trial() { [100, 85] } else { [1_000_000, 850_000] };
     println!("bytes for each idle session in MemorySessions, index included:");
     println!("  a user id of 24 bytes, a user agent of {}, an IPv4 address", USER_AGENT.len());
@@ -70,7 +71,7 @@ fn in_use(stats: Stats) -> f64 {
     stats.bytes_allocated as f64 - stats.bytes_deallocated as f64
 }
 
-/// What the kernel has given this process, where it tells.
+/// Returns the memory that the kernel has given this process, if it reports it.
 fn resident_bytes() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

@@ -1,8 +1,9 @@
-//! The instructions of a verification and of an issue, counted by valgrind: they are the same on a busy machine.
+//! The instructions of a verification and of an issue, counted by valgrind: they are the same on a
+//! busy machine.
 //!
-//! Each case runs twice in a process of its own, once more often than the other time; the difference is the work alone. Of an
-//! issue only what happens inside `Issuer::access` counts. Valgrind knows no SHA instructions, so the hashes count for more
-//! here than they take.
+//! Each case runs twice in a process of its own, once more often than the other time; the
+//! difference is the work alone. Of an issue only what happens inside `Issuer::access` counts.
+//! Valgrind knows no SHA instructions, so the hashes count for more here than they take.
 
 use std::{
     hint::black_box,
@@ -37,7 +38,8 @@ fn main() -> ExitCode {
                 run(number, case, 1);
                 continue;
             }
-            // What is set up first varies a little from process to process, so that short work has to be repeated more often.
+            // What is set up first varies a little from process to process, so that short work has
+            // to be repeated more often.
             let (few, many) = match case {
                 REMEMBERED => (10, 5010),
                 0..REMEMBERED => (10, 210),

@@ -1,7 +1,9 @@
-//! A guarded service: beside the service alone, and beside the same service behind a middleware by hand.
+//! A guarded service: beside the service alone, and beside the same service behind a middleware by
+//! hand.
 //!
-//! On one thread and on two at once, where what all requests share (the reference count of the `Auth`, the locks of the
-//! ended sessions) would show. Allocations are counted by `footprint`, whose allocator would slow this down.
+//! On one thread and on two at once, where what all requests share (the reference count of the
+//! `Auth`, the locks of the ended sessions) would show. Allocations are counted by `footprint`,
+//! whose allocator would slow this down.
 
 use portcullis::store::memory::MemoryStore;
 use portcullis_benches::{

@@ -1,7 +1,7 @@
 //! Logins: how many there are in a second, beside `spawn_blocking(argon2)` for each.
 //!
-//! What varies is the number of callers at once, and of our hashing threads. The table shows the time of one login: a
-//! round's time divided by its callers.
+//! What varies is the number of callers at once, and of our hashing threads. The table shows the
+//! time of one login: a round's time divided by its callers.
 
 use std::time::Instant;
 

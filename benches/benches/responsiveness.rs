@@ -1,8 +1,9 @@
-//! Everybody else: how long a guarded request takes while logins wait to be hashed.
+//! Other requests: how long a guarded request takes while logins wait to be hashed.
 //!
-//! A request arrives every millisecond, from a thread of its own, and becomes a task of the runtime that serves the
-//! logins, as an accepted connection would. Beside the times: how long one storm of logins took, and the most memory
-//! that the process had meanwhile. Not criterion's: what counts is the worst of one run, not the mean of many.
+//! A request arrives every millisecond, from a thread of its own, and becomes a task of the runtime
+//! that serves the logins, as an accepted connection would. Beside the times: how long one storm of
+//! logins took, and the most memory that the process had meanwhile. Not criterion's: what counts is
+//! the worst of one run, not the mean of many.
 
 use std::{
     sync::{
@@ -31,7 +32,7 @@ fn main() {
     let runtime = Runtime::new().expect("threads can be started");
     let Ways { store, naive, one, two } = Ways::new(&runtime);
     let auth = auth(&store);
-    // Somebody else than who logs in, of whose sessions there are soon too many.
+    // Another user than the one who logs in and soon has too many sessions.
     let tokens = access_tokens(&store, &auth, 1, &[]);
     let token = tokens.first().expect("there is one");
     start(&auth, token);

@@ -1,9 +1,9 @@
-//! A whole axum server on one thread: an empty route bare, behind a layer that does nothing, behind the guard, with an
-//! extractor as people write it, and with the least that an extractor can do.
+//! A whole axum server on one thread: an empty route bare, behind a layer that does nothing, behind
+//! the guard, with an extractor as people write it, and with the least that an extractor can do.
 //!
-//! Taken is the processor time of the server's thread for each request, as the kernel counts it, so that neither the clients
-//! nor what else runs on the machine is in it. The servers take turns, and each ratio is of two that stood next to each
-//! other. Linux only.
+//! Measures the processor time of the server's thread for each request, as the kernel counts it, so
+//! that neither the clients nor other programs count. The servers take turns, and each ratio is of
+//! two neighbouring turns. Linux only.
 
 use std::{
     fs,
@@ -50,7 +50,7 @@ impl FromRequestParts<Peer> for ByHand {
     }
 }
 
-/// The claims of a request, by the least that somebody by hand would do.
+/// The claims of a request, by the minimum by hand.
 struct Minimum;
 
 impl FromRequestParts<Arc<Bare>> for Minimum {

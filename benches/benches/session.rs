@@ -1,8 +1,9 @@
 //! Sessions: whether anything costs more where there are more of them.
 //!
-//! What varies is the number of users, each with one session. A store of a thousand sessions lies in the processor's
-//! caches and one of a million does not, so a ratio above 1 is memory; more than the promised ratio would be work that
-//! grows. The sweep of expired records is part of every write: `rotate` runs long enough to meet its share of it.
+//! What varies is the number of users, each with one session. A store of a thousand sessions lies
+//! in the processor's caches and one of a million does not, so a ratio above 1 is memory; more than
+//! the promised ratio would be work that grows. The sweep of expired records is part of every
+//! write: `rotate` runs long enough to meet its share of it.
 
 use std::{
     hint::black_box,
@@ -34,7 +35,7 @@ fn rotate(full: &Full, few: Option<usize>) -> impl Run {
     )
 }
 
-/// `Auth::refresh` of whoever has logged in.
+/// `Auth::refresh` of users who have logged in.
 fn refresh(full: &mut Full) -> impl Run {
     let Full { auth, logged_in, .. } = full;
     move |times| {
@@ -59,7 +60,7 @@ fn refresh(full: &mut Full) -> impl Run {
     }
 }
 
-/// `Auth::start_session` for whoever has logged in before; the second session goes again.
+/// `Auth::start_session` for users who have logged in before. Ends the second session again.
 fn start_session<'a>(name: &str, full: &'a Full) -> Case<'a> {
     let Full { store, auth, logged_in, size, .. } = full;
     let client = client();
@@ -93,7 +94,8 @@ enum Half {
     Create,
 }
 
-/// Ends some sessions, sweeps them out and creates them anew: `MemorySessions::end` or `MemorySessions::create`.
+/// Ends some sessions, sweeps them out and creates them anew: `MemorySessions::end` or
+/// `MemorySessions::create`.
 fn churn<'a>(name: &str, full: &'a Full, half: Half) -> Case<'a> {
     let Full { store, sessions, size, .. } = full;
     let store = store.sessions();
@@ -162,7 +164,7 @@ fn sweep(full: &Full) -> impl Run {
     chunked(1, || (), move |()| full.store.sessions().sweep(now))
 }
 
-/// The guard's question about an access token, when so much has ended.
+/// The guard's check of an access token, with this many revocations.
 fn guard<'a>(full: &'a Full, auth: &'a Auth<User>) -> impl Run {
     let mut tokens = full.logged_in.iter().take(1_000).cycle();
     chunked(
@@ -212,7 +214,7 @@ fn main() {
     criterion.final_summary();
 }
 
-/// What the number of endings does, which the stores keep from here on.
+/// The effect of the number of revocations, which the stores keep from here on.
 fn endings(criterion: &mut Criterion, small: &Full, large: &Full, huge: &Full) {
     let [few, some, many] = if is_trial() { [1, 2, 3] } else { [50, 500, 50_000] };
     let follow = |full: &Full| {
@@ -238,7 +240,8 @@ fn endings(criterion: &mut Criterion, small: &Full, large: &Full, huge: &Full) {
         end_others(full.store.sessions(), some..many);
     }
     let (large_many, huge_many) = (follow(large), follow(huge));
-    // Nothing ended in the last second, which a poll asks about: the rest has been seen and waits for its sweep.
+    // Nothing ended in the last second, which a poll asks about: the rest has been seen and waits
+    // for its sweep.
     std::thread::sleep(Duration::from_secs(1));
     let just_now = now();
     let cases = vec![

@@ -1,12 +1,13 @@
-//! A login storm against a server of its own process: 16 clients log in again and again beside 200 guarded requests a
-//! second, the server on one core and the clients on another.
+//! A login storm against a server of its own process: 16 clients log in again and again beside 200
+//! guarded requests a second, the server on one core and the clients on another.
 //!
-//! Three servers in one run, all on axum: ours with every default, and what most services do, `spawn_blocking(argon2)`
-//! for each login, without a limit and with one permit. Beside them: how many hashes one thread makes that does nothing
-//! else. Then 500 logins at once, for the most memory that each server takes.
+//! Three servers in one run, all on axum: ours with every default, and what most services do,
+//! `spawn_blocking(argon2)` for each login, without a limit and with one permit. Beside them: how
+//! many hashes one thread makes that does nothing else. Then 500 logins at once, for the most
+//! memory that each server takes.
 //!
-//! Not criterion's: what counts is the 99th percentile of one run. It needs `taskset` (util-linux) to keep both sides
-//! apart, and says so where there is none.
+//! Not criterion's: what counts is the 99th percentile of one run. It needs `taskset` (util-linux)
+//! to keep both sides apart, and says so where there is none.
 
 #[path = "storm/clients.rs"]
 mod clients;

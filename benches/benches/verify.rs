@@ -1,8 +1,9 @@
-//! One token, verified: by `Auth::authenticate`, by `jsonwebtoken::decode` with the same checks, by a minimum by hand, and
-//! as far as the signature goes.
+//! One token, verified: by `Auth::authenticate`, by `jsonwebtoken::decode` with the same checks, by
+//! a minimum by hand, and as far as the signature goes.
 //!
-//! Ours also asks whether the session has ended. What varies is the algorithm, then the number of roles in the token and
-//! whether its signature is good. What an issue costs is in `instructions`: it cannot be timed apart from its session.
+//! Ours also asks whether the session has ended. What varies is the algorithm, then the number of
+//! roles in the token and whether its signature is good. What an issue costs is in `instructions`:
+//! it cannot be timed apart from its session.
 
 use std::hint::black_box;
 

@@ -1,8 +1,8 @@
 //! Cases that are measured one by one by criterion, and then in turns for their ratios.
 //!
-//! A ratio of two measurements taken ten seconds apart says as much about the machine as about the code. So each table
-//! is taken in rounds: every case gets a turn of some milliseconds in every round, a ratio is taken within each round,
-//! and the median of those is what counts.
+//! A ratio of two measurements taken ten seconds apart says as much about the machine as about the
+//! code. So each table is taken in rounds: every case gets a turn of some milliseconds in every
+//! round, a ratio is taken within each round, and the median of those is what counts.
 
 use std::{
     fmt::Write,
@@ -47,7 +47,8 @@ impl<'a> Case<'a> {
         self
     }
 
-    /// Says that one run is this many operations: the table shows the time of one of them, criterion that of the run.
+    /// Says that one run is this many operations: the table shows the time of one of them,
+    /// criterion that of the run.
     #[must_use]
     pub fn of_many(mut self, elements: u64) -> Self {
         self.elements = elements;
@@ -55,7 +56,8 @@ impl<'a> Case<'a> {
     }
 }
 
-/// Whether this is no measurement but a trial (`cargo test --benches`): everything runs once, and stores are small.
+/// Whether this is no measurement but a trial (`cargo test --benches`): everything runs once, and
+/// stores are small.
 pub fn is_trial() -> bool {
     let mut arguments = std::env::args();
     !arguments.any(|argument| argument == "--bench") || std::env::args().any(|argument| argument == "--test")
@@ -169,7 +171,8 @@ fn time(nanos: f64) -> String {
 
 /// Runs on several threads at once, each with its own runner; the time is that of the slowest.
 ///
-/// Each thread does all of the work, so that a case without contention takes as long as on one thread.
+/// Each thread does all of the work, so that a case without contention takes as long as on one
+/// thread.
 pub fn on_threads<R: Run + Send>(mut runners: Vec<R>) -> impl Run {
     move |times| {
         let start = Barrier::new(runners.len());
@@ -189,7 +192,8 @@ pub fn on_threads<R: Run + Send>(mut runners: Vec<R>) -> impl Run {
     }
 }
 
-/// Prepares inputs in chunks of at most `chunk`, and takes the time of the work on each chunk alone.
+/// Prepares inputs in chunks of at most `chunk`, and takes the time of the work on each chunk
+/// alone.
 pub fn chunked<I, P, W>(chunk: u64, mut prepare: P, mut work: W) -> impl Run
 where
     P: FnMut() -> I,

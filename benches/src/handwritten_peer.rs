@@ -1,8 +1,9 @@
 //! What people write by hand: a middleware on `jsonwebtoken::decode`.
 //!
-//! It checks what ours checks of the token (signature, issuer, audience, times) into claims of the same content, and hands
-//! them to the handler. It boxes nothing and prepares its key once. It knows nothing of ended sessions, cookies or
-//! refusals that a client can read: what is measured in its favour.
+//! It checks what ours checks of the token (signature, issuer, audience, times) into claims of the
+//! same content, and hands them to the handler. It boxes nothing and prepares its key once. It
+//! knows nothing of ended sessions, cookies or refusals that a client can read: the comparison
+//! favours it.
 
 use std::{
     future::{Ready, ready},
@@ -51,8 +52,8 @@ impl Peer {
 
     /// A peer that takes tokens under this key.
     pub fn with_key(algorithm: Algorithm, key: DecodingKey) -> Self {
-        // With all features there are two backends, between which `jsonwebtoken` does not choose by itself. Whoever comes
-        // second finds the same one.
+        // With all features there are two backends, and `jsonwebtoken` does not choose one by
+        // itself. A second call finds the same backend installed.
         let _ = aws_lc::DEFAULT_PROVIDER.install_default();
         let mut validation = Validation::new(algorithm);
         validation.set_issuer(&[ISSUER]);

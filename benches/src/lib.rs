@@ -1,6 +1,6 @@
 //! What the benchmarks share. Nothing here is published.
 //!
-//! | benchmark | what is asked |
+//! | benchmark | question |
 //! |---|---|
 //! | `session` | does any operation on sessions, or the guard, cost more where there are more sessions? |
 //! | `stores` | does a login or a refresh cost more where a database has more users? |
@@ -18,9 +18,10 @@
 //! cargo bench -p portcullis-benches --bench session -- refresh
 //! ```
 //!
-//! Each finishes within 90 seconds on two cores, `stores` within some minutes. Criterion measures each case by itself and compares it with the run
-//! before; the tables are taken afterwards, all cases of a table in turns, so that what disturbs the machine disturbs
-//! them alike: read ratios there. See [`cases`].
+//! Each finishes within 90 s on two cores, `stores` within some minutes. Criterion measures each
+//! case by itself and compares it with the run before. The tables are measured afterwards, all
+//! cases of a table in turns, so that a disturbance of the machine hits them alike. Read ratios
+//! there. See [`cases`].
 
 pub mod cases;
 pub mod handwritten_peer;

@@ -20,8 +20,8 @@ const PASSWORD: &str = "correct horse battery staple";
 pub enum Way {
     /// `Auth::login`, the whole of it.
     Ours(Auth<User>),
-    /// `spawn_blocking(argon2)`: the hash alone, by the same Argon2 at the same cost. It makes no session and no tokens,
-    /// which is in its favour.
+    /// `spawn_blocking(argon2)`: the hash alone, by the same Argon2 at the same cost. It makes no
+    /// session and no tokens, which is in its favour.
     Naive(Arc<str>),
 }
 

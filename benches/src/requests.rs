@@ -61,7 +61,7 @@ where
     matches!(response, Ok(response) if response.status().is_success())
 }
 
-/// Sends requests with these tokens in turn, each of which has to be admitted.
+/// Sends requests with these tokens in turn. Each one has to be admitted.
 pub fn run<S, B>(mut service: S, tokens: &[String], carrier: Carrier) -> impl Run + Send
 where
     S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Send,

@@ -1,6 +1,7 @@
 //! Numbers without a pattern, the same in every run.
 
-/// A linear congruential generator (Knuth's constants): no cache learns its order, and it costs a nanosecond.
+/// A linear congruential generator (Knuth's constants): no cache learns its order, and it costs a
+/// nanosecond.
 #[derive(Debug)]
 pub struct Dice(u64);
 

@@ -56,7 +56,7 @@ pub fn auth(store: &MemoryStore) -> Auth<User> {
     builder(store).build().expect("the settings are good")
 }
 
-/// Shows it a good token: the first one loads what has ended.
+/// Authenticates a valid token. The first one waits for the revocations.
 pub fn start(auth: &Auth<User>, access_token: &str) {
     at_once(auth.authenticate(access_token, Check::Stateless)).expect("it is a good token");
 }
@@ -69,7 +69,7 @@ pub fn client() -> ClientInfo {
     client
 }
 
-/// Adds a user whose password nobody knows.
+/// Adds a user without a known password.
 pub fn add_user(store: &MemoryStore) -> User {
     const HASH: &str =
         "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -140,7 +140,7 @@ pub fn add_session(sessions: &MemorySessions, session: Session) {
     at_once(sessions.create(new)).expect("there is room");
 }
 
-/// Ends a session for each number, and all sessions of a user: of users whom nothing else here knows.
+/// Ends a session for each number, and all sessions of a user. The users have no other use here.
 pub fn end_others(sessions: &MemorySessions, numbers: std::ops::Range<usize>) {
     for number in numbers {
         let gone = session(UserId::from(format!("gone-{number}")), usize::MAX - number);
@@ -154,8 +154,8 @@ pub fn end_others(sessions: &MemorySessions, numbers: std::ops::Range<usize>) {
 
 /// A store with many users who have one session each.
 ///
-/// Most sessions were written to the store as they are after a login; some users, spread among the others, have really
-/// logged in, because only `Auth` makes tokens.
+/// Most sessions were written to the store as a login writes them. Some users, spread among the
+/// others, have really logged in, because only `Auth` makes tokens.
 #[derive(Debug)]
 pub struct Full {
     /// How many users and sessions there are.
@@ -181,7 +181,7 @@ pub struct LoggedIn {
     pub access_token: Secret<String>,
 }
 
-/// A session of which all is known.
+/// A session with all its ids and tokens.
 #[derive(Debug)]
 pub struct Known {
     user: String,
@@ -191,7 +191,7 @@ pub struct Known {
 }
 
 impl Full {
-    /// How many users log in at most: enough that they do not fit into the caches together with their sessions.
+    /// Largest number of users who log in: too many to fit into the caches with their sessions.
     const SIGNED_IN: usize = 10_000;
 
     /// Fills a store.

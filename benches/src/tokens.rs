@@ -1,5 +1,5 @@
-//! Tokens of each algorithm, and three ways to verify them that are not ours: the signature alone, a minimum by hand, and
-//! `jsonwebtoken`.
+//! Tokens of each algorithm, and three ways to verify them that are not ours: the signature alone,
+//! a minimum by hand, and `jsonwebtoken`.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -130,7 +130,8 @@ enum Signs {
     Rsa(RsaKeyPair),
 }
 
-/// What the minimum hands over: the same as ours does, without the issuer and the audience, which were checked.
+/// What the minimum hands over: the same as ours does, without the issuer and the audience, which
+/// were checked.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "they are named as in the token")]
 pub struct Kept {
@@ -184,7 +185,7 @@ impl Bare {
         Self { verifies, signs, header }
     }
 
-    /// The key of the tokens that [`auth`](crate::setup::auth) issues, of which this is one.
+    /// The key of a token that [`auth`](crate::setup::auth) has issued.
     pub fn hs256(token: &str) -> Self {
         Self::new(Algorithm::HS256, token)
     }
@@ -211,8 +212,9 @@ impl Bare {
         }
     }
 
-    /// The least that somebody by hand would do: split, compare the header, check the signature, parse the claims once, and
-    /// compare expiry, issuer and audience. It has no key to look for, no endings, no retired keys and no other clock.
+    /// The minimum by hand: splits, compares the header, checks the signature, parses the claims
+    /// once, and compares expiry, issuer and audience. It has one key and knows no revocations, no
+    /// retired keys and no injected clock.
     pub fn minimum(&self, token: &str) -> Option<Kept> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
         let (message, signature) = token.rsplit_once('.')?;

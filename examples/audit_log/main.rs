@@ -4,9 +4,10 @@
 //! cargo run --example audit_log | jq -R 'fromjson?'
 //! ```
 //!
-//! The first line says where it listens, and each that follows is one event: `fromjson?` leaves out what is not JSON, over
-//! which `jq .` would end. What the service logs goes to the standard error output, and so does that the log cannot be written
-//! any more, because whoever read it has ended.
+//! The first line says where the service listens. Each line after it is one event. `fromjson?`
+//! leaves out lines that are not JSON: `jq .` would end at them. The log of the service goes to the
+//! standard error output. So does the message that the audit log cannot be written any more,
+//! because its reader has ended.
 
 #[path = "../support/axum_app.rs"]
 mod axum_app;
@@ -23,7 +24,7 @@ use std::{
 use portcullis::{AuthBuilder, AuthEvent, EventSink, store::memory::MemoryStore};
 use support::BoxError;
 
-/// How many events wait for a standard output that is slow.
+/// Number of events that wait for a slow standard output.
 const BUFFERED: usize = 4096;
 
 #[tokio::main]
@@ -45,14 +46,14 @@ async fn main() -> Result<(), BoxError> {
     Ok(axum::serve(listener, app).await?)
 }
 
-/// Hands events to the thread that writes them: a login does not wait for a disk or a pipe.
+/// Hands events to the thread that writes them, so that a login does not wait for a disk or a pipe.
 struct AuditLog(SyncSender<AuthEvent>);
 
 impl EventSink for AuditLog {
     fn record(&self, event: &AuthEvent) {
         // An app that must not lose one refuses requests here instead, or writes before it answers.
         match self.0.try_send(event.clone()) {
-            // That nobody writes any more has been said.
+            // The writer has logged why it ended.
             Ok(()) | Err(TrySendError::Disconnected(_)) => {}
             Err(TrySendError::Full(_)) => {
                 tracing::error!(event = event.name(), "an event is missing from the audit log");

@@ -31,12 +31,12 @@ async fn main() -> Result<(), BoxError> {
     Ok(axum::serve(listener, app).await?)
 }
 
-/// The database that the URI names, else `portcullis`.
+/// Connects to the database that the URI names. Default: `portcullis`.
 async fn connect() -> Result<MongoStore, BoxError> {
     let uri = env::var("MONGODB_URI").unwrap_or_else(|_| "mongodb://127.0.0.1:27017/portcullis".to_owned());
     let mut options =
         ClientOptions::parse(&uri).await.map_err(|error| format!("MONGODB_URI cannot be read: {error}"))?;
-    // Below the store's own patience, so that what a request is told says why.
+    // Shorter than the timeout of the store, so that the error says why.
     options.server_selection_timeout.get_or_insert(Duration::from_secs(2));
     options.connect_timeout.get_or_insert(Duration::from_secs(2));
     options.app_name.get_or_insert("axum_mongodb".to_owned());

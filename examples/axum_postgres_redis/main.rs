@@ -1,4 +1,5 @@
-//! The same service for several machines: users in PostgreSQL, sessions in Redis, and endings told to every node at once.
+//! The same service for several machines: users in PostgreSQL, sessions in Redis, and revocations
+//! that reach every node at once.
 //!
 //! On Debian or Ubuntu, as root, once:
 //!
@@ -15,8 +16,8 @@
 //! cargo run --example axum_postgres_redis --features sqlx_0_9_postgres,redis_1
 //! ```
 //!
-//! Those two are the defaults. Several nodes share sessions when they share `ACCESS_TOKEN_SECRET` and
-//! `REFRESH_TOKEN_SECRET`.
+//! Those two are the defaults. Several nodes share sessions when they share `ACCESS_TOKEN_SECRET`
+//! and `REFRESH_TOKEN_SECRET`.
 
 #[path = "../support/axum_app.rs"]
 mod axum_app;
@@ -46,7 +47,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(axum::serve(listener, app).await?)
 }
 
-/// An app that cannot reach its users had better not start.
+/// Connects to PostgreSQL. An app that cannot reach its users does not start.
 async fn users() -> Result<PostgresStore, BoxError> {
     let url =
         env::var("DATABASE_URL").unwrap_or_else(|_| "postgres://portcullis:portcullis@127.0.0.1/portcullis".to_owned());
@@ -60,7 +61,7 @@ async fn sessions() -> Result<RedisSessions, BoxError> {
     Ok(sessions.map_err(|error| format!("REDIS_URL: Redis cannot be used: {}", cause(&error)))?)
 }
 
-/// What a store says to its operator, and never to a client.
+/// Says what is wrong to the operator. Clients never see it.
 fn cause(error: &StoreError) -> String {
     error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }

@@ -1,5 +1,5 @@
-//! The same service with users and sessions in a SQLite file. With `ACCESS_TOKEN_SECRET` and `REFRESH_TOKEN_SECRET` set, a
-//! restart signs nobody out.
+//! The same service with users and sessions in a SQLite file. With `ACCESS_TOKEN_SECRET` and
+//! `REFRESH_TOKEN_SECRET` set, a restart ends no session.
 //!
 //! ```sh
 //! cargo run --example axum_sqlite --features sqlx_0_9_sqlite

@@ -28,14 +28,14 @@ pub(crate) struct Member {
     token_version: u64,
 }
 
-/// What somebody who joins says beside their address and password.
+/// Fields of a registration besides the address and the password.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Joining {
     pub(crate) full_name: String,
 }
 
-/// What clients see of a member.
+/// The public part of a member.
 #[derive(Serialize)]
 pub(crate) struct Card {
     member_id: i64,
@@ -81,7 +81,7 @@ pub(crate) struct Members(SqlitePool);
 
 pub(crate) type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
 
-/// The columns of a member, by name: `*` is another list as soon as a column is added while the app runs.
+/// The columns of a member by name. `*` changes when a column is added while the app runs.
 macro_rules! columns {
     () => {
         "member_id, mail, pw, full_name, is_staff, banned, token_version"
@@ -104,10 +104,10 @@ macro_rules! raise_version {
 pub(crate) use raise_version;
 
 impl Members {
-    /// Opens the app's database, given as a path or as a `sqlite:` URL, and makes what it needs.
+    /// Opens the app's database, a path or a `sqlite:` URL, and adds what it needs.
     pub(crate) async fn open(url: &str) -> Result<Self, sqlx::Error> {
         let options = if url.starts_with("sqlite:") {
-            // Made if it is not there, unless the URL says how it is opened.
+            // Creates a missing file, unless the URL says how to open it.
             let options = SqliteConnectOptions::from_str(url)?;
             if url.contains("mode=") { options } else { options.create_if_missing(true) }
         } else {
@@ -115,7 +115,7 @@ impl Members {
         };
         let options = options.journal_mode(SqliteJournalMode::Wal).busy_timeout(Duration::from_secs(3));
         let pool = SqlitePool::connect_with(options).await?;
-        // As it has been for years.
+        // The table as the app had it before.
         let table = "CREATE TABLE IF NOT EXISTS members (member_id INTEGER PRIMARY KEY AUTOINCREMENT, \
                      mail TEXT NOT NULL, pw TEXT NOT NULL, full_name TEXT NOT NULL DEFAULT '', \
                      is_staff INTEGER NOT NULL DEFAULT 0, banned INTEGER NOT NULL DEFAULT 0)";
@@ -150,8 +150,8 @@ fn member(row: &SqliteRow) -> Result<Member, sqlx::Error> {
     })
 }
 
-/// What the table lacked: the version that ends tokens, and the address in the form that names one member only. A database's
-/// own `lower()` knows other letters than Rust does, so the keys are made here.
+/// Adds the two columns that the table lacks: the token version, and the key of the address.
+/// `lower()` of a database knows other letters than Rust does, so the keys are made here.
 async fn adopt(pool: &SqlitePool) -> Result<(), sqlx::Error> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     let columns = sqlx::query("SELECT name FROM pragma_table_info('members') WHERE name = 'mail_key'");
@@ -166,12 +166,12 @@ async fn adopt(pool: &SqlitePool) -> Result<(), sqlx::Error> {
     }
     for row in sqlx::query("SELECT member_id, mail FROM members").fetch_all(&mut *transaction).await? {
         let (id, mail): (i64, String) = (row.try_get("member_id")?, row.try_get("mail")?);
-        // Not `Email`: a member still logs in whose address a registration would refuse today.
+        // Not `Email`, so that a member whose address a registration refuses today still logs in.
         let key = Login::email(&mail);
         let update = sqlx::query("UPDATE members SET mail_key = $2 WHERE member_id = $1").bind(id).bind(key.key());
         update.execute(&mut *transaction).await?;
     }
-    // Fails where two members have one address: whose it is, nobody can say but the app's owner.
+    // Fails where two members have one address. Only the owner of the app can say whose it is.
     let index = "CREATE UNIQUE INDEX members_mail_key ON members (mail_key)";
     sqlx::query(index).execute(&mut *transaction).await?;
     transaction.commit().await

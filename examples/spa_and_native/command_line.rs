@@ -1,5 +1,5 @@
-//! The commands of a program that is a client: each is a process of its own, and finds the session where the last one left
-//! it.
+//! The commands of a client program. Each is a process of its own, and reads the session that the
+//! last one stored.
 
 use std::{env, io, path::PathBuf};
 
@@ -68,12 +68,12 @@ pub(crate) async fn run(mut arguments: impl Iterator<Item = String>) -> Result<(
     let this = CommandLine { server, auth, http };
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = this.obey(&words).await;
-    // A refresh may go on after the request that it was for: what comes of it has to be stored.
+    // A refresh may outlive its request. Its tokens have to be stored.
     this.auth.settled().await;
     done
 }
 
-/// What belongs to a program, and not to its settings.
+/// Returns the directory for the state of programs.
 fn default_state() -> Result<PathBuf, BoxError> {
     let directory = env::var_os("XDG_STATE_HOME").map(PathBuf::from);
     let home = || env::home_dir().map(|home| home.join(".local/state"));
@@ -81,7 +81,7 @@ fn default_state() -> Result<PathBuf, BoxError> {
     Ok(directory.join("portcullis-example").join("session"))
 }
 
-/// Not an argument, which others on the machine can read.
+/// Reads the password. It is no argument, because other users of the machine can read arguments.
 fn password() -> Result<Secret<String>, BoxError> {
     if let Ok(password) = env::var("PASSWORD") {
         return Ok(password.into());
@@ -104,7 +104,7 @@ impl CommandLine {
         Ok(())
     }
 
-    /// The layer does all there is to do about tokens.
+    /// Sends a request. The layer attaches and refreshes the tokens.
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, BoxError> {
         let request = Request::get(format!("{}{path}", self.server)).body(Full::default())?;
         let response = self.auth.layer().layer(self.http.clone()).oneshot(request).await?;

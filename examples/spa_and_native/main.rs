@@ -1,4 +1,5 @@
-//! One service for a page and for programs: the browser keeps its tokens in cookies, a command line in a file.
+//! One service for a page and for programs: the browser keeps its tokens in cookies, a command line
+//! in a file.
 //!
 //! ```sh
 //! cargo run --example spa_and_native --features client
@@ -43,7 +44,7 @@ async fn serve() -> Result<(), BoxError> {
     let store = MemoryStore::new();
     let mut builder = AuthBuilder::from_env_or_ephemeral(store.clone(), store.clone())?;
     if env::var_os("TOKEN_DELIVERY").is_none() {
-        // Cookies for whoever does not ask, which is the page; the command line asks for `body`.
+        // Cookies are the default, for the page. The command line asks for `body`.
         builder = builder.token_delivery([Delivery::Cookie, Delivery::Body]);
     }
     let auth = builder.build()?;

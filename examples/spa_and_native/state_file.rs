@@ -1,4 +1,4 @@
-//! Tokens in a file that is its owner's alone, and that commands which run at once take turns with.
+//! Tokens in a file that only its owner can read. Commands that run at once take turns with it.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -17,7 +17,7 @@ use portcullis::{
 pub(crate) struct StateFile(PathBuf);
 
 impl StateFile {
-    /// A file in a directory that is made where it is missing.
+    /// Uses this file. Creates its directory if it is missing.
     pub(crate) fn at(path: PathBuf) -> io::Result<Self> {
         if let Some(directory) = path.parent() {
             create_directory(directory)?;
@@ -25,7 +25,7 @@ impl StateFile {
         Ok(Self(path))
     }
 
-    /// What lies beside the file: the next one, and what is locked.
+    /// Returns the path of a file beside this one: the next version, or the lock.
     fn beside(&self, extension: &str) -> PathBuf {
         let mut name = self.0.clone().into_os_string();
         name.push(extension);
@@ -45,7 +45,8 @@ impl TokenStorage for StateFile {
         .await
     }
 
-    /// Beside the old one and in its place: whoever reads finds one or the other, also after a crash.
+    /// Writes beside the old file and then replaces it. A reader finds one or the other, also after
+    /// a crash.
     async fn save(&self, tokens: &Secret<String>) -> Result<(), StorageError> {
         let (path, next, tokens) = (self.0.clone(), self.beside(".next"), tokens.clone());
         blocking(move || {
@@ -68,11 +69,13 @@ impl TokenStorage for StateFile {
         blocking(move || remove(&path)).await
     }
 
-    /// A file of its own is locked, because the other one is replaced. The operating system unlocks it with its process.
+    /// Locks a file of its own, because the other one is replaced. The operating system unlocks it
+    /// when the process ends.
     async fn lock(&self) -> Result<StorageLock, StorageError> {
         let path = self.beside(".lock");
         let file = blocking(move || private().write(true).create(true).truncate(false).open(path)).await?;
-        // A thread that waits in `lock` would keep the program from ending for as long as the other one is stopped.
+        // A thread that waits in `lock` would keep this program from ending while the other one is
+        // suspended.
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(StorageLock::holding(file)),
@@ -94,7 +97,7 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// For files that nobody else may read.
+/// Returns options for files that only their owner can read.
 fn private() -> OpenOptions {
     #[cfg_attr(not(unix), expect(unused_mut, reason = "other systems keep a user's directories private themselves"))]
     let mut options = OpenOptions::new();

@@ -1,4 +1,4 @@
-//! What every example app does before it serves: log, seed an admin, listen.
+//! What every example does before it serves: it logs, creates an admin and listens.
 
 use std::{env, error::Error, net::SocketAddr};
 
@@ -11,17 +11,18 @@ use tokio::net::TcpListener;
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Log lines go to the standard error output, so that `listening on` is alone on the standard output.
+/// Writes the log to the standard error output, so that only `listening on` is on the standard
+/// output.
 pub(crate) fn init_log() {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO).init();
 }
 
-/// What an app does to its users that no endpoint does.
+/// Administration of users, for which there is no endpoint.
 #[async_trait]
 pub(crate) trait Administer: Clone + Send + Sync + 'static {
     async fn make_admin(&self, id: &UserId) -> Result<(), StoreError>;
 
-    /// Answers whether there is such a user.
+    /// Returns whether there is such a user.
     async fn disable(&self, id: &UserId) -> Result<bool, StoreError>;
 }
 
@@ -50,19 +51,19 @@ where
     }
 }
 
-/// Listens on `ADDR` and says where, with the real port.
+/// Listens on `ADDR` and prints where, with the real port.
 pub(crate) async fn listen() -> Result<TcpListener, BoxError> {
     listen_on(addr()?).await
 }
 
-/// Where `ADDR` says to listen.
+/// Returns the address of `ADDR`. Default: `127.0.0.1:3000`.
 pub(crate) fn addr() -> Result<SocketAddr, BoxError> {
     let addr = env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:3000".to_owned());
     Ok(addr.parse().map_err(|_| format!("ADDR={addr} is not an address and a port, such as 127.0.0.1:3000"))?)
 }
 
-/// Listens there.
-#[expect(clippy::print_stdout, reason = "whoever started it waits for this line")]
+/// Listens on this address and prints it.
+#[expect(clippy::print_stdout, reason = "scripts wait for this line")]
 pub(crate) async fn listen_on(addr: SocketAddr) -> Result<TcpListener, BoxError> {
     let listener = TcpListener::bind(addr).await.map_err(|error| format!("cannot listen on ADDR={addr}: {error}"))?;
     println!("listening on http://{}", listener.local_addr()?);

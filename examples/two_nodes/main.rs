@@ -4,13 +4,13 @@
 //! cargo run --example two_nodes
 //! ```
 //!
-//! The first listens on `ADDR`, the second on the port after it. That they are two tasks of one process makes them easy to
-//! start and to watch, and no less two nodes: each has keys, caches and a memory of what has ended of its own. They share
-//! what nodes on two machines share, which is all that [`node`] is given:
-//! - the secrets, because each verifies what the other signed;
-//! - the store, in the place of which a service has `PostgresStore`, `MongoStore` or `RedisSessions`;
-//! - the feed, by which they hear of endings at once: `PostgresStore::feed`, `MongoFeed` or `RedisFeed`. Without one they ask
-//!   the store every five seconds.
+//! The first listens on `ADDR`, the second on the port after it. They are two tasks of one process,
+//! which is easy to start and to watch. Each node has its own keys, caches and revocations in
+//! memory. They share the arguments of [`node`], as nodes on two machines do:
+//! - the secrets, because each node verifies what the other one signed;
+//! - the store. A service has `PostgresStore`, `MongoStore` or `RedisSessions` here;
+//! - the feed, by which they learn of revocations at once: `PostgresStore::feed`, `MongoFeed` or
+//!   `RedisFeed`. Without a feed they ask the store every 5 s.
 
 #[path = "../support/axum_app.rs"]
 mod axum_app;
@@ -35,7 +35,7 @@ async fn main() -> Result<(), BoxError> {
 
     let listener = support::listen().await?;
     let mut addr = support::addr()?;
-    // Any free port is as good as the one after it.
+    // For port 0 the second node gets any free port too.
     if addr.port() != 0 {
         addr.set_port(addr.port().checked_add(1).ok_or("there is no port after ADDR's")?);
     }
@@ -44,7 +44,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// One node, as each machine would start it.
+/// Builds one node, as each machine would.
 fn node(secrets: &Secrets, store: &MemoryStore, feed: &MemoryFeed) -> Result<Auth<User>, BoxError> {
     let mut builder = AuthBuilder::from_env_or_ephemeral(store.clone(), store.clone())?;
     if !is_set("ACCESS_TOKEN_SECRET") && !is_set("ACCESS_TOKEN_KEY_FILE") {
@@ -61,7 +61,7 @@ async fn serve(listener: TcpListener, auth: Auth<User>, store: MemoryStore) -> R
     Ok(axum::serve(listener, app).await?)
 }
 
-/// What stands in for secrets that the environment does not name, drawn once for both.
+/// Returns secrets for those that the environment does not name, generated once for both nodes.
 struct Secrets {
     access: [u8; 32],
     refresh: [u8; 32],

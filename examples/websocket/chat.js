@@ -1,6 +1,6 @@
 import { Refused, call } from "/page/session.js";
 
-/** The server closes with it when the session or the token has ended. */
+/** Close code of the server when the session has ended or the token has expired. */
 const UNAUTHORIZED = 4401;
 const LONGEST_WAIT = 30_000;
 
@@ -8,7 +8,7 @@ const byId = (id) => document.getElementById(id);
 
 let socket;
 let wait = 0;
-/** From the question who is signed in until the socket has closed. */
+/** Asks who is logged in, opens the socket, and waits until it closes. */
 let connecting = false;
 let timer;
 
@@ -17,7 +17,7 @@ async function connect() {
   connecting = true;
   clearTimeout(timer);
   try {
-    // A handshake cannot refresh: this does, where the access token has expired.
+    // A handshake cannot refresh. This request does if the access token has expired.
     await call("GET", "/auth/me");
   } catch (error) {
     connecting = false;
@@ -37,13 +37,14 @@ async function connect() {
   socket.addEventListener("close", ({ code, reason }) => {
     connecting = false;
     if (code === UNAUTHORIZED && reason === "token_expired") connectLater("Refreshing.");
-    // Another password, another session in its place: asking tells whether this browser is still signed in.
+    // The session may have been replaced, for example by a password change. This request shows
+    // whether the browser is still logged in.
     else if (code === UNAUTHORIZED) connectLater("Your session has ended.");
     else connectLater("The connection is lost.");
   });
 }
 
-/** Not all at once when a server comes back. */
+/** Waits for a random time, so that not all clients reconnect at once. */
 function connectLater(text) {
   say(text);
   clearTimeout(timer);
@@ -52,7 +53,7 @@ function connectLater(text) {
 }
 
 function signedOut() {
-  // Nothing of what was said stays in the page.
+  // Removes all messages from the page.
   byId("said").replaceChildren();
   byId("room").hidden = true;
   say("You are not signed in.");
@@ -60,7 +61,7 @@ function signedOut() {
 
 function show({ from, text }) {
   const item = document.createElement("li");
-  // Text alone: nothing that anybody says becomes markup.
+  // Writes text only, so that no message becomes markup.
   item.textContent = `${from}: ${text}`;
   byId("said").append(item);
   item.scrollIntoView({ block: "nearest" });
@@ -77,7 +78,7 @@ byId("say").addEventListener("submit", (event) => {
   event.target.reset();
 });
 
-// Signed in again in another tab.
+// The user has logged in again in another tab.
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && byId("room").hidden) connect();
 });

@@ -1,4 +1,5 @@
-//! The chat: one room, a guard before the handshake, and connections that are closed when their session ends.
+//! The chat: one room, a guard before the handshake, and connections that close when their session
+//! ends.
 
 use std::{
     collections::HashMap,
@@ -25,19 +26,20 @@ use tokio::{
 
 use crate::axum_app::page;
 
-/// The close code of a connection whose session or token has ended; its reason is the code that a request would be refused
-/// with. 4000 and above are an application's own (RFC 6455 §7.4.2), and 401 is what HTTP would have said.
+/// Close code of a connection whose session has ended or whose token has expired. The reason is the
+/// code that refuses a request. Codes from 4000 are for applications (RFC 6455 §7.4.2); HTTP
+/// answers 401.
 const UNAUTHORIZED: u16 = 4401;
 
-/// What a client that no longer reads may keep waiting.
+/// Longest wait for a client that does not read the close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const MAX_MESSAGE: usize = 4 * 1024;
 
-/// How many connections a user may have: a handful of tabs and devices. One more is refused with 429.
+/// Largest number of connections of a user: a few tabs and devices. One more is refused with 429.
 const MAX_SOCKETS: usize = 8;
 
-/// How far apart the messages of one connection are: whoever sends faster is read at this pace.
+/// Time between two messages of one connection. A client that sends faster is read at this pace.
 const PACE: Duration = Duration::from_millis(100);
 
 #[derive(Clone)]
@@ -49,8 +51,8 @@ struct Chat {
 
 /// `GET /chat` with its script, and the socket behind its guard.
 ///
-/// Programs send `Authorization: Bearer` with the handshake, browsers their cookie; the guard lets a cookie in from the
-/// page's own origin alone.
+/// Programs send `Authorization: Bearer` with the handshake, browsers their cookie. The guard
+/// admits a cookie from the page's own origin only.
 pub(crate) fn router(auth: Auth<User>) -> Router {
     let socket = Router::new().route("/chat/socket", get(connect)).route_layer(auth.require());
     Router::new()
@@ -64,7 +66,7 @@ async fn connect(State(chat): State<Chat>, claims: Claims, upgrade: WebSocketUpg
     let Some(seat) = Seat::take(&chat.open, claims.subject()) else {
         return (StatusCode::TOO_MANY_REQUESTS, "You have too many chats open").into_response();
     };
-    // A frame is kept until it is whole, so it is bounded as well.
+    // A frame is buffered until it is whole, so its size is limited too.
     let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
     upgrade.on_upgrade(async move |socket| {
         chat.serve(socket, claims).await;
@@ -72,7 +74,8 @@ async fn connect(State(chat): State<Chat>, claims: Claims, upgrade: WebSocketUpg
     })
 }
 
-/// One of the connections that a user may have, until it is dropped: also where the handshake comes to nothing.
+/// One of the connections that a user may have. It is given back when dropped, also after a failed
+/// handshake.
 struct Seat {
     open: Arc<Mutex<HashMap<UserId, usize>>>,
     user: UserId,
@@ -103,7 +106,8 @@ impl Drop for Seat {
 
 impl Chat {
     async fn serve(self, mut socket: WebSocket, claims: Claims) {
-        // The whole conversation is given up, in the middle of a send as well: a client that does not read stays no longer.
+        // Ends the conversation even in the middle of a send: a client that does not read cannot
+        // stay.
         tokio::select! {
             biased;
             why = self.auth.until_ended(&claims) => close(socket, why).await,
@@ -111,12 +115,12 @@ impl Chat {
         }
     }
 
-    /// Until the client hangs up.
+    /// Serves the client until it hangs up.
     async fn talk(&self, socket: &mut WebSocket, claims: &Claims) {
         let mut said = self.room.subscribe();
         let mut next = Instant::now();
         loop {
-            // What is not read yet waits with the client.
+            // Messages that are not read yet wait at the client.
             let paced = async {
                 sleep_until(next).await;
                 socket.recv().await
@@ -126,7 +130,7 @@ impl Chat {
                     match message {
                         Some(Ok(Message::Text(text))) => {
                             let message = json!({ "from": claims.subject().as_str(), "text": text.as_str() });
-                            // At least this client listens.
+                            // Cannot fail: at least this client listens.
                             let _ = self.room.send(message.to_string());
                         }
                         Some(Ok(_)) => {}
@@ -136,7 +140,7 @@ impl Chat {
                 }
                 message = said.recv() => match message {
                     Ok(text) => if socket.send(Message::text(text)).await.is_err() { return },
-                    // Who reads too slowly misses something.
+                    // A client that reads too slowly misses messages.
                     Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return,
                 },

@@ -4,7 +4,8 @@
 //! cargo run --example websocket
 //! ```
 //!
-//! Log in at <http://localhost:3000> and open <http://localhost:3000/chat>. `chat.rs` is all that the chat needs.
+//! Log in at <http://localhost:3000> and open <http://localhost:3000/chat>. The whole chat is in
+//! `chat.rs`.
 
 #[path = "../support/axum_app.rs"]
 mod axum_app;
@@ -21,8 +22,9 @@ use support::BoxError;
 async fn main() -> Result<(), BoxError> {
     support::init_log();
     let listener = support::listen().await?;
-    // For plain HTTP alone: Chromium says in a handshake which origin it comes from, and not that it is ours, which the guard
-    // then believes of https only, or where it is told.
+    // For plain HTTP only. In a handshake Chromium sends `Origin` without `Sec-Fetch-Site`. The
+    // guard accepts the service's own origin by itself over https only, so the http origin has to
+    // be listed.
     let here = format!("http://localhost:{}", listener.local_addr()?.port());
 
     let store = MemoryStore::new();

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 pub const EMAIL: &str = "ada@example.com";
-/// Who sends the guarded requests: of the other there are soon more sessions than one user may have.
+/// The user of the guarded requests. The other one soon has more sessions than one user may have.
 pub const READER: &str = "bob@example.com";
 pub const PASSWORD: &str = "correct horse battery staple";
 
@@ -86,7 +86,7 @@ impl Load {
     }
 }
 
-/// Logs in so many times at once; answers how many were told to come back.
+/// Logs in this many times at once. Returns how many were answered 503.
 pub async fn at_once(address: &SocketAddr, logins: usize) -> usize {
     let address = *address;
     let one = move || async move {
@@ -120,8 +120,8 @@ async fn log_in_again_and_again(address: SocketAddr, logins: Rc<RefCell<u32>>) {
     }
 }
 
-/// A guarded request every five milliseconds, whether or not those before have been answered. Each counts from when it
-/// was due.
+/// A guarded request every five milliseconds, whether or not those before have been answered. Each
+/// counts from when it was due.
 async fn guarded(address: SocketAddr, token: &str, during: Duration) -> Latencies {
     let idle: Rc<RefCell<Vec<Connection>>> = Rc::default();
     let took = Rc::new(RefCell::new(Vec::new()));

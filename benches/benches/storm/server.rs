@@ -120,7 +120,7 @@ pub async fn serve(kind: Kind) {
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     println!("{}", listener.local_addr().expect("it is bound"));
-    // Whoever started it may be gone without having stopped it.
+    // The parent may have ended without stopping this process.
     tokio::spawn(async {
         tokio::time::sleep(Duration::from_mins(5)).await;
         std::process::exit(1);

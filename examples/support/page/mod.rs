@@ -1,4 +1,5 @@
-//! The page of the examples: plain HTML, one stylesheet, a small script. No framework, nothing inline.
+//! The page of the examples: plain HTML, one stylesheet, a small script. No framework, nothing
+//! inline.
 
 use axum::{
     Router,
@@ -7,7 +8,7 @@ use axum::{
     routing::{MethodRouter, get},
 };
 
-/// Scripts, styles and requests of this origin alone, and nobody may frame it.
+/// Allows scripts, styles and requests of this origin only, and no frames.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
      img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -18,7 +19,7 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/page/style.css", file("text/css; charset=utf-8", include_str!("style.css")))
         .route("/page/page.js", file("text/javascript; charset=utf-8", include_str!("page.js")))
         .route("/page/session.js", file("text/javascript; charset=utf-8", include_str!("session.js")))
-        // Browsers ask for it of their own accord.
+        // Browsers request it by themselves.
         .route("/favicon.ico", file("image/x-icon", include_bytes!("favicon.ico")))
 }
 
@@ -37,7 +38,7 @@ fn answer(kind: &'static str, content: &'static [u8]) -> Response {
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
-        // The page of yesterday's build would meet today's script.
+        // A cached page of an older build would load the script of the new one.
         (header::CACHE_CONTROL, "no-cache"),
     ];
     (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), content).into_response()

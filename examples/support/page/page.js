@@ -6,12 +6,12 @@ function say(text) {
   byId("status").textContent = text;
 }
 
-// ---- What is shown.
+// ---- Rendering.
 
 let shown = 0;
 let latest;
 
-/** Shows whoever is signed in, or the forms to sign in. */
+/** Shows the user who is logged in, or the forms to log in. */
 function show() {
   latest = draw();
   return latest;
@@ -29,12 +29,12 @@ async function draw() {
     else say(failure(error));
     return;
   }
-  // What another call has shown in the meantime is newer.
+  // Another call has shown something newer.
   if (turn === shown) showSignedIn(user, sessions);
 }
 
 function showSignedOut() {
-  // Nothing of whoever was here stays in the page.
+  // Removes everything of the last user from the page.
   byId("profile").replaceChildren();
   byId("sessions").replaceChildren();
   byId("password").reset();
@@ -83,7 +83,7 @@ function sessionItem(session) {
 
 function element(name, text, className) {
   const made = document.createElement(name);
-  // Text alone: nothing that a user chose becomes markup.
+  // Writes text only, so that no text of a user becomes markup.
   made.textContent = text;
   if (className) made.className = className;
   return made;
@@ -101,7 +101,7 @@ function failure(error) {
   return error.message;
 }
 
-// ---- What is done.
+// ---- Actions.
 
 function whenPressed(button, work) {
   button.addEventListener("click", async () => {
@@ -173,7 +173,7 @@ function describe(input, change) {
 async function signedIn(text) {
   tellOtherTabs();
   show();
-  // Another tab may have had this one draw again meanwhile.
+  // Another tab may have made this one render again.
   for (let drawing; drawing !== latest; ) await (drawing = latest);
   if (byId("signed-in").hidden) {
     const instead = "start the example with INSECURE_COOKIES=1 and TOKEN_DELIVERY=cookie";
@@ -223,7 +223,7 @@ whenPressed(byId("sign-out-everywhere"), async () => {
   await signedOut("You are signed out everywhere.");
 });
 
-// A page that comes back out of the history may be of somebody who has signed out since.
+// A page from the history may show a user who has logged out since.
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
   showSignedOut();

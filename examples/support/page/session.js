@@ -2,13 +2,13 @@
 
 const CHANNEL = "portcullis-session";
 const REFRESHING = "portcullis-refresh";
-/** How long another tab's answer may be on its way, in milliseconds. */
+/** Longest time that the answer to another tab takes to arrive, in milliseconds. */
 const SOON = 1_000;
-/** For how long a second refusal stands, in milliseconds. */
+/** Time during which a second refusal is final, in milliseconds. */
 const HOPELESS = 10_000;
 let hopelessUntil = 0;
 
-/** What the server answered, where that was no success. */
+/** An answer of the server that is no success. */
 export class Refused extends Error {
   constructor(status, problem) {
     super(problem.detail ?? problem.title ?? `The server answered ${status}.`);
@@ -20,15 +20,15 @@ export class Refused extends Error {
 
 const channel = new BroadcastChannel(CHANNEL);
 
-/** Tells the other tabs that somebody signed in or out. */
+/** Notifies the other tabs that a user has logged in or out. */
 export const tellOtherTabs = () => channel.postMessage("changed");
 
-/** Calls back when another tab did. */
+/** Calls back when a user has logged in or out in another tab. */
 export const onChangeElsewhere = (callback) => channel.addEventListener("message", callback);
 
 /**
- * Sends a request; one that a newer access token may let pass is sent again after a refresh.
- * @throws {Refused} where the server answers anything but success; {TypeError} where there is no answer.
+ * Sends a request. Sends it again after a refresh if a new access token may let it pass. @throws
+ * {Refused} where the server answers anything but success; {TypeError} where there is no answer.
  */
 export async function call(method, path, body) {
   let response = await send(method, path, body);
@@ -36,10 +36,11 @@ export async function call(method, path, body) {
     response = await exclusively(async () => {
       const refreshed = await refreshFor(method, path, body);
       if ((await codeOf(refreshed)) !== "refresh_invalid" || Date.now() < hopelessUntil) return refreshed;
-      // Another tab may have changed the password just now: the server keeps the cookies, and that tab gets good ones.
+      // Another tab may have just changed the password. The server keeps the cookies, and that tab
+      // gets new ones.
       await new Promise((resolve) => setTimeout(resolve, SOON));
       const last = await refreshFor(method, path, body);
-      // The session is over, then: those who wait in line need not find out one by one.
+      // The session has ended. Waiting requests need not ask one by one.
       if ((await codeOf(last)) === "refresh_invalid") hopelessUntil = Date.now() + HOPELESS;
       return last;
     });
@@ -47,16 +48,16 @@ export async function call(method, path, body) {
   return read(response);
 }
 
-/** The answer after one refresh, or that of the refresh where it failed. */
+/** Returns the answer after one refresh, or the answer of the refresh if it failed. */
 async function refreshFor(method, path, body) {
-  // Whoever waited finds a new token: one refresh does for all tabs.
+  // A request that has waited finds a new token: one refresh is enough for all tabs.
   const again = await send(method, path, body);
   if (!(await wantsRefresh(again))) return again;
   const refreshed = await send("POST", "/auth/refresh");
   return refreshed.ok ? send(method, path, body) : refreshed;
 }
 
-/** The same without a refresh: for what brings its own proof. */
+/** Sends a request without a refresh, for requests that need no access token. */
 export async function callOnce(method, path, body) {
   return read(await send(method, path, body));
 }
@@ -69,7 +70,7 @@ async function read(response) {
 function send(method, path, body) {
   const headers = { accept: "application/json" };
   if (body !== undefined) headers["content-type"] = "application/json";
-  // All tabs may wait for this one: not for ever.
+  // All tabs may wait for this one, so it times out.
   const signal = AbortSignal.timeout(15_000);
   return fetch(path, { method, headers, body: body && JSON.stringify(body), credentials: "same-origin", cache: "no-store", signal });
 }
@@ -86,8 +87,8 @@ async function codeOf(response) {
   return response.ok ? undefined : (await problemOf(response.clone())).code;
 }
 
-// An expired cookie is gone from the browser, so that its token is missing; one of a key that leaked and was dropped is not
-// valid any more.
+// The browser drops an expired cookie, so its token is missing. A token of a key that was dropped
+// after a leak is not valid any more.
 const STALE = ["token_expired", "token_missing", "token_invalid"];
 
 async function wantsRefresh(response) {
@@ -97,7 +98,8 @@ async function wantsRefresh(response) {
 let queue = Promise.resolve();
 
 function exclusively(work) {
-  // Locks span all tabs, but not every browser has them for plain HTTP; the server's grace then bridges two tabs.
+  // Locks span all tabs, but not every browser has them over plain HTTP. There the grace of the
+  // server covers two tabs.
   if (navigator.locks) return navigator.locks.request(REFRESHING, work);
   const turn = queue.then(work);
   queue = turn.catch(() => {});

@@ -1,4 +1,5 @@
-//! What calls the services: one subcommand for each method, with the token that `/auth/register` or `/auth/login` answered.
+//! The client of the services: one subcommand for each method, with the token that `/auth/register`
+//! or `/auth/login` answered.
 
 use tonic::{Request, Status, metadata::MetadataValue, transport::Endpoint};
 
@@ -49,7 +50,7 @@ async fn call(arguments: &[String]) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// The metadata of a call are its headers: the guard finds the token where it finds it in any request.
+/// Adds the token to the metadata. They are the headers of the call, where the guard looks for it.
 fn with_token<T>(token: &str, message: T) -> Result<Request<T>, BoxError> {
     let mut request = Request::new(message);
     let mut bearer: MetadataValue<_> = format!("Bearer {token}").parse()?;

@@ -1,4 +1,4 @@
-//! gRPC services behind the guard, and the endpoints that hand out tokens on the same port.
+//! gRPC services behind the guard, and the endpoints that issue tokens on the same port.
 //!
 //! ```sh
 //! cargo run -p portcullis-tonic-grpc
@@ -15,12 +15,12 @@
 //! curl -X POST http://127.0.0.1:3000/auth/logout -H "Authorization: Bearer $token"
 //! ```
 //!
-//! upon which the watch ends. `notes.rs` has the services, `client.rs` what calls them.
+//! The watch ends at the logout. `notes.rs` has the services, `client.rs` the client.
 
 mod client;
 mod notes;
 #[path = "../../support/mod.rs"]
-#[expect(dead_code, reason = "nobody is disabled here")]
+#[expect(dead_code, reason = "no user is disabled here")]
 mod support;
 
 use std::{env, net::SocketAddr};
@@ -44,7 +44,7 @@ async fn main() -> Result<(), BoxError> {
 async fn serve() -> Result<(), BoxError> {
     support::init_log();
     let store = MemoryStore::new();
-    // These clients have no cookies: they hold their tokens themselves.
+    // These clients have no cookies. They get their tokens in the body.
     let builder = AuthBuilder::from_env_or_ephemeral(store.clone(), store.clone())?.token_delivery([Delivery::Body]);
     let auth = builder.build()?;
     support::seed_admin(&auth, &store).await?;
@@ -53,7 +53,7 @@ async fn serve() -> Result<(), BoxError> {
     Ok(axum::serve(listener, app(&auth).into_make_service_with_connect_info::<SocketAddr>()).await?)
 }
 
-/// The services, one of them guarded, beside `/auth`: gRPC comes by HTTP/2, curl by whatever it likes.
+/// Returns the services, one of them guarded, beside `/auth`. gRPC uses HTTP/2, curl any version.
 fn app(auth: &Auth<User>) -> Router {
     let notebook = Notebook::new();
     let info = proto::info_server::InfoServer::new(Info::new(&notebook));

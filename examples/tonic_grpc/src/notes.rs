@@ -1,4 +1,4 @@
-//! The services: one for everybody, and one for whoever is logged in.
+//! The services: one for all clients, and one for logged-in users.
 
 use std::{
     pin::Pin,
@@ -18,19 +18,19 @@ use self::proto::{
     AddRequest, ClearReply, ClearRequest, DescribeReply, DescribeRequest, Note, WatchRequest, info_server, notes_server,
 };
 
-/// What `build.rs` makes of `proto/notes.proto`.
+/// The code that `build.rs` generates from `proto/notes.proto`.
 #[allow(clippy::pedantic, reason = "it is generated")]
 pub(crate) mod proto {
     tonic::include_proto!("notes.v1");
 }
 
-/// How many notes there is room for, until an admin clears them.
+/// Largest number of notes. An admin clears them.
 const MAX_NOTES: usize = 1000;
 
-/// How many bytes a note may have: tonic takes messages of 4 MiB.
+/// Largest size of a note in bytes. tonic accepts messages of 4 MiB.
 const MAX_TEXT: usize = 4 * 1024;
 
-/// The notes that there are, and those who watch them come.
+/// The notes, and the channel of those who watch them.
 #[derive(Clone)]
 pub(crate) struct Notebook {
     notes: Arc<Mutex<Vec<Note>>>,
@@ -64,7 +64,7 @@ impl Notebook {
     }
 }
 
-/// Stands behind no guard.
+/// The service without a guard.
 pub(crate) struct Info {
     notebook: Notebook,
 }
@@ -82,7 +82,7 @@ impl info_server::Info for Info {
     }
 }
 
-/// Stands behind `auth.require()`, so that every request has [`Claims`].
+/// The service behind `auth.require()`, so that every request has [`Claims`].
 pub(crate) struct Notes {
     auth: Auth<User>,
     notebook: Notebook,
@@ -100,7 +100,7 @@ impl notes_server::Notes for Notes {
         let by = claims(&request)?.subject().to_string();
         let note = Note { by, text: request.into_inner().text };
         self.notebook.add(note.clone())?;
-        // That nobody watches is no failure.
+        // It is no failure if no client watches.
         let _ = self.notebook.added.send(note.clone());
         Ok(Response::new(note))
     }
@@ -109,16 +109,17 @@ impl notes_server::Notes for Notes {
 
     async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let over = self.auth.until_ended(claims(&request)?).map(|why| Err(refusal(why)));
-        // Who reads too slowly misses something.
+        // A client that reads too slowly misses notes.
         let notes =
             BroadcastStream::new(self.notebook.added.subscribe()).filter_map(|note| async { note.ok().map(Ok) });
-        // The end is asked for first each time, so that no note comes after it; a stream of tonic's ends with its first failure.
+        // Checks for the end first each time, so that no note comes after it. A stream of tonic
+        // ends with its first failure.
         let end_first = |(): &mut ()| PollNext::Left;
         Ok(Response::new(stream::select_with_strategy(stream::once(over), notes, end_first).boxed()))
     }
 
     async fn clear(&self, request: Request<ClearRequest>) -> Result<Response<ClearReply>, Status> {
-        // One method of a service asks for more than its guard does.
+        // One method requires more than the guard of its service.
         if !claims(&request)?.has_role("admin") {
             return Err(refusal(ErrorKind::InsufficientRole));
         }
@@ -131,7 +132,7 @@ fn claims<T>(request: &Request<T>) -> Result<&Claims, Status> {
     request.extensions().get().ok_or_else(|| Status::internal("the service stands behind no guard"))
 }
 
-/// As the guard refuses.
+/// Refuses as the guard does.
 fn refusal(why: ErrorKind) -> Status {
     match why {
         ErrorKind::InsufficientRole => Status::permission_denied(why.message()),
