@@ -19,7 +19,7 @@ fn lines(server: &Server) -> Vec<Value> {
 #[test]
 fn every_event_is_one_json_line_and_shows_no_secret() {
     let server = Launch::new(AUDIT_LOG).env("REFRESH_TOKEN_GRACE", "0s").start();
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let mut tokens = vec![browser.access(), browser.refresh()];
     let id = browser.get("/profile").send().expect(200).json()["sub"].clone();
     for login in ["lovelace@example.com", WRONG] {
@@ -86,7 +86,7 @@ fn a_program_that_takes_json_alone_reads_every_event() {
     let (program, arguments) = reader();
     let (server, out) = Launch::new(AUDIT_LOG).piped_into(program, &arguments);
     for name in ["lovelace", "babbage"] {
-        server.sign_up(name).post("/auth/logout").send().expect(204);
+        server.register(name).post("/auth/logout").send().expect(204);
     }
     poll_until("every event is written", || (server.log().matches("session.ended").count() == 2).then_some(()));
     let written = server.stop();
@@ -104,7 +104,7 @@ fn a_closed_pipe_is_logged_once() {
     // It takes the first line and ends.
     let (server, _) = Launch::new(AUDIT_LOG).without("ADMIN_EMAIL").piped_into("head", &["-n", "1"]);
     let lost = "nothing more is recorded";
-    server.sign_up("lovelace");
+    server.register("lovelace");
     poll_until("the writer finds out", || {
         server.log_in("lovelace");
         server.log().contains(lost).then_some(())

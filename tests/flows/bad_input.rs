@@ -27,7 +27,7 @@ fn registration(changes: Value) -> Value {
 fn a_body_that_is_not_what_it_says_is_invalid() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let server = Launch::new(example).start();
-        let mut browser = server.sign_up("hopper");
+        let mut browser = server.register("hopper");
         let good = registration(json!({})).to_string();
         let mut bodies: Vec<Vec<u8>> = [
             "{",
@@ -92,7 +92,7 @@ fn a_member_of_a_wrong_type_is_an_invalid_body() {
 #[test]
 fn a_member_sent_twice_is_an_invalid_body() {
     let server = Server::start();
-    server.sign_up("lovelace");
+    server.register("lovelace");
     for body in [
         r#"{"email":"lovelace@example.com","email":"lovelace@example.com","password":"PASSWORD"}"#,
         r#"{"email":"hopper@example.com","email":"lovelace@example.com","password":"PASSWORD"}"#,
@@ -187,7 +187,7 @@ fn a_login_says_what_it_lacks() {
 #[test]
 fn a_new_password_is_validated_and_nothing_changes() {
     let server = Server::start();
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let long = "x".repeat(1_025);
     for new in ["", "short", "password123", &long, "lovelace@example.com", "lovelace"] {
         let change = json!({"current_password": PASSWORD, "new_password": new});

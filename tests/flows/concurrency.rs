@@ -30,7 +30,7 @@ fn at_once(send: impl Fn(usize) -> Response + Sync) -> Vec<Response> {
 #[test]
 fn concurrent_refreshes_advance_the_session_by_one_generation() {
     let server = Server::with(&[("REFRESH_TOKEN_GRACE", "60s")]);
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let before = Genuine::refresh(&browser.refresh());
     let sid = before.claim("sid").clone();
 
@@ -60,7 +60,7 @@ fn concurrent_refreshes_advance_the_session_by_one_generation() {
 #[test]
 fn without_a_grace_one_refresh_wins_and_the_session_ends() {
     let server = Server::with(&[("REFRESH_TOKEN_GRACE", "0s")]);
-    let refresh = server.sign_up("lovelace").refresh();
+    let refresh = server.register("lovelace").refresh();
 
     let answers = at_once(|_| server.refresh_with(&refresh));
 
@@ -101,7 +101,7 @@ fn of_concurrent_registrations_of_one_email_one_succeeds() {
 #[test]
 fn a_logout_among_refreshes_has_the_last_word() {
     let server = Server::with(&[("REFRESH_TOKEN_GRACE", "60s")]);
-    let browser = server.sign_up("lovelace");
+    let browser = server.register("lovelace");
     let (access, refresh) = (browser.access(), browser.refresh());
 
     let answers = at_once(|number| {

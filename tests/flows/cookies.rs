@@ -103,7 +103,7 @@ fn cookies_are_deleted_with_the_attributes_they_were_set_with() {
 #[test]
 fn secure_cookies_are_not_read_under_the_insecure_names() {
     let server = Launch::new(AXUM_MEMORY).without("INSECURE_COOKIES").start();
-    let browser = server.sign_up("lovelace");
+    let browser = server.register("lovelace");
     let (access, refresh) = (browser.cookie(SECURE.access), browser.cookie(SECURE.refresh));
 
     server.get("/profile").cookie(SECURE.access, &access).send().expect(200);
@@ -119,7 +119,7 @@ fn secure_cookies_are_not_read_under_the_insecure_names() {
 #[test]
 fn a_failed_refresh_clears_cookies_that_are_worth_nothing() {
     let server = Server::with(&[("REFRESH_TOKEN_GRACE", "0s")]);
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let first = Genuine::refresh(&browser.refresh());
 
     for invalid in ["nonsense", "a.b.c", &browser.access()] {
@@ -143,7 +143,7 @@ fn a_failed_refresh_clears_cookies_that_are_worth_nothing() {
 fn a_refresh_that_says_nothing_of_the_token_clears_nothing() {
     let server = Server::start();
     server.post("/auth/refresh").send().problem(401, "refresh_missing").sets_no_cookie();
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let access_only = server.post("/auth/refresh").cookie("access_token", &browser.access()).send();
     access_only.problem(401, "refresh_missing").sets_no_cookie();
 
@@ -159,7 +159,7 @@ fn a_refresh_that_says_nothing_of_the_token_clears_nothing() {
 #[test]
 fn a_failed_login_or_registration_sets_no_cookie() {
     let server = Server::start();
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let wrong = json!({"email": "lovelace@example.com", "password": "not the password"});
     let answer = server.post("/auth/login").json(&wrong).send();
     answer.problem(401, "invalid_credentials").sets_no_cookie();

@@ -24,7 +24,7 @@ fn without_a_token_the_challenge_is_bare() {
 #[test]
 fn the_scheme_is_read_in_any_case_and_with_several_spaces() {
     let server = Server::start();
-    let access = server.sign_up("lovelace").access();
+    let access = server.register("lovelace").access();
     for prefix in ["Bearer ", "bearer ", "BEARER ", "bEaReR ", "Bearer  ", "Bearer     "] {
         let value = format!("{prefix}{access}");
         let answer = server.get("/profile").header("Authorization", &value).send();
@@ -37,7 +37,7 @@ fn the_scheme_is_read_in_any_case_and_with_several_spaces() {
 fn two_authorization_headers_are_an_invalid_request() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let server = Launch::new(example).start();
-        let access = server.sign_up("lovelace").access();
+        let access = server.register("lovelace").access();
         for second in [format!("Bearer {access}"), "Bearer other".to_owned(), "Basic YTpi".to_owned()] {
             for route in ["/profile", "/account", "/auth/me"] {
                 let request = server.get(route).bearer(&access).header("Authorization", &second);
@@ -53,7 +53,7 @@ fn two_authorization_headers_are_an_invalid_request() {
 fn a_bad_bearer_never_falls_back_to_a_good_cookie() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let server = Launch::new(example).start();
-        let mut browser = server.sign_up("lovelace");
+        let mut browser = server.register("lovelace");
         let mut gone = server.log_in("lovelace");
         let revoked = gone.access();
         gone.post("/auth/logout").send().expect(204);
@@ -70,7 +70,7 @@ fn a_bad_bearer_never_falls_back_to_a_good_cookie() {
 #[test]
 fn a_good_bearer_goes_before_a_bad_cookie() {
     let server = Server::start();
-    let access = server.sign_up("lovelace").access();
+    let access = server.register("lovelace").access();
     let request = server.get("/profile").bearer(&access).cookie("access_token", "nonsense");
     request.send().expect(200);
     let alone = server.get("/profile").cookie("access_token", "nonsense").send();
@@ -80,7 +80,7 @@ fn a_good_bearer_goes_before_a_bad_cookie() {
 #[test]
 fn another_scheme_does_not_hide_a_good_cookie() {
     let server = Server::start();
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     for value in ["Basic YWxhZGRpbjpvcGVuc2VzYW1l", "Digest username=\"a\"", "Bearerish abc"] {
         browser.get("/profile").header("Authorization", value).send().expect(200);
         let alone = server.get("/profile").header("Authorization", value).send();
@@ -92,7 +92,7 @@ fn another_scheme_does_not_hide_a_good_cookie() {
 fn a_cookie_name_sent_twice_is_unauthenticated() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let server = Launch::new(example).start();
-        let browser = server.sign_up("lovelace");
+        let browser = server.register("lovelace");
         let access = browser.access();
         let pair = |value: &str| format!("access_token={value}");
         for other in [access.as_str(), "nonsense", ""] {
@@ -136,7 +136,7 @@ fn an_empty_cookie_is_no_cookie() {
 #[test]
 fn a_cookie_is_found_among_others() {
     let server = Server::start();
-    let access = server.sign_up("lovelace").access();
+    let access = server.register("lovelace").access();
     for line in [
         format!("theme=dark; access_token={access}; lang=en"),
         format!("access_token2=a; xaccess_token=b; access_token={access}"),
@@ -156,7 +156,7 @@ fn a_cookie_is_found_among_others() {
 fn the_query_string_is_no_source() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let server = Launch::new(example).start();
-        let browser = server.sign_up("lovelace");
+        let browser = server.register("lovelace");
         let (access, refresh) = (browser.access(), browser.refresh());
         for name in ["access_token", "token", "bearer"] {
             server.get(&format!("/profile?{name}={access}")).send().token_missing();
@@ -171,7 +171,7 @@ fn the_query_string_is_no_source() {
 #[test]
 fn an_access_token_in_a_body_is_no_source() {
     let server = Server::start();
-    let access = server.sign_up("lovelace").access();
+    let access = server.register("lovelace").access();
     let body = json!({"access_token": access});
     server.post("/notes").json(&body).send().token_missing();
     server.post("/notes").form(&format!("access_token={access}")).send().token_missing();

@@ -107,7 +107,7 @@ fn cookies(browser: &Browser) -> String {
 fn a_guarded_route_of_the_app_is_closed_to_other_sites() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let server = trusting(example);
-        let cookies = cookies(&server.sign_up("lovelace"));
+        let cookies = cookies(&server.register("lovelace"));
         decides(&server, 201, || server.post("/notes").header("Cookie", &cookies).json(&json!({"text": "a note"})));
     }
 }
@@ -115,7 +115,7 @@ fn a_guarded_route_of_the_app_is_closed_to_other_sites() {
 #[test]
 fn signing_in_is_closed_to_other_sites() {
     let server = trusting(AXUM_MEMORY);
-    server.sign_up("lovelace");
+    server.register("lovelace");
     let login = json!({"email": "lovelace@example.com", "password": PASSWORD});
     decides(&server, 200, || server.post("/auth/login").json(&login));
 }
@@ -123,7 +123,7 @@ fn signing_in_is_closed_to_other_sites() {
 #[test]
 fn signing_in_by_a_plain_form_is_closed_to_other_sites() {
     let server = trusting(AXUM_MEMORY);
-    server.sign_up("lovelace");
+    server.register("lovelace");
     let login = format!("login=lovelace&password={}", PASSWORD.replace(' ', "+"));
     for row in refused(&server) {
         let answer = with(server.post("/auth/login").form(&login), &row).send();
@@ -147,7 +147,7 @@ fn registering_is_closed_to_other_sites() {
 #[test]
 fn refreshing_is_closed_to_other_sites() {
     let server = Launch::new(AXUM_MEMORY).env("TRUSTED_ORIGINS", TRUSTED).env("REFRESH_TOKEN_GRACE", "60s").start();
-    let browser = server.sign_up("lovelace");
+    let browser = server.register("lovelace");
     let cookies = cookies(&browser);
     decides(&server, 200, || server.post("/auth/refresh").header("Cookie", &cookies));
     server.get("/profile").bearer(&browser.access()).send().expect(200);
@@ -156,7 +156,7 @@ fn refreshing_is_closed_to_other_sites() {
 #[test]
 fn signing_out_is_closed_to_other_sites() {
     let server = trusting(AXUM_MEMORY);
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     for row in refused(&server) {
         for route in ["/auth/logout", "/auth/logout-all"] {
             let answer = with(browser.post(route), &row).send();
@@ -172,7 +172,7 @@ fn signing_out_is_closed_to_other_sites() {
 #[test]
 fn changing_the_password_is_closed_to_other_sites() {
     let server = trusting(AXUM_MEMORY);
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let change = json!({"current_password": PASSWORD, "new_password": "cobalt heron standing 9"});
     for row in refused(&server) {
         let answer = with(browser.put("/auth/password").json(&change), &row).send();
@@ -192,7 +192,7 @@ fn changing_the_password_is_closed_to_other_sites() {
 #[test]
 fn ending_a_session_is_closed_to_other_sites() {
     let server = trusting(AXUM_MEMORY);
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let path = format!("/auth/sessions/{}", server.session_of(&browser.access()));
     for row in refused(&server) {
         with(browser.delete(&path), &row).send().problem(403, "cross_site");
@@ -205,7 +205,7 @@ fn ending_a_session_is_closed_to_other_sites() {
 fn a_bearer_token_is_exempt() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let server = trusting(example);
-        let access = server.sign_up("lovelace").access();
+        let access = server.register("lovelace").access();
         for row in refused(&server) {
             let answer = with(server.post("/notes").bearer(&access), &row).send();
             assert_eq!(answer.status, 201, "{row:?}: {answer}");
@@ -218,7 +218,7 @@ fn a_bearer_token_is_exempt() {
 #[test]
 fn reading_is_open_to_every_site() {
     let server = trusting(AXUM_MEMORY);
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     for row in refused(&server) {
         for route in ["/profile", "/account", "/auth/me", "/auth/sessions", "/greeting"] {
             let answer = with(browser.get(route), &row).send();
@@ -230,7 +230,7 @@ fn reading_is_open_to_every_site() {
 #[test]
 fn without_trusted_origins_no_other_origin_passes() {
     let server = Server::start();
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let row = headers(&[("Origin", TRUSTED)]);
     with(browser.post("/notes"), &row).send().problem(403, "cross_site");
     with(browser.post("/auth/refresh"), &row).send().problem(403, "cross_site");
@@ -242,7 +242,7 @@ fn without_trusted_origins_no_other_origin_passes() {
 fn with_secure_cookies_the_same_host_must_be_https() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let server = Launch::new(example).without("INSECURE_COOKIES").start();
-        let mut browser = server.sign_up("lovelace");
+        let mut browser = server.register("lovelace");
         let plain = headers(&[("Origin", &format!("http://{}", server.host()))]);
         with(browser.post("/notes"), &plain).send().problem(403, "cross_site");
         with(browser.post("/auth/refresh"), &plain).send().problem(403, "cross_site");
@@ -263,7 +263,7 @@ const APPS: [&str; 4] = [
 #[test]
 fn an_app_in_a_web_view_is_trusted_by_its_own_scheme() {
     let server = Launch::new(AXUM_MEMORY).env("TRUSTED_ORIGINS", APPS.join(", ")).start();
-    let cookies = cookies(&server.sign_up("lovelace"));
+    let cookies = cookies(&server.register("lovelace"));
     let note = |origin: &str| {
         let row = headers(&[("Origin", origin), ("Sec-Fetch-Site", "cross-site")]);
         with(server.post("/notes").header("Cookie", &cookies).json(&json!({"text": "a note"})), &row).send()
@@ -281,7 +281,7 @@ fn an_app_in_a_web_view_is_trusted_by_its_own_scheme() {
 #[test]
 fn tokens_in_the_body_need_no_check_where_no_cookie_is_used() {
     let server = Launch::new(AXUM_MEMORY).env("TOKEN_DELIVERY", "cookie,body").start();
-    server.sign_up("lovelace");
+    server.register("lovelace");
     let login = |delivery: &str| json!({"login": "lovelace", "password": PASSWORD, "delivery": delivery});
     for origin in ["https://localhost", "capacitor://localhost", "https://app.example.net", "null"] {
         let row = headers(&[("Origin", origin), ("Sec-Fetch-Site", "cross-site")]);
@@ -328,7 +328,7 @@ fn tokens_in_the_body_need_no_check_where_no_cookie_is_used() {
 #[test]
 fn where_tokens_go_both_ways_the_check_is_made() {
     let server = Launch::new(AXUM_MEMORY).env("TOKEN_DELIVERY", "both").start();
-    server.sign_up("lovelace");
+    server.register("lovelace");
     let row = headers(&[("Origin", "https://evil.example"), ("Sec-Fetch-Site", "cross-site")]);
     let body = json!({"login": "lovelace", "password": PASSWORD});
     with(server.post("/auth/login").json(&body), &row).send().problem(403, "cross_site").sets_no_cookie();

@@ -11,7 +11,7 @@ fn start(example: &'static str) -> Server {
     Launch::new(example).env("RESPONSE_FORMAT", "envelope").env("TOKEN_DELIVERY", "both").start()
 }
 
-fn sign_up() -> Value {
+fn register() -> Value {
     json!({"fullName": "Ada Lovelace", "email": "ada@example.com", "username": "ada", "password": PASSWORD})
 }
 
@@ -68,7 +68,7 @@ fn its_front_end_goes_through_the_whole_flow() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let server = start(example);
         let mut browser = server.browser();
-        let registered = browser.post("/auth/register").json(&sign_up()).send();
+        let registered = browser.post("/auth/register").json(&register()).send();
         assert_user(&succeeded(&registered, 201, "User registered successfully"));
         assert!(registered.set_cookies().is_empty(), "a registration signs nobody in: {registered}");
 
@@ -110,7 +110,7 @@ fn its_front_end_goes_through_the_whole_flow() {
 #[test]
 fn one_field_for_address_or_username_logs_in() {
     let server = start(AXUM_MEMORY);
-    server.post("/auth/register").json(&sign_up()).send().expect(201);
+    server.post("/auth/register").json(&register()).send().expect(201);
     for (username, email) in
         [("ada", ""), ("", "ada@example.com"), ("ada", "ada"), ("ada@example.com", "ada@example.com"), ("ADA", "ada")]
     {
@@ -123,8 +123,8 @@ fn one_field_for_address_or_username_logs_in() {
 #[test]
 fn failures_have_the_shape_and_our_statuses() {
     let server = start(AXUM_MEMORY);
-    server.post("/auth/register").json(&sign_up()).send().expect(201);
-    failed(&server.post("/auth/register").json(&sign_up()).send(), 409, "email_taken");
+    server.post("/auth/register").json(&register()).send().expect(201);
+    failed(&server.post("/auth/register").json(&register()).send(), 409, "email_taken");
     let blank = server.post("/auth/register").json(&json!({"fullName": " ", "email": "", "password": ""})).send();
     let errors = failed(&blank, 400, "validation_failed")["errors"].clone();
     for field in ["fullName", "email", "password"] {
@@ -159,7 +159,7 @@ fn failures_have_the_shape_and_our_statuses() {
 fn a_password_is_changed_in_its_words() {
     let server = start(AXUM_MEMORY);
     let mut browser = server.browser();
-    browser.post("/auth/register").json(&sign_up()).send().expect(201);
+    browser.post("/auth/register").json(&register()).send().expect(201);
     log_in(&mut browser);
     let body = json!({"currentPassword": PASSWORD, "newPassword": "another lantern 8 in the yard"});
     let changed = browser.put("/auth/password").json(&body).send();
@@ -172,7 +172,7 @@ fn a_password_is_changed_in_its_words() {
 fn tokens_stay_in_prefixed_cookies_by_default() {
     let launch = Launch::new(AXUM_MEMORY).env("RESPONSE_FORMAT", "envelope").without("INSECURE_COOKIES");
     let server = launch.start();
-    server.post("/auth/register").json(&sign_up()).send().expect(201);
+    server.post("/auth/register").json(&register()).send().expect(201);
     let answer = server.post("/auth/login").json(&json!({"username": "ada", "password": PASSWORD})).send();
     assert_eq!(members(&succeeded(&answer, 200, "User logged in successfully")), ["user"]);
     answer.set_cookie("__Host-accessToken");
@@ -182,7 +182,7 @@ fn tokens_stay_in_prefixed_cookies_by_default() {
 #[test]
 fn the_standard_shape_knows_none_of_its_words() {
     let server = Server::start();
-    let answer = server.post("/auth/register").json(&sign_up()).send().expect(201).json();
+    let answer = server.post("/auth/register").json(&register()).send().expect(201).json();
     assert_eq!(answer["user"]["name"], Value::Null);
     server.post("/auth/refresh-token").send().problem(404, "not_found");
     let token = server.post("/auth/refresh").json(&json!({"refreshToken": "x"})).send();

@@ -3,15 +3,15 @@
 
 use serde_json::json;
 
-use crate::database::Database;
 use crate::server::{ADMIN_EMAIL, EXISTING_APP, PASSWORD};
+use crate::sqlite::Database;
 
 #[test]
 fn members_of_old_and_new_ones_use_one_table() {
     // A hash as the app would have it.
     let before = Database::new();
     let server = before.launch_example(EXISTING_APP).start();
-    server.sign_up("somebody");
+    server.register("somebody");
     server.stop();
     let hash = before.ask("SELECT pw FROM members WHERE mail = 'somebody@example.com'").expect("they are there");
     assert!(hash.starts_with("$argon2id$") && !hash.contains('\''), "{hash}");

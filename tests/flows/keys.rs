@@ -72,7 +72,7 @@ fn a_token_verifies_under_the_published_key() {
         (AXUM_MEMORY, "rsa2048.pkcs1", "RS256"),
     ] {
         let server = launch(example, key).start();
-        let mut browser = server.sign_up("lovelace");
+        let mut browser = server.register("lovelace");
         browser.get("/profile").send().expect(200);
         browser.post("/auth/refresh").send().expect(200);
         browser.get("/profile").send().expect(200);
@@ -118,10 +118,10 @@ fn keys_are_rotated_without_losing_a_token() {
     };
     assert_eq!(kids(&before), kids(&after));
     for (signing, verifying) in [(&before, &after), (&after, &before)] {
-        let token = signing.sign_up("lovelace").access();
+        let token = signing.register("lovelace").access();
         verifying.get("/profile").bearer(&token).send().expect(200);
     }
-    let old = before.sign_up("hopper").access();
+    let old = before.register("hopper").access();
     let without = launch(AXUM_MEMORY, "p256").start();
     without.get("/profile").bearer(&old).send().token_refused("token_invalid");
     // Two retired keys, one of them RSA, and a retired secret.
@@ -131,7 +131,7 @@ fn keys_are_rotated_without_losing_a_token() {
         retired().env("ACCESS_TOKEN_RETIRED_KEY_FILES", many).env("ACCESS_TOKEN_RETIRED_SECRETS", secret).start();
     assert_eq!(published(&many).len(), 3);
     for other in [before, launch(AXUM_MEMORY, "rsa2048").start(), Server::start()] {
-        let token = other.sign_up("turing").access();
+        let token = other.register("turing").access();
         many.get("/profile").bearer(&token).send().expect(200);
     }
 }
@@ -142,12 +142,12 @@ fn assert_neighbours_agree(deployments: &[&dyn Fn() -> Launch]) {
     let nodes: Vec<_> = deployments.iter().map(|launch| launch().start()).collect();
     for (step, pair) in nodes.windows(2).enumerate() {
         for (signing, verifying) in [(&pair[0], &pair[1]), (&pair[1], &pair[0])] {
-            let token = signing.sign_up(&format!("lovelace{step}")).access();
+            let token = signing.register(&format!("lovelace{step}")).access();
             verifying.get("/profile").bearer(&token).send().expect(200);
         }
     }
     let [first, .., last] = &nodes[..] else { panic!("too few deployments") };
-    let token = first.sign_up("hopper").access();
+    let token = first.register("hopper").access();
     last.get("/profile").bearer(&token).send().token_refused("token_invalid");
 }
 
@@ -174,7 +174,7 @@ fn the_runbook_leads_from_secret_to_secret_and_to_key() {
 fn a_public_key_is_no_secret() {
     for key in ["ed25519", "p256", "rsa2048"] {
         let server = launch(AXUM_MEMORY, key).start();
-        let token = server.sign_up("lovelace").access();
+        let token = server.register("lovelace").access();
         let [jwk] = &published(&server)[..] else { panic!("one key is published") };
         let payload = token.split('.').nth(1).expect("a payload");
         let pem = std::fs::read(file(&format!("{key}.pub"))).expect("a public key");
@@ -244,7 +244,7 @@ fn a_wrong_key_is_refused_with_its_variable_and_the_fix() {
 fn an_example_with_a_key_file_generates_the_other_secret_only() {
     let server =
         Launch::bare(AXUM_MEMORY).env("INSECURE_COOKIES", "1").env("ACCESS_TOKEN_KEY_FILE", file("ed25519")).start();
-    let token = server.sign_up("lovelace").access();
+    let token = server.register("lovelace").access();
     assert_eq!(header(&token)["alg"], "EdDSA");
     let log = server.stop();
     assert!(

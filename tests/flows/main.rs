@@ -37,27 +37,27 @@ mod concurrency;
 mod cookies;
 mod credentials;
 mod cross_site;
-#[cfg(feature = "sqlx_0_9_sqlite")]
-mod database;
 mod delivery;
 mod envelope;
 #[cfg(feature = "sqlx_0_9_sqlite")]
 mod existing_app;
+mod expiry;
 mod keys;
-mod lifetimes;
 #[cfg(feature = "mongodb_3")]
 mod mongodb;
 mod passwords;
+mod refresh;
 mod registration;
-mod reuse;
 mod routing;
+mod sessions;
+mod settings;
 #[cfg(feature = "client")]
 mod spa_and_native;
-mod start;
+#[cfg(feature = "sqlx_0_9_sqlite")]
+mod sqlite;
 mod throttle;
 mod token_claims;
 mod token_confusion;
 mod two_nodes;
-mod two_users;
 mod websocket;
 mod whole_flow;

@@ -61,7 +61,7 @@ fn a_node_killed_amid_refreshes_loses_and_doubles_no_session() {
     let mongo = Mongo::start();
     let launch = mongo.launch().env("REFRESH_TOKEN_GRACE", "60s");
     let server = launch.clone().start();
-    server.sign_up("lovelace");
+    server.register("lovelace");
     let mut tokens: Vec<String> = (0..DEVICES).map(|_| server.log_in("lovelace").refresh()).collect();
     let sids: Vec<_> = tokens.iter().map(|token| Genuine::refresh(token).claim("sid").clone()).collect();
 

@@ -91,8 +91,8 @@ fn a_password_needs_no_digits_capitals_or_signs() {
 fn a_refused_login_does_not_say_why() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let server = Launch::new(example).start();
-        server.sign_up("lovelace");
-        let mut disabled = server.sign_up("hopper");
+        server.register("lovelace");
+        let mut disabled = server.register("hopper");
         let id = disabled.get("/profile").send().json()["sub"].as_str().unwrap_or_default().to_owned();
         server.admin().post(&format!("/admin/users/{id}/disable")).send().expect(204);
 
@@ -123,7 +123,7 @@ fn a_refused_login_does_not_say_why() {
 fn no_secret_is_ever_written_to_the_log() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let server = Launch::new(example).env("RUST_LOG", "trace").start();
-        let mut browser = server.sign_up("lovelace");
+        let mut browser = server.register("lovelace");
         let mut canaries = vec![
             PASSWORD.to_owned(),
             crate::server::ADMIN_PASSWORD.to_owned(),

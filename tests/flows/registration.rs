@@ -8,7 +8,7 @@ use crate::server::{AXUM_MEMORY, HYPER_BARE, Launch, PASSWORD};
 fn an_email_and_a_username_are_taken_in_any_case() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let server = Launch::new(example).start();
-        server.sign_up("lovelace");
+        server.register("lovelace");
         for email in ["lovelace@example.com", "LOVELACE@EXAMPLE.COM", "  LoveLace@example.com\t"] {
             let body = json!({"email": email, "username": "somebody", "password": PASSWORD});
             let answer = server.post("/auth/register").json(&body).send();
@@ -51,7 +51,7 @@ fn an_email_is_taken_in_every_spelling() {
 #[test]
 fn an_address_that_passes_for_another_is_refused() {
     let server = Launch::new(AXUM_MEMORY).start();
-    server.sign_up("lovelace");
+    server.register("lovelace");
     for email in [
         "lovelace\u{3164}@example.com",
         "lovelace@\u{ff45}xample.com",

@@ -29,7 +29,7 @@ fn allows(answer: &Response, methods: &[&str]) {
 fn an_unknown_path_is_not_found() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let server = Launch::new(example).start();
-        let mut browser = server.sign_up("lovelace");
+        let mut browser = server.register("lovelace");
         for path in [
             "/auth/nope",
             "/auth/login/",
@@ -80,7 +80,7 @@ fn another_method_is_not_allowed_and_the_answer_says_which_are() {
 fn head_is_answered_where_get_is() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let server = Launch::new(example).start();
-        let mut browser = server.sign_up("lovelace");
+        let mut browser = server.register("lovelace");
         for route in ["/auth/me", "/auth/sessions"] {
             let get = browser.get(route).send().expect(200);
             let head = browser.request("HEAD", route).send().expect(200);
@@ -95,7 +95,7 @@ fn head_is_answered_where_get_is() {
 #[test]
 fn a_query_string_does_not_change_the_path() {
     let server = Server::start();
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     browser.get("/auth/me?x=/auth/login").send().expect(200);
     browser.post("/auth/refresh?").send().expect(200);
 }
@@ -126,7 +126,7 @@ fn a_body_over_the_limit_is_too_large_announced_or_not() {
 #[test]
 fn a_body_of_another_media_type_is_unsupported() {
     let server = Server::start();
-    server.sign_up("lovelace");
+    server.register("lovelace");
     let login = json!({"email": "lovelace@example.com", "password": PASSWORD}).to_string();
     for media_type in [
         "text/plain",

@@ -139,7 +139,7 @@ fn without_a_server_the_command_line_stays_logged_in() {
 #[test]
 fn a_browser_and_a_command_line_are_two_sessions_of_one_user() {
     let server = Launch::new(SPA_AND_NATIVE).start();
-    let mut browser = server.sign_up("ada");
+    let mut browser = server.register("ada");
     browser.get("/").send().expect(200);
     browser.get("/profile").send().expect(200);
     let machine = Machine::new(&server);

@@ -35,7 +35,7 @@ fn guess(server: &Server, email: &str, from: &str) -> (usize, Response) {
 fn guesses_are_slowed_and_other_users_are_not() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let server = behind_a_proxy(example);
-        server.sign_up("lovelace");
+        server.register("lovelace");
         // A user who mistypes a few times and then gets it right notices nothing.
         for wrong in ["vermillion otter", "vermilion oter", "Vermilion", "vermilion", "otter"] {
             login(&server, "lovelace@example.com", wrong, "192.0.2.1").problem(401, "invalid_credentials");
@@ -63,7 +63,7 @@ fn guesses_are_slowed_and_other_users_are_not() {
 #[test]
 fn an_unknown_login_is_slowed_in_the_same_words() {
     let server = behind_a_proxy(AXUM_MEMORY);
-    server.sign_up("lovelace");
+    server.register("lovelace");
     let (known, refused) = guess(&server, "lovelace@example.com", "203.0.113.9");
     let (unknown, also_refused) = guess(&server, "nobody@example.com", "203.0.113.10");
     assert_eq!(known, unknown);
@@ -88,7 +88,7 @@ fn one_address_is_slowed_across_logins() {
 #[test]
 fn the_current_password_cannot_be_guessed_with_a_stolen_session() {
     let server = behind_a_proxy(AXUM_MEMORY);
-    let mut owner = server.sign_up("lovelace");
+    let mut owner = server.register("lovelace");
     let mut thief = server.log_in("lovelace");
     let mut guess = |password: &str| {
         let body = json!({"current_password": password, "new_password": "emerald heron crossing 8"});
@@ -121,7 +121,7 @@ fn addresses_that_a_client_makes_up_change_nothing() {
 #[test]
 fn where_no_address_counts_the_owners_device_is_let_in() {
     let server = Launch::new(AXUM_MEMORY).env("THROTTLE", "on").start();
-    let mut owner = server.sign_up("lovelace");
+    let mut owner = server.register("lovelace");
     // A stranger guesses until the login is delayed for longer than the rest of the test takes.
     poll_until("a delay of some seconds", || {
         let answer = login(&server, "lovelace@example.com", "a wrong guess", "203.0.113.9");

@@ -16,7 +16,7 @@ struct Case {
 impl Case {
     fn new() -> Self {
         let server = Server::start();
-        let token = Genuine::access(&server.sign_up("lovelace").access());
+        let token = Genuine::access(&server.register("lovelace").access());
         Case { server, token }
     }
 

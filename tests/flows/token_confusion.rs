@@ -27,7 +27,7 @@ fn refuses(server: &Server, tokens: &[(&str, String)]) {
 
 #[track_caller]
 fn genuine(server: &Server) -> Genuine {
-    let token = Genuine::access(&server.sign_up("lovelace").access());
+    let token = Genuine::access(&server.register("lovelace").access());
     server.get("/profile").bearer(token.text()).send().expect(200);
     token
 }
@@ -48,7 +48,7 @@ fn a_token_signed_anew_with_the_right_secret_passes() {
 fn a_refresh_token_is_refused_as_bearer() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let server = Launch::new(example).start();
-        let refresh = server.sign_up("lovelace").refresh();
+        let refresh = server.register("lovelace").refresh();
         server.get("/profile").bearer(&refresh).send().token_refused("token_invalid");
         server.get("/greeting").bearer(&refresh).send().token_refused("token_invalid");
         let as_cookie = server.get("/profile").cookie("access_token", &refresh).send();
@@ -59,7 +59,7 @@ fn a_refresh_token_is_refused_as_bearer() {
 #[test]
 fn a_refresh_token_under_the_access_key_is_refused_still() {
     let server = Server::start();
-    let browser = server.sign_up("lovelace");
+    let browser = server.register("lovelace");
     let access = Genuine::access(&browser.access());
     let refresh = Genuine::refresh(&browser.refresh());
     let claims = Value::Object(refresh.claims.clone()).to_string();
@@ -70,7 +70,7 @@ fn a_refresh_token_under_the_access_key_is_refused_still() {
 fn an_access_token_is_refused_at_refresh() {
     for example in [AXUM_MEMORY, HYPER_BARE] {
         let server = Launch::new(example).env("TOKEN_DELIVERY", "cookie,body").start();
-        let mut browser = server.sign_up("lovelace");
+        let mut browser = server.register("lovelace");
         let access = browser.access();
         server.refresh_with(&access).problem(401, "refresh_invalid");
         let body = json!({"refresh_token": access});
@@ -157,7 +157,7 @@ fn another_header_is_refused_though_the_signature_is_right() {
 #[test]
 fn the_header_of_the_other_kind_is_refused_with_its_secret() {
     let server = Server::start();
-    let browser = server.sign_up("lovelace");
+    let browser = server.register("lovelace");
     let access = Genuine::access(&browser.access());
     let refresh = Genuine::refresh(&browser.refresh());
     let (mut as_refresh, mut as_access) = (access.clone(), refresh.clone());

@@ -48,7 +48,7 @@ impl Nodes {
 fn what_one_node_signs_the_other_takes_and_refreshes() {
     for launch in [Launch::new(TWO_NODES), Launch::bare(TWO_NODES).env("INSECURE_COOKIES", "1")] {
         let nodes = Nodes::start(launch);
-        let lovelace = nodes.one.sign_up("lovelace");
+        let lovelace = nodes.one.register("lovelace");
         nodes.other("GET", "/profile").bearer(&lovelace.access()).send().expect(200);
 
         let refreshed = nodes.other("POST", "/auth/refresh").cookie("refresh_token", &lovelace.refresh()).send();
@@ -63,7 +63,7 @@ fn what_one_node_signs_the_other_takes_and_refreshes() {
 fn what_ends_on_one_node_has_ended_on_the_other_before_its_poll() {
     let nodes = Nodes::with_rare_polls();
     for way in ["logout", "logout_all", "disable"] {
-        let mut browser = nodes.one.sign_up(way);
+        let mut browser = nodes.one.register(way);
         let (access, refresh) = (browser.access(), browser.refresh());
         nodes.other("GET", "/profile").bearer(&access).send().expect(200);
         match way {

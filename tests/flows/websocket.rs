@@ -86,7 +86,7 @@ fn refused(attempt: Result<Chat, Refusal>, status: u16, code: &str) {
 #[test]
 fn a_handshake_needs_a_good_token_and_a_browsers_its_own_origin() {
     let server = Launch::new(WEBSOCKET).start();
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let bearer = format!("Bearer {}", browser.access());
     let cookie = format!("access_token={}", browser.access());
 
@@ -110,7 +110,7 @@ fn a_handshake_needs_a_good_token_and_a_browsers_its_own_origin() {
 #[test]
 fn a_message_reaches_all_connections() {
     let server = Launch::new(WEBSOCKET).start();
-    let (lovelace, babbage) = (server.sign_up("lovelace"), server.sign_up("babbage"));
+    let (lovelace, babbage) = (server.register("lovelace"), server.register("babbage"));
     let mut chats = [open(&server, &lovelace), open(&server, &babbage)];
     for (chat, word) in chats.iter_mut().zip(["one", "two"]) {
         // Who hears their own words is in the room, and may have been when the other one spoke.
@@ -126,9 +126,9 @@ fn a_message_reaches_all_connections() {
 #[test]
 fn a_connection_is_closed_by_whatever_ends_its_session() {
     let server = Launch::new(WEBSOCKET).env("REFRESH_TOKEN_GRACE", "0s").start();
-    let mut bystander = open(&server, &server.sign_up("bystander"));
+    let mut bystander = open(&server, &server.register("bystander"));
     for way in ["logout", "logout_all", "end_session", "password", "reuse", "disable"] {
-        let mut browser = server.sign_up(way);
+        let mut browser = server.register(way);
         let mut other_device = server.log_in(way);
         let chat = open(&server, &browser);
         match way {
@@ -163,7 +163,7 @@ fn a_connection_is_closed_by_whatever_ends_its_session() {
 #[test]
 fn an_expired_token_closes_its_connection_until_a_refresh() {
     let server = Launch::new(WEBSOCKET).env("ACCESS_TOKEN_EXPIRY", "3s").start();
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let chat = loop {
         let bearer = format!("Bearer {}", browser.access());
         match connect(&server, &[("Authorization", &bearer)]) {
@@ -181,7 +181,7 @@ fn an_expired_token_closes_its_connection_until_a_refresh() {
 #[test]
 fn a_frame_that_says_it_is_long_is_hung_up_on_before_it_comes() {
     let server = Launch::new(WEBSOCKET).start();
-    let browser = server.sign_up("lovelace");
+    let browser = server.register("lovelace");
     // A text, masked, of 8 MiB; and no more of it than its header.
     let mut header = vec![0x81, 0x80 | 127];
     header.extend((8_u64 << 20).to_be_bytes());
@@ -200,13 +200,13 @@ fn a_frame_that_says_it_is_long_is_hung_up_on_before_it_comes() {
 #[test]
 fn a_user_has_eight_connections_at_most_at_once() {
     let server = Launch::new(WEBSOCKET).start();
-    let browser = server.sign_up("lovelace");
+    let browser = server.register("lovelace");
     let mut chats: Vec<_> = (0..8).map(|_| open(&server, &browser)).collect();
     let bearer = format!("Bearer {}", browser.access());
     let again = || connect(&server, &[("Authorization", &bearer)]);
     assert_eq!(again().err().map(|refusal| refusal.status().as_u16()), Some(429));
     // Another user is not in the way.
-    let mut other = open(&server, &server.sign_up("babbage"));
+    let mut other = open(&server, &server.register("babbage"));
     other.say("hello");
     other.hear_until("hello");
     chats.pop();
@@ -216,7 +216,7 @@ fn a_user_has_eight_connections_at_most_at_once() {
 #[test]
 fn who_talks_too_fast_is_read_at_a_pace() {
     let server = Launch::new(WEBSOCKET).start();
-    let mut chat = open(&server, &server.sign_up("lovelace"));
+    let mut chat = open(&server, &server.register("lovelace"));
     let started = Instant::now();
     for number in 0..=10 {
         chat.say(&number.to_string());

@@ -17,7 +17,7 @@ macro_rules! on_every_server {
         #[cfg(feature = "sqlx_0_9_sqlite")]
         mod axum_sqlite {
             $(#[test] fn $test() {
-                let database = crate::database::Database::new();
+                let database = crate::sqlite::Database::new();
                 super::$test(&database.launch().start());
             })*
         }
@@ -79,7 +79,7 @@ fn a_registration_signs_in_and_shows_the_user(server: &Server) {
 }
 
 fn a_user_signs_in_by_email_by_username_or_by_either(server: &Server) {
-    let id = server.sign_up("lovelace").get("/auth/me").send().json()["user"]["id"].clone();
+    let id = server.register("lovelace").get("/auth/me").send().json()["user"]["id"].clone();
     let logins = [
         json!({"email": "lovelace@example.com", "password": PASSWORD}),
         json!({"username": "lovelace", "password": PASSWORD}),
@@ -97,7 +97,7 @@ fn a_user_signs_in_by_email_by_username_or_by_either(server: &Server) {
 }
 
 fn a_refresh_rotates_and_the_access_token_before_it_still_works(server: &Server) {
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let (access, refresh) = (browser.access(), browser.refresh());
     let sid = server.session_of(&access);
 
@@ -114,7 +114,7 @@ fn a_refresh_rotates_and_the_access_token_before_it_still_works(server: &Server)
 }
 
 fn a_logout_ends_the_session_at_once(server: &Server) {
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let (access, refresh) = (browser.access(), browser.refresh());
     browser.post("/auth/logout").send().expect(204);
     assert!(!browser.has("access_token") && !browser.has("refresh_token"));
@@ -136,7 +136,7 @@ fn a_logout_ends_the_session_at_once(server: &Server) {
 }
 
 fn a_logout_finds_the_session_by_whatever_token_it_is_given(server: &Server) {
-    server.sign_up("lovelace");
+    server.register("lovelace");
     for token in ["refresh cookie", "access cookie", "refresh token", "older refresh token", "Bearer"] {
         let mut browser = server.log_in("lovelace");
         let (access, first) = (browser.access(), browser.refresh());
@@ -158,7 +158,7 @@ fn a_logout_finds_the_session_by_whatever_token_it_is_given(server: &Server) {
 }
 
 fn a_login_ends_the_session_that_the_same_browser_had(server: &Server) {
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let (access, refresh) = (browser.access(), browser.refresh());
     let login = json!({"email": "lovelace@example.com", "password": PASSWORD});
     browser.post("/auth/login").json(&login).send().expect(200);
@@ -174,7 +174,7 @@ fn a_stranger_is_greeted_and_a_user_by_their_id(server: &Server) {
     let greeting = server.get("/greeting").send().expect(200).json();
     assert_eq!(greeting, json!({"hello": "stranger"}));
 
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let sub = browser.get("/profile").send().json()["sub"].clone();
     assert_eq!(browser.get("/greeting").send().expect(200).json(), json!({"hello": sub}));
     let by_bearer = server.get("/greeting").bearer(&browser.access()).send().expect(200);
@@ -187,7 +187,7 @@ fn only_an_administrator_may_enter(server: &Server) {
     let profile = admin.get("/profile").send().expect(200).json();
     assert!(profile["roles"].as_array().is_some_and(|roles| roles.contains(&json!("admin"))));
 
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let id = browser.get("/profile").send().json()["sub"].as_str().unwrap_or_default().to_owned();
     browser.get("/admin").send().problem(403, "insufficient_role");
     let disable = format!("/admin/users/{id}/disable");
@@ -201,8 +201,8 @@ fn only_an_administrator_may_enter(server: &Server) {
 
 fn a_disabled_user_is_out_at_the_next_request(server: &Server) {
     let mut admin = server.admin();
-    let mut untouched = server.sign_up("hopper");
-    let mut browser = server.sign_up("lovelace");
+    let mut untouched = server.register("hopper");
+    let mut browser = server.register("lovelace");
     let mut elsewhere = server.log_in("lovelace");
     let id = browser.get("/profile").send().json()["sub"].as_str().unwrap_or_default().to_owned();
 

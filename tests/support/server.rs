@@ -286,7 +286,7 @@ impl Server {
 
     /// Registers `NAME`, `NAME@example.com`, and returns the browser that did.
     #[track_caller]
-    pub(crate) fn sign_up(&self, name: &str) -> Browser {
+    pub(crate) fn register(&self, name: &str) -> Browser {
         let mut browser = self.browser();
         let email = format!("{name}@example.com");
         let body = json!({"email": email, "username": name, "password": PASSWORD});

@@ -5,12 +5,12 @@ use crate::server::{ACCESS_SECRET, AXUM_MEMORY, HYPER_BARE, Launch, REFRESH_SECR
 /// Asserts that the start fails. Standard error has one of the words that name the setting, and one
 /// of the words that help the reader.
 #[track_caller]
-fn refuses(launch: Launch, setting: &[&str], mend: &[&str]) -> String {
+fn refuses(launch: Launch, setting: &[&str], fix: &[&str]) -> String {
     let refusal = launch.refuse();
     assert!(!refusal.status.success());
     let said = refusal.stderr;
     let lower = said.to_lowercase();
-    for words in [setting, mend] {
+    for words in [setting, fix] {
         assert!(words.iter().any(|word| lower.contains(&word.to_lowercase())), "{words:?} in: {said}");
     }
     said
@@ -42,7 +42,7 @@ fn the_same_secret_twice_is_refused() {
 #[test]
 fn a_line_break_at_the_end_of_a_secret_makes_no_other_secret() {
     let server = Launch::new(AXUM_MEMORY).start();
-    let browser = server.sign_up("lovelace");
+    let browser = server.register("lovelace");
     for end in ["\n", "\r\n"] {
         let with = |name, value: &str| (name, format!("{value}{end}"));
         let other = [with("ACCESS_TOKEN_SECRET", ACCESS_SECRET), with("REFRESH_TOKEN_SECRET", REFRESH_SECRET)]
@@ -68,7 +68,7 @@ fn white_space_around_a_secret_is_refused() {
 
 #[test]
 fn a_well_known_secret_is_refused() {
-    let mend = ["32 bytes", "32 bytes", "random", "generate", "openssl", "replace", "your own", "choose"];
+    let fix = ["32 bytes", "32 bytes", "random", "generate", "openssl", "replace", "your own", "choose"];
     for secret in [
         "a-string-secret-at-least-256-bits-long",
         "your-super-secret-access-key-min-32-chars",
@@ -79,17 +79,17 @@ fn a_well_known_secret_is_refused() {
         "00000000000000000000000000000000",
     ] {
         for name in ["ACCESS_TOKEN_SECRET", "REFRESH_TOKEN_SECRET"] {
-            refuses(Launch::new(AXUM_MEMORY).env(name, secret), &[name], &mend);
+            refuses(Launch::new(AXUM_MEMORY).env(name, secret), &[name], &fix);
         }
     }
 }
 
 #[test]
 fn a_lifetime_that_makes_no_sense_is_refused() {
-    let mend = ["15m", "7d", "90s", "500ms", "zero", "longer", "at least", "more than", "positive"];
+    let fix = ["15m", "7d", "90s", "500ms", "zero", "longer", "at least", "more than", "positive"];
     for name in ["ACCESS_TOKEN_EXPIRY", "REFRESH_TOKEN_EXPIRY", "SESSION_MAX_AGE"] {
         for value in ["0s", "0ms", "soon", "-5m", "15 parsecs", "m", "99999999999999999999d"] {
-            refuses(Launch::new(AXUM_MEMORY).env(name, value), &[name], &mend);
+            refuses(Launch::new(AXUM_MEMORY).env(name, value), &[name], &fix);
         }
     }
 }
@@ -137,7 +137,7 @@ fn without_secrets_it_starts_and_warns_that_tokens_will_end() {
         poll_until("a warning of ephemeral secrets", || warns(server.log()));
 
         // The generated secrets are strong, and another process has others.
-        let mut browser = server.sign_up("lovelace");
+        let mut browser = server.register("lovelace");
         browser.get("/profile").send().expect(200);
         browser.post("/auth/refresh").send().expect(200);
         let other = bare();
@@ -158,7 +158,7 @@ fn with_secrets_there_is_no_such_warning() {
 #[test]
 fn secrets_without_an_issuer_are_enough_for_an_example() {
     let server = Launch::new(AXUM_MEMORY).without("TOKEN_ISSUER").without("TOKEN_AUDIENCE").start();
-    let browser = server.sign_up("lovelace");
+    let browser = server.register("lovelace");
     let token = crate::forge::Genuine::access(&browser.access());
     assert_eq!(token.claim("iss"), "portcullis-example");
     let aud = token.claim("aud");

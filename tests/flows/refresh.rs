@@ -19,7 +19,7 @@ fn is_untouched(server: &Server, browser: &mut Browser) {
 #[test]
 fn a_superseded_token_is_reuse_once_the_window_has_passed() {
     let server = Server::with(&[("REFRESH_TOKEN_GRACE", "1s")]);
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let mut elsewhere = server.log_in("lovelace");
     let superseded = browser.refresh();
     browser.post("/auth/refresh").send().expect(200);
@@ -45,7 +45,7 @@ fn a_superseded_token_is_reuse_once_the_window_has_passed() {
 #[test]
 fn a_retry_within_the_window_gets_the_current_token_again() {
     let server = Server::with(&[("REFRESH_TOKEN_GRACE", "60s")]);
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let superseded = browser.refresh();
     browser.post("/auth/refresh").send().expect(200);
     let current = Genuine::refresh(&browser.refresh());
@@ -64,7 +64,7 @@ fn a_retry_within_the_window_gets_the_current_token_again() {
 #[test]
 fn a_token_two_generations_old_is_reuse_inside_the_window_too() {
     let server = Server::with(&[("REFRESH_TOKEN_GRACE", "60s")]);
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let first = browser.refresh();
     browser.post("/auth/refresh").send().expect(200);
     let second = browser.refresh();
@@ -81,7 +81,7 @@ fn a_token_two_generations_old_is_reuse_inside_the_window_too() {
 #[test]
 fn a_token_with_a_bad_signature_changes_nothing() {
     let server = Server::with(&[("REFRESH_TOKEN_GRACE", "0s")]);
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let superseded = Genuine::refresh(&browser.refresh());
     browser.post("/auth/refresh").send().expect(200);
     let current = Genuine::refresh(&browser.refresh());
@@ -106,8 +106,8 @@ fn a_token_with_a_bad_signature_changes_nothing() {
 #[test]
 fn a_token_of_a_leaked_key_refreshes_nothing_and_ends_nothing() {
     let server = Server::with(&[("REFRESH_TOKEN_GRACE", "60s")]);
-    let mut browser = server.sign_up("lovelace");
-    let mut other = server.sign_up("hopper");
+    let mut browser = server.register("lovelace");
+    let mut other = server.register("hopper");
     browser.post("/auth/refresh").send().expect(200);
     let current = Genuine::refresh(&browser.refresh());
     let generation = current.number("gen");
@@ -137,7 +137,7 @@ fn a_token_of_a_leaked_key_refreshes_nothing_and_ends_nothing() {
 #[test]
 fn an_expired_token_is_refused_inside_the_window_too() {
     let server = Server::with(&[("REFRESH_TOKEN_GRACE", "60s")]);
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let superseded = Genuine::refresh(&browser.refresh());
     browser.post("/auth/refresh").send().expect(200);
     let current = Genuine::refresh(&browser.refresh());

@@ -50,7 +50,7 @@ impl Database {
 fn a_restart_keeps_users_and_sessions_and_what_had_ended() {
     let database = Database::new();
     let server = database.launch().start();
-    let (kept, ended) = (server.sign_up("lovelace"), server.log_in("lovelace"));
+    let (kept, ended) = (server.register("lovelace"), server.log_in("lovelace"));
     let (kept, ended) = (kept.refresh(), ended.refresh());
     server.post("/auth/logout").cookie("refresh_token", &ended).send().expect(204);
     server.stop();
@@ -69,7 +69,7 @@ fn a_url_of_a_database_names_its_file_and_no_other() {
         let database = Database::new();
         let url = format!("sqlite://{}?mode=rwc", database.file());
         let server = database.launch_example(example).env("DATABASE_URL", &url).start();
-        server.sign_up("lovelace");
+        server.register("lovelace");
         server.stop();
         let names = fs::read_dir(database.0.path())
             .expect("the directory is there")
@@ -104,7 +104,7 @@ fn a_node_killed_amid_refreshes_loses_and_doubles_no_session() {
     let launch = || database.launch().env("REFRESH_TOKEN_GRACE", "60s");
     let mut server = launch().start();
     let names: Vec<_> = (0..USERS).map(|number| format!("lovelace{number}")).collect();
-    let held: Vec<_> = names.iter().map(|name| Mutex::new(server.sign_up(name).refresh())).collect();
+    let held: Vec<_> = names.iter().map(|name| Mutex::new(server.register(name).refresh())).collect();
     for _ in 0..3 {
         let (refreshed, stop) = (AtomicU32::new(0), AtomicBool::new(false));
         thread::scope(|scope| {

@@ -21,14 +21,14 @@ fn session_path(session: &Value) -> String {
 }
 
 #[track_caller]
-fn is_signed_out(browser: &mut Browser) {
+fn is_logged_out(browser: &mut Browser) {
     browser.get("/profile").send().token_refused("token_revoked");
     browser.get("/account").send().token_refused("token_revoked");
     browser.post("/auth/refresh").send().problem(401, "refresh_invalid");
 }
 
 #[track_caller]
-fn is_signed_in(browser: &mut Browser) {
+fn is_logged_in(browser: &mut Browser) {
     browser.get("/profile").send().expect(200);
     browser.get("/account").send().expect(200);
     browser.post("/auth/refresh").send().expect(200);
@@ -38,8 +38,8 @@ fn is_signed_in(browser: &mut Browser) {
 #[test]
 fn the_tokens_of_one_user_never_show_the_other() {
     let server = Server::start();
-    let mut ada = server.sign_up("lovelace");
-    let mut grace = server.sign_up("hopper");
+    let mut ada = server.register("lovelace");
+    let mut grace = server.register("hopper");
     for round in 0..3 {
         for (browser, name) in [(&mut ada, "lovelace"), (&mut grace, "hopper")] {
             let user = browser.get("/auth/me").send().expect(200).json()["user"].clone();
@@ -61,23 +61,23 @@ fn the_tokens_of_one_user_never_show_the_other() {
 #[test]
 fn a_logout_of_one_user_does_not_touch_the_other() {
     let server = Server::start();
-    let mut ada = server.sign_up("lovelace");
-    let mut grace = server.sign_up("hopper");
+    let mut ada = server.register("lovelace");
+    let mut grace = server.register("hopper");
     let mut gone = ada.clone();
     ada.post("/auth/logout").send().expect(204);
-    is_signed_out(&mut gone);
-    is_signed_in(&mut grace);
+    is_logged_out(&mut gone);
+    is_logged_in(&mut grace);
 }
 
 #[test]
 fn sessions_are_listed_with_the_current_one_marked() {
     let server = Server::start();
-    let mut desk = server.sign_up("lovelace");
+    let mut desk = server.register("lovelace");
     let mut phone = server.browser();
     let login = json!({"login": "lovelace", "password": PASSWORD});
     let login = phone.post("/auth/login").header("User-Agent", "Phone/1.0").json(&login);
     login.send().expect(200);
-    server.sign_up("hopper");
+    server.register("hopper");
 
     let listed = sessions(&mut phone);
     assert_eq!(listed.len(), 2, "{listed:?}");
@@ -105,26 +105,26 @@ fn sessions_are_listed_with_the_current_one_marked() {
 #[test]
 fn a_session_can_be_ended_from_another_device() {
     let server = Server::start();
-    let mut desk = server.sign_up("lovelace");
+    let mut desk = server.register("lovelace");
     let mut phone = server.log_in("lovelace");
     let listed = sessions(&mut desk);
     let other = listed.iter().find(|session| session["current"] == false);
     let path = session_path(other.expect("the phone's session is listed"));
 
     desk.delete(&path).send().expect(204);
-    is_signed_out(&mut phone);
+    is_logged_out(&mut phone);
     assert_eq!(sessions(&mut desk).len(), 1);
-    is_signed_in(&mut desk);
+    is_logged_in(&mut desk);
 }
 
 #[test]
 fn the_session_of_another_user_is_not_found() {
     let server = Server::start();
-    let mut ada = server.sign_up("lovelace");
-    let mut grace = server.sign_up("hopper");
+    let mut ada = server.register("lovelace");
+    let mut grace = server.register("hopper");
     let path = session_path(&sessions(&mut grace)[0]);
     let of_another = ada.delete(&path).send().problem(404, "session_not_found");
-    is_signed_in(&mut grace);
+    is_logged_in(&mut grace);
 
     let mut unknown: Vec<char> = path.chars().collect();
     let place = unknown.len() - 2;
@@ -137,40 +137,40 @@ fn the_session_of_another_user_is_not_found() {
         ada.delete(&path).send().problem(404, "session_not_found");
     }
     server.delete(&path).send().token_missing();
-    is_signed_in(&mut ada);
-    is_signed_in(&mut grace);
+    is_logged_in(&mut ada);
+    is_logged_in(&mut grace);
 }
 
 #[test]
 fn logout_all_ends_the_sessions_of_this_user_only() {
     let server = Server::start();
-    let mut desk = server.sign_up("lovelace");
+    let mut desk = server.register("lovelace");
     let mut phone = server.log_in("lovelace");
-    let mut grace = server.sign_up("hopper");
+    let mut grace = server.register("hopper");
     let mut stolen = desk.clone();
 
     server.post("/auth/logout-all").send().token_missing();
-    is_signed_in(&mut phone);
+    is_logged_in(&mut phone);
     let mut stolen_from_the_phone = phone.clone();
 
     desk.post("/auth/logout-all").send().expect(204);
     assert!(!desk.has("access_token") && !desk.has("refresh_token"));
-    is_signed_out(&mut stolen);
-    is_signed_out(&mut phone);
+    is_logged_out(&mut stolen);
+    is_logged_out(&mut phone);
     stolen_from_the_phone.get("/profile").send().token_refused("token_revoked");
-    is_signed_in(&mut grace);
+    is_logged_in(&mut grace);
 
     let mut again = server.log_in("lovelace");
-    is_signed_in(&mut again);
+    is_logged_in(&mut again);
     assert_eq!(sessions(&mut again).len(), 1);
 }
 
 #[test]
 fn a_password_change_ends_every_other_session() {
     let server = Server::start();
-    let mut desk = server.sign_up("lovelace");
+    let mut desk = server.register("lovelace");
     let mut phone = server.log_in("lovelace");
-    let mut grace = server.sign_up("hopper");
+    let mut grace = server.register("hopper");
     let sid = server.session_of(&desk.access());
     let before = desk.refresh();
 
@@ -178,11 +178,11 @@ fn a_password_change_ends_every_other_session() {
     desk.put("/auth/password").json(&change).send().tokens_in_cookies(200);
 
     assert_eq!(sessions(&mut desk).len(), 1, "before the others have tried");
-    is_signed_out(&mut phone);
+    is_logged_out(&mut phone);
     assert_ne!(desk.refresh(), before);
     assert_eq!(server.session_of(&desk.access()), sid, "the caller's session goes on");
-    is_signed_in(&mut desk);
-    is_signed_in(&mut grace);
+    is_logged_in(&mut desk);
+    is_logged_in(&mut grace);
 
     let login = |password: &str| json!({"email": "lovelace@example.com", "password": password});
     let old = server.post("/auth/login").json(&login(PASSWORD)).send();
@@ -195,7 +195,7 @@ fn a_password_change_ends_every_other_session() {
 #[test]
 fn a_change_with_a_wrong_current_password_changes_nothing() {
     let server = Server::start();
-    let mut desk = server.sign_up("lovelace");
+    let mut desk = server.register("lovelace");
     let mut phone = server.log_in("lovelace");
     for wrong in ["vermilion otter crossing 8", " vermilion otter crossing 7", NEW_PASSWORD] {
         let change = json!({"current_password": wrong, "new_password": NEW_PASSWORD});
@@ -205,8 +205,8 @@ fn a_change_with_a_wrong_current_password_changes_nothing() {
     let change = json!({"current_password": PASSWORD, "new_password": NEW_PASSWORD});
     server.put("/auth/password").json(&change).send().token_missing();
 
-    is_signed_in(&mut desk);
-    is_signed_in(&mut phone);
+    is_logged_in(&mut desk);
+    is_logged_in(&mut phone);
     server.log_in("lovelace");
     let login = json!({"email": "lovelace@example.com", "password": NEW_PASSWORD});
     server.post("/auth/login").json(&login).send().problem(401, "invalid_credentials");

@@ -9,7 +9,7 @@ use crate::server::{Server, poll_until};
 #[test]
 fn an_access_token_expires_and_a_refresh_makes_a_new_one() {
     let server = Server::with(&[("ACCESS_TOKEN_EXPIRY", "2s")]);
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let access = browser.access();
     let token = Genuine::access(&access);
     assert_eq!(token.number("exp") - token.number("iat"), 2);
@@ -30,7 +30,7 @@ fn an_access_token_expires_and_a_refresh_makes_a_new_one() {
 #[test]
 fn an_expired_access_token_still_logs_out() {
     let server = Server::with(&[("ACCESS_TOKEN_EXPIRY", "1s")]);
-    let browser = server.sign_up("lovelace");
+    let browser = server.register("lovelace");
     let access = browser.access();
     poll_until("the access token expires", || {
         let answer = server.get("/profile").bearer(&access).send();
@@ -43,7 +43,7 @@ fn an_expired_access_token_still_logs_out() {
 #[test]
 fn an_expired_refresh_token_still_logs_out() {
     let server = Server::start();
-    let browser = server.sign_up("lovelace");
+    let browser = server.register("lovelace");
     let expired = Genuine::refresh(&browser.refresh()).with_claims(|claims| {
         claims.insert("iat".to_owned(), json!(now() - 60));
         claims.insert("exp".to_owned(), json!(now() - 1));
@@ -55,7 +55,7 @@ fn an_expired_refresh_token_still_logs_out() {
 #[test]
 fn a_forged_token_logs_no_user_out() {
     let server = Server::start();
-    let mut browser = server.sign_up("lovelace");
+    let mut browser = server.register("lovelace");
     let refresh = Genuine::refresh(&browser.refresh());
     let access = Genuine::access(&browser.access());
     let secret = "K8yWq3Vz6Tn1Rb5Jm9Xc2Lf7Hd4Gs0Pa-nobody's-secret";
@@ -70,7 +70,7 @@ fn a_forged_token_logs_no_user_out() {
 #[test]
 fn an_idle_session_is_over() {
     let server = Server::with(&[("ACCESS_TOKEN_EXPIRY", "1s"), ("REFRESH_TOKEN_EXPIRY", "2s")]);
-    let browser = server.sign_up("lovelace");
+    let browser = server.register("lovelace");
     let token = Genuine::refresh(&browser.refresh());
     let over = token.number("exp") + 1; // The record counts in milliseconds, the token in seconds.
     assert!(over <= now() + 4, "not the configured lifetime: {:?}", token.claims);
@@ -87,7 +87,7 @@ fn an_idle_session_is_over() {
 fn refreshes_extend_a_session_but_not_past_its_maximum_age() {
     let server =
         Server::with(&[("ACCESS_TOKEN_EXPIRY", "1s"), ("REFRESH_TOKEN_EXPIRY", "2s"), ("SESSION_MAX_AGE", "5s")]);
-    let first = Genuine::refresh(&server.sign_up("lovelace").refresh());
+    let first = Genuine::refresh(&server.register("lovelace").refresh());
     let mut newest = first.text().to_owned();
     let refused = poll_until("the session is too old", || {
         let answer = server.refresh_with(&newest);
