@@ -10,12 +10,15 @@ use std::{
 
 use crate::{process::free_port, temp_dir::TempDir};
 
+/// Returns the command of a server that listens on this port and keeps its files in this directory.
+type CommandFn = dyn Fn(u16, &Path) -> Command + Send + Sync;
+
 /// A running server. The process and its directory end with this value.
 pub(crate) struct ServerProcess {
     child: Child,
     port: u16,
     directory: TempDir,
-    command: Box<dyn Fn(u16, &Path) -> Command + Send + Sync>,
+    command: Box<CommandFn>,
 }
 
 impl ServerProcess {
