@@ -43,11 +43,15 @@
 //! |---|---|
 //! | [`guide`] | how something is done from beginning to end, and why |
 //! | [`Auth`], [`AuthBuilder`] | every flow in code; every setting and its default |
+//! | [`auth`] | what the flows take and return |
+//! | [`error`] | what can go wrong, in codes that are stable |
 //! | [`endpoints`] | the ready endpoints, a tower service |
 //! | [`http`] | what an app chooses about requests and answers |
 //! | [`layer`] | the guard, a tower layer; [`Claims`] and [`CurrentUser`] |
 //! | [`user`] | what the crate needs of an app's user, and a ready user |
 //! | [`store`] | the traits that users and sessions are kept behind, and the memory store |
+//! | [`password`] | the policy, the cost of a hash, and the check for known leaks |
+//! | [`token`] | access and refresh tokens, and [`Claims`] |
 //! | [`keys`] | keys that sign, keys that verify, and how they are rotated |
 //! | [`resource`] | verifying another service's access tokens |
 //! | [`session`] | the session record and the rules of rotation |
@@ -87,7 +91,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod auth;
+pub mod auth;
 #[cfg(feature = "axum")]
 pub mod axum;
 mod builder;
@@ -95,13 +99,13 @@ mod builder;
 pub mod client;
 pub mod clock;
 pub mod endpoints;
-mod error;
+pub mod error;
 pub mod event;
 pub mod guide;
 pub mod http;
 pub mod layer;
 mod metrics;
-mod password;
+pub mod password;
 mod random;
 pub mod resource;
 mod revocation;
@@ -111,7 +115,7 @@ pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod throttle;
-mod token;
+pub mod token;
 mod unicode;
 pub mod user;
 
@@ -119,14 +123,13 @@ pub mod user;
 #[doc = include_str!("../README.md")]
 struct ReadmeDoctests;
 
+#[doc(inline)]
 pub use crate::{
-    auth::{Auth, Authenticated, Check, ClientInfo, LoggedIn, Registration, TokenPair},
+    auth::{Auth, Registration},
     builder::AuthBuilder,
-    error::{BuildError, Error, ErrorKind, FieldError, UnknownName},
-    event::{AuthEvent, EventSink},
-    layer::{AuthLayer, AuthService, CurrentUser},
-    password::{BreachCheck, HashCost, HashStats, PasswordPolicy},
+    error::{BuildError, Error, ErrorKind},
+    layer::{AuthLayer, CurrentUser},
     secret::Secret,
     token::{Claims, keys},
-    user::{AuthUser, NewUser, User, UserId},
+    user::{AuthUser, Profile, User},
 };

@@ -6,9 +6,10 @@ use std::alloc::System;
 
 use http::Request;
 use portcullis::{
-    Check, UserId,
+    auth::Check,
     session::Session,
     store::memory::{MemorySessions, MemoryStore},
+    user::UserId,
 };
 use portcullis_benches::{
     cases::is_trial,

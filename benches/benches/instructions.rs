@@ -10,7 +10,7 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use portcullis::Check;
+use portcullis::auth::Check;
 use portcullis_benches::{
     cases::is_trial,
     setup::{add_user, at_once, client},

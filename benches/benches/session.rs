@@ -11,7 +11,7 @@ use std::{
 };
 
 use criterion::Criterion;
-use portcullis::{Auth, Check, User, clock::Timestamp, session::RotateOutcome, store::SessionStore};
+use portcullis::{Auth, User, auth::Check, clock::Timestamp, session::RotateOutcome, store::SessionStore};
 use portcullis_benches::{
     cases::{Case, Run, chunked, compare, criterion, is_trial},
     rng::Dice,

@@ -8,7 +8,7 @@
 use std::hint::black_box;
 
 use criterion::Criterion;
-use portcullis::{Auth, Check, User, keys::Algorithm, store::memory::MemoryStore};
+use portcullis::{Auth, User, auth::Check, keys::Algorithm, store::memory::MemoryStore};
 use portcullis_benches::{
     cases::{Case, Run, chunked, compare, criterion},
     handwritten_peer::Peer,

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use argon2::{Argon2, PasswordVerifier};
 use portcullis::{
-    Auth, AuthUser, ClientInfo, Registration, User,
-    store::memory::MemoryStore,
-    user::{Login, Profile},
+    Auth, AuthUser, Profile, Registration, User, auth::ClientInfo, store::memory::MemoryStore, user::Login,
 };
 use tokio::runtime::Runtime;
 

@@ -8,14 +8,15 @@ use std::{
 
 use futures_util::FutureExt;
 use portcullis::{
-    Auth, AuthBuilder, Check, ClientInfo, NewUser, Secret, User, UserId,
+    Auth, AuthBuilder, Profile, Secret, User,
+    auth::{Check, ClientInfo},
     clock::{Clock, SystemClock, Timestamp},
     session::{EndReason, Ended, Rotation, Session, SessionId, TokenId},
     store::{
         EndAll, NewSession, SessionLimit, SessionStore, UserStore,
         memory::{MemorySessions, MemoryStore},
     },
-    user::{Email, PasswordHash, Profile},
+    user::{Email, NewUser, PasswordHash, UserId},
 };
 
 use crate::rng::Dice;

@@ -21,7 +21,11 @@ use std::{
     thread,
 };
 
-use portcullis::{AuthBuilder, AuthEvent, EventSink, store::memory::MemoryStore};
+use portcullis::{
+    AuthBuilder,
+    event::{AuthEvent, EventSink},
+    store::memory::MemoryStore,
+};
 use support::BoxError;
 
 /// Number of events that wait for a slow standard output.

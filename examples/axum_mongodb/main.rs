@@ -14,8 +14,9 @@ use std::{env, error::Error, net::SocketAddr, time::Duration};
 use async_trait::async_trait;
 use mongodb::{Client, options::ClientOptions};
 use portcullis::{
-    AuthBuilder, UserId,
+    AuthBuilder,
     store::{StoreError, mongodb::MongoStore},
+    user::UserId,
 };
 use support::{Administer, BoxError};
 

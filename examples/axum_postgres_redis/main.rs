@@ -28,8 +28,9 @@ use std::{env, error::Error, net::SocketAddr};
 
 use async_trait::async_trait;
 use portcullis::{
-    AuthBuilder, UserId,
+    AuthBuilder,
     store::{StoreError, redis::RedisSessions, sql::PostgresStore},
+    user::UserId,
 };
 use support::{Administer, BoxError};
 

@@ -14,8 +14,9 @@ use std::{env, net::SocketAddr};
 
 use async_trait::async_trait;
 use portcullis::{
-    AuthBuilder, UserId,
+    AuthBuilder,
     store::{StoreError, sql::SqliteStore},
+    user::UserId,
 };
 use support::{Administer, BoxError};
 

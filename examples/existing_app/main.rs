@@ -17,11 +17,12 @@ use std::{env, net::SocketAddr};
 
 use async_trait::async_trait;
 use portcullis::{
-    AuthBuilder, UserId,
+    AuthBuilder,
     store::{
         StoreError,
         sql::{SqliteStore, store_error},
     },
+    user::UserId,
 };
 use support::{Administer, BoxError};
 

@@ -3,12 +3,12 @@
 use std::{str::FromStr, time::Duration};
 
 use portcullis::{
-    AuthUser, UserId,
+    AuthUser,
     store::{
         StoreError,
         sql::{fetch_rows, store_error},
     },
-    user::Login,
+    user::{Login, UserId},
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use portcullis::{
-    AuthUser, NewUser, UserId,
+    AuthUser,
     store::{StoreError, UserStore},
-    user::{Login, PasswordHash},
+    user::{Login, NewUser, PasswordHash, UserId},
 };
 use sqlx::query;
 

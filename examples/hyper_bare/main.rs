@@ -19,8 +19,8 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use portcullis::{
-    Auth, AuthBuilder, AuthLayer, AuthUser, Claims, CurrentUser, User, UserId, http::PeerAddr,
-    store::memory::MemoryStore,
+    Auth, AuthBuilder, AuthLayer, AuthUser, Claims, CurrentUser, User, http::PeerAddr, store::memory::MemoryStore,
+    user::UserId,
 };
 use serde_json::{Value, json};
 use support::{Administer, BoxError};

@@ -9,7 +9,7 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use portcullis::{Auth, AuthUser, Claims, CurrentUser, UserId, axum::AuthRejection};
+use portcullis::{Auth, AuthUser, Claims, CurrentUser, axum::AuthRejection, user::UserId};
 use serde_json::{Value, json};
 
 use crate::support::Administer;

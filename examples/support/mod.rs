@@ -4,8 +4,9 @@ use std::{env, error::Error, net::SocketAddr};
 
 use async_trait::async_trait;
 use portcullis::{
-    Auth, AuthUser, ErrorKind, Registration, UserId,
+    Auth, AuthUser, ErrorKind, Registration,
     store::{StoreError, memory::MemoryStore},
+    user::UserId,
 };
 use tokio::net::TcpListener;
 

@@ -17,7 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use portcullis::{Auth, Claims, ErrorKind, User, UserId};
+use portcullis::{Auth, Claims, ErrorKind, User, user::UserId};
 use serde_json::json;
 use tokio::{
     sync::broadcast::{Sender, error::RecvError},

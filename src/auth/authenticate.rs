@@ -17,7 +17,7 @@ use crate::{
 /// # Examples
 ///
 /// ```
-/// use portcullis::Check;
+/// use portcullis::auth::Check;
 ///
 /// let check = Check::Session.and(Check::User);
 /// assert_eq!(check, Check::SessionAndUser);

@@ -54,7 +54,7 @@ impl<U: AuthUser> Auth<U> {
     /// kilobyte and a timer that looks at the clock once a minute; the store is asked only where the guard would ask it too,
     /// and by each wait every 30 to 60 seconds at most, or every 5 to 10 where the set of endings had no room for what may
     /// be this one. A store that is slow or out of reach ends no wait, and delays none that ends for what this node knows.
-    /// Misses what [`Check::Stateless`](crate::Check::Stateless) misses.
+    /// Misses what [`Check::Stateless`](crate::auth::Check::Stateless) misses.
     ///
     /// # Panics
     /// When polled outside of a Tokio runtime with its timer enabled.

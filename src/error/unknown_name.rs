@@ -1,7 +1,7 @@
 //! [`UnknownName`]: a text that is none of the names of a choice.
 
 /// A text that names none of the values of an enum, such as `pigeon` for a
-/// [`Delivery`](crate::Delivery).
+/// [`Delivery`](crate::http::Delivery).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a known name")]
 #[non_exhaustive]

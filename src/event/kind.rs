@@ -226,9 +226,9 @@ words! {
         ListSessions = "list_sessions",
         /// [`Auth::change_password`](crate::Auth::change_password).
         ChangePassword = "change_password",
-        /// A guard asks for the session's record: [`Check::Session`](crate::Check::Session). No event is told of it.
+        /// A guard asks for the session's record: [`Check::Session`](crate::auth::Check::Session). No event is told of it.
         CheckSession = "check_session",
-        /// A guard loads the user: [`Check::User`](crate::Check::User). No event is told of it.
+        /// A guard loads the user: [`Check::User`](crate::auth::Check::User). No event is told of it.
         LoadUser = "load_user",
         /// [`Auth::poll_revocations`](crate::Auth::poll_revocations), mostly by the polling task. No event is told of it.
         Poll = "poll",

@@ -64,7 +64,7 @@
 //! came from and a second before the right login followed. Not even what looks like an e-mail address is kept; passwords do
 //! too, and it would be a stranger's. A login that is somebody's is told of by its `user`.
 //!
-//! `ip` and `user_agent` are as the [`ClientInfo`](crate::ClientInfo) has them, the user agent cut at 256 bytes: claims of the client,
+//! `ip` and `user_agent` are as the [`ClientInfo`](crate::auth::ClientInfo) has them, the user agent cut at 256 bytes: claims of the client,
 //! not facts. The ready endpoints know them; in code they are left out where a flow is not told of the client, so call
 //! [`Auth::refresh_from`](crate::Auth::refresh_from), [`logout_from`](crate::Auth::logout_from),
 //! [`logout_all_from`](crate::Auth::logout_all_from) and [`end_session_from`](crate::Auth::end_session_from). They and the user's id are personal data in most countries; keep them for as long as you need.
@@ -158,7 +158,7 @@ impl AuthEvent {
     /// An event of which nothing more is known; for tests of an [`EventSink`].
     ///
     /// ```
-    /// use portcullis::{AuthEvent, clock::Timestamp, event::{EventKind, LoginMethod}};
+    /// use portcullis::{clock::Timestamp, event::{AuthEvent, EventKind, LoginMethod}};
     ///
     /// let kind = EventKind::logged_in(LoginMethod::Password);
     /// let mut event = AuthEvent::new(Timestamp::from_secs(1_800_000_000), kind);

@@ -11,7 +11,7 @@ use super::AuthEvent;
 ///
 /// ```
 /// use std::sync::Arc;
-/// use portcullis::{AuthEvent, AuthBuilder, EventSink, User};
+/// use portcullis::{AuthBuilder, User, event::{AuthEvent, EventSink}};
 ///
 /// fn with_log(builder: AuthBuilder<User>, log: Arc<dyn EventSink>) -> AuthBuilder<User> {
 ///     builder.event_sink(move |event: &AuthEvent| log.record(event))

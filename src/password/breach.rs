@@ -13,7 +13,7 @@ use crate::{error::Error, secret::Secret};
 ///
 /// ```
 /// use async_trait::async_trait;
-/// use portcullis::{BreachCheck, Error, Secret};
+/// use portcullis::{Error, Secret, password::BreachCheck};
 ///
 /// struct Leaked(std::collections::HashSet<String>);
 ///

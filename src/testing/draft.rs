@@ -14,7 +14,7 @@ use crate::{auth::Auth, error::Error, user::AuthUser};
 /// [`TestSession::draft`](super::TestSession::draft).
 ///
 /// ```
-/// # use portcullis::{Check, ErrorKind, testing::TestAuth};
+/// # use portcullis::{ErrorKind, auth::Check, testing::TestAuth};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let test = TestAuth::new()?;

@@ -9,7 +9,7 @@ use crate::{session::SessionId, user::UserId};
 /// # Examples
 ///
 /// ```
-/// use portcullis::{UserId, throttle::{Action, Attempt}};
+/// use portcullis::{throttle::{Action, Attempt}, user::UserId};
 ///
 /// let typed = Attempt::login("ada@example.com", None);
 /// assert_eq!(typed.action, Action::Login);

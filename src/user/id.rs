@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// [`to_key`](Self::to_key).
 ///
 /// ```
-/// use portcullis::UserId;
+/// use portcullis::user::UserId;
 /// assert_eq!(UserId::from(42).as_str(), "42");
 /// assert_eq!(UserId::from("65f0c0ffee").to_key::<i64>(), None);
 /// // This is not user 42: sessions and revocations are kept by the text.

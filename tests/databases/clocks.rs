@@ -9,10 +9,10 @@ use std::{
 };
 
 use portcullis::{
-    Auth, ClientInfo, ErrorKind, Registration, User,
+    Auth, ErrorKind, Profile, Registration, User,
+    auth::ClientInfo,
     clock::{Clock, SystemClock, Timestamp},
     store::{SessionStore, memory::MemoryUsers},
-    user::Profile,
 };
 
 use crate::{mongodb, postgres, redis, required_servers::can_run};

@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use portcullis::{
-    AuthUser, NewUser,
+    AuthUser,
     clock::Timestamp,
     store::{UserStore, conformance},
-    user::{Email, Login, PasswordHash},
+    user::{Email, Login, NewUser, PasswordHash},
 };
 use sqlx::{AssertSqlSafe, Row};
 

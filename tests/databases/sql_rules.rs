@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use portcullis::{
+    Profile,
     clock::{Clock, SystemClock},
     session::{EndReason, RotateOutcome, SessionId},
     store::{SessionStore, StoreError, UserStore, sql::SqliteStore},
-    user::{Email, NewUser, PasswordHash, Profile},
+    user::{Email, NewUser, PasswordHash},
 };
 use sqlx::{AssertSqlSafe, SqlitePool, sqlite::SqliteConnectOptions};
 

@@ -11,9 +11,10 @@ use std::{
 
 use async_trait::async_trait;
 use portcullis::{
-    ClientInfo, Registration,
+    Profile, Registration,
+    auth::ClientInfo,
     store::{UserStore, conformance, sql::SqliteStore},
-    user::{Login, Profile},
+    user::Login,
 };
 use sqlx::{
     Connection, SqliteConnection,
@@ -60,7 +61,7 @@ async fn a_restart_of_the_process_forgets_nothing() {
     assert_eq!((found.name.as_deref(), found.roles.len()), (Some("Ada 🦀"), 2));
     let next = auth.refresh(tokens.refresh_token.expose()).await.unwrap();
     assert!(next.user.roles.contains(&"admin".to_owned()));
-    assert!(auth.authenticate(ended.access_token.expose(), portcullis::Check::Stateless).await.is_err());
+    assert!(auth.authenticate(ended.access_token.expose(), portcullis::auth::Check::Stateless).await.is_err());
     assert!(store.set_disabled(&ada.id, true).await.unwrap());
     assert!(auth.refresh(next.tokens.refresh_token.expose()).await.is_err());
     assert!(store.remove_user(&ada.id).await.unwrap());

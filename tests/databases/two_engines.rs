@@ -5,7 +5,8 @@ use std::{any::Any, sync::Arc, time::Duration};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use portcullis::{
-    Auth, Check, ClientInfo, ErrorKind, Registration, TokenPair, User,
+    Auth, ErrorKind, Profile, Registration, User,
+    auth::{Check, ClientInfo, TokenPair},
     clock::ManualClock,
     store::{
         StoreError, UserStore,
@@ -13,7 +14,7 @@ use portcullis::{
         redis::{RedisOptions, RedisSessions},
         sql::PostgresStore,
     },
-    user::{Login, Profile},
+    user::Login,
 };
 use sqlx::postgres::PgPoolOptions;
 use tower::ServiceExt;

@@ -1,12 +1,13 @@
 //! Users whose keys were made before keys had normal forms: the migration of the ready stores.
 
 use portcullis::{
-    Auth, ClientInfo, ErrorKind, Registration, User,
+    Auth, ErrorKind, Profile, Registration, User,
+    auth::ClientInfo,
     store::{
         SessionStore, UserStore,
         sql::{PostgresStore, SqliteStore},
     },
-    user::{Login, Profile},
+    user::Login,
 };
 use sqlx::{AssertSqlSafe, sqlite::SqlitePoolOptions};
 

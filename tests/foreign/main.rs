@@ -14,11 +14,11 @@ use std::{
 use axum::Router;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use portcullis::{
-    Auth, Check, ClientInfo, ErrorKind, Registration, User,
+    Auth, ErrorKind, Profile, Registration, User,
+    auth::{Check, ClientInfo},
     keys::{Algorithm, Key, KeyRing},
     resource::ResourceServer,
     store::memory::MemoryStore,
-    user::Profile,
 };
 use serde_json::{Value, json};
 

@@ -11,9 +11,9 @@ use std::{
 };
 
 use portcullis::{
-    UserId,
     clock::Timestamp,
     throttle::{Admission, Attempt, MemoryThrottle, Outcome, Throttle},
+    user::UserId,
 };
 
 const START: Timestamp = Timestamp::from_secs(1_800_000_000);

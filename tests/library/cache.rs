@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use portcullis::{
-    Auth, AuthBuilder, Check, ErrorKind, User,
+    Auth, AuthBuilder, ErrorKind, User,
+    auth::Check,
     clock::Clock,
     keys::{Key, KeyRing},
 };

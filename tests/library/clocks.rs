@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use portcullis::{
-    Auth, Check, ErrorKind, User,
+    Auth, ErrorKind, User,
+    auth::Check,
     clock::{Clock, ManualClock, Timestamp},
     session::{Ended, Revocation, RotateOutcome, Rotation, Session, SessionId},
     store::{Created, EndAll, NewSession, SessionStore, StoreError, memory::MemoryStore},
@@ -158,7 +159,7 @@ async fn sessions_are_written_by_the_clock_of_the_store() {
         let clock = ManualClock::new(NOW.plus(secs(differs)));
         let auth = node(&store, server.clone(), &clock);
         let ada = register(&auth, &format!("ada{differs}")).await;
-        let pair = auth.start_session(&ada, &portcullis::ClientInfo::unknown()).await.unwrap();
+        let pair = auth.start_session(&ada, &portcullis::auth::ClientInfo::unknown()).await.unwrap();
         assert_eq!(pair.issued_at, clock.now(), "tokens have the time of their node");
         assert_eq!(auth.sessions(&ada.id).await.unwrap()[0].created_at, written_at);
     }

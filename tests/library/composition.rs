@@ -209,7 +209,7 @@ fn what_is_public_moves_between_threads() {
     fn cloned<T: Clone + Send + Sync + Unpin + 'static>() {}
     fn moved<T: Send + Sync + Unpin + 'static>() {}
     cloned::<portcullis::AuthLayer<User>>();
-    cloned::<portcullis::AuthService<Slow, User>>();
+    cloned::<portcullis::layer::AuthService<Slow, User>>();
     cloned::<portcullis::endpoints::Routes<User>>();
     cloned::<Claims>();
     moved::<ResponseBody<Full<Bytes>>>();

@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use portcullis::{
-    NewUser, User, UserId,
+    Profile, User,
     clock::Timestamp,
     session::{Ended, Revocation, RotateOutcome, Rotation, Session, SessionId, decide},
     store::{
         Created, EndAll, NewSession, SessionStore, StoreError, UserStore, conformance,
         memory::{MemorySessions, MemoryStore, MemoryUsers},
     },
-    user::{Login, PasswordHash, Profile},
+    user::{Login, NewUser, PasswordHash, UserId},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

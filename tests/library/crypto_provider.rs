@@ -2,7 +2,8 @@
 
 use jsonwebtoken::crypto::{CryptoProvider, KeyUtils};
 use portcullis::{
-    Auth, Check,
+    Auth,
+    auth::Check,
     keys::{Key, KeyRing},
     store::memory::MemoryStore,
 };

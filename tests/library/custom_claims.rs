@@ -1,6 +1,9 @@
 //! An app's own claims: written at issue, read typed, and never one of ours.
 
-use portcullis::{Auth, Check, Claims, ClientInfo, ErrorKind, User};
+use portcullis::{
+    Auth, Claims, ErrorKind, User,
+    auth::{Check, ClientInfo},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

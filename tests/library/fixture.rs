@@ -10,11 +10,12 @@ use std::{
 
 use async_trait::async_trait;
 use portcullis::{
-    Auth, AuthBuilder, Claims, ClientInfo, Error, ErrorKind, LoggedIn, NewUser, Registration, User, UserId,
+    Auth, AuthBuilder, Claims, Error, ErrorKind, Profile, Registration, User,
+    auth::{ClientInfo, LoggedIn},
     clock::{ManualClock, Timestamp},
     session::{Ended, Revocation, RotateOutcome, Rotation, Session, SessionId},
     store::{Created, EndAll, NewSession, SessionStore, StoreError, UserStore, memory::MemoryStore},
-    user::{Login, PasswordHash, Profile},
+    user::{Login, NewUser, PasswordHash, UserId},
 };
 use tokio::sync::Notify;
 
@@ -248,8 +249,8 @@ pub(crate) struct Pair {
     pub(crate) session: SessionId,
 }
 
-impl From<portcullis::TokenPair> for Pair {
-    fn from(tokens: portcullis::TokenPair) -> Self {
+impl From<portcullis::auth::TokenPair> for Pair {
+    fn from(tokens: portcullis::auth::TokenPair) -> Self {
         Self {
             access: tokens.access_token.expose().clone(),
             refresh: tokens.refresh_token.expose().clone(),

@@ -1,9 +1,10 @@
 //! Users whose hashes come from elsewhere: they sign in as they did, and leave with Argon2id.
 
 use portcullis::{
-    Auth, ClientInfo, ErrorKind, NewUser, User,
+    Auth, ErrorKind, Profile, User,
+    auth::ClientInfo,
     store::UserStore,
-    user::{Email, Login, PasswordHash, Profile},
+    user::{Email, Login, NewUser, PasswordHash},
 };
 
 use crate::fixture::{World, kind};

@@ -1,10 +1,11 @@
 //! One account for all the spellings of an e-mail address, and addresses that a registration refuses.
 
 use portcullis::{
-    Auth, ClientInfo, ErrorKind, NewUser, Registration, User,
+    Auth, ErrorKind, Profile, Registration, User,
+    auth::ClientInfo,
     clock::Timestamp,
     store::UserStore,
-    user::{Email, Login, PasswordHash, Profile},
+    user::{Email, Login, NewUser, PasswordHash},
 };
 
 use crate::fixture::{PASSWORD, World, kind};

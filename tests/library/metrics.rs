@@ -10,7 +10,11 @@ use std::{
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
-use portcullis::{Auth, Check, ClientInfo, User, user::Login};
+use portcullis::{
+    Auth, User,
+    auth::{Check, ClientInfo},
+    user::Login,
+};
 
 use crate::fixture::{Failure, PASSWORD, World, register, start_session};
 

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use portcullis::{Auth, Check, ClientInfo, ErrorKind, User, store::memory::MemoryFeed};
+use portcullis::{
+    Auth, ErrorKind, User,
+    auth::{Check, ClientInfo},
+    store::memory::MemoryFeed,
+};
 
 use crate::fixture::{PASSWORD, Pair, World, end_by, kind, register, start_session};
 

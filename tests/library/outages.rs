@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
-use portcullis::{Check, ErrorKind};
+use portcullis::{ErrorKind, auth::Check};
 use tower::ServiceExt;
 
 use crate::fixture::{Failure, World, kind, register, start_session};
@@ -313,7 +313,7 @@ async fn register_cheaply(world: &World, name: &str) -> portcullis::User {
     let email = format!("{name}@example.com").parse::<portcullis::user::Email>().unwrap();
     let hash = portcullis::user::PasswordHash::new("$argon2id$unused");
     let now = portcullis::clock::Clock::now(&world.clock);
-    let new = portcullis::NewUser::new(email, None, hash, portcullis::user::Profile::default(), now);
+    let new = portcullis::user::NewUser::new(email, None, hash, portcullis::Profile::default(), now);
     portcullis::store::UserStore::create(&world.store.memory, new).await.unwrap()
 }
 

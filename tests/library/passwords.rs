@@ -2,9 +2,11 @@
 
 use async_trait::async_trait;
 use portcullis::{
-    Auth, AuthBuilder, BreachCheck, Check, ClientInfo, Error, ErrorKind, PasswordPolicy, Registration, Secret, User,
+    Auth, AuthBuilder, Error, ErrorKind, Profile, Registration, Secret, User,
+    auth::{Check, ClientInfo},
+    password::{BreachCheck, PasswordPolicy},
     store::UserStore,
-    user::{Login, Profile},
+    user::Login,
 };
 
 use crate::fixture::{PASSWORD, World, kind, register, start_session};

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use portcullis::{
-    Auth, Check, ClientInfo, ErrorKind, User,
+    Auth, ErrorKind, User,
+    auth::{Check, ClientInfo},
     clock::{ManualClock, Timestamp},
     store::memory::{MemoryStore, MemoryUsers},
 };

@@ -1,6 +1,9 @@
 //! What each operation costs, in calls to the stores.
 
-use portcullis::{Check, ClientInfo, user::Login};
+use portcullis::{
+    auth::{Check, ClientInfo},
+    user::Login,
+};
 
 use crate::fixture::{PASSWORD, World, register, start_session};
 

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use portcullis::{Check, ClientInfo, Secret, user::Login};
+use portcullis::{
+    Secret,
+    auth::{Check, ClientInfo},
+    user::Login,
+};
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::fixture::{Failure, World, kind, register, start_session};

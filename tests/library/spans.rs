@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use portcullis::{Check, ClientInfo, user::Login};
+use portcullis::{
+    auth::{Check, ClientInfo},
+    user::Login,
+};
 use tracing::{
     Dispatch, Event, Metadata, Subscriber,
     field::{Field, Visit},

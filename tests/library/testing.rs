@@ -6,8 +6,10 @@ use axum::{Router, body::Body, routing::get};
 use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use portcullis::{
-    Auth, Check, Claims, ClientInfo, ErrorKind, HashCost, User,
+    Auth, Claims, ErrorKind, User,
+    auth::{Check, ClientInfo},
     clock::Clock,
+    password::HashCost,
     store::memory::{MemorySessions, MemoryStore},
     testing::{PASSWORD, TestAuth, TestSession},
     throttle::MemoryThrottle,
@@ -162,7 +164,7 @@ async fn an_app_keeps_its_settings_and_its_own_users() {
         .access_lifetime(Duration::from_secs(60))
         .throttle(MemoryThrottle::new());
     let test = TestAuth::of(builder, store.clone()).unwrap();
-    let ada = test.register("ada@example.com", portcullis::user::Profile::default()).await.unwrap();
+    let ada = test.register("ada@example.com", portcullis::Profile::default()).await.unwrap();
     assert_eq!(test.users().users().len(), 1);
     let session = test.log_in(&ada).await.unwrap();
     let cookies = session.cookies();

@@ -13,12 +13,13 @@ use async_trait::async_trait;
 use http::{Request, StatusCode, header::RETRY_AFTER};
 use http_body_util::{BodyExt, Full};
 use portcullis::{
-    Auth, Check, ClientInfo, Error, ErrorKind, LoggedIn, Registration, User,
+    Auth, Error, ErrorKind, Profile, Registration, User,
+    auth::{Check, ClientInfo, LoggedIn},
     clock::Timestamp,
     http::PeerAddr,
     store::StoreError,
     throttle::{Admission, Attempt, Outcome, Throttle},
-    user::{Login, Profile},
+    user::Login,
 };
 use tower::ServiceExt;
 

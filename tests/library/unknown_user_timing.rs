@@ -6,9 +6,10 @@
 use std::time::{Duration, Instant};
 
 use portcullis::{
-    Auth, ClientInfo, Error, ErrorKind, NewUser, User,
+    Auth, Error, ErrorKind, Profile, User,
+    auth::ClientInfo,
     store::UserStore,
-    user::{Email, Login, PasswordHash, Profile},
+    user::{Email, Login, NewUser, PasswordHash},
 };
 
 use crate::fixture::{PASSWORD, World, kind, register};

@@ -11,7 +11,8 @@ use std::{
 };
 
 use portcullis::{
-    Auth, Check, Claims, ClientInfo, ErrorKind, User,
+    Auth, Claims, ErrorKind, User,
+    auth::{Check, ClientInfo},
     clock::Clock,
     store::{SessionStore, memory::MemoryFeed},
     testing::TestAuth,

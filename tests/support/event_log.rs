@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use portcullis::{AuthEvent, EventSink};
+use portcullis::event::{AuthEvent, EventSink};
 use serde_json::Value;
 
 /// Keeps the emitted events.

@@ -17,7 +17,7 @@ use axum::{
     routing::{get, post},
 };
 use portcullis::{
-    Auth, AuthUser, ClientInfo, Registration, User, http::Delivery, store::memory::MemoryStore, user::Profile,
+    Auth, AuthUser, Profile, Registration, User, auth::ClientInfo, http::Delivery, store::memory::MemoryStore,
 };
 use portcullis_benches::{handwritten_peer::Peer, setup::builder};
 use serde::Deserialize;

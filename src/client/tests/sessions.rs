@@ -17,7 +17,7 @@ async fn a_sign_in_that_is_refused_says_why_and_leaves_who_is_signed_in() {
         r#"{"code":"validation_failed","errors":[{"field":"email","code":"invalid","message":"No."},{"field":7}]}"#,
     ));
     let error = auth.register("ada", "open sesame 42".into(), [("name", "Ada".into())]).await.unwrap_err();
-    assert_eq!(error.fields(), [crate::FieldError::new("email", "invalid", "No.")]);
+    assert_eq!(error.fields(), [crate::error::FieldError::new("email", "invalid", "No.")]);
     assert_eq!(call(&world, &auth, "/notes").await, OK);
 }
 

@@ -1,7 +1,7 @@
 //! Runs every combination of guard methods in every order against users and sessions that changed.
 
 use super::*;
-use crate::{UserId, store::UserStore};
+use crate::{store::UserStore, user::UserId};
 
 /// A method of the guard that adds a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //!
 //! ```
 //! use portcullis::store::{conformance, memory::{MemorySessions, MemoryUsers}};
-//! use portcullis::user::Profile;
+//! use portcullis::Profile;
 //!
 //! # async fn suite() {
 //! conformance::sessions(|| async { MemorySessions::default() }).await.assert_kept();

@@ -33,11 +33,11 @@
 //! ```
 //! use std::time::Duration;
 //! use portcullis::{
-//!     Auth, Check, ClientInfo, ErrorKind, Registration, User,
+//!     Auth, ErrorKind, Profile, Registration, User,
+//!     auth::{Check, ClientInfo},
 //!     clock::{Clock, ManualClock, Timestamp},
 //!     keys::{Key, KeyRing},
 //!     store::memory::MemoryStore,
-//!     user::Profile,
 //! };
 //!
 //! # #[tokio::main(flavor = "current_thread")]

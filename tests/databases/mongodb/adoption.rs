@@ -8,12 +8,13 @@ use mongodb::{
     options::IndexOptions,
 };
 use portcullis::{
-    Check, ClientInfo, Registration, UserId,
+    Profile, Registration,
+    auth::{Check, ClientInfo},
     store::{
         UniqueField, UserStore, conformance,
         mongodb::{MongoSessions, MongoUsers, UserFields},
     },
-    user::{Email, Login, NewUser, PasswordHash, Profile},
+    user::{Email, Login, NewUser, PasswordHash, UserId},
 };
 
 use super::{auth, server::Server};

@@ -14,7 +14,8 @@ use mongodb::{
     bson::{Document, doc},
 };
 use portcullis::{
-    Auth, Check, ClientInfo, Registration, User,
+    Auth, Profile, Registration, User,
+    auth::{Check, ClientInfo},
     clock::Timestamp,
     session::{Revocation, RotateOutcome, Rotation, Session, SessionId, TokenId},
     store::{
@@ -22,7 +23,7 @@ use portcullis::{
         memory::MemorySessions,
         mongodb::{MongoFeed, MongoSessions, MongoStore, MongoUsers},
     },
-    user::{Login, Profile},
+    user::Login,
 };
 use tokio::task::JoinSet;
 

@@ -13,10 +13,11 @@ use mongodb::{
     bson::{Bson, Document, doc},
 };
 use portcullis::{
-    Auth, ClientInfo, ErrorKind, User, UserId,
+    Auth, ErrorKind, Profile, User,
+    auth::ClientInfo,
     session::{EndReason, Ended},
     store::{EndAll, SessionStore, StoreError, UserStore, mongodb::MongoStore},
-    user::{Email, Login, NewUser, PasswordHash, Profile},
+    user::{Email, Login, NewUser, PasswordHash, UserId},
 };
 use tokio::task::JoinSet;
 use tower::ServiceExt;

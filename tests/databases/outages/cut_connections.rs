@@ -1,7 +1,8 @@
 //! A connection that is cut at each flight of an operation in turn, before the server has it and after it has answered.
 
 use portcullis::{
-    ClientInfo, Error, ErrorKind,
+    Error, ErrorKind,
+    auth::ClientInfo,
     user::{Login, PasswordHash},
 };
 

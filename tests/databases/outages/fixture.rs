@@ -3,11 +3,12 @@
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use portcullis::{
-    Auth, Check, ClientInfo, ErrorKind, TokenPair, User, UserId,
+    Auth, ErrorKind, Profile, User,
+    auth::{Check, ClientInfo, TokenPair},
     clock::{Clock, SystemClock},
     session::{EndReason, Ended, Rotation, Session, SessionId, TokenId},
     store::NewSession,
-    user::{Email, Login, NewUser, Profile},
+    user::{Email, Login, NewUser, UserId},
 };
 use tower::ServiceExt;
 

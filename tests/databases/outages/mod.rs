@@ -28,10 +28,10 @@ use std::{
 
 use async_trait::async_trait;
 use portcullis::{
-    Auth, User,
+    Auth, Profile, User,
     clock::{Clock, SystemClock},
     store::{SessionStore, UserStore},
-    user::{Login, PasswordHash, Profile},
+    user::{Login, PasswordHash},
 };
 
 use crate::proxy::{Mode, Proxy};

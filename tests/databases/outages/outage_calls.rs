@@ -4,7 +4,8 @@ use std::{future::Future, pin::Pin};
 
 use http::StatusCode;
 use portcullis::{
-    Check, ErrorKind,
+    ErrorKind,
+    auth::Check,
     clock::{Clock, SystemClock},
     session::{EndReason, RotateOutcome},
     store::{EndAll, StoreError},

@@ -1,9 +1,10 @@
 //! What others do to the database: their rights, their constraints, and tables that change while the app runs.
 
 use portcullis::{
-    ClientInfo, Registration,
+    Profile, Registration,
+    auth::ClientInfo,
     store::{SessionStore, UserStore, sql::PostgresStore},
-    user::{Login, Profile},
+    user::Login,
 };
 use sqlx::PgPool;
 

@@ -1,9 +1,9 @@
 //! A failover: connections of the pool that still lead to what was the primary.
 
 use portcullis::{
-    ClientInfo, ErrorKind, Registration,
+    ErrorKind, Profile, Registration,
+    auth::ClientInfo,
     store::{SessionStore, UserStore, sql::PostgresStore},
-    user::Profile,
 };
 use sqlx::postgres::PgPoolOptions;
 

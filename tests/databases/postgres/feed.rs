@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use portcullis::{
-    Auth, Check, ClientInfo, ErrorKind, Registration, TokenPair, User, store::sql::PostgresStore, user::Profile,
+    Auth, ErrorKind, Profile, Registration, User,
+    auth::{Check, ClientInfo, TokenPair},
+    store::sql::PostgresStore,
 };
 use sqlx::PgPool;
 

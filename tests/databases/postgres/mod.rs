@@ -10,9 +10,9 @@ mod round_trips;
 use std::time::Duration;
 
 use portcullis::{
+    Profile,
     session::{RotateOutcome, Rotation},
     store::{SessionStore, conformance, sql::PostgresStore},
-    user::Profile,
 };
 use sqlx::postgres::PgPoolOptions;
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use portcullis::{ClientInfo, Registration, store::sql::PostgresStore, user::Profile};
+use portcullis::{Profile, Registration, auth::ClientInfo, store::sql::PostgresStore};
 use sqlx::PgPool;
 
 use super::Server;

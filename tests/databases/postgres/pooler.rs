@@ -8,9 +8,9 @@ use std::{
 };
 
 use portcullis::{
-    ClientInfo, Registration,
+    Profile, Registration,
+    auth::ClientInfo,
     store::{RevocationFeed, sql::PostgresStore},
-    user::Profile,
 };
 use sqlx::{
     Connection, PgConnection,

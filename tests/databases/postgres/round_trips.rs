@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use portcullis::{
-    Auth, Check, ClientInfo, Registration, User,
+    Auth, Profile, Registration, User,
+    auth::{Check, ClientInfo},
     clock::{Clock, SystemClock},
     store::{SessionStore, UserStore, sql::PostgresStore},
-    user::{Login, Profile},
+    user::Login,
 };
 use sqlx::{AssertSqlSafe, PgPool, Row, postgres::PgPoolOptions};
 

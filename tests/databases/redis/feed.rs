@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use portcullis::{
-    Auth, Check, ClientInfo, ErrorKind, Registration, User,
+    Auth, ErrorKind, Profile, Registration, User,
+    auth::{Check, ClientInfo},
     session::{Revocation, SessionId},
     store::{
         RevocationFeed,
         memory::MemoryUsers,
         redis::{RedisOptions, RedisSessions},
     },
-    user::Profile,
 };
 
 use super::{

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use portcullis::{
-    Check, ClientInfo, ErrorKind, Registration, UserId,
+    ErrorKind, Profile, Registration,
+    auth::{Check, ClientInfo},
     event::AuthEvent,
     session::{EndReason, Revocation, RotateOutcome, Rotation, Session, SessionId},
     store::{
@@ -14,7 +15,7 @@ use portcullis::{
         memory::MemoryUsers,
         redis::{RedisOptions, RedisSessions},
     },
-    user::Profile,
+    user::UserId,
 };
 use tower::ServiceExt;
 

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use portcullis::{
-    Check, ClientInfo, Registration, UserId,
+    Profile, Registration,
+    auth::{Check, ClientInfo},
     session::{EndReason, RotateOutcome, Session, SessionId},
     store::{
         EndAll, SessionStore,
         memory::MemoryUsers,
         redis::{RedisOptions, RedisSessions},
     },
-    user::{Login, Profile},
+    user::{Login, UserId},
 };
 use tokio::task::JoinSet;
 

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use portcullis::{
-    AuthBuilder, User, UserId,
+    AuthBuilder, User,
     clock::Timestamp,
     session::{EndReason, Ended, Rotation, Session, SessionId, TokenId},
     store::{NewSession, SessionLimit, SessionStore, UserStore},
+    user::UserId,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);

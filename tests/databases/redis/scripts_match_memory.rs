@@ -6,10 +6,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use portcullis::{
-    UserId,
     clock::Timestamp,
     session::{EndReason, Ended, RotateOutcome, Rotation, Session, SessionId, TokenId},
     store::{EndAll, Keep, NewSession, SessionLimit, SessionStore, memory::MemorySessions, redis::RedisSessions},
+    user::UserId,
 };
 
 use super::{

@@ -5,7 +5,7 @@
 
 use jsonwebtoken::Algorithm;
 use libfuzzer_sys::fuzz_target;
-use portcullis::Check;
+use portcullis::auth::Check;
 use portcullis_fuzz::{WORLD, at_once, message, second_opinion, sign, sign_foreign};
 use serde_json::Value;
 

@@ -18,12 +18,9 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use portcullis::{
-    Auth, ClientInfo, Registration, User,
+    Auth, Profile, Registration, User, auth::ClientInfo,
     clock::{ManualClock, Timestamp},
-    keys::Key,
-    resource::ResourceServer,
-    store::memory::MemoryStore,
-    user::Profile,
+    keys::Key, resource::ResourceServer, store::memory::MemoryStore,
 };
 use serde_json::{Value, json};
 use tower::{Layer, ServiceExt, service_fn};

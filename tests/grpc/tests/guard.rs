@@ -6,7 +6,11 @@
 mod auth;
 
 use http_body_util::BodyExt;
-use portcullis::{Auth, AuthLayer, Check, ClientInfo, Registration, User, store::memory::MemoryStore, user::Profile};
+use portcullis::{
+    Auth, AuthLayer, Profile, Registration, User,
+    auth::{Check, ClientInfo},
+    store::memory::MemoryStore,
+};
 use portcullis_grpc::{ECHO, Notes, Text, WHO};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};

@@ -8,10 +8,12 @@ mod web;
 use std::time::Duration;
 
 use portcullis::{
-    Auth, AuthBuilder, AuthEvent, Check, ClientInfo, User,
+    Auth, AuthBuilder, User,
+    auth::{Check, ClientInfo},
     clock::{Clock, Timestamp},
     event::{
-        EndAllReason, EndReason, EventKind, LoginFailure, LoginMethod, Operation, RefreshRefusal, RegistrationRefusal,
+        AuthEvent, EndAllReason, EndReason, EventKind, LoginFailure, LoginMethod, Operation, RefreshRefusal,
+        RegistrationRefusal,
     },
     session::SessionId,
     store::{NewSession, SessionLimit, SessionStore, UserStore},
@@ -320,7 +322,7 @@ async fn a_name_that_is_taken_is_told_without_the_name() {
     let (world, ear) = (World::new(), EventLog::default());
     let auth = node(&world, &ear);
     register(&auth, "ada").await;
-    let again = portcullis::Registration::new("Ada@example.com", PASSWORD, portcullis::user::Profile::default());
+    let again = portcullis::Registration::new("Ada@example.com", PASSWORD, portcullis::Profile::default());
     auth.register(again).await.unwrap_err();
     let told = ear.take();
     assert_eq!(brief(&told[1]), "user.registration_refused reason=email_taken");

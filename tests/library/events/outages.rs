@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use portcullis::{
-    Check, ClientInfo, ErrorKind, Registration,
+    ErrorKind, Profile, Registration,
+    auth::{Check, ClientInfo},
     clock::Timestamp,
     session::{EndReason, Ended},
     store::SessionStore,
-    user::Profile,
 };
 
 use super::{log_in, node, node_with, now};

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use portcullis::{Auth, Check, ClientInfo, User, user::Login};
+use portcullis::{
+    Auth, User,
+    auth::{Check, ClientInfo},
+    user::Login,
+};
 
 use super::node;
 use crate::event_log::EventLog;
@@ -62,7 +66,7 @@ async fn no_form_of_any_event_of_any_flow_shows_a_secret() {
     let mut secrets = everything(&world, &auth).await;
     secrets.extend(["Jo8mWqk1Yb0cK3zv".to_owned(), "Qe7uAa4VxZi1Rk9p".to_owned()]);
     let events = ear.take();
-    let mut names: Vec<_> = events.iter().map(portcullis::AuthEvent::name).collect();
+    let mut names: Vec<_> = events.iter().map(portcullis::event::AuthEvent::name).collect();
     names.sort_unstable();
     names.dedup();
     assert!(names.len() >= 12, "the flows tell of most that there is: {names:?}");

@@ -1,6 +1,10 @@
 //! Logins that cross a raised token version: what died before it was born, and what nobody came to end.
 
-use portcullis::{Check, ClientInfo, ErrorKind, store::UserStore};
+use portcullis::{
+    ErrorKind,
+    auth::{Check, ClientInfo},
+    store::UserStore,
+};
 
 use super::{ada, log_in, node};
 use crate::event_log::{EventLog, brief};

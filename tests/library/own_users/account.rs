@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use portcullis::{
-    AuthUser, FieldError, UserId,
+    AuthUser,
+    error::FieldError,
     store::{StoreError, UniqueField},
+    user::UserId,
 };
 use serde::{Deserialize, Serialize};
 

@@ -4,9 +4,10 @@ mod account;
 
 use async_trait::async_trait;
 use portcullis::{
-    Auth, Check, ClientInfo, ErrorKind, NewUser, Registration, UserId,
+    Auth, ErrorKind, Registration,
+    auth::{Check, ClientInfo},
     store::{StoreError, UserStore, conformance, memory::MemorySessions},
-    user::{Login, PasswordHash},
+    user::{Login, NewUser, PasswordHash, UserId},
 };
 
 pub(crate) use self::account::{Account, Accounts, SignUp};

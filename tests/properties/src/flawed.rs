@@ -10,10 +10,10 @@ use std::{
 
 use async_trait::async_trait;
 use portcullis::{
-    UserId,
     clock::Timestamp,
     session::{Decision, EndReason, Ended, Revocation, RotateOutcome, Rotation, Session, SessionId, decide},
     store::{Created, EndAll, NewSession, SessionLimit, SessionStore, StoreError, memory::MemoryStore},
+    user::UserId,
 };
 
 use crate::{StoreFactory, Stores, faulty::Control};

@@ -32,9 +32,10 @@ use std::sync::Arc;
 use crate::faulty::Control;
 use async_trait::async_trait;
 use portcullis::{
-    User, UserId,
+    User,
     clock::Timestamp,
     store::{SessionStore, UserStore},
+    user::UserId,
 };
 
 /// A database: users, sessions, and what an app does to its users by other means.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use portcullis::{UserId, clock::Timestamp, store::memory::MemoryStore};
+use portcullis::{clock::Timestamp, store::memory::MemoryStore, user::UserId};
 
 use crate::{Admin, StoreFactory, Stores, faulty::Control};
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use portcullis::{UserId, clock::Timestamp, store::sql::SqliteStore};
+use portcullis::{clock::Timestamp, store::sql::SqliteStore, user::UserId};
 
 use crate::{Admin, StoreFactory, Stores, faulty::Control};
 

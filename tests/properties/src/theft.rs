@@ -2,7 +2,10 @@
 
 use std::{fmt::Write, time::Duration};
 
-use portcullis::{Auth, Check, ClientInfo, ErrorKind, LoggedIn, User};
+use portcullis::{
+    Auth, ErrorKind, User,
+    auth::{Check, ClientInfo, LoggedIn},
+};
 
 use crate::{
     StoreFactory,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac};
-use portcullis::{TokenPair, clock::Timestamp};
+use portcullis::{auth::TokenPair, clock::Timestamp};
 use proptest::prelude::*;
 use serde_json::Value;
 use sha2::Sha256;

@@ -9,10 +9,10 @@ use std::{
 };
 
 use portcullis::{
-    Auth, NewUser, Registration, User, UserId,
+    Auth, Profile, Registration, User,
     clock::{Clock, ManualClock, Timestamp},
     store::{SessionStore, UserStore, memory::MemoryStore},
-    user::{AuthUser, Email, PasswordHash, Profile},
+    user::{AuthUser, Email, NewUser, PasswordHash, UserId},
 };
 
 use crate::{

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
-use portcullis::{Auth, Check, Claims, ClientInfo, Error, LoggedIn, TokenPair, User, user::AuthUser};
+use portcullis::{
+    Auth, Claims, Error, User,
+    auth::{Check, ClientInfo, LoggedIn, TokenPair},
+    user::AuthUser,
+};
 use tokio::sync::Barrier;
 
 use super::{Deed, Round, Rush, Storm, Weather};

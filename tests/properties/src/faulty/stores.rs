@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use portcullis::{
-    NewUser, User, UserId,
+    Profile, User,
     clock::Timestamp,
     session::{Ended, Revocation, RotateOutcome, Rotation, Session, SessionId},
     store::{Created, EndAll, NewSession, SessionStore, StoreError, UserStore},
-    user::{Login, PasswordHash, Profile},
+    user::{Login, NewUser, PasswordHash, UserId},
 };
 
 use super::Control;

@@ -3,7 +3,8 @@
 use std::future::Future;
 
 use portcullis::{
-    Auth, Check, Claims, ClientInfo, Error, ErrorKind, LoggedIn, Secret, TokenPair, User,
+    Auth, Claims, Error, ErrorKind, Secret, User,
+    auth::{Check, ClientInfo, LoggedIn, TokenPair},
     user::{AuthUser, Login},
 };
 
