@@ -21,7 +21,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::hasher::Memory;
+use super::hash_memory::Memory;
 use crate::{
     clock::{Clock, Timestamp},
     error::{Error, ErrorKind},
@@ -272,7 +272,7 @@ mod tests {
 
     use super::*;
     use crate::clock::{ManualClock, SystemClock};
-    use crate::password::hasher::{HashCost, Hasher};
+    use crate::password::{argon2::Hasher, hash_cost::HashCost};
 
     const DEADLINE: Duration = Duration::from_secs(15);
 

@@ -1,65 +1,17 @@
 //! Argon2id: hashing, and verification within bounds.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
-
-use argon2::{Algorithm, Argon2, Block, KeyId, Params, ParamsBuilder, Version};
+use argon2::{Algorithm, Argon2, KeyId, Params, ParamsBuilder, Version};
 use password_hash::phc::{self, Output, Salt};
 
 use super::{
+    hash_cost::HashCost,
+    hash_memory::Memory,
     legacy::Scheme,
     pepper::{Pepper, Peppers},
     phc::without_padding,
 };
-use crate::{
-    error::{Error, ErrorKind},
-    random,
-    user::PasswordHash,
-};
+use crate::{error::Error, random, user::PasswordHash};
 
-/// What one Argon2id computation costs; it goes into every hash, so it can be raised later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HashCost {
-    /// Memory in KiB.
-    pub memory_kib: u32,
-    /// Passes over the memory.
-    pub iterations: u32,
-    /// Lanes. They are computed one after the other here: more of them only help an attacker who has cores to spare.
-    pub parallelism: u32,
-}
-
-impl HashCost {
-    /// The default: OWASP's Password Storage Cheat Sheet, second row of its Argon2id table (19 MiB, 2 passes, 1 lane).
-    pub const OWASP: Self = Self { memory_kib: 19_456, iterations: 2, parallelism: 1 };
-
-    /// OWASP's row for more memory and one pass (46 MiB); the least memory that one pass may have.
-    pub const OWASP_ONE_PASS: Self = Self { memory_kib: 47_104, iterations: 1, parallelism: 1 };
-
-    /// Whether it is at least as strong as OWASP asks.
-    pub(crate) fn is_strong_enough(self) -> bool {
-        let at_least = |row: Self| self.memory_kib >= row.memory_kib && self.iterations >= row.iterations;
-        at_least(Self::OWASP) || at_least(Self::OWASP_ONE_PASS)
-    }
-
-    fn is_bounded(self) -> bool {
-        self.memory_kib <= MAX_MEMORY_KIB && self.iterations <= MAX_ITERATIONS && self.parallelism <= MAX_PARALLELISM
-    }
-}
-
-impl Default for HashCost {
-    fn default() -> Self {
-        Self::OWASP
-    }
-}
-
-/// The most memory that a stored hash may ask for (1 GiB): more is a corrupt or hostile row.
-const MAX_MEMORY_KIB: u32 = 1024 * 1024;
-/// The most passes that a stored hash may ask for.
-const MAX_ITERATIONS: u32 = 64;
-/// The most lanes that a stored hash may ask for.
-const MAX_PARALLELISM: u32 = 16;
 /// Salt bytes: RFC 9106 §3.1.
 const SALT_BYTES: usize = 16;
 /// Hash bytes: RFC 9106 §4.
@@ -72,77 +24,6 @@ pub(crate) enum Verdict {
     Match { upgrade: bool },
     /// The password is wrong.
     Mismatch,
-}
-
-/// Argon2 working memory that is kept from one computation to the next, which writes over it, and wiped when there is none.
-///
-/// Wiping takes an eighth of the time of a hash, so it is not done for one that is about to do the same.
-///
-/// Fresh memory for each hash makes the kernel zero 19 MiB of pages every time, which costs more than the hash does
-/// once several run at once.
-#[derive(Default)]
-pub(crate) struct Memory {
-    blocks: Vec<Block>,
-    /// How many of them, from the first on, have been written to since they were wiped.
-    used: usize,
-    filled: Arc<AtomicU64>,
-}
-
-impl Memory {
-    /// Memory that adds what it is used for to a count.
-    pub(super) fn counting(filled: Arc<AtomicU64>) -> Self {
-        Self { blocks: Vec::new(), used: 0, filled }
-    }
-
-    fn of(&mut self, blocks: usize) -> Result<&mut [Block], Error> {
-        if let Some(more) = blocks.checked_sub(self.blocks.len()).filter(|more| *more > 0) {
-            // What is moved to a larger place is left at the old one as well.
-            self.wipe();
-            self.blocks
-                .try_reserve_exact(more)
-                .map_err(|error| Error::new(ErrorKind::Overloaded).with_source(error))?;
-            self.blocks.resize(blocks, Block::default());
-        }
-        // What a larger hash left beyond these would not be written over.
-        self.wipe_from(blocks);
-        self.used = blocks;
-        self.blocks.get_mut(..blocks).ok_or_else(|| Error::new(ErrorKind::Internal))
-    }
-
-    /// Whether a hash has left something behind.
-    pub(super) fn is_used(&self) -> bool {
-        self.used > 0
-    }
-
-    /// Leaves nothing of the passwords that were hashed here.
-    pub(super) fn wipe(&mut self) {
-        self.wipe_from(0);
-    }
-
-    fn wipe_from(&mut self, first: usize) {
-        if let Some(used) = self.blocks.get_mut(first..self.used) {
-            // As the machine fills memory fastest: written word by word, as `Zeroize` does, it costs logins.
-            used.fill(Block::default());
-            zeroize::optimization_barrier(used);
-            self.used = first;
-        }
-    }
-
-    /// A row with an unusual cost must not leave a gigabyte behind.
-    fn shrink(&mut self, usual: usize) {
-        if self.blocks.len() > usual {
-            // All of it, because what is kept may be moved.
-            self.wipe();
-            self.blocks.truncate(usual);
-            self.blocks.shrink_to_fit();
-        }
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        self.wipe();
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -259,8 +140,7 @@ impl Hasher {
         let blocks = memory.of(params.block_count())?;
         let result = argon2.hash_password_into_with_memory(password, salt, output, blocks).map_err(Error::internal);
         let passes = u64::from(params.t_cost());
-        let filled = u64::try_from(params.block_count()).unwrap_or(u64::MAX).saturating_mul(passes);
-        memory.filled.fetch_add(filled, Ordering::Relaxed);
+        memory.count_filled(u64::try_from(params.block_count()).unwrap_or(u64::MAX).saturating_mul(passes));
         memory.shrink(params_blocks(self.cost));
         result
     }
@@ -372,7 +252,7 @@ mod tests {
         let huge = PasswordHash::new("$argon2id$v=19$m=4194304,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo");
         let mut memory = Memory::default();
         assert!(hasher().verify(b"x", &huge, &mut memory).is_err());
-        assert!(memory.blocks.is_empty(), "no block was allocated");
+        assert_eq!(memory.len(), 0, "no block was allocated");
     }
 
     #[test]
@@ -388,21 +268,6 @@ mod tests {
         assert!(Hasher::new(HashCost::OWASP_ONE_PASS).is_ok());
     }
 
-    fn is_clean(blocks: &[Block]) -> bool {
-        blocks.iter().all(|block| block.as_ref().iter().all(|word| *word == 0))
-    }
-
-    #[test]
-    fn memory_is_kept_and_wiped_when_told() {
-        let mut memory = Memory::default();
-        hasher().hash(b"correct horse", &mut memory).unwrap();
-        assert_eq!(memory.blocks.len(), 19_456);
-        assert_eq!(memory.filled.load(Ordering::Relaxed), 2 * 19_456);
-        assert!(memory.is_used() && !is_clean(&memory.blocks));
-        memory.wipe();
-        assert!(!memory.is_used() && is_clean(&memory.blocks));
-    }
-
     #[test]
     fn what_a_hash_leaves_behind_changes_no_other() {
         let mut memory = Memory::default();
@@ -413,27 +278,5 @@ mod tests {
             assert_eq!(verdict, Verdict::Match { upgrade: false });
             assert_eq!(hasher().verify(password, hash, &mut Memory::default()).unwrap(), verdict);
         }
-    }
-
-    #[test]
-    fn memory_is_wiped_before_it_shrinks() {
-        let mut memory = Memory::default();
-        let large = HashCost { memory_kib: 2 * HashCost::OWASP.memory_kib, ..HashCost::OWASP };
-        let hash = Hasher::new(large).unwrap().hash(b"correct horse", &mut memory).unwrap();
-        let verdict = hasher().verify(b"correct horse", &hash, &mut memory).unwrap();
-        assert_eq!(verdict, Verdict::Match { upgrade: false });
-        assert_eq!(memory.blocks.len(), 19_456);
-        assert!(!memory.is_used() && is_clean(&memory.blocks));
-    }
-
-    #[test]
-    fn a_smaller_hash_leaves_nothing_of_a_larger_one() {
-        let mut memory = Memory::default();
-        hasher().hash(b"correct horse", &mut memory).unwrap();
-        memory.of(1000).unwrap();
-        assert!(is_clean(memory.blocks.get(1000..).unwrap()));
-        assert!(!is_clean(memory.blocks.get(..1000).unwrap()));
-        memory.of(20_000).unwrap();
-        assert!(is_clean(&memory.blocks));
     }
 }
