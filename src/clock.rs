@@ -102,18 +102,18 @@ pub trait Clock: Send + Sync + 'static {
     /// Returns the present moment.
     fn now(&self) -> Timestamp;
 
-    /// Returns a reading that never goes back, from a moment of the clock's own choosing. Only the
-    /// durations of [metrics](crate::event#metrics) use it. Security never depends on it.
+    /// Returns the time since some fixed moment. It never goes back. Only the durations of
+    /// [metrics](crate::event#metrics) use it, and security never depends on it.
     ///
     /// Default: [`now`](Self::now), to the millisecond.
     fn monotonic(&self) -> Duration {
         self.now().since(Timestamp::EPOCH)
     }
 
-    /// Returns whether this is the machine's own clock. Default: no.
+    /// Returns whether this is the clock of the machine. Default: no.
     ///
-    /// The machine's clock is compared with that of the server which keeps the sessions. A clock of
-    /// an app's own, such as one that a test moves, is compared once and trusted from then on.
+    /// The clock of the machine is compared again and again with that of the server that keeps the
+    /// sessions. Another clock, such as one that a test moves, is compared once and then trusted.
     fn is_machine(&self) -> bool {
         false
     }

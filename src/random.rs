@@ -5,8 +5,8 @@ use crate::error::Error;
 /// Generates `N` bytes.
 ///
 /// # Errors
-/// [`ErrorKind::Internal`](crate::error::ErrorKind::Internal) where the operating system has no
-/// randomness. There is no weaker generator to fall back on.
+/// Returns [`ErrorKind::Internal`](crate::error::ErrorKind::Internal) where the operating system
+/// has no randomness. No weaker generator is used instead.
 pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| Error::internal(error.to_string()))?;

@@ -7,9 +7,9 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// A password, key or token in memory. It is redacted in `Debug` and zeroized when dropped.
 ///
-/// It has no `PartialEq`, because a comparison with `==` leaks through its timing how long the
-/// common prefix is. It has no `Display` and no `Serialize`, so that nothing prints it by accident.
-/// Only [`expose`](Self::expose) gives access to the value, so that a search finds every use.
+/// It has no `PartialEq`, because the time of a comparison with `==` shows how long the common
+/// prefix is. It has no `Display` and no `Serialize`, so that nothing prints it by accident. Only
+/// [`expose`](Self::expose) returns the value, so that a search finds all uses.
 ///
 /// # Examples
 ///

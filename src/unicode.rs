@@ -1,4 +1,4 @@
-//! Normal forms of Unicode, and the characters that pass for others.
+//! Normal forms of Unicode, and characters that look like other characters.
 
 use std::{borrow::Cow, iter};
 
@@ -11,7 +11,7 @@ use crate::secret::Secret;
 const NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfc();
 const NFKC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfkc();
 
-/// The most bytes that NFC makes of one byte (Unicode Standard Annex #15, §9).
+/// Maximum of bytes that NFC makes of one byte (Unicode Standard Annex #15, §9).
 const MAX_EXPANSION: usize = 3;
 
 /// Returns a text in Normalization Form C.
@@ -24,17 +24,18 @@ pub(crate) fn nfc_of_secret(text: &str) -> Option<Secret<String>> {
     if text.is_ascii() || NFC.is_normalized(text) {
         return None;
     }
-    // The room is made beforehand, because a text that grows leaves copies behind.
+    // Reserves all bytes at once, because a text that grows leaves copies in memory.
     let mut normal = Zeroizing::new(String::with_capacity(text.len().saturating_mul(MAX_EXPANSION)));
     normal.extend(NFC.normalize_iter(text.chars()));
     Some(Secret::new(std::mem::take(&mut *normal)))
 }
 
-/// Returns a text in NFC, with each letter as its other cases are written as well.
+/// Returns a text in NFC, without differences of case.
 ///
-/// Small letters that share a capital are one letter: `ς` and `σ`, whose capital is `Σ`. The rule looks at one character at
-/// a time, so that it does not depend on where in a word a letter stands. It is the simple case folding of Unicode, but
-/// for letters that it would fold into ASCII.
+/// Small letters with the same capital become equal, such as `ς` and `σ`, whose capital is `Σ`. The
+/// rule looks at one character at a time. The place of a letter in a word therefore does not
+/// matter. The rule is the simple case folding of Unicode, except for letters that it would fold
+/// into ASCII.
 pub(crate) fn fold(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
@@ -51,13 +52,14 @@ fn common_small_letter(c: char) -> char {
     small.filter(|small| !c.is_ascii() && !small.is_ascii()).unwrap_or(c)
 }
 
-/// Whether a reader sees nothing where the character stands (`Default_Ignorable_Code_Point`).
+/// Returns whether the character is invisible (`Default_Ignorable_Code_Point`).
 pub(crate) fn is_ignorable(c: char) -> bool {
     CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
-/// Whether a character outside ASCII becomes ASCII when its case or its width is taken away: the Kelvin sign is a `k` then,
-/// `＠` is an `@` and `ﬁ` is `fi`. The ideographic full stop separates labels of a domain, as `.` does.
+/// Returns whether a character outside ASCII becomes ASCII when its case or its width is ignored.
+/// The Kelvin sign becomes `k`, `＠` becomes `@`, and `ﬁ` becomes `fi`. The ideographic full stop
+/// counts as well, because it separates the labels of a domain as `.` does.
 pub(crate) fn becomes_ascii(c: char) -> bool {
     !c.is_ascii()
         && (c == '\u{3002}'

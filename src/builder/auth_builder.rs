@@ -1,4 +1,4 @@
-//! The type [`AuthBuilder`], and what makes an [`Auth`] of it.
+//! [`AuthBuilder`]: begins with the defaults or the environment, and builds an [`Auth`].
 
 use std::{fmt, sync::Arc};
 
@@ -77,13 +77,13 @@ pub struct AuthBuilder<U: AuthUser> {
     pub(super) endpoints: EndpointSettings,
     pub(super) cookies: CookieChoices,
     pub(super) cross_site: CrossSiteSettings,
-    /// What reading the environment found wrong.
+    /// Problems that were found while the environment was read.
     problems: Vec<String>,
 }
 
 impl<U: AuthUser> Auth<U> {
-    /// Begins with the stores of users and of sessions, and every setting at its default. A store
-    /// that is both is cloned.
+    /// Returns a builder with these stores of users and of sessions. All settings have their
+    /// defaults. Pass a store that keeps both twice: clone it.
     ///
     /// # Examples
     ///
@@ -140,8 +140,8 @@ impl<U: AuthUser> Auth<U> {
 }
 
 impl<U: AuthUser> AuthBuilder<U> {
-    /// Begins with the settings of the environment. [`Auth::from_env`] does so where nothing else
-    /// is set.
+    /// Returns a builder with the settings of the environment. Where the app sets nothing else,
+    /// call [`Auth::from_env`] instead.
     ///
     /// | variable | default | meaning |
     /// |---|---|---|
@@ -156,8 +156,8 @@ impl<U: AuthUser> AuthBuilder<U> {
     #[doc = passwords::variables!()]
     ///
     /// Durations are a number and `ms`, `s`, `m`, `h` or `d`. A variable that is set to nothing
-    /// counts as not set. What is wrong is reported by [`build`](Self::build), with the variable's
-    /// name.
+    /// counts as not set. [`build`](Self::build) reports each problem with the name of its
+    /// variable.
     ///
     /// One line break (LF, CRLF or CR) at the end of a secret, the issuer or the audience comes
     /// from the file that held it, and is removed. Other white space around these is refused,
@@ -175,8 +175,8 @@ impl<U: AuthUser> AuthBuilder<U> {
         Self::from_env_with_prefix("", users, sessions)
     }
 
-    /// Begins with the settings of the environment, from variables whose names begin with `prefix`,
-    /// such as `MYAPP_`.
+    /// Returns a builder with the settings of the environment, like [`from_env`](Self::from_env),
+    /// from variables whose names begin with `prefix`, such as `MYAPP_`.
     pub fn from_env_with_prefix(prefix: &str, users: impl UserStore<User = U>, sessions: impl SessionStore) -> Self {
         let mut builder = Auth::builder(users, sessions);
         let variables = |name: &str| std::env::var_os(name).map(std::ffi::OsString::into_string);
@@ -184,9 +184,10 @@ impl<U: AuthUser> AuthBuilder<U> {
         builder
     }
 
-    /// Begins with the settings of the environment, for examples and first steps. Secrets that are
-    /// missing are generated, so that every token ends with the process; a warning is logged. A
-    /// missing issuer is `portcullis-example`.
+    /// Returns a builder with the settings of the environment, for examples and first steps.
+    ///
+    /// Missing secrets are generated and a warning is logged. All tokens are then invalid after the
+    /// process ends. A missing issuer becomes `portcullis-example`.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where the operating system has no
@@ -208,8 +209,9 @@ impl<U: AuthUser> AuthBuilder<U> {
 
     /// Checks all settings together and starts the hashing threads.
     ///
-    /// Within a Tokio runtime it also begins to read which sessions have ended, so that the first
-    /// request need not wait for it. Elsewhere the first request begins it.
+    /// Within a Tokio runtime it also starts to read from the store which sessions have ended, so
+    /// that the first request rarely waits for that. Without a runtime, the first request starts
+    /// it.
     ///
     /// # Errors
     /// A [`BuildError`] that lists every problem and how to fix it.
@@ -309,7 +311,7 @@ impl<U: AuthUser> AuthBuilder<U> {
     }
 }
 
-/// Without secrets, and without what an app gave as code.
+/// Shows neither secrets nor closures of the app.
 impl<U: AuthUser> fmt::Debug for AuthBuilder<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthBuilder")

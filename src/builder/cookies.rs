@@ -24,10 +24,11 @@ macro_rules! variables {
 }
 pub(super) use variables;
 
-/// How the cookies are set up.
+/// Settings of the cookies.
 ///
 /// # Defaults
-/// - names: `access_token` and `refresh_token`, unless the shape of the answers has names of its own
+/// - names: `access_token` and `refresh_token`, unless the shape of the answers has names of its
+///   own
 /// - every other one as in [`CookieSettings`]
 #[derive(Debug, Default)]
 pub(super) struct CookieChoices {
@@ -110,11 +111,12 @@ impl<U: AuthUser> AuthBuilder<U> {
     /// The path must reach the endpoints that refresh and log out: `/auth` does, where they are
     /// mounted there.
     ///
-    /// Another path than `/` loses the protection of `__Host-`. The cookie is then named
-    /// `__Secure-refresh_token`, and a page of a sibling subdomain can set one of that name
-    /// (`Domain=example.com; Path=/auth`). In a browser without a cookie of its own, that cookie
-    /// logs the user in as another user. Beside the user's own cookie it makes refreshes fail with
-    /// 400 `invalid_request`, which ends and clears nothing, until the user logs in again.
+    /// A path other than `/` loses the protection of `__Host-`. The cookie is then named
+    /// `__Secure-refresh_token`, and a page of a sibling subdomain can set a cookie of that name
+    /// (`Domain=example.com; Path=/auth`). In a browser that has no refresh cookie of this service,
+    /// the foreign cookie logs the user in as another user. In a browser that has one, refreshes
+    /// fail with 400 `invalid_request` until the user logs in again. They end no session and clear
+    /// no cookie.
     pub fn refresh_cookie_path(mut self, path: impl Into<String>) -> Self {
         self.cookies.attributes.refresh_path = path.into();
         self
@@ -155,8 +157,8 @@ impl CookieChoices {
     }
 }
 
-/// Where the refresh cookie would not be sent though it is needed (RFC 6265 §5.1.4): a refresh
-/// would find none, and a logout would end nothing.
+/// Finds the endpoints that need the refresh cookie, but that browsers would not send it to (RFC
+/// 6265 §5.1.4). A refresh would fail there, and a logout would end no session.
 fn unreached_by_cookie(table: &PathTable, cookie_path: &str) -> Option<String> {
     if cookie_path == "/" {
         return None;

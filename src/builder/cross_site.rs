@@ -17,7 +17,7 @@ macro_rules! variables {
 }
 pub(super) use variables;
 
-/// Who may send requests that carry cookies.
+/// Origins whose pages may send requests with cookies.
 ///
 /// # Defaults
 /// - trusted origins: none beside the service's own
@@ -43,8 +43,8 @@ impl<U: AuthUser> AuthBuilder<U> {
         self
     }
 
-    /// Refuses requests with cookies that carry neither `Origin` nor `Sec-Fetch-Site`. Default:
-    /// they are accepted, because only programs and very old browsers send them.
+    /// Refuses requests with cookies that have neither `Origin` nor `Sec-Fetch-Site`. Default:
+    /// accepts them, because only programs and very old browsers send such requests.
     pub fn strict_cross_site(mut self) -> Self {
         self.cross_site.strict = true;
         self

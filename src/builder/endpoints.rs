@@ -28,7 +28,7 @@ macro_rules! variables {
 }
 pub(super) use variables;
 
-/// Which endpoints there are and how they answer.
+/// Settings of the ready endpoints.
 ///
 /// # Defaults
 /// - mount path: `/auth`
@@ -81,8 +81,8 @@ impl<U: AuthUser> AuthBuilder<U> {
         self
     }
 
-    /// Sets how tokens may reach clients. A login that does not ask gets the first. Default:
-    /// `[Delivery::Cookie]`.
+    /// Sets the ways in which tokens may reach clients. A login that asks for none gets the first
+    /// one. Default: `[Delivery::Cookie]`.
     ///
     /// Variable: `TOKEN_DELIVERY`.
     pub fn token_delivery(mut self, allowed: impl IntoIterator<Item = Delivery>) -> Self {

@@ -11,7 +11,7 @@ use crate::{secret::Secret, token::keys::Key};
 /// Looks up a variable by its whole name.
 pub(super) type Variables<'a> = &'a dyn Fn(&str) -> Option<Result<String, std::ffi::OsString>>;
 
-/// Reads variables one by one; the first problem of each is kept for `build()`.
+/// Reads variables one by one. Keeps the first problem of each for `build()`.
 pub(super) struct Environment<'a> {
     prefix: &'a str,
     variables: Variables<'a>,
@@ -24,7 +24,7 @@ impl<'a> Environment<'a> {
         Self { prefix, variables, problems: Vec::new() }
     }
 
-    /// The number of problems so far.
+    /// Returns the number of problems so far.
     pub(super) fn problems(&self) -> usize {
         self.problems.len()
     }
@@ -56,7 +56,8 @@ impl<'a> Environment<'a> {
         }
     }
 
-    /// Reads a text whose every byte counts, without the line break of the file that held it.
+    /// Reads a text in which each byte counts. Removes only one line break at its end, which comes
+    /// from a file.
     pub(super) fn exact(&mut self, name: &str) -> Option<String> {
         let mut text = self.text(name)?;
         let ends = [text.strip_suffix("\r\n"), text.strip_suffix('\n'), text.strip_suffix('\r')];

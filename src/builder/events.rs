@@ -6,7 +6,7 @@ use crate::{
     user::AuthUser,
 };
 
-/// Where events are recorded.
+/// Settings of events.
 ///
 /// # Defaults
 /// - sinks: none

@@ -24,7 +24,7 @@ macro_rules! variables {
 }
 pub(super) use variables;
 
-/// What signs and verifies tokens.
+/// Settings of the keys that sign and verify tokens.
 ///
 /// # Defaults
 /// - one secret or ring of keys for each kind of token: none, both are required
@@ -38,11 +38,12 @@ pub(super) struct KeySettings {
     refresh_secret: Option<Secret<Vec<u8>>>,
     retired_access_secrets: Vec<Secret<Vec<u8>>>,
     retired_refresh_secrets: Vec<Secret<Vec<u8>>>,
-    /// From a file; it may stand beside a secret as well, on the way to keys and back.
+    /// Next key, read from a file. It may be set beside a secret, so that an app can change from
+    /// secrets to keys and back.
     next_access_key: Option<Key>,
-    /// From files.
+    /// Retired keys, read from files.
     retired_access_keys: Vec<Key>,
-    /// A key file was named and could not be used: no secret is missing then.
+    /// Says that a key file is set but cannot be used. The secret is then not reported as missing.
     unusable_key_file: bool,
 }
 
@@ -56,8 +57,8 @@ impl<U: AuthUser> AuthBuilder<U> {
         self
     }
 
-    /// Sets the keys of refresh tokens, in place of a secret. No other service verifies those, so a
-    /// secret serves as well.
+    /// Sets the keys of refresh tokens, in place of a secret. A secret is enough for most apps,
+    /// because no other service verifies refresh tokens.
     pub fn refresh_keys(mut self, keys: KeyRing) -> Self {
         self.keys.refresh_keys = Some(keys);
         self
@@ -66,8 +67,8 @@ impl<U: AuthUser> AuthBuilder<U> {
     /// Sets the secret that signs access tokens (HS256): at least 32 random bytes, for example from
     /// `openssl rand -base64 48`. It is required unless there are [keys](Self::access_keys).
     ///
-    /// The bytes are used as they are. Where two secrets must differ, white space around a text
-    /// does not count as a difference.
+    /// The bytes are used unchanged. Two secrets that must differ must differ in more than the
+    /// white space around them.
     ///
     /// Variable: `ACCESS_TOKEN_SECRET`.
     pub fn access_secret(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
@@ -75,8 +76,8 @@ impl<U: AuthUser> AuthBuilder<U> {
         self
     }
 
-    /// Sets the secret that signs refresh tokens (HS256): another one than for access tokens. It is
-    /// required unless there are [keys](Self::refresh_keys).
+    /// Sets the secret that signs refresh tokens (HS256). It must differ from that of access
+    /// tokens. It is required unless there are [keys](Self::refresh_keys).
     ///
     /// Variable: `REFRESH_TOKEN_SECRET`.
     pub fn refresh_secret(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
@@ -135,13 +136,13 @@ impl KeySettings {
         Ok(generated)
     }
 
-    /// Every secret that signs or verifies tokens.
+    /// Returns all secrets that sign or verify tokens.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &Secret<Vec<u8>>> {
         let current = self.access_secret.iter().chain(&self.refresh_secret);
         current.chain(&self.retired_access_secrets).chain(&self.retired_refresh_secrets)
     }
 
-    /// Makes the rings, or says what is wrong with what they are made of.
+    /// Makes the rings, or adds the problems of their settings.
     pub(super) fn rings(&self, lifetimes: &TokenLifetimes, problems: &mut Vec<String>) -> Option<Rings> {
         let access = Given {
             kind: KeyKind::Access,
@@ -176,13 +177,13 @@ impl KeySettings {
     }
 }
 
-/// How long tokens live, by which keys are kept.
+/// Lifetimes of tokens. They decide for how long retired keys verify.
 pub(super) struct TokenLifetimes {
     pub(super) access: Duration,
     pub(super) longest_access: Duration,
     pub(super) refresh: Duration,
     pub(super) longest_refresh: Duration,
-    /// How long after its expiry a token may still be accepted.
+    /// Maximum time after its expiry at which a token is still accepted.
     pub(super) tolerance: Duration,
 }
 
@@ -191,7 +192,7 @@ pub(super) struct Rings {
     pub(super) access: Keys,
     pub(super) refresh: Keys,
     pub(super) max_access_lifetime: Duration,
-    /// Whether the ring of access keys sets the longest lifetime itself.
+    /// Says whether the ring of access keys sets the longest lifetime itself.
     pub(super) access_ring_sets_longest: bool,
 }
 
@@ -207,9 +208,9 @@ struct Given<'a> {
     ring: Option<&'a KeyRing>,
     secret: Option<&'a Secret<Vec<u8>>>,
     retired: &'a [Secret<Vec<u8>>],
-    /// The longest lifetime unless the ring has its own.
+    /// Longest lifetime of these tokens, unless the ring sets one.
     longest: Duration,
-    /// Today's.
+    /// Current secret.
     lifetime: Duration,
 }
 
@@ -218,7 +219,7 @@ impl Given<'_> {
         self.name.to_ascii_uppercase()
     }
 
-    /// How the ring is set.
+    /// Name of the method that sets the ring.
     fn keys_name(&self) -> &'static str {
         match self.kind {
             KeyKind::Access => "access_keys(…) or ACCESS_TOKEN_KEY_FILE",
@@ -226,7 +227,7 @@ impl Given<'_> {
         }
     }
 
-    /// The ring that was set, or the one of the secret; retired secrets are in either.
+    /// Returns the ring that was set, or a ring of the secret, with the retired secrets.
     fn ring(&self, settings: &KeySettings, problems: &mut Vec<String>) -> Option<KeyRing> {
         let (kind, variable) = (self.name, self.variable());
         let current = match (self.ring, self.secret) {
@@ -242,7 +243,7 @@ impl Given<'_> {
                 ));
                 None
             }
-            // A key file that cannot be used has been complained of already.
+            // The problem of the key file is already in the list.
             (None, None) if settings.unusable_key_file && self.kind == KeyKind::Access => None,
             (None, None) => {
                 problems.push(format!(
@@ -300,10 +301,9 @@ fn hmac(secret: &Secret<Vec<u8>>, name: &str, problems: &mut Vec<String>) -> Opt
     Key::from_secret(secret.clone()).map_err(|error| problems.push(format!("{name} {error}"))).ok()
 }
 
-/// Refuses the same key twice, whether for both kinds or in two places of one ring.
+/// Refuses a key that is used for both kinds of tokens or twice in one ring.
 ///
-/// A secret with white space around it counts as the same secret without: one of the two was copied
-/// with its line break.
+/// White space around a secret is ignored here, because a copy often has a line break at its end.
 fn distinct<'a>(rings: impl Iterator<Item = &'a KeyRing>, problems: &mut Vec<String>) {
     let keys: Vec<&Key> = rings.flat_map(KeyRing::keys).collect();
     let identities: Vec<String> = keys.iter().map(|key| key.identity()).collect();

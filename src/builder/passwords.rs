@@ -12,7 +12,7 @@ use crate::{
     user::AuthUser,
 };
 
-/// How many passwords may wait for each thread: some seconds of work.
+/// Number of passwords that may wait for each thread: some seconds of work.
 const QUEUE_OF_ONE_THREAD: usize = 256;
 
 /// Rows of the table of variables.
@@ -25,7 +25,7 @@ macro_rules! variables {
 }
 pub(super) use variables;
 
-/// Which passwords are accepted and how they are hashed.
+/// Settings of passwords.
 ///
 /// # Defaults
 /// - policy: [`PasswordPolicy::default`], 8 characters or more
@@ -41,7 +41,7 @@ pub(super) struct PasswordSettings {
     retired_peppers: Vec<Secret<Vec<u8>>>,
     breaches: Option<Arc<dyn BreachCheck>>,
     cost: HashCost,
-    /// One below every standard, which nothing but tests sets.
+    /// Cost below OWASP's minimum. Only tests set it.
     #[cfg(feature = "testing")]
     test_cost: Option<HashCost>,
     threads: Option<usize>,
@@ -76,9 +76,9 @@ impl<U: AuthUser> AuthBuilder<U> {
     /// Sets a secret that goes into every password hash: at least 32 random bytes, kept apart from
     /// the store. Default: none.
     ///
-    /// With it the passwords of a stolen users table cannot be guessed. If it is lost, no user can
-    /// log in, so keep a copy. Hashes that have none, or another, are renewed at their user's next
-    /// login. Variable: `PASSWORD_PEPPER`.
+    /// An attacker who steals the users table, but not the pepper, cannot guess passwords. Keep a
+    /// copy of the pepper: without it no user can log in. A hash without this pepper is replaced at
+    /// the next successful login of its user. Variable: `PASSWORD_PEPPER`.
     pub fn pepper(mut self, secret: impl Into<Secret<Vec<u8>>>) -> Self {
         self.passwords.pepper = Some(secret.into());
         self
@@ -93,7 +93,7 @@ impl<U: AuthUser> AuthBuilder<U> {
         self
     }
 
-    /// Sets what knows passwords from leaks. Default: nothing.
+    /// Sets the check that refuses passwords known from leaks. Default: none.
     pub fn breach_check(mut self, breaches: impl BreachCheck) -> Self {
         self.passwords.breaches = Some(Arc::new(breaches));
         self
@@ -122,7 +122,8 @@ impl<U: AuthUser> AuthBuilder<U> {
     }
 
     /// Sets how long a password may wait to be hashed. A login that waits longer is answered 503
-    /// `overloaded`. Default: 15 s, about when people give up, and before usual proxies do.
+    /// `overloaded`. Default: 15 s, because most people give up then, and most proxies a little
+    /// later.
     pub fn hash_deadline(mut self, deadline: Duration) -> Self {
         self.passwords.deadline = deadline;
         self
@@ -136,20 +137,20 @@ impl PasswordSettings {
         self.threads = env.parsed("HASH_THREADS", "use a number", |text| text.parse().ok());
     }
 
-    /// Takes hashes that cost nothing, and one thread unless the app set another number.
+    /// Sets the lowest cost of a hash, and one thread unless the app set another number.
     #[cfg(feature = "testing")]
     pub(super) fn for_tests(&mut self) {
         self.test_cost = Some(HashCost { memory_kib: 8, iterations: 1, parallelism: 1 });
         self.threads.get_or_insert(1);
     }
 
-    /// Whether hashes cost nothing, so that the `Auth` must serve only a test.
+    /// Returns whether hashes have the lowest cost, which only a test may use.
     #[cfg(feature = "testing")]
     pub(super) fn are_for_tests(&self) -> bool {
         self.test_cost.is_some()
     }
 
-    /// `token_secrets` are those that no pepper may be.
+    /// Checks the settings. No pepper may be one of the `token_secrets`.
     pub(super) fn check<'a>(
         &'a self,
         token_secrets: impl Iterator<Item = &'a Secret<Vec<u8>>>,
@@ -170,11 +171,11 @@ impl PasswordSettings {
         hasher.map(|hasher| hasher.with_peppers(peppers))
     }
 
-    /// Starts the hashing threads; the settings have passed their check.
+    /// Starts the hashing threads. Call it after the check.
     ///
     /// # Errors
-    /// A [`BuildError`] where threads cannot be started, or where the operating system has no
-    /// randomness.
+    /// Returns a [`BuildError`] where threads cannot be started, or where the operating system has
+    /// no randomness.
     pub(super) fn into_passwords(self, hasher: Hasher, clock: Arc<dyn Clock>) -> Result<Passwords, BuildError> {
         let pool = Pool::new(self.threads(), self.queue(), self.deadline, clock)
             .map_err(|error| BuildError::one(format!("the hashing threads cannot be started: {error}")))?;
@@ -188,7 +189,7 @@ impl PasswordSettings {
         token_secrets: impl Iterator<Item = &'a Secret<Vec<u8>>>,
         problems: &mut Vec<String>,
     ) {
-        // White space around a text makes it neither stronger nor another secret.
+        // White space around a secret makes it neither stronger nor different.
         let compared = |secret: &'a Secret<Vec<u8>>| trimmed(secret.expose());
         let peppers: Vec<_> = self.pepper.iter().chain(&self.retired_peppers).map(compared).collect();
         for pepper in &peppers {
@@ -210,7 +211,7 @@ impl PasswordSettings {
     }
 
     fn hasher(&self) -> Result<Hasher, &'static str> {
-        // In tests as well: what the app sets there it sets in `main`.
+        // Checked in tests as well, because an app sets the same value in production.
         let hasher = Hasher::new(self.cost)?;
         #[cfg(feature = "testing")]
         let hasher = self.test_cost.map_or(hasher, Hasher::at_any_cost);

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use super::{AuthBuilder, env::Environment};
 use crate::{auth::Nodes, revocation::Revocations, store::RevocationFeed, user::AuthUser};
 
-/// The longest time between polls: later, and an ended session would be accepted for too long.
+/// Maximum time between polls. An ended session could be accepted for this long.
 const MAX_POLL: Duration = Duration::from_secs(60);
 
 /// Rows of the table of variables.
@@ -17,7 +17,7 @@ macro_rules! variables {
 }
 pub(super) use variables;
 
-/// How ended sessions become known.
+/// Settings of revocation.
 ///
 /// # Defaults
 /// - poll: every 5 s

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::{AuthBuilder, env::Environment};
 use crate::{auth::Lifetimes, clock::CLOCK_SKEW, store::SessionLimit, user::AuthUser};
 
-/// The longest grace: beyond a minute it is no longer a retry but a second holder.
+/// Maximum grace. A use after more than a minute is not a retry, but comes from a second holder.
 const MAX_GRACE: Duration = Duration::from_secs(60);
-/// Longer lifetimes are a mistake in a unit.
+/// Maximum lifetime of a session. A longer one is a mistake in its unit.
 const TEN_YEARS: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 
 /// Rows of the table of variables.
@@ -20,7 +20,7 @@ macro_rules! variables {
 }
 pub(super) use variables;
 
-/// How sessions live.
+/// Settings of sessions.
 ///
 /// # Defaults
 /// - life without a refresh: 7 days

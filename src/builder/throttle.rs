@@ -20,7 +20,7 @@ macro_rules! variables {
 }
 pub(super) use variables;
 
-/// What slows guesses.
+/// Settings of the throttle.
 ///
 /// # Defaults
 /// - throttle: a [`MemoryThrottle`]
@@ -38,16 +38,15 @@ impl Default for ThrottleSettings {
 }
 
 impl<U: AuthUser> AuthBuilder<U> {
-    /// Sets what slows guesses. Default: a [`MemoryThrottle`] of this node. Nodes that share their
-    /// counts need a throttle over a store.
+    /// Sets the throttle, which slows guesses. Default: a [`MemoryThrottle`], which counts on this
+    /// node only. Nodes that share their counts need a throttle over a store.
     pub fn throttle(mut self, throttle: impl Throttle) -> Self {
         self.throttle.throttle = Some(Arc::new(throttle));
         self.throttle.is_on = true;
         self
     }
 
-    /// Slows no guesses: for load tests, and where something before this service slows them. It is
-    /// logged as a warning.
+    /// Turns the throttle off, for load tests, or where a proxy slows guesses. A warning is logged.
     ///
     /// Variable: `THROTTLE`, `off`.
     pub fn no_throttle(mut self) -> Self {

@@ -16,11 +16,11 @@ use crate::{
     user::AuthUser,
 };
 
-/// The longest life that an access token may ever be given.
+/// Maximum lifetime of an access token.
 const MAX_ACCESS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
-/// The longest leeway: with our own clocks half a minute is plenty.
+/// Maximum leeway. The clocks of our own servers differ by less.
 const MAX_LEEWAY: Duration = Duration::from_secs(30);
-/// What tokens under asymmetric keys are remembered in: some ten thousand of them.
+/// Default size of the cache for asymmetric keys, in bytes: about ten thousand tokens.
 const TOKEN_CACHE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Rows of the table of variables.
@@ -33,7 +33,7 @@ macro_rules! variables {
 }
 pub(super) use variables;
 
-/// Which tokens are issued and accepted.
+/// Settings of access tokens.
 ///
 /// # Defaults
 /// - issuer: none, it is required
@@ -41,7 +41,7 @@ pub(super) use variables;
 /// - life of an access token: 15 min
 /// - longest life of an access token that is accepted: not set, which accepts 1 day
 /// - leeway: none
-/// - not before: every token counts
+/// - not before: tokens of any age are accepted
 /// - cache: 16 MiB where the current key is asymmetric, else none
 /// - custom claims: none
 pub(super) struct TokenSettings<U: AuthUser> {
@@ -125,22 +125,22 @@ impl<U: AuthUser> AuthBuilder<U> {
         self
     }
 
-    /// Sets how many bytes of access tokens are remembered once their signature was verified, so
-    /// that it is not verified at every request. Zero turns it off.
+    /// Sets the size of the cache of verified access tokens, in bytes. The signature of a token in
+    /// the cache is not verified again. Zero turns the cache off.
     ///
-    /// Default: 16 MiB where the current key is asymmetric. For secrets nothing is remembered,
-    /// because a check costs as little as a look-up. Expiry, revocation and retired keys are
-    /// checked each time.
+    /// Default: 16 MiB where the current key is asymmetric, and 0 where it is a secret, because
+    /// verifying with a secret costs as little as a look-up. Expiry, revocation and retired keys
+    /// are checked for each request.
     pub fn token_cache(mut self, bytes: usize) -> Self {
         self.tokens.cache_bytes = Some(bytes);
         self
     }
 
-    /// Adds custom claims to access tokens. They are made of the user whenever tokens are issued,
-    /// at a refresh too, and read with [`Claims::custom`](crate::Claims::custom). Default: none.
+    /// Adds custom claims to access tokens. The function gets the user whenever tokens are issued,
+    /// also at a refresh. [`Claims::custom`](crate::Claims::custom) reads them. Default: none.
     ///
-    /// Everyone who has the token can read them, and they are as old as the token. Leave out what
-    /// must stay hidden, and what must take effect at once. Issuing fails with
+    /// Any holder of the token can read the claims, and they are as old as the token. Leave out
+    /// secrets, and values whose changes must take effect at once. Issuing fails with
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) unless they are an object of at most
     /// 1,536 bytes that uses none of [our names](crate::Claims).
     ///
@@ -174,7 +174,7 @@ impl<U: AuthUser> TokenSettings<U> {
         env.duration("ACCESS_TOKEN_EXPIRY", &mut self.access_lifetime);
     }
 
-    /// Takes this issuer where none was set.
+    /// Sets this issuer where none was set.
     pub(super) fn default_issuer(&mut self, issuer: &str) {
         self.issuer.get_or_insert_with(|| issuer.to_owned());
     }
@@ -209,20 +209,21 @@ impl<U: AuthUser> TokenSettings<U> {
         self.max_access_lifetime.unwrap_or(MAX_ACCESS_LIFETIME)
     }
 
-    /// How old an access token may be for which ended sessions are remembered in memory. The store
-    /// is asked about an older one.
+    /// Returns the maximum age of access tokens for which ended sessions are kept in memory. For an
+    /// older token the store is asked.
     pub(super) fn remembered(&self, rings: &Rings) -> Duration {
         let is_set = self.max_access_lifetime.is_some() || rings.access_ring_sets_longest;
         let longest = if is_set { rings.max_access_lifetime } else { in_whole_seconds(self.access_lifetime) };
         longest.saturating_add(self.leeway)
     }
 
-    /// How long after its expiry a token may still be accepted, by some node's clock.
+    /// Returns the maximum time after its expiry at which a node may still accept a token, by the
+    /// clock of any node.
     pub(super) fn clock_tolerance(&self) -> Duration {
         self.leeway.saturating_add(CLOCK_SKEW)
     }
 
-    /// What issues tokens and what verifies them; the settings have passed their check.
+    /// Returns the issuer and the verifier of tokens. Call it after the check.
     pub(super) fn into_parts(self, keys: Rings, max_access_bytes: usize) -> TokenParts<U> {
         let issuer = self.issuer.unwrap_or_default();
         let audience = self.audience.unwrap_or_else(|| issuer.clone());

@@ -94,20 +94,19 @@ impl Error {
         self
     }
 
-    /// Notes that another request of the same client was faster, and may have been given the tokens
-    /// that this one was refused.
+    /// Notes that another request of the same client was faster and may have got new tokens.
     pub(crate) fn overtaken(mut self) -> Self {
         self.0.overtaken = true;
         self
     }
 
-    /// Returns whether another request of the same client may have been given new tokens. These
-    /// must not be taken away again.
+    /// Returns whether another request of the same client may have got new tokens. The answer must
+    /// then clear no cookies.
     pub(crate) fn is_overtaken(&self) -> bool {
         self.0.overtaken
     }
 
-    /// Notes that a store was asked to write and that its answer is lost.
+    /// Notes that the answer of a store to a write was lost.
     pub(crate) fn uncertain(mut self) -> Self {
         self.0.uncertain = true;
         self
@@ -145,7 +144,7 @@ impl Error {
         self.0.kind
     }
 
-    /// Returns the sentence for the client, where it says more than the kind's.
+    /// Returns the sentence for the client, where it says more than that of the kind.
     pub fn detail(&self) -> Option<&str> {
         self.0.detail.as_deref()
     }
@@ -184,7 +183,8 @@ impl fmt::Debug for Error {
             .field("kind", &self.0.kind)
             .field("detail", &self.0.detail)
             .field("fields", &self.0.fields)
-            // Not `Debug` of the source: a driver's contains the row that was refused.
+            // Not `Debug` of the source, because that of a database driver contains the refused
+            // row.
             .field("source", &self.0.source.as_ref().map(|source| causes(Some(&**source))))
             .finish_non_exhaustive()
     }

@@ -1,4 +1,4 @@
-//! [`UnknownName`]: a text that is none of the names of a choice.
+//! [`UnknownName`]: a text that names no value of an enum.
 
 /// A text that names none of the values of an enum, such as `pigeon` for a
 /// [`Delivery`](crate::http::Delivery).

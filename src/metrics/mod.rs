@@ -1,4 +1,4 @@
-//! Counters and times, for the facade of the crate `metrics`. No other file uses that facade.
+//! Counts and times, which go to the facade of the crate `metrics`. No other file uses that facade.
 //!
 //! Without the feature `metrics`, the stopwatches are empty and the functions do nothing, so that
 //! the flows need no `cfg`. Names, units and labels are stable: [`event`](crate::event#metrics) has

@@ -1,4 +1,4 @@
-//! Argon2id: hashing, and verification within bounds.
+//! [`Hasher`]: hashes passwords with Argon2id, and verifies stored hashes within bounds.
 
 use argon2::{Algorithm, Argon2, KeyId, Params, ParamsBuilder, Version};
 use password_hash::phc::{self, Output, Salt};
@@ -12,20 +12,22 @@ use super::{
 };
 use crate::{error::Error, random, user::PasswordHash};
 
-/// Salt bytes: RFC 9106 §3.1.
+/// Bytes of a salt: RFC 9106 §3.1.
 const SALT_BYTES: usize = 16;
-/// Hash bytes: RFC 9106 §4.
+/// Bytes of an output: RFC 9106 §4.
 const OUTPUT_BYTES: usize = 32;
 
-/// What a comparison found.
+/// Result of comparing a password with a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The password is right; `upgrade` where its hash is weaker than today's, or has another pepper.
+    /// The password is right. `upgrade` says that its hash is weaker than today's, or has another
+    /// pepper.
     Match { upgrade: bool },
     /// The password is wrong.
     Mismatch,
 }
 
+/// Hashes with the current cost and pepper, and verifies hashes of any accepted cost and pepper.
 #[derive(Clone, Debug)]
 pub(crate) struct Hasher {
     cost: HashCost,
@@ -33,8 +35,12 @@ pub(crate) struct Hasher {
 }
 
 impl Hasher {
+    /// Returns a hasher of this cost, without a pepper.
+    ///
     /// # Errors
-    /// A sentence that says which limit the cost crosses.
+    ///
+    /// Returns a sentence that names the limit, where the cost is below OWASP's minimum or above
+    /// the bounds.
     pub(crate) fn new(cost: HashCost) -> Result<Self, &'static str> {
         if !cost.is_strong_enough() {
             return Err("the hash cost is below OWASP's minimum: use at least 19,456 KiB with 2 iterations \
@@ -46,7 +52,7 @@ impl Hasher {
         Ok(Self { cost, peppers: Peppers::default() })
     }
 
-    /// Below every standard too: for tests.
+    /// Returns a hasher of any cost, for tests. It does not check OWASP's minimum.
     #[cfg(feature = "testing")]
     pub(crate) fn at_any_cost(cost: HashCost) -> Self {
         Self { cost, peppers: Peppers::default() }
@@ -66,7 +72,7 @@ impl Hasher {
         self.encode(&salt, &output)
     }
 
-    /// The PHC string of a salt and an output under today's cost and pepper.
+    /// Returns the PHC string of a salt and an output, with the current cost and pepper.
     pub(crate) fn encode(&self, salt: &[u8], output: &[u8]) -> Result<PasswordHash, Error> {
         let params = params(self.cost, self.peppers.current())?;
         let phc = phc::PasswordHash {
@@ -79,15 +85,24 @@ impl Hasher {
         Ok(PasswordHash::new(phc.to_string()))
     }
 
-    /// Compares a password with a stored hash; one of another scheme is due for an upgrade, whatever it cost.
+    /// Compares a password with a stored hash.
     ///
-    /// Argon2 is read as others write it: any of its variants, a missing version as 16 (the reference implementation's
-    /// rule, from when there was no other), parameters in any order, associated data (`data=`), and salt and output with
-    /// the padding of base64. All but the order is due for an upgrade. Not read: a hash without `m`, `t` or `p`, whose
-    /// cost is unknown, and one with another pepper's `keyid`.
+    /// A hash of another scheme than Argon2 is always due for an upgrade.
+    ///
+    /// Argon2 hashes of other implementations are accepted too. They may have:
+    /// - another variant than Argon2id
+    /// - another version than 19; a missing version is 16, as in the reference implementation
+    /// - their parameters in another order
+    /// - associated data (`data=`)
+    /// - base64 padding in the salt and the output
+    ///
+    /// Such a hash is due for an upgrade, unless only the order of its parameters differs.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] where the hash is of no scheme that is known, malformed, or asks for more than the bounds.
+    ///
+    /// Returns [`ErrorKind::Internal`](crate::ErrorKind::Internal) where the hash is malformed, has
+    /// an unknown scheme, asks for more than the bounds, lacks one of `m`, `t` and `p`, or names a
+    /// pepper (`keyid`) that is not configured.
     pub(crate) fn verify(&self, password: &[u8], stored: &PasswordHash, memory: &mut Memory) -> Result<Verdict, Error> {
         if let Some(scheme) = Scheme::of(stored.as_str()) {
             let matches = scheme.matches(password, stored.as_str())?;
@@ -188,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_hash_of_another_implementation_verifies() {
-        // printf 'password' | argon2 somesalt -id -t 2 -k 65536 -p 1 -l 24 -e, from the reference implementation.
+        // A test vector of the reference implementation (`src/test.c`).
         let reference =
             PasswordHash::new("$argon2i$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA");
         let verdict = hasher().verify(b"password", &reference, &mut Memory::default()).unwrap();

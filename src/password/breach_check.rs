@@ -1,15 +1,20 @@
-//! An app's own look at passwords that are known from leaks.
+//! [`BreachCheck`], which an app implements to refuse passwords that are known from leaks.
 
 use async_trait::async_trait;
 
 use crate::{error::Error, secret::Secret};
 
-/// Says whether a password is known from a leak: asked at registrations and password changes, after the rules of the
-/// policy and before the hash.
+/// Says whether a password is known from a leak.
 ///
-/// This crate asks nobody over the network. Over a service with k-anonymity, such as Pwned Passwords, an implementation
-/// sends the first five hexadecimal digits of the password's SHA-1 and looks for the rest among what comes back, so that
-/// the service learns neither the password nor its hash; put a timeout on it. A list of your own works as well.
+/// It is asked at registrations and password changes, after the rules of the policy and before the
+/// password is hashed.
+///
+/// This crate sends nothing over the network. Implement the check over a list of your own, or over
+/// a service with k-anonymity such as Pwned Passwords. For such a service, send the first five
+/// hexadecimal digits of the password's SHA-1, and look for the rest in the answer. The service
+/// then learns neither the password nor its hash. Set a timeout for the request.
+///
+/// # Examples
 ///
 /// ```
 /// use async_trait::async_trait;
@@ -26,10 +31,13 @@ use crate::{error::Error, secret::Secret};
 /// ```
 #[async_trait]
 pub trait BreachCheck: Send + Sync + 'static {
-    /// Whether the password is known; it is then refused as 400 `validation_failed` with the field's code `breached`.
+    /// Returns `true` where the password is known. It is then refused as 400 `validation_failed`,
+    /// and its field has the code `breached`.
     ///
     /// # Errors
-    /// [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) where that cannot be found out: answered 503, and
-    /// nothing is changed. Answer `false` instead where an outage of the list must stop no registration.
+    ///
+    /// Return [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) where the list or
+    /// the service cannot be reached. The request is answered 503 and changes nothing. Return
+    /// `Ok(false)` instead where such an outage must not stop registrations.
     async fn is_breached(&self, password: &Secret<String>) -> Result<bool, Error>;
 }

@@ -1,24 +1,29 @@
-//! [`HashCost`]: what one Argon2id computation costs, and its bounds.
+//! [`HashCost`]: what one Argon2id computation costs, and between which bounds.
 
-/// What one Argon2id computation costs; it goes into every hash, so it can be raised later.
+/// Sets what one Argon2id computation costs.
+///
+/// Each hash contains its cost, so that you can raise the cost later. Older hashes are replaced at
+/// the next successful login of their users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashCost {
     /// Memory in KiB.
     pub memory_kib: u32,
     /// Passes over the memory.
     pub iterations: u32,
-    /// Lanes. They are computed one after the other here: more of them only help an attacker who has cores to spare.
+    /// Lanes. This crate computes them one after the other. An attacker with many cores computes
+    /// them at the same time, so that more lanes help only the attacker.
     pub parallelism: u32,
 }
 
 impl HashCost {
-    /// The default: OWASP's Password Storage Cheat Sheet, second row of its Argon2id table (19 MiB, 2 passes, 1 lane).
+    /// Default: 19 MiB, 2 passes, 1 lane. It is the second row of the Argon2id table in OWASP's
+    /// Password Storage Cheat Sheet.
     pub const OWASP: Self = Self { memory_kib: 19_456, iterations: 2, parallelism: 1 };
 
-    /// OWASP's row for more memory and one pass (46 MiB); the least memory that one pass may have.
+    /// OWASP's row with one pass: 46 MiB, 1 pass, 1 lane. One pass is accepted with no less memory.
     pub const OWASP_ONE_PASS: Self = Self { memory_kib: 47_104, iterations: 1, parallelism: 1 };
 
-    /// Whether it is at least as strong as OWASP asks.
+    /// Returns whether the cost is at least that of OWASP's recommendation.
     pub(crate) fn is_strong_enough(self) -> bool {
         let at_least = |row: Self| self.memory_kib >= row.memory_kib && self.iterations >= row.iterations;
         at_least(Self::OWASP) || at_least(Self::OWASP_ONE_PASS)
@@ -35,9 +40,10 @@ impl Default for HashCost {
     }
 }
 
-/// The most memory that a stored hash may ask for (1 GiB): more is a corrupt or hostile row.
+/// Maximum of memory in KiB that a stored hash may ask for: 1 GiB. A row that asks for more is
+/// corrupt or hostile.
 const MAX_MEMORY_KIB: u32 = 1024 * 1024;
-/// The most passes that a stored hash may ask for.
+/// Maximum of passes that a stored hash may ask for.
 const MAX_ITERATIONS: u32 = 64;
-/// The most lanes that a stored hash may ask for.
+/// Maximum of lanes that a stored hash may ask for.
 const MAX_PARALLELISM: u32 = 16;

@@ -1,4 +1,5 @@
-//! [`Memory`]: the working memory of Argon2, which is kept between hashes and wiped.
+//! [`Memory`]: the working memory of Argon2. A thread keeps it from hash to hash, and wipes it when
+//! no hash waits.
 
 use std::sync::{
     Arc,
@@ -9,42 +10,44 @@ use argon2::Block;
 
 use crate::error::{Error, ErrorKind};
 
-/// Argon2 working memory that is kept from one computation to the next, which writes over it, and wiped when there is none.
+/// Working memory of Argon2.
 ///
-/// Wiping takes an eighth of the time of a hash, so it is not done for one that is about to do the same.
+/// It is kept because new memory for each hash makes the kernel zero 19 MiB of pages each time.
+/// With several hashes at once that costs more than the hashes.
 ///
-/// Fresh memory for each hash makes the kernel zero 19 MiB of pages every time, which costs more than the hash does
-/// once several run at once.
+/// The next hash writes over what the last one left. So the memory is wiped only when no next hash
+/// waits: wiping takes an eighth of the time of a hash.
 #[derive(Default)]
 pub(crate) struct Memory {
     blocks: Vec<Block>,
-    /// How many of them, from the first on, have been written to since they were wiped.
+    /// Number of blocks, from the first on, that were written to since the last wipe.
     used: usize,
+    /// Number of blocks that were filled since the start, by all threads.
     filled: Arc<AtomicU64>,
 }
 
 impl Memory {
-    /// Memory that adds what it is used for to a count.
+    /// Returns empty memory that adds the blocks that are filled in it to `filled`.
     pub(super) fn counting(filled: Arc<AtomicU64>) -> Self {
         Self { blocks: Vec::new(), used: 0, filled }
     }
 
     pub(super) fn of(&mut self, blocks: usize) -> Result<&mut [Block], Error> {
         if let Some(more) = blocks.checked_sub(self.blocks.len()).filter(|more| *more > 0) {
-            // What is moved to a larger place is left at the old one as well.
+            // A vector that grows may move, and would leave a copy of its content behind.
             self.wipe();
             self.blocks
                 .try_reserve_exact(more)
                 .map_err(|error| Error::new(ErrorKind::Overloaded).with_source(error))?;
             self.blocks.resize(blocks, Block::default());
         }
-        // What a larger hash left beyond these would not be written over.
+        // The hash does not write over the blocks after its own, where a larger hash left content.
         self.wipe_from(blocks);
         self.used = blocks;
         self.blocks.get_mut(..blocks).ok_or_else(|| Error::new(ErrorKind::Internal))
     }
 
-    /// Whether a hash has left something behind.
+    /// Returns whether the memory has content of a hash.
     pub(super) fn is_used(&self) -> bool {
         self.used > 0
     }
@@ -53,24 +56,25 @@ impl Memory {
         self.filled.fetch_add(blocks, Ordering::Relaxed);
     }
 
-    /// Leaves nothing of the passwords that were hashed here.
+    /// Zeroes all content of hashes.
     pub(super) fn wipe(&mut self) {
         self.wipe_from(0);
     }
 
     fn wipe_from(&mut self, first: usize) {
         if let Some(used) = self.blocks.get_mut(first..self.used) {
-            // As the machine fills memory fastest: written word by word, as `Zeroize` does, it costs logins.
+            // `fill` is faster than `Zeroize`, which writes word by word and would slow logins.
             used.fill(Block::default());
             zeroize::optimization_barrier(used);
             self.used = first;
         }
     }
 
-    /// A row with an unusual cost must not leave a gigabyte behind.
+    /// Frees the blocks after the first `usual` ones. Without it one row of an unusual cost would
+    /// keep up to 1 GiB.
     pub(super) fn shrink(&mut self, usual: usize) {
         if self.blocks.len() > usual {
-            // All of it, because what is kept may be moved.
+            // Wipes the blocks that stay as well, because `shrink_to_fit` may move them.
             self.wipe();
             self.blocks.truncate(usual);
             self.blocks.shrink_to_fit();
@@ -105,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_kept_and_wiped_when_told() {
+    fn memory_is_kept_until_it_is_wiped() {
         let mut memory = Memory::default();
         hasher().hash(b"correct horse", &mut memory).unwrap();
         assert_eq!(memory.blocks.len(), 19_456);

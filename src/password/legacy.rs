@@ -1,7 +1,10 @@
-//! Hashes that an app brings along: verified as they are, replaced by Argon2id at the next good login.
+//! Verifies hashes of schemes other than Argon2, which an app brings along from an older system.
 //!
-//! None is ever made. Each costs what its row says, within bounds, so until its upgrade such a user can be told from an
-//! unknown one by the time that a wrong password takes: add no such rows, and let old ones end with a password reset.
+//! A successful login replaces such a hash by one of Argon2id. No such hash is ever made.
+//!
+//! Each hash costs what its row says, within bounds. Until the upgrade, an attacker can therefore
+//! distinguish such a user from an unknown one by the time that a wrong password takes. Add no new
+//! rows of these schemes, and replace the old ones by password resets.
 
 #[cfg(any(feature = "scrypt", feature = "pbkdf2"))]
 use super::phc::without_padding;
@@ -16,7 +19,8 @@ pub(super) enum Scheme {
 }
 
 impl Scheme {
-    /// Which scheme a stored hash says that it has; `$2x$` is left out, which marks hashes of a broken implementation.
+    /// Returns the scheme that the prefix of a stored hash names. `$2x$` is not accepted, because
+    /// it marks the hashes of a broken bcrypt implementation.
     pub(super) fn of(stored: &str) -> Option<Self> {
         let has = |prefixes: &[&str]| prefixes.iter().any(|prefix| stored.starts_with(prefix));
         if has(&["$2a$", "$2b$", "$2y$"]) {
@@ -30,11 +34,13 @@ impl Scheme {
         }
     }
 
-    /// Whether the password is the one that was hashed.
+    /// Returns whether the hash is that of the password.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where the hash is malformed, asks for more than the bounds, or
-    /// is of a scheme whose feature is off; its source says which.
+    ///
+    /// Returns [`ErrorKind::Internal`](crate::ErrorKind::Internal) where the hash is malformed,
+    /// asks for more than the bounds, or has a scheme whose feature is off. The source of the error
+    /// says which.
     pub(super) fn matches(self, password: &[u8], stored: &str) -> Result<bool, Error> {
         match self {
             Self::Bcrypt => bcrypt(password, stored),
@@ -44,11 +50,12 @@ impl Scheme {
     }
 }
 
-/// The highest bcrypt cost: some four seconds of one thread.
+/// Maximum cost of bcrypt. It takes about 4 s of one thread.
 #[cfg(feature = "bcrypt")]
 const MAX_BCRYPT_COST: u32 = 16;
 
-/// The first 72 bytes count, as they did where the hash was made; the upgrade makes the rest count too.
+/// Verifies a bcrypt hash. bcrypt reads the first 72 bytes of a password, and so did the system
+/// that made the hash. After the upgrade all bytes count.
 #[cfg(feature = "bcrypt")]
 fn bcrypt(password: &[u8], stored: &str) -> Result<bool, Error> {
     let parts: bcrypt::HashParts = stored.parse().map_err(bcrypt_failure)?;
@@ -58,17 +65,18 @@ fn bcrypt(password: &[u8], stored: &str) -> Result<bool, Error> {
     bcrypt::verify(password, stored).map_err(bcrypt_failure)
 }
 
-/// `BcryptError` is no `std::error::Error` without that crate's feature `std`.
+/// Makes an error of a `BcryptError`, which implements `std::error::Error` only with the feature
+/// `std` of its crate.
 #[cfg(feature = "bcrypt")]
 #[expect(clippy::needless_pass_by_value, reason = "it is an argument of `map_err`")]
 fn bcrypt_failure(error: bcrypt::BcryptError) -> Error {
     Error::internal(error.to_string())
 }
 
-/// The most memory of scrypt, in blocks of 128 bytes (256 MiB): twice OWASP's strongest row.
+/// Maximum memory of scrypt in blocks of 128 bytes: 256 MiB, twice that of OWASP's strongest row.
 #[cfg(feature = "scrypt")]
 const MAX_SCRYPT_BLOCKS: u64 = 2 * 1024 * 1024;
-/// The most lanes of scrypt, which are computed one after the other.
+/// Maximum of lanes of scrypt. They are computed one after the other.
 #[cfg(feature = "scrypt")]
 const MAX_SCRYPT_LANES: u32 = 16;
 
@@ -85,7 +93,8 @@ fn scrypt(password: &[u8], stored: &str) -> Result<bool, Error> {
     phc.matches(|salt, output| scrypt::scrypt(password, salt, &params, output).map_err(Error::internal))
 }
 
-/// The most rounds of PBKDF2: some sixteen times OWASP's, a few seconds of one thread.
+/// Maximum of rounds of PBKDF2: about 16 times those that OWASP recommends. They take a few seconds
+/// of one thread.
 #[cfg(feature = "pbkdf2")]
 const MAX_PBKDF2_ROUNDS: u32 = 10_000_000;
 
@@ -106,17 +115,17 @@ fn pbkdf2(password: &[u8], stored: &str) -> Result<bool, Error> {
 
 #[cfg(not(feature = "bcrypt"))]
 fn bcrypt(_: &[u8], _: &str) -> Result<bool, Error> {
-    Err(Error::internal("it is bcrypt's: enable the feature `bcrypt`"))
+    Err(Error::internal("the hash is of bcrypt: enable the feature `bcrypt`"))
 }
 
 #[cfg(not(feature = "scrypt"))]
 fn scrypt(_: &[u8], _: &str) -> Result<bool, Error> {
-    Err(Error::internal("it is scrypt's: enable the feature `scrypt`"))
+    Err(Error::internal("the hash is of scrypt: enable the feature `scrypt`"))
 }
 
 #[cfg(not(feature = "pbkdf2"))]
 fn pbkdf2(_: &[u8], _: &str) -> Result<bool, Error> {
-    Err(Error::internal("it is PBKDF2's: enable the feature `pbkdf2`"))
+    Err(Error::internal("the hash is of PBKDF2: enable the feature `pbkdf2`"))
 }
 
 #[cfg(any(feature = "scrypt", feature = "pbkdf2"))]
@@ -132,7 +141,7 @@ impl Phc {
         self.0.params.get_decimal(name).ok_or_else(|| Error::internal(format!("the hash has no number {name}")))
     }
 
-    /// Compares the stored output with what `compute` makes of the salt, in constant time.
+    /// Calls `compute` with the salt and compares its output with the stored one, in constant time.
     fn matches(&self, compute: impl FnOnce(&[u8], &mut [u8]) -> Result<(), Error>) -> Result<bool, Error> {
         use password_hash::phc::Output;
 
@@ -156,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_prefix_tells_the_scheme() {
+    fn the_prefix_names_the_scheme() {
         assert_eq!(Scheme::of("$2b$05$abc"), Some(Scheme::Bcrypt));
         assert_eq!(Scheme::of("$pbkdf2-sha512$i=1000"), Some(Scheme::Pbkdf2));
         for other in ["$2x$05$abc", "$2$05$abc", "$argon2id$v=19", "$1$abc", "$pbkdf2$", "$pbkdf2-sha1$", "", "plain"] {
@@ -164,7 +173,8 @@ mod tests {
         }
     }
 
-    // The bcrypt hashes are of libxcrypt's `crypt`, the others of OpenSSL by way of Python's `hashlib`.
+    // `crypt` of libxcrypt made the bcrypt hashes. OpenSSL made the others, called by Python's
+    // `hashlib`.
 
     #[cfg(feature = "bcrypt")]
     #[test]

@@ -1,4 +1,14 @@
-//! Passwords: which are accepted, how they are hashed and verified, and on which threads.
+//! Accepts, hashes and verifies passwords.
+//!
+//! | type | what it is for |
+//! |---|---|
+//! | [`PasswordPolicy`] | says which passwords may be chosen |
+//! | [`BreachCheck`] | refuses passwords that are known from a leak, by the app's own list |
+//! | [`HashCost`] | sets what a hash costs |
+//! | [`HashStats`] | counts the passwords that wait and the hashes that run, for metrics |
+//!
+//! Set them with [`AuthBuilder::password_policy`](crate::AuthBuilder::password_policy) and the
+//! methods beside it.
 
 mod argon2;
 mod breach_check;

@@ -1,4 +1,4 @@
-//! [`Passwords`]: everything about passwords that the flows need.
+//! [`Passwords`]: what the flows call to check, hash and verify a password.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
     user::PasswordHash,
 };
 
-/// Everything about passwords in one place: policy, hasher, decoy and the threads they work on.
+/// Holds the policy, the breach check, the hasher, the decoy and the hashing threads.
 pub(crate) struct Passwords {
     policy: PasswordPolicy,
     breaches: Option<Arc<dyn BreachCheck>>,
@@ -35,7 +35,7 @@ impl Passwords {
         Self { breaches, ..self }
     }
 
-    /// Asks the app's own list about a password that passed the policy.
+    /// Asks the app's breach check about a password that passed the policy.
     pub(crate) async fn check_breaches(&self, field: &'static str, password: &Secret<String>) -> Result<(), Error> {
         let Some(breaches) = &self.breaches else { return Ok(()) };
         let normal = nfc_of_secret(password.expose());
@@ -54,21 +54,24 @@ impl Passwords {
         &self.policy
     }
 
-    /// Hashes the normal form of a password that passed the policy.
+    /// Hashes a password that passed the policy, in its normal form.
     pub(crate) async fn hash(&self, password: Secret<String>) -> Result<PasswordHash, Error> {
         let hasher = Arc::clone(&self.hasher);
         let password = nfc_of_secret(password.expose()).unwrap_or(password);
         self.pool.run(move |memory| hasher.hash(password.expose().as_bytes(), memory)).await?
     }
 
-    /// Compares a password with a stored hash, or with the decoy where there is none, at the same cost.
+    /// Compares a password with a stored hash. Where there is no stored hash, it compares with the
+    /// decoy, at the same cost.
     ///
-    /// A text that is not in NFC is tried as it was typed, because its hash may be older than the rule, or another
-    /// system's, and then in NFC. Only such a text costs a second hash, for an unknown user as well. Where the text is
-    /// right as it was typed, its hash is due for an upgrade to the hash of the normal form.
+    /// A text that is not in NFC is tried twice: as it was typed, and then in NFC. The first try is
+    /// needed because the hash may be older than this rule or come from another system. If it
+    /// matches, the hash is due for an upgrade to that of the normal form. Only such a text costs a
+    /// second hash, and it costs it for an unknown user as well.
     ///
-    /// A hash that cannot be read is a fault of the row, not a wrong password: it is logged and fails as `Mismatch`
-    /// after the decoy's work, so that nobody learns that the row is odd.
+    /// A hash that cannot be read is an error in the store, not a wrong password. It is logged. The
+    /// decoy is then verified, and the result is `Mismatch`, so that a client cannot find such a
+    /// row.
     pub(crate) async fn verify(&self, password: Secret<String>, stored: Option<&str>) -> Result<Verdict, Error> {
         let known = stored.is_some();
         let decoy = self.decoy.clone();
@@ -123,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_decoy_never_matches_whatever_is_typed() {
+    async fn the_decoy_matches_no_password() {
         let verdict = passwords().verify("anything".into(), None).await.unwrap();
         assert_eq!(verdict, Verdict::Mismatch);
     }

@@ -1,8 +1,11 @@
-//! Peppers: secrets that go into every hash and are not in the store.
+//! Peppers: secrets that go into each hash and are not in the store.
 //!
-//! With a pepper a stolen users table cannot be guessed at, not even the password `password1`, as long as the pepper was
-//! not stolen too. A hash names its pepper (`keyid` of the PHC string), so that one can be introduced, rotated and taken
-//! out again: hashes under another than the current one are renewed at their user's next good login.
+//! An attacker who steals the users table, but not the pepper, cannot guess passwords offline, not
+//! even `password1`.
+//!
+//! A hash names its pepper in the parameter `keyid` of the PHC string. A pepper can therefore be
+//! introduced, rotated and removed. A hash with another pepper than the current one is replaced at
+//! the next successful login of its user.
 
 use std::fmt;
 
@@ -10,10 +13,10 @@ use argon2::{Algorithm, Argon2, KeyId, Params, Version};
 
 use crate::{error::Error, secret::Secret};
 
-/// Enough to tell a handful of peppers apart: 8 characters in each hash.
+/// Bytes of an id. They distinguish a handful of peppers and take 8 characters in each hash.
 const ID_BYTES: usize = 6;
 
-/// The pepper of new hashes, and those that old ones still need.
+/// The pepper of new hashes, and the retired peppers that stored hashes still need.
 #[derive(Clone, Default)]
 pub(crate) struct Peppers {
     current: Option<Pepper>,
@@ -27,8 +30,12 @@ pub(super) struct Pepper {
 }
 
 impl Peppers {
+    /// Returns these peppers with their ids.
+    ///
     /// # Errors
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where a secret is longer than 4 GiB.
+    ///
+    /// Returns [`ErrorKind::Internal`](crate::ErrorKind::Internal) where a secret is longer than
+    /// 4 GiB.
     pub(crate) fn new(current: Option<&Secret<Vec<u8>>>, retired: &[Secret<Vec<u8>>]) -> Result<Self, Error> {
         Ok(Self {
             current: current.map(Pepper::new).transpose()?,
@@ -40,10 +47,12 @@ impl Peppers {
         self.current.as_ref()
     }
 
-    /// The pepper that a hash names; none where it names none.
+    /// Returns the pepper that a hash names, or `None` where it names none.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where it names one that is not configured.
+    ///
+    /// Returns [`ErrorKind::Internal`](crate::ErrorKind::Internal) where the hash names a pepper
+    /// that is not configured.
     pub(super) fn find(&self, id: &[u8]) -> Result<Option<&Pepper>, Error> {
         if id.is_empty() {
             return Ok(None);
@@ -67,7 +76,8 @@ impl fmt::Debug for Peppers {
 }
 
 impl Pepper {
-    /// The id is derived from the secret, so that nobody has to think of one and every node has the same.
+    /// Returns the pepper of a secret. Its id is derived from the secret, so that it needs no
+    /// setting and is the same on all nodes.
     fn new(secret: &Secret<Vec<u8>>) -> Result<Self, Error> {
         let params = Params::new(Params::MIN_M_COST, 1, 1, Some(ID_BYTES)).map_err(Error::internal)?;
         let mut id = [0; ID_BYTES];
@@ -100,13 +110,13 @@ mod tests {
         let id = |pepper: &Pepper| pepper.id().as_bytes().to_vec();
         let (one, two) = (id(peppers.current().unwrap()), id(&peppers.retired[0]));
         assert_ne!(one, two);
-        // Stored in every hash: whoever changes the derivation locks everybody out.
+        // Each stored hash contains the id. A change of its derivation would lock all users out.
         assert_eq!(one, [185, 160, 249, 134, 53, 52]);
         assert_eq!(peppers.find(&two).unwrap().unwrap().secret(), b"two");
     }
 
     #[test]
-    fn a_hash_without_a_name_has_no_pepper_and_an_unknown_name_is_a_fault() {
+    fn a_hash_may_name_no_pepper_but_never_an_unknown_one() {
         let peppers = Peppers::new(Some(&secret("one")), &[]).unwrap();
         assert!(peppers.find(b"").unwrap().is_none());
         assert!(peppers.find(b"other!").is_err());

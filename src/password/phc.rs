@@ -1,10 +1,10 @@
-//! Texts of the PHC string format, as other systems write them.
+//! Reads PHC strings as other systems write them.
 
 use std::borrow::Cow;
 
 /// Removes the base64 padding of the salt and of the output. The PHC string format leaves it out.
 pub(super) fn without_padding(stored: &str) -> Cow<'_, str> {
-    // The `=` of a parameter is followed by its value.
+    // A value follows the `=` of a parameter, so that only padding stands before `$` or at the end.
     if !(stored.contains("=$") || stored.ends_with('=')) {
         return Cow::Borrowed(stored);
     }

@@ -1,8 +1,12 @@
-//! Which passwords are accepted: NIST SP 800-63B-4 §3.1.1.2 (length, no composition rules, no common ones).
+//! [`PasswordPolicy`]: which passwords may be chosen, by NIST SP 800-63B-4 §3.1.1.2. Length counts,
+//! there are no composition rules, and common passwords are refused.
 //!
-//! The common ones are a short list of our own, of what online guessing tries first: the throttle leaves nobody enough
-//! guesses to get further. zxcvbn's lists are private to it, and as an estimator it brings a regular expression engine and
-//! a score that is a composition rule by another name. Whoever wants all leaked passwords refused has `BreachCheck`.
+//! The list of common passwords is our own and short. It has those that online guessing tries
+//! first, and the throttle admits too few guesses to get further. `BreachCheck` refuses all leaked
+//! passwords, for apps that want this.
+//!
+//! The crate `zxcvbn` is not used. Its lists are private, its score is a composition rule in
+//! another form, and it brings a regular expression engine.
 
 use std::{
     collections::HashSet,
@@ -14,19 +18,32 @@ use crate::{
     unicode::{nfc, nfc_of_secret},
 };
 
-/// Which passwords may be chosen.
+/// Says which passwords may be chosen.
 ///
-/// Length is all that counts, in code points, together with a short list of what attackers try first and the user's own
-/// names. There are no rules about digits or symbols, and nothing is trimmed or cut.
+/// A password has a minimum length in code points and a maximum length in bytes. It is refused
+/// where it is on a short list of those that attackers try first, or where it is a name of the
+/// user. There are no rules about digits or symbols. A password is never trimmed or cut.
 ///
 /// # Normal form
-/// One device types `é` as one code point and another as two, which look the same. NIST SP 800-63B-4 §3.1.1.2 therefore
-/// says to normalize before hashing, by NFC or NFKC. Passwords are hashed in NFC here, which makes one of what is the same
-/// text, and their length is counted in it. NFKC would also make one of different texts, such as `x²` and `x2`.
 ///
-/// At a login the password is tried as it was typed and then, where that is another text, in NFC. A hash from before this
-/// rule, or from another system, verifies as it was typed, and is made anew in NFC at that login. The second try costs a
-/// second hash, of such texts alone, and an unknown login pays it too. The limit of 1,024 bytes is checked before.
+/// One device types `é` as one code point, and another types it as two, although both look the
+/// same. NIST SP 800-63B-4 §3.1.1.2 therefore recommends to normalize a password before it is
+/// hashed, by NFC or NFKC. This crate counts and hashes passwords in NFC, which only makes equal
+/// texts equal. NFKC would also make different texts equal, such as `x²` and `x2`.
+///
+/// A login tries the password as it was typed. Where that fails and the text is not in NFC, it
+/// tries the NFC. A hash that is older than this rule, or that comes from another system, thus
+/// still verifies, and that login replaces it by the hash of the NFC. The second try costs a second
+/// hash. It costs it for an unknown login as well, so that the time does not distinguish them. The
+/// limit of 1,024 bytes is checked before.
+///
+/// # Examples
+///
+/// ```
+/// use portcullis::password::PasswordPolicy;
+///
+/// let policy = PasswordPolicy::with_min_chars(12).forbidding(["portcullis", "acme"]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct PasswordPolicy {
     min_chars: usize,
@@ -34,24 +51,28 @@ pub struct PasswordPolicy {
 }
 
 impl PasswordPolicy {
-    /// The default minimum, in code points: NIST's for a password beside a second factor, and what most people expect.
+    /// Default of the minimum length in code points. It is NIST's minimum for a password beside a
+    /// second factor, and what most people expect.
     pub const DEFAULT_MIN_CHARS: usize = 8;
 
-    /// The longest password, in bytes: far beyond every passphrase, and short enough to cost nothing before it is hashed.
+    /// Maximum length in bytes. It is longer than any passphrase, and short enough to be checked
+    /// without noticeable cost.
     pub const MAX_BYTES: usize = 1024;
 
-    /// At least 15 code points: NIST's minimum where the password is the only factor.
+    /// Requires at least 15 code points, which is NIST's minimum where the password is the only
+    /// factor.
     pub const fn nist_single_factor() -> Self {
         Self { min_chars: 15, forbidden: None }
     }
 
-    /// At least this many code points in NFC; `build()` refuses fewer than 8 or more than 64.
+    /// Requires at least this many code points in NFC. Minimum: 8. Maximum: 64. Other numbers fail
+    /// at `build()`.
     pub const fn with_min_chars(min_chars: usize) -> Self {
         Self { min_chars, forbidden: None }
     }
 
-    /// Refuses words of the app's own besides, such as its name: each alone, and with nothing but digits and signs around
-    /// it (`portcullis`, `Portcullis2026!`), in any case.
+    /// Also refuses these words, for example the name of the app. A word is refused in any case,
+    /// alone or with digits and signs around it, such as `portcullis` and `Portcullis2026!`.
     pub fn forbidding<W: AsRef<str>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
         let words = words.into_iter().map(|word| bare(&nfc(word.as_ref()).to_lowercase()).to_owned());
         let known = self.forbidden.iter().flat_map(|known| known.iter().cloned());
@@ -65,7 +86,8 @@ impl PasswordPolicy {
         )
     }
 
-    /// Checks a password for `field` of the body against the rules and the user's own `names`.
+    /// Checks a password against the rules and against the `names` of the user. The error names
+    /// `field` of the body.
     pub(crate) fn check(&self, field: &'static str, password: &str, names: &[&str]) -> Option<FieldError> {
         if password.is_empty() {
             return Some(FieldError::new(field, "required", "A password is required."));
@@ -84,7 +106,7 @@ impl PasswordPolicy {
             return Some(FieldError::new(field, "common", "This password is among the first that attackers try."));
         }
         if self.forbidden.as_ref().is_some_and(|words| words.iter().any(|word| *word == bare(&folded))) {
-            return Some(FieldError::new(field, "forbidden", "The password is a word that is too close at hand here."));
+            return Some(FieldError::new(field, "forbidden", "The password is a word that is easy to guess here."));
         }
         if is_personal(&folded, names) {
             return Some(FieldError::new(
@@ -103,19 +125,20 @@ impl Default for PasswordPolicy {
     }
 }
 
-/// Refuses what no policy accepts, before anything is looked up or hashed.
+/// Refuses a password that no policy accepts, before a user is looked up and anything is hashed.
 pub(crate) fn too_long(field: &'static str, password: &str) -> Option<FieldError> {
     (password.len() > PasswordPolicy::MAX_BYTES)
         .then(|| FieldError::new(field, "too_long", "The password has more than 1,024 bytes."))
 }
 
-/// Whether the password is one of the user's own names, or the local part of an address among them.
+/// Returns whether the password is a name of the user, or the local part of an address among the
+/// names.
 fn is_personal(folded: &str, names: &[&str]) -> bool {
     let local = |name: &str| name.split_once('@').is_some_and(|(local, _)| local == folded);
     names.iter().map(|name| nfc(name).to_lowercase()).any(|name| name == folded || local(&name))
 }
 
-/// A word without the digits and signs around it.
+/// Removes the digits and signs around a word.
 fn bare(word: &str) -> &str {
     word.trim_matches(|c: char| !c.is_alphabetic())
 }
@@ -125,7 +148,8 @@ fn is_repetitive(password: &str) -> bool {
     chars.next().is_some_and(|first| chars.all(|c| c == first))
 }
 
-/// What attackers try first, from public lists of leaked passwords: those with eight characters or more.
+/// Passwords of eight characters or more that attackers try first, from public lists of leaked
+/// passwords.
 static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("common.txt").lines().collect());
 
 #[cfg(test)]
@@ -153,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn an_apps_own_words_are_refused_with_what_people_put_around_them() {
+    fn words_of_the_app_are_refused_with_digits_around_them() {
         let policy = PasswordPolicy::default().forbidding(["Portcullis"]).forbidding(["ACME Corp.", "--"]);
         let refused = |password: &str| policy.check("password", password, &[]).map(|error| error.code.into_owned());
         for word in ["portcullis", "PORTCULLIS2026!", "1234portcullis", "acme corp", "Acme Corp. 1", "...ACME Corp"] {

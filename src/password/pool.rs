@@ -1,13 +1,15 @@
-//! The threads that hash: few, their own, each with its memory, behind a bounded queue.
+//! [`Pool`]: threads that only hash, each with its own working memory, behind a bounded queue.
 //!
-//! Argon2 takes tens of milliseconds of a core and 19 MiB. On an async thread it would stall every request of that
-//! thread; on a runtime's blocking threads (hundreds of them) a login storm would take all cores and gigabytes. Here at
-//! most `threads` run at once, a bounded number waits for a bounded time, and whoever comes beyond is told to come back.
-//! No async runtime is assumed.
+//! A hash takes tens of milliseconds of a core and 19 MiB. On an async thread it would stall all
+//! requests of that thread. A runtime has hundreds of blocking threads, and many logins at once
+//! would use all cores and gigabytes of memory there. Here at most `threads` hashes run at once,
+//! and a bounded number of jobs waits for a bounded time. Further callers get
+//! [`ErrorKind::Overloaded`]. The pool needs no async runtime.
 //!
-//! The deadline needs no timer: threads take the oldest first and pass over those that have waited too long, so the last
-//! of them is answered when the hash that runs is done. Who waits that long has often gone; the answer to the retry that
-//! they sent in the meantime must not stand behind their first.
+//! The deadline needs no timer. A thread takes the oldest job first, and answers jobs that have
+//! waited too long without running them. The last late job is therefore answered when the running
+//! hash is done. A client that waits so long has often gone and sent its request again. The new
+//! request must not wait for the old one to be hashed.
 
 use std::{
     collections::VecDeque,
@@ -28,30 +30,31 @@ use crate::{
     metrics::{self, Stopwatch, Waiting},
 };
 
-/// What the hashing threads have to do and have done, for metrics.
+/// Counts the work of the hashing threads, for metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HashStats {
-    /// How many passwords wait for a thread.
+    /// Number of passwords that wait for a thread.
     pub waiting: usize,
-    /// How many threads are hashing.
+    /// Number of threads that are hashing.
     pub running: usize,
-    /// How many blocks of 1 KiB Argon2 has filled since the start.
+    /// Number of blocks of 1 KiB that Argon2 has filled since the start.
     pub blocks_filled: u64,
 }
 
 struct Job {
     queued_at: Timestamp,
-    /// While it stands in the queue.
+    /// Counts the job as waiting until it is dropped.
     waiting: Waiting,
     task: Box<dyn Task>,
 }
 
-/// A caller's work and the way back to them.
+/// Work of a caller, with the channel for its result.
 trait Task: Send {
+    /// Runs the work, or answers that it is too late.
     fn run(self: Box<Self>, turn: Turn<'_>);
 
-    /// Whether the caller has hung up.
+    /// Returns whether the caller has dropped the call.
     fn is_unwanted(&self) -> bool;
 }
 
@@ -64,7 +67,7 @@ impl<T: Send, W: FnOnce(&mut Memory) -> T + Send> Task for Work<T, W> {
     fn run(self: Box<Self>, turn: Turn<'_>) {
         let Self { reply, work } = *self;
         if !reply.is_closed() {
-            // The caller may be gone by now; then nobody needs the result.
+            // The send fails where the caller has dropped the call. The result is not needed then.
             let _ = reply.send(match turn {
                 Turn::Now(memory) => Ok(work(memory)),
                 Turn::TooLate => Err(Error::new(ErrorKind::Overloaded)),
@@ -77,7 +80,7 @@ impl<T: Send, W: FnOnce(&mut Memory) -> T + Send> Task for Work<T, W> {
     }
 }
 
-/// How a job's waiting ends.
+/// What a job gets at the end of its wait.
 enum Turn<'a> {
     Now(&'a mut Memory),
     TooLate,
@@ -99,16 +102,18 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
-    /// How many have been taken by threads and not been answered.
+    /// Number of jobs that threads have taken and not answered.
     running: usize,
     closed: bool,
 }
 
 impl Pool {
-    /// Starts the threads; they end when the pool is dropped. A job waits no longer than `deadline`.
+    /// Starts the threads. They end when the pool is dropped. A job waits at most `deadline`, and
+    /// at most `capacity` jobs wait.
     ///
     /// # Errors
-    /// What the operating system says when it refuses a thread.
+    ///
+    /// Returns the error of the operating system where it refuses a thread.
     pub(crate) fn new(
         threads: usize,
         capacity: usize,
@@ -125,11 +130,13 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Runs `work` on one of the threads; dropped before its turn, it is never run.
+    /// Runs `work` on one of the threads. Where the caller drops the future before that, the work
+    /// does not run.
     ///
     /// # Errors
-    /// [`ErrorKind::Overloaded`] where the queue is full or the deadline has passed, [`ErrorKind::Internal`] where the work
-    /// panicked.
+    ///
+    /// - [`ErrorKind::Overloaded`] where the queue is full or the deadline has passed
+    /// - [`ErrorKind::Internal`] where the work panicked
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
@@ -154,7 +161,7 @@ impl Pool {
         let late = queue.take_late(job.queued_at, self.shared.deadline);
         let mut unwanted = VecDeque::new();
         if queue.jobs.len() >= self.capacity {
-            // Whoever sends and hangs up takes nobody's place.
+            // Jobs whose callers have gone must not keep others out of the queue.
             (unwanted, queue.jobs) = queue.jobs.drain(..).partition(|job| job.task.is_unwanted());
         }
         let full = queue.jobs.len() >= self.capacity;
@@ -162,7 +169,7 @@ impl Pool {
             queue.jobs.push_back(job);
         }
         drop(queue);
-        // Out of the lock: jobs that end are counted by whichever recorder the app has.
+        // Outside of the lock, because a job that is dropped calls the metrics recorder of the app.
         drop(unwanted);
         for late in late {
             late.task.run(Turn::TooLate);
@@ -195,7 +202,8 @@ impl Drop for Pool {
 }
 
 impl Queue {
-    /// Takes out those that have waited too long: the first ones, because all wait in the order of their coming.
+    /// Removes the jobs that have waited too long. They are the first ones, because the queue is in
+    /// the order of arrival.
     fn take_late(&mut self, now: Timestamp, deadline: Duration) -> Vec<Job> {
         let late = self.jobs.iter().take_while(|job| now.since(job.queued_at) > deadline).count();
         self.jobs.drain(..late).collect()
@@ -207,7 +215,8 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a job; nothing of the last password is left while there is none. One that is there already writes over it.
+    /// Waits for a job. The memory is wiped before it waits, so that no content of the last
+    /// password stays. A job that is already there writes over that content instead.
     fn next(&self, memory: &mut Memory) -> Option<Job> {
         let mut queue = self.lock();
         loop {
@@ -247,17 +256,18 @@ impl Shared {
     }
 }
 
-/// How much nicer than the rest of the process hashing is (`nice(2)`): a quarter of a core's time where the other threads want
-/// all of it, and all that they leave.
+/// Niceness of the hashing threads relative to the process (`nice(2)`). Where the other threads
+/// want all of a core, hashing gets a quarter of it. It gets all time that they leave.
 #[cfg(target_os = "linux")]
 const NICER: i32 = 5;
 
-/// Lets whoever answers requests go first: woken on a core that hashes, they would else wait for some milliseconds.
+/// Lowers the priority of this thread below that of the threads that answer requests. A request
+/// thread that wakes on a core that hashes would otherwise wait for some milliseconds.
 fn yield_to_requests() {
-    // For this thread alone, as Linux has it; elsewhere it would be for the whole process.
+    // On Linux `nice` changes this thread alone. Elsewhere it would change the whole process.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(NICER) {
-        tracing::debug!(target: "portcullis", %error, "hashing has the priority of everything else");
+        tracing::debug!(target: "portcullis", %error, "the hashing threads keep the normal priority");
     }
 }
 
@@ -285,7 +295,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn beyond_the_queue_callers_are_told_to_come_back() {
+    async fn a_full_queue_refuses_further_callers() {
         let pool = pool(1);
         let (started, running) = mpsc::channel();
         let (release, held) = mpsc::channel::<()>();
@@ -305,7 +315,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_nobody_waits_for_is_skipped() {
+    async fn work_of_a_caller_that_has_gone_is_skipped() {
         let pool = pool(8);
         let (release, held) = mpsc::channel::<()>();
         let mut busy = pin!(pool.run(move |_| held.recv().unwrap()));
@@ -322,7 +332,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_hangs_up_takes_nobodys_place() {
+    async fn callers_that_have_gone_leave_their_place_in_the_queue() {
         let pool = pool(1);
         let (started, running) = mpsc::channel();
         let (release, held) = mpsc::channel::<()>();
@@ -345,7 +355,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_waits_past_the_deadline_is_told_to_come_back() {
+    async fn a_caller_that_waits_past_the_deadline_is_refused() {
         let clock = ManualClock::new(Timestamp::EPOCH);
         let pool = Pool::new(1, 2, DEADLINE, Arc::new(clock.clone())).unwrap();
         let (started, running) = mpsc::channel();
@@ -361,12 +371,12 @@ mod tests {
         clock.advance(DEADLINE);
         assert!(!poll_once(second.as_mut()));
         assert_eq!((pool.stats().waiting, pool.stats().running), (2, 1));
-        // One moment later the first has waited too long; who comes next finds its place.
+        // One moment later the first job has waited too long. The next caller gets its place.
         clock.advance(Duration::from_millis(1));
         let mut third = pin!(pool.run(|_| 3));
         assert!(!poll_once(third.as_mut()));
         assert_eq!(first.await.unwrap_err().kind(), ErrorKind::Overloaded);
-        // Nobody comes any more, so that the thread itself finds them late.
+        // No further caller comes, so that the thread itself finds these jobs late.
         clock.advance(DEADLINE * 2);
         release.send(()).unwrap();
         busy.await.unwrap();
@@ -382,11 +392,11 @@ mod tests {
         let hasher = Hasher::new(HashCost::OWASP).unwrap();
         let used = pool.run(move |memory| hasher.hash(b"correct horse", memory).map(|_| memory.is_used())).await;
         assert!(used.unwrap().unwrap());
-        // The thread answers first, so that nobody waits for the wiping.
+        // The thread answers before it wipes, so that no caller waits for that.
         let mut asked = 0;
         while pool.run(|memory| memory.is_used()).await.unwrap() {
             asked += 1;
-            assert!(asked < 10_000, "it still does");
+            assert!(asked < 10_000, "the memory was never wiped");
             thread::sleep(Duration::from_millis(1));
         }
     }

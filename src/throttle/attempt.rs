@@ -1,10 +1,10 @@
-//! What is attempted, at whose account, and from where.
+//! [`Attempt`]: an action, the account that it is tried on, and where it comes from.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::{session::SessionId, user::UserId};
 
-/// An attempt that has to be slowed.
+/// An attempt at a password, or a registration. A throttle counts it by the members below.
 ///
 /// # Examples
 ///
@@ -44,8 +44,8 @@ pub enum Action {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Account<'a> {
-    /// The login as it was typed, trimmed and in lower case, whether or not a user has it. It can
-    /// have any length: hash it.
+    /// The login as it was typed, trimmed and in lower case. It may belong to no user. It can have
+    /// any length, so store a hash of it.
     pub login: Option<&'a str>,
     /// The user, once found. Several logins can be one user's: the e-mail address, the username,
     /// and other spellings where the store takes them as equal.
@@ -61,13 +61,13 @@ pub struct Source {
     /// The device, as the id of a session of *this* user.
     ///
     /// At a login, the request brings a refresh token that this service has signed for this
-    /// session: of any generation, also an expired one, also one of a session that has ended. At a
-    /// change of the password, it is the session that asks.
+    /// session. The token may be of any generation and may have expired, and the session may have
+    /// ended. At a change of the password, it is the session of the request.
     pub device: Option<SessionId>,
 }
 
 impl<'a> Attempt<'a> {
-    /// Returns an attempt about which nothing more is known.
+    /// Returns an attempt of this action. Nothing else is known of it.
     pub const fn new(action: Action) -> Self {
         Self { action, account: Account { login: None, user: None }, source: Source { address: None, device: None } }
     }

@@ -1,4 +1,4 @@
-//! How long to wait after a number of failures. Arithmetic without state.
+//! Calculates how long to wait after a number of failures. It keeps no state.
 
 use std::time::Duration;
 

@@ -24,9 +24,9 @@ impl Keys {
 /// Number of locks. With several, logins on many cores rarely wait for each other.
 const SHARDS: usize = 16;
 
-/// A map of two generations. Entries that are used move to the young one. When it is full, the old
-/// one is dropped. Every operation takes constant time, nothing has to be swept, and memory is
-/// bounded for any keys.
+/// A map of two generations. An entry that is used moves to the young generation. When that is
+/// full, the old generation is dropped. Every operation takes constant time, no task has to remove
+/// old entries, and memory is bounded for any keys.
 pub(super) struct Bounded<V> {
     shards: [Mutex<Generations<V>>; SHARDS],
 }
@@ -84,7 +84,7 @@ impl<V: Copy> Bounded<V> {
     }
 
     fn shard(&self, key: Key) -> MutexGuard<'_, Generations<V>> {
-        // Not the bits by which the hash tables place their entries.
+        // Uses other bits than those by which the hash tables place their entries.
         let index = usize::try_from(key.0 >> 64).map_or(0, |bits| bits % SHARDS);
         let [first, ..] = &self.shards;
         self.shards.get(index).unwrap_or(first).lock().unwrap_or_else(PoisonError::into_inner)

@@ -38,20 +38,20 @@
 //!   all clients would let any client close it for the others. Only the delay of the login is left,
 //!   and the log says so once.
 //!
-//! # Who is not kept out by strangers
+//! # Devices and addresses that strangers cannot delay
 //!
 //! - **A device that has logged in before.** Its request brings a refresh token of this service for
 //!   that user. The token may be of any generation, may have expired, and its session may have
 //!   ended, but a key that is still in use must have signed it. Browsers send it in the cookie,
 //!   other clients as the member `refresh_token` of the login's body. The device has a strict
-//!   budget of its own, and the failures of strangers do not use it. A logout clears the cookie, so that the
-//!   browser is not known by it afterwards. A browser drops the cookie itself when its session
-//!   expires.
+//!   budget of its own, and the failures of strangers do not use it. A logout clears the cookie,
+//!   and a browser drops the cookie when its session expires. The browser is unknown afterwards.
 //! - **An address that has logged in to that login before.** Only its own failures delay it, until
 //!   this process restarts. That remains after a logout. A neighbour behind the same address shares
 //!   this budget.
-//! - **A new address** that meets the delay of a login. It is admitted once when it comes back
-//!   after the time that it was given, within five minutes, even where many strangers were faster.
+//! - **A new address** that meets the delay of a login. The answer names a time to wait. It is
+//!   admitted once when it comes back after that time, within five minutes, even where many
+//!   strangers were faster.
 //!   A stranger can use these *first guesses* as well as the owner, so that they are bounded. A
 //!   login has 60 an hour, and 5 at once. For one login, an IPv4 address or a /64 has 3 a day, a
 //!   /56 has 6 and a /48 has 16, and twice as many on the first day. They are given out up to 15

@@ -1,4 +1,4 @@
-//! How many grants there are, and when the next one is due. Arithmetic without state.
+//! Calculates when the next grant of a quota is due. It keeps no state.
 
 use std::time::Duration;
 
@@ -25,8 +25,8 @@ impl Quota {
         free_at.map_or(due, |free_at| free_at.max(due)).plus(self.every)
     }
 
-    /// The state as it can be at most, `longest` being how far ahead grants are made. A clock that
-    /// was set back makes no wait longer than that.
+    /// Limits the state to `longest` from now, which is how far ahead grants are made. Otherwise a
+    /// clock that was set back would make longer waits.
     pub(super) fn bounded(self, free_at: Timestamp, now: Timestamp, longest: Duration) -> Timestamp {
         free_at.min(now.plus(longest).plus(self.every.saturating_mul(self.burst)))
     }

@@ -1,4 +1,4 @@
-//! [`Throttle`]: what decides whether an attempt may go on.
+//! [`Throttle`]: decides whether an attempt may go on.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{clock::Timestamp, store::StoreError};
 /// unless the caller hung up. Therefore count the attempt when it is admitted, and take it back
 /// when it succeeds. Of a thousand guesses sent at once, the later ones must see the earlier ones.
 ///
-/// # A login is asked about in up to two steps
+/// # A login has up to two steps
 ///
 /// 1. With its [`login`](super::Account::login) alone, before anything is looked up.
 /// 2. With its [`user`](super::Account::user) as well, once the user is found. The second step

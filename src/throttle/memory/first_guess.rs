@@ -30,8 +30,7 @@ const NETWORK: [Quota; 3] = [
     Quota { burst: 16, every: MINUTE.saturating_mul(90) },
 ];
 
-/// How far ahead a promise may be. Beyond it none is made, which bounds the promises that a login
-/// has at any time.
+/// Maximum time from now to a promised time. It bounds the promises that a login has at any time.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// How long a promise is kept after its time. Otherwise a botnet would collect promises, to use all
@@ -60,8 +59,8 @@ impl FirstGuesses {
     /// none.
     ///
     /// # Errors
-    /// How long to wait: until the promised time, or for as long as the login is delayed where
-    /// nothing is promised.
+    /// Returns how long to wait: until the promised time, or for the delay of the login where no
+    /// time is promised.
     pub(super) fn ask(
         &self,
         keys: &Keys,
@@ -85,7 +84,7 @@ impl FirstGuesses {
     /// Counts a first guess at a user.
     ///
     /// # Errors
-    /// How long to wait.
+    /// Returns how long to wait.
     pub(super) fn take_of_user(&self, user: Key, now: Timestamp) -> Result<(), Duration> {
         let due = grant(&self.slots, (user, USER), (now, now), Duration::ZERO);
         due.map(|_| ()).map_err(|due| due.since(now))
@@ -129,7 +128,7 @@ impl FirstGuesses {
 /// Takes the next grant, where it is due within `longest`.
 ///
 /// # Errors
-/// When it will be due, where it is not.
+/// Returns the time at which it will be due, where it is not due yet.
 fn grant(
     map: &Bounded<Timestamp>,
     (key, quota): (Key, Quota),

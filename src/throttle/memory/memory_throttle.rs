@@ -52,8 +52,8 @@ const LOGINS: [Rule; 3] = [ADDRESS, NETWORK_56, NETWORK_48];
 const REGISTRATIONS: [Rule; 3] =
     [Rule { free: 20, ..ADDRESS }, Rule { free: 40, ..NETWORK_56 }, Rule { free: 120, ..NETWORK_48 }];
 
-/// Counts in the memory of this process. [The module](crate::throttle) says what it counts and how long the
-/// delays are.
+/// Counts in the memory of this process. [The module](crate::throttle) says what it counts and how
+/// long the delays are.
 ///
 /// It keeps at most [`MAX_ENTRIES`](Self::MAX_ENTRIES) of each kind, for any number of addresses
 /// and logins, and forgets the least recently used ones. Under every attack at once these are some
