@@ -1,6 +1,6 @@
 //! Extractors for axum, and the endpoints as a router (feature `axum`).
 //!
-//! [`Claims`], [`Principal`](crate::layer::Principal) and [`CurrentUser`] are extractors behind the
+//! [`Claims`], [`Principal`] and [`CurrentUser`] are extractors behind the
 //! guard of an [`Auth`]. [`ForeignClaims`] is one behind the guard of a
 //! [`ResourceServer`](crate::resource::ResourceServer). Each answers 401 to a request that an
 //! optional guard admitted without a token, and `Option` of it is `None` then. Each answers 500 and
