@@ -157,8 +157,7 @@ impl<U: AuthUser> Auth<U> {
     /// ending, or where no Tokio runtime serves the requests.
     ///
     /// # Errors
-    /// [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) and
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal): what was known before stays known.
+    /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`]: what was known before stays known.
     pub async fn poll_revocations(&self) -> Result<(), Error> {
         let flow = self.flow(Operation::Poll, &ClientInfo::unknown());
         self.watch(&flow, pin!(self.poll())).await
