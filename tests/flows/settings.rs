@@ -42,13 +42,14 @@ fn the_same_secret_twice_is_refused() {
 #[test]
 fn a_line_break_at_the_end_of_a_secret_makes_no_other_secret() {
     let server = Launch::new(AXUM_MEMORY).start();
-    let browser = server.register("lovelace");
     for end in ["\n", "\r\n"] {
         let with = |name, value: &str| (name, format!("{value}{end}"));
         let other = [with("ACCESS_TOKEN_SECRET", ACCESS_SECRET), with("REFRESH_TOKEN_SECRET", REFRESH_SECRET)]
             .into_iter()
             .fold(Launch::new(AXUM_MEMORY), |launch, (name, value)| launch.env(name, value))
             .start();
+        // A store in memory knows no token from before its process, so the other one starts first.
+        let browser = server.register(&format!("lovelace{}", end.len()));
         other.get("/profile").bearer(&browser.access()).send().expect(200);
 
         let twice = Launch::new(AXUM_MEMORY).env("REFRESH_TOKEN_SECRET", format!("{ACCESS_SECRET}{end}"));
