@@ -244,7 +244,8 @@ impl<U: AuthUser> Auth<U> {
     /// Answers whether it ended anything.
     pub(super) async fn finish(&self, unfinished: Unfinished) -> Result<bool, Error> {
         let result = match self.bring(&unfinished).await {
-            Err(error) if error.is_unavailable() => self.bring_again(&unfinished).await,
+            // A store recognises its own ending, and answers as it did the first time.
+            Err(error) if error.is_unavailable() => self.bring(&unfinished).await,
             result => result,
         };
         if result.as_ref().is_err_and(StoreError::is_unavailable) {
@@ -272,18 +273,6 @@ impl<U: AuthUser> Auth<U> {
             self.0.nodes.put_aside(Unfinished::All(all, Some((reason, flow.clone()))));
         }
         result.map_err(of_a_write)
-    }
-
-    /// As [`bring`](Self::bring), where the answer may have been lost that the session has ended now: its record knows.
-    async fn bring_again(&self, unfinished: &Unfinished) -> Result<bool, StoreError> {
-        let live = self.bring(unfinished).await?;
-        let (false, Unfinished::Session(user, id, ended, flow)) = (live, unfinished) else { return Ok(live) };
-        let record = self.0.sessions.find(user, id, ended.at).await?;
-        let was_lost = record.is_some_and(|session| session.ended == Some(*ended));
-        if was_lost {
-            self.tell_of(flow, EventKind::SessionEnded { reason: ended.reason }, user, *id);
-        }
-        Ok(was_lost)
     }
 
     /// Asks the store once, and tells of what it has ended.

@@ -88,8 +88,14 @@ impl Records {
     }
 
     fn end(&mut self, user: &UserId, id: &SessionId, ended: Ended) -> bool {
-        let live = self.find(user, id).filter(|session| session.is_live(ended.at));
-        live.map(|session| session.end(ended)).is_some()
+        let Some(session) = self.find(user, id) else { return false };
+        // An ending that is asked again is answered as the first time.
+        let is_repeated = session.ended == Some(ended);
+        let is_live = session.is_live(ended.at);
+        if is_live {
+            session.end(ended);
+        }
+        is_live || is_repeated
     }
 }
 
