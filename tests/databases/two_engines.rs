@@ -17,6 +17,7 @@ use portcullis::{
     user::Login,
 };
 use sqlx::postgres::PgPoolOptions;
+use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use crate::{
@@ -181,23 +182,29 @@ async fn each_engine_may_be_down(world: &World) {
         [(&world.to_users, [&both[..], &users].concat()), (&world.to_sessions, [both, sessions].concat())]
     {
         engine.set(Mode::Refuse);
+        // Together, because each of them waits as long as the store does, and none changes anything.
+        let mut asked = JoinSet::new();
         for call in calls {
-            assert_down(world, &tokens, call).await;
+            asked.spawn(assert_down(world.auth.clone(), tokens.clone(), call));
         }
+        asked.join_all().await;
         engine.set(Mode::Pass);
         tokens = world.refresh(&tokens).await.unwrap();
     }
     // A logout that Redis misses counts on this node at once, and is brought when Redis is back.
     world.to_sessions.set(Mode::Refuse);
-    assert_down(world, &tokens, ("POST", "/auth/logout", "")).await;
+    assert_down(world.auth.clone(), tokens.clone(), ("POST", "/auth/logout", "")).await;
     assert_eq!(world.access(&tokens).await, Some(ErrorKind::TokenRevoked));
     world.to_sessions.set(Mode::Pass);
     world.auth.poll_revocations().await.unwrap();
     assert_eq!(world.refresh(&tokens).await.err(), Some(ErrorKind::RefreshInvalid));
 }
 
-/// It is a 503 that clears no cookie and tells no cause.
-async fn assert_down(world: &World, tokens: &TokenPair, (method, path, body): (&str, &str, &'static str)) {
+/// Method, path and body.
+type Call = (&'static str, &'static str, &'static str);
+
+/// Asserts that a call is answered 503, clears no cookie and names no cause.
+async fn assert_down(auth: Auth<User>, tokens: TokenPair, (method, path, body): Call) {
     let (access, refresh) = (tokens.access_token.expose(), tokens.refresh_token.expose());
     let request = Request::builder()
         .method(method)
@@ -206,7 +213,7 @@ async fn assert_down(world: &World, tokens: &TokenPair, (method, path, body): (&
         .header("content-type", "application/x-www-form-urlencoded")
         .body(Full::<bytes::Bytes>::from(body))
         .unwrap();
-    let response = world.auth.routes().oneshot(request).await.unwrap();
+    let response = auth.routes().oneshot(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{method} {path}");
     assert!(!response.headers().contains_key("set-cookie"), "{method} {path}");
     let body = response.into_body().collect().await.unwrap().to_bytes();
