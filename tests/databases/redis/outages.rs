@@ -41,6 +41,14 @@ async fn prepare(store: &RedisSessions) {
     store.create(new(session(&UserId::from("eve"), id(3), NOW))).await.unwrap();
 }
 
+/// Returns a server, a proxy before it, and a store that connects through the proxy.
+async fn behind_proxy(settings: impl FnOnce(RedisOptions) -> RedisOptions) -> (Server, Proxy, RedisSessions) {
+    let server = Server::start().await;
+    let proxy = Proxy::start(server.port()).await;
+    let store = RedisSessions::connect(settings(RedisOptions::from(url_of(proxy.port())))).await.unwrap();
+    (server, proxy, store)
+}
+
 /// Every call of the store, each with whether it writes.
 async fn every_call(store: &RedisSessions) -> Vec<(&'static str, bool, Result<(), StoreError>)> {
     let eve = EndAll::new(UserId::from("eve"), 1, ended(EndReason::LogoutAll, at(1)));
@@ -144,9 +152,7 @@ async fn a_connection_that_was_cut_costs_no_call() {
     if !Server::can_run() {
         return;
     }
-    let server = Server::start().await;
-    let proxy = Proxy::start(server.port()).await;
-    let store = RedisSessions::connect(RedisOptions::from(url_of(proxy.port())).timeout(SHORT)).await.unwrap();
+    let (server, proxy, store) = behind_proxy(|options| options.timeout(SHORT)).await;
     prepare(&store).await;
     proxy.set(Mode::Refuse);
     assert_down(&store, "every connection is cut").await;
@@ -164,9 +170,7 @@ async fn a_connection_whose_other_end_has_vanished_is_given_up() {
     if !Server::can_run() {
         return;
     }
-    let server = Server::start().await;
-    let proxy = Proxy::start(server.port()).await;
-    let store = RedisSessions::connect(RedisOptions::from(url_of(proxy.port())).timeout(SHORT)).await.unwrap();
+    let (_server, proxy, store) = behind_proxy(|options| options.timeout(SHORT)).await;
     prepare(&store).await;
     proxy.fall_silent();
     let mut failed = 0;
@@ -183,9 +187,7 @@ async fn a_call_whose_answer_was_lost_has_happened_once() {
     if !Server::can_run() {
         return;
     }
-    let server = Server::start().await;
-    let proxy = Proxy::start(server.port()).await;
-    let store = RedisSessions::connect(RedisOptions::from(url_of(proxy.port()))).await.unwrap();
+    let (_server, proxy, store) = behind_proxy(|options| options).await;
     prepare(&store).await;
     let first = rotation(&ada(), id(1), at(1));
     proxy.lose_next_answer();
@@ -206,9 +208,7 @@ async fn an_ending_whose_answer_was_lost_says_what_it_ended() {
     if !Server::can_run() {
         return;
     }
-    let server = Server::start().await;
-    let proxy = Proxy::start(server.port()).await;
-    let store = RedisSessions::connect(RedisOptions::from(url_of(proxy.port()))).await.unwrap();
+    let (_server, proxy, store) = behind_proxy(|options| options).await;
     for n in 1..=4 {
         store.create(new(session(&ada(), id(n), at(n.into())))).await.unwrap();
     }
@@ -254,9 +254,7 @@ async fn a_device_ended_with_its_answer_lost_is_204_and_told() {
     if !Server::can_run() {
         return;
     }
-    let server = Server::start().await;
-    let proxy = Proxy::start(server.port()).await;
-    let store = RedisSessions::connect(RedisOptions::from(url_of(proxy.port()))).await.unwrap();
+    let (_server, proxy, store) = behind_proxy(|options| options).await;
     let ear = EventLog::default();
     let auth = builder(MemoryUsers::default(), store).event_sink(ear.clone()).build().unwrap();
     let registration = Registration::new("ada@example.com", "open sesame 42", Profile::default());
