@@ -20,13 +20,13 @@ pub enum EventKind {
         /// What was.
         reason: RegistrationRefusal,
     },
-    /// `login.succeeded`: somebody signed in.
+    /// `login.succeeded`: a user logged in.
     #[non_exhaustive]
     LoggedIn {
         /// By what.
         method: LoginMethod,
     },
-    /// `login.failed`: somebody did not.
+    /// `login.failed`: a login failed.
     #[non_exhaustive]
     LoginFailed {
         /// Why, which the client must not learn.
@@ -159,7 +159,7 @@ words! {
 }
 
 words! {
-    /// By what somebody signed in.
+    /// How a user logged in.
     LoginMethod {
         /// Their password.
         Password = "password",
@@ -226,11 +226,11 @@ words! {
         ListSessions = "list_sessions",
         /// [`Auth::change_password`](crate::Auth::change_password).
         ChangePassword = "change_password",
-        /// A guard asks for the session's record: [`Check::Session`](crate::auth::Check::Session). No event is told of it.
+        /// A guard asks for the session's record: [`Check::Session`](crate::auth::Check::Session). It emits no event.
         CheckSession = "check_session",
-        /// A guard loads the user: [`Check::User`](crate::auth::Check::User). No event is told of it.
+        /// A guard loads the user: [`Check::User`](crate::auth::Check::User). It emits no event.
         LoadUser = "load_user",
-        /// [`Auth::poll_revocations`](crate::Auth::poll_revocations), mostly by the polling task. No event is told of it.
+        /// [`Auth::poll_revocations`](crate::Auth::poll_revocations), mostly by the polling task. It emits no event.
         Poll = "poll",
     }
 }

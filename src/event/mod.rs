@@ -23,8 +23,8 @@
 //! | `user.registered` | a user was added | `user` |
 //! | `user.registration_refused` | an address or username was taken | `reason`: [`RegistrationRefusal`] |
 //! | `user.sessions_ended` | all sessions of a user ended, but for the `kept` one | `user`, `session` that asked for it, `reason`: [`EndAllReason`], `kept` |
-//! | `login.succeeded` | somebody signed in | `user`, `session`, `method`: [`LoginMethod`] |
-//! | `login.failed` | somebody did not, or got a session that was dead on arrival | `user` where the login is somebody's, `session` where it is `superseded`, `reason`: [`LoginFailure`] |
+//! | `login.succeeded` | a user logged in | `user`, `session`, `method`: [`LoginMethod`] |
+//! | `login.failed` | a login failed, or its session was dead on arrival | `user` where the login belongs to a user, `session` where it is `superseded`, `reason`: [`LoginFailure`] |
 //! | `attempt.throttled` | the [throttle](crate::throttle) refused an attempt, the first of a delay | `operation`: [`Operation`], `retry_after_ms`; `user` and `session` for a password change |
 //! | `session.refreshed` | the current refresh token was exchanged | `user`, `session` |
 //! | `session.replayed` | the one before was, within the grace | `user`, `session` |
