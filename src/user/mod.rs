@@ -73,8 +73,9 @@ pub struct NewUser<R> {
     pub email: Email,
     /// The username, where one was chosen; unique by [`Username::key`].
     pub username: Option<Username>,
-    /// The password's hash, a PHC string.
-    pub password_hash: PasswordHash,
+    /// The password's hash, a PHC string. `None` for a user without a password, who logs in by
+    /// other ways until [`UserStore::set_password`](crate::store::UserStore::set_password).
+    pub password_hash: Option<PasswordHash>,
     /// The app's own fields.
     pub registration: R,
     /// When the registration was accepted, in milliseconds.
@@ -82,15 +83,16 @@ pub struct NewUser<R> {
 }
 
 impl<R> NewUser<R> {
-    /// Puts a registration together; for tests of stores and for users that an app creates itself.
+    /// Makes a registration, for tests of stores and for users that an app creates itself.
+    /// `password_hash` is a [`PasswordHash`], or `None` for a user without a password.
     pub fn new(
         email: Email,
         username: Option<Username>,
-        password_hash: PasswordHash,
+        password_hash: impl Into<Option<PasswordHash>>,
         registration: R,
         created_at: Timestamp,
     ) -> Self {
-        Self { email, username, password_hash, registration, created_at }
+        Self { email, username, password_hash: password_hash.into(), registration, created_at }
     }
 }
 

@@ -43,7 +43,7 @@ impl User {
             name: given(new.registration.name),
             avatar_url: given(new.registration.avatar_url),
             roles: Vec::new(),
-            password_hash: Some(new.password_hash.as_str().to_owned()),
+            password_hash: new.password_hash.map(|hash| hash.as_str().to_owned()),
             token_version: 0,
             disabled: false,
             created_at: new.created_at,

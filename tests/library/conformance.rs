@@ -276,7 +276,12 @@ impl UserStore for WrongUsers {
         self.memory.replace_password_hash(id, old, new).await
     }
 
-    async fn set_password(&self, id: &UserId, old: &str, new: &PasswordHash) -> Result<Option<u64>, StoreError> {
+    async fn set_password(
+        &self,
+        id: &UserId,
+        old: Option<&str>,
+        new: &PasswordHash,
+    ) -> Result<Option<u64>, StoreError> {
         if self.fault == UserFault::SetsBlindly {
             return self.memory.bump_token_version(id).await;
         }
@@ -336,7 +341,12 @@ impl UserStore for Nameless {
         self.0.replace_password_hash(id, old, new).await
     }
 
-    async fn set_password(&self, id: &UserId, old: &str, new: &PasswordHash) -> Result<Option<u64>, StoreError> {
+    async fn set_password(
+        &self,
+        id: &UserId,
+        old: Option<&str>,
+        new: &PasswordHash,
+    ) -> Result<Option<u64>, StoreError> {
         self.0.set_password(id, old, new).await
     }
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::report::said;
 use crate::{
     clock::Timestamp,
-    session::{EndReason, Ended, Rotation, Session, SessionId, TokenId},
-    store::{EndAll, Keep, NewSession, SessionLimit},
+    session::{EndReason, Ended, RotateOutcome, Rotation, Session, SessionId, TokenId},
+    store::{EndAll, Keep, NewSession, SessionLimit, SessionStore},
     user::UserId,
 };
 
@@ -102,4 +103,27 @@ pub(super) fn end_all(user: &UserId, min_version: u64, now: Timestamp) -> EndAll
 
 pub(super) fn keep(n: u8, now: Timestamp) -> Keep {
     Keep::new(id(n), token(200), IDLE, now)
+}
+
+pub(super) async fn add(store: &impl SessionStore, session: Session) -> Result<(), String> {
+    store.create(new(session)).await.map(drop).map_err(said)
+}
+
+pub(super) async fn find(
+    store: &impl SessionStore,
+    user: &UserId,
+    n: u8,
+    secs: u64,
+) -> Result<Option<Session>, String> {
+    store.find(user, &id(n), at(secs)).await.map_err(said)
+}
+
+pub(super) async fn rotate(store: &impl SessionStore, rotation: &Rotation) -> Result<RotateOutcome, String> {
+    store.rotate(rotation).await.map_err(said)
+}
+
+pub(super) async fn live(store: &impl SessionStore, user: &UserId, secs: u64) -> Result<Vec<SessionId>, String> {
+    let mut ids: Vec<_> = store.list(user, at(secs)).await.map_err(said)?.iter().map(|session| session.id).collect();
+    ids.sort();
+    Ok(ids)
 }

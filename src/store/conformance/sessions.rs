@@ -5,13 +5,15 @@ use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 
 use super::{
-    Report, ensure, expect, extremes, said,
+    extremes,
+    report::{Report, ensure, expect, said},
     samples::{
-        ABSOLUTE, GRACE, IDLE, NOW, RACERS, TOMBSTONE, ada, at, end_all, ended, id, keep, new, rotation, session, token,
+        ABSOLUTE, GRACE, IDLE, NOW, RACERS, TOMBSTONE, ada, add, at, end_all, ended, find, id, keep, live, new, rotate,
+        rotation, session, token,
     },
 };
 use crate::{
-    session::{EndReason, Ended, Revocation, RotateOutcome, Rotation, Session, SessionId, decide},
+    session::{EndReason, Ended, Revocation, RotateOutcome, Rotation, Session, decide},
     store::{Created, SessionLimit, SessionStore},
     user::UserId,
 };
@@ -56,29 +58,6 @@ where
     report.check("endings are told since a moment, until nobody needs them", told_since(fresh().await)).await;
     report.check("of many endings of one user each is told", extremes::many_endings(fresh().await)).await;
     report
-}
-
-pub(super) async fn add(store: &impl SessionStore, session: Session) -> Result<(), String> {
-    store.create(new(session)).await.map(drop).map_err(said)
-}
-
-pub(super) async fn find(
-    store: &impl SessionStore,
-    user: &UserId,
-    n: u8,
-    secs: u64,
-) -> Result<Option<Session>, String> {
-    store.find(user, &id(n), at(secs)).await.map_err(said)
-}
-
-pub(super) async fn rotate(store: &impl SessionStore, rotation: &Rotation) -> Result<RotateOutcome, String> {
-    store.rotate(rotation).await.map_err(said)
-}
-
-pub(super) async fn live(store: &impl SessionStore, user: &UserId, secs: u64) -> Result<Vec<SessionId>, String> {
-    let mut ids: Vec<_> = store.list(user, at(secs)).await.map_err(said)?.iter().map(|session| session.id).collect();
-    ids.sort();
-    Ok(ids)
 }
 
 async fn found_as_written(store: Arc<impl SessionStore>) -> Result<(), String> {

@@ -16,7 +16,7 @@
 //! Six statements make it a `UserStore`, here for a table `members (member_id, mail, pw, …)`; `examples/existing_app` is the
 //! whole of it, and a [guide](crate::guide::own_users_table) goes through it. Two columns are needed beside what the table
 //! has: `token_version`, which starts at 0, and `mail_key`, unique and as [`Login::email`](crate::user::Login::email) makes it.
-//! The password column holds PHC strings, or bcrypt's and others with their features.
+//! The password column holds PHC strings, or bcrypt's and others with their features, and allows `NULL`: a user without a password.
 //!
 //! | method | statement | answer |
 //! |---|---|---|
@@ -24,7 +24,7 @@
 //! | `find_by_login` | `SELECT member_id, mail, … FROM members WHERE mail_key = $1` | the row; `None` for a kind of login that you have not |
 //! | `create` | `INSERT INTO members (mail, mail_key, pw) VALUES ($1, $2, $3) RETURNING member_id, mail, …` | the row |
 //! | `replace_password_hash` | `UPDATE members SET pw = $3 WHERE member_id = $1 AND pw = $2` | whether a row was changed |
-//! | `set_password` | `UPDATE members SET pw = $3, token_version = token_version + 1 WHERE member_id = $1 AND pw = $2 RETURNING token_version` | the version |
+//! | `set_password` | `UPDATE members SET pw = $3, token_version = token_version + 1 WHERE member_id = $1 AND pw IS NOT DISTINCT FROM $2 RETURNING token_version` | the version. `$2` is `NULL` for a first password |
 //! | `bump_token_version` | `UPDATE members SET token_version = token_version + 1 WHERE member_id = $1 RETURNING token_version` | the version |
 //!
 //! [`store_error`] maps every error, and [`fetch_rows`] reads. Name the columns, and never write `*`: a column that is added

@@ -141,7 +141,7 @@ pub(super) const REPLACE_HASH: &str =
     "UPDATE portcullis_users SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
 
 pub(super) const SET_PASSWORD: &str = "UPDATE portcullis_users SET password_hash = $3, token_version = token_version + 1 \
-     WHERE id = $1 AND password_hash = $2 RETURNING token_version";
+     WHERE id = $1 AND password_hash IS NOT DISTINCT FROM $2 RETURNING token_version";
 
 pub(super) const BUMP_VERSION: &str =
     "UPDATE portcullis_users SET token_version = token_version + 1 WHERE id = $1 RETURNING token_version";

@@ -418,7 +418,7 @@ macro_rules! sql_store {
                         .bind(new.username.as_ref().map(|username| username.key()))
                         .bind(name.as_deref())
                         .bind(avatar_url.as_deref())
-                        .bind(new.password_hash.as_str())
+                        .bind(new.password_hash.as_ref().map(PasswordHash::as_str))
                         .bind(new.created_at.as_millis());
                     let added = fetch(&mut *connection, statement).await.map_err(not_added);
                     added.and_then(|rows| rows.first().map_or_else(|| Err(StoreError::internal("no row was added")), read_user))
@@ -441,10 +441,11 @@ macro_rules! sql_store {
             async fn set_password(
                 &self,
                 id: &UserId,
-                expected: &str,
+                expected: Option<&str>,
                 new: &PasswordHash,
             ) -> Result<Option<u64>, StoreError> {
-                let Some(id) = id.to_key::<i64>().filter(|_| !expected.contains('\0')) else { return Ok(None) };
+                let is_text = !expected.is_some_and(|hash| hash.contains('\0'));
+                let Some(id) = id.to_key::<i64>().filter(|_| is_text) else { return Ok(None) };
                 on_connection!(self, |connection| again_if_overtaken!({
                     let statement = sqlx::query(sql::SET_PASSWORD).bind(id).bind(expected).bind(new.as_str());
                     version(fetch(&mut *connection, statement).await)
