@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use portcullis::{
     Auth, AuthBuilder, Check, ClientInfo, NewUser, Secret, User, UserId,
     clock::{Clock, SystemClock, Timestamp},
-    session::{EndReason, Ended, Rotation, Session, SessionId, TokenId},
+    session::{AuthLevel, AuthMethods, EndReason, Ended, Rotation, Session, SessionId, TokenId},
     store::{
         EndAll, NewSession, SessionLimit, SessionStore, UserStore,
         memory::{MemorySessions, MemoryStore},
@@ -101,6 +101,9 @@ pub fn session(user_id: UserId, number: usize) -> Session {
         token_id: token_id(number, 0),
         previous_token_id: None,
         auth_time: now,
+        amr: AuthMethods::PASSWORD,
+        acr: AuthLevel::Aal1,
+        restamped_generation: None,
         created_at: now,
         rotated_at: now,
         expires_at: now.plus(DAY * 7),

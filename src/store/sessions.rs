@@ -296,6 +296,7 @@ impl Keep {
             token_id: self.next_token_id,
             previous_token_id: Some(record.token_id),
             auth_time: self.now,
+            restamped_generation: Some(record.generation.saturating_add(1)),
             rotated_at: self.now,
             expires_at: self.now.plus(self.idle).min(record.absolute_expires_at),
             ..record.clone()

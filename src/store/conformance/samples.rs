@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::report::said;
 use crate::{
     clock::Timestamp,
-    session::{EndReason, Ended, RotateOutcome, Rotation, Session, SessionId, TokenId},
+    session::{AuthLevel, AuthMethods, EndReason, Ended, RotateOutcome, Rotation, Session, SessionId, TokenId},
     store::{EndAll, Keep, NewSession, SessionLimit, SessionStore},
     user::UserId,
 };
@@ -63,6 +63,9 @@ pub(super) fn session(user: &UserId, n: u8, now: Timestamp) -> Session {
         token_id: token(100),
         previous_token_id: None,
         auth_time: now,
+        amr: AuthMethods::PASSWORD,
+        acr: AuthLevel::Aal1,
+        restamped_generation: None,
         created_at: now,
         rotated_at: now,
         expires_at: now.plus(IDLE),

@@ -13,7 +13,9 @@ use super::{
     },
 };
 use crate::{
-    session::{EndReason, Ended, Revocation, RotateOutcome, Rotation, Session, decide},
+    session::{
+        AuthLevel, AuthMethod, AuthMethods, EndReason, Ended, Revocation, RotateOutcome, Rotation, Session, decide,
+    },
     store::{Created, SessionLimit, SessionStore},
     user::UserId,
 };
@@ -67,6 +69,9 @@ async fn found_as_written(store: Arc<impl SessionStore>) -> Result<(), String> {
         written.token_version = 7;
         written.generation = 3;
         written.previous_token_id = Some(token(99));
+        written.amr = AuthMethods::PASSWORD.with(AuthMethod::OneTimeCode).with(AuthMethod::MultipleFactors);
+        written.acr = AuthLevel::Aal2;
+        written.restamped_generation = Some(2);
         written.user_agent = Some(agent.into());
         written.ip = Some(ip);
         add(&*store, written.clone()).await?;

@@ -11,7 +11,7 @@ macro_rules! sql_store {
         use $crate::{
             clock::{Clock, Timestamp},
             session::{
-                Ended, EndReason, Revocation, MAX_ENDED_SESSIONS_OF_A_USER, RotateOutcome, Rotation, Session, SessionId, decide,
+                AuthMethods, Ended, EndReason, Revocation, MAX_ENDED_SESSIONS_OF_A_USER, RotateOutcome, Rotation, Session, SessionId, decide,
             },
             store::{
                 Created, EndAll, NewSession, SessionLimit, SessionStore, SharedClock, StoreError, UniqueField,
@@ -61,6 +61,7 @@ macro_rules! sql_store {
 
         fn read_session(row: &$row) -> Result<Session, StoreError> {
             let previous: Option<Vec<u8>> = row.try_get("previous_token_id").map_err(failed)?;
+            let restamped: Option<i64> = row.try_get("restamped_generation").map_err(failed)?;
             let ended_at: Option<i64> = row.try_get("ended_at").map_err(failed)?;
             let ended = match ended_at {
                 None => None,
@@ -78,6 +79,10 @@ macro_rules! sql_store {
                 token_id: rows::token_id(&bytes(row, "token_id")?)?,
                 previous_token_id: previous.map(|id| rows::token_id(&id)).transpose()?,
                 auth_time: moment(row, "auth_time")?,
+                amr: AuthMethods::from_names(text(row, "amr")?.unwrap_or_default().split(' ')),
+                // A level that only a later release knows counts as the lowest.
+                acr: text(row, "acr")?.and_then(|level| level.parse().ok()).unwrap_or_default(),
+                restamped_generation: restamped.map(rows::count).transpose()?,
                 created_at: moment(row, "created_at")?,
                 rotated_at: moment(row, "rotated_at")?,
                 expires_at: moment(row, "expires_at")?,
@@ -264,7 +269,10 @@ macro_rules! sql_store {
                     .bind(session.delete_at().as_millis())
                     .bind(session.ended.map(|ended| ended.at.as_millis()))
                     .bind(session.ended.map(|ended| ended.reason.as_str()))
-                    .bind(session.ended.map(|ended| ended.keep_until.as_millis()));
+                    .bind(session.ended.map(|ended| ended.keep_until.as_millis()))
+                    .bind(session.restamped_generation.map(signed).transpose()?)
+                    .bind(session.amr.to_string())
+                    .bind(session.acr.as_str());
                 changes(connection, statement).await.map(drop).map_err(failed)
             }
 

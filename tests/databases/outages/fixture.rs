@@ -5,7 +5,7 @@ use http_body_util::{BodyExt, Full};
 use portcullis::{
     Auth, Check, ClientInfo, ErrorKind, TokenPair, User, UserId,
     clock::{Clock, SystemClock},
-    session::{EndReason, Ended, Rotation, Session, SessionId, TokenId},
+    session::{AuthLevel, AuthMethods, EndReason, Ended, Rotation, Session, SessionId, TokenId},
     store::NewSession,
     user::{Email, Login, NewUser, Profile},
 };
@@ -97,6 +97,9 @@ pub(super) fn session(user: &UserId) -> Session {
         token_id: TokenId::from_bytes([1; 16]),
         previous_token_id: None,
         auth_time: now,
+        amr: AuthMethods::PASSWORD,
+        acr: AuthLevel::Aal1,
+        restamped_generation: None,
         created_at: now,
         rotated_at: now,
         expires_at: now.plus(day),
