@@ -27,8 +27,7 @@ impl UserStore for Members {
     }
 
     async fn create(&self, new: NewUser<Joining>) -> Result<Member, StoreError> {
-        let (mail, name) = (&new.email, new.registration.full_name.as_str());
-        let hash = new.password_hash.as_ref().map(PasswordHash::as_str);
+        let (mail, hash, name) = (&new.email, new.password_hash(), new.registration.full_name.as_str());
         let into =
             concat!("INSERT INTO members (mail, mail_key, pw, full_name) VALUES ($1, $2, $3, $4) ", returning!());
         let added = self.one(|| query(into).bind(mail.as_str()).bind(mail.key()).bind(hash).bind(name)).await?;

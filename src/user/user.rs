@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AuthUser, UserId};
+use super::{auth_user::AuthUser, id::UserId, new_user::NewUser};
 use crate::{clock::Timestamp, error::FieldError};
 
 /// A user with everything the ready stores and endpoints need, for apps that have no users table yet.
@@ -35,7 +35,7 @@ pub struct User {
 
 impl User {
     /// A user from a registration: version 0, no roles, not disabled.
-    pub fn from_new(id: UserId, new: super::NewUser<Profile>) -> Self {
+    pub fn from_new(id: UserId, new: NewUser<Profile>) -> Self {
         Self {
             id,
             email: new.email.as_str().to_owned(),

@@ -17,8 +17,7 @@ impl UserStore for Accounts {
     async fn create(&self, new: NewUser<SignUp>) -> Result<Account, StoreError> {
         // The unique index on email_key decides; `insert` maps its violation to StoreError::duplicate.
         let (email, key) = (new.email.as_str().into(), new.email.key().into());
-        let hash = new.password_hash.as_ref().map(PasswordHash::as_str).into();
-        self.insert([email, key, hash, new.registration.company.into()]).await
+        self.insert([email, key, new.password_hash().into(), new.registration.company.as_str().into()]).await
     }
 
     async fn replace_password_hash(&self, id: &UserId, old: &str, new: &PasswordHash) -> Result<bool, StoreError> {
