@@ -20,7 +20,7 @@ use crate::{
     mongodb::server::{Server as Mongo, migrated},
     postgres::Server as Postgres,
     redis::Server as Redis,
-    skipped_suites::can_run,
+    required_servers::can_run,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
