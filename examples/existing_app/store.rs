@@ -39,15 +39,9 @@ impl UserStore for Members {
         Ok(self.one(|| query(update).bind(id.to_key::<i64>()).bind(old).bind(new.as_str())).await?.is_some())
     }
 
-    async fn set_password(
-        &self,
-        id: &UserId,
-        old: Option<&str>,
-        new: &PasswordHash,
-    ) -> Result<Option<u64>, StoreError> {
-        let set =
-            concat!(raise_version!(), ", pw = $3 WHERE member_id = $1 AND pw IS NOT DISTINCT FROM $2 ", returning!());
-        let changed = self.one(|| query(set).bind(id.to_key::<i64>()).bind(old).bind(new.as_str())).await?;
+    async fn set_password(&self, id: &UserId, old: Option<&str>, pw: &PasswordHash) -> Result<Option<u64>, StoreError> {
+        let set = concat!(raise_version!(), ", pw = $3 WHERE member_id = $1 AND pw IS $2 ", returning!());
+        let changed = self.one(|| query(set).bind(id.to_key::<i64>()).bind(old).bind(pw.as_str())).await?;
         Ok(changed.map(|member| member.token_version()))
     }
 
