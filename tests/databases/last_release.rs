@@ -143,7 +143,9 @@ async fn sql_goes_on(
 async fn sqlite_goes_on_with_the_rows_of_the_last_release() {
     let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap();
     let store = SqliteStore::new(pool.clone());
-    let run = async |sql: String| drop(sqlx::query(AssertSqlSafe(sql)).execute(&pool).await.unwrap());
+    let run = async |sql: String| {
+        sqlx::query(AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+    };
     sql_goes_on(&store, run, async || store.migrate().await.unwrap(), |hex| format!("X'{hex}'")).await;
 }
 
@@ -155,7 +157,9 @@ async fn postgres_goes_on_with_the_rows_of_the_last_release() {
     let server = Postgres::start().await;
     let pool = server.pool("read committed").await;
     let store = PostgresStore::new(pool.clone());
-    let run = async |sql: String| drop(sqlx::query(AssertSqlSafe(sql)).execute(&pool).await.unwrap());
+    let run = async |sql: String| {
+        sqlx::query(AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+    };
     sql_goes_on(&store, run, async || store.migrate().await.unwrap(), |hex| format!("'\\x{hex}'::bytea")).await;
 }
 
