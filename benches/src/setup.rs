@@ -11,7 +11,7 @@ use portcullis::{
     Auth, AuthBuilder, Profile, Secret, User,
     auth::{Check, ClientInfo},
     clock::{Clock, SystemClock, Timestamp},
-    session::{EndReason, Ended, Rotation, Session, SessionId, TokenId},
+    session::{AuthLevel, AuthMethods, EndReason, Ended, Rotation, Session, SessionId, TokenId},
     store::{
         EndAll, NewSession, SessionLimit, SessionStore, UserStore,
         memory::{MemorySessions, MemoryStore},
@@ -102,6 +102,9 @@ pub fn session(user_id: UserId, number: usize) -> Session {
         token_id: token_id(number, 0),
         previous_token_id: None,
         auth_time: now,
+        amr: AuthMethods::PASSWORD,
+        acr: AuthLevel::Aal1,
+        restamped_generation: None,
         created_at: now,
         rotated_at: now,
         expires_at: now.plus(DAY * 7),

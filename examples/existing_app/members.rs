@@ -21,7 +21,7 @@ use sqlx::{
 pub(crate) struct Member {
     member_id: i64,
     mail: String,
-    pw: String,
+    pw: Option<String>,
     full_name: String,
     is_staff: bool,
     banned: bool,
@@ -52,7 +52,7 @@ impl AuthUser for Member {
     }
 
     fn password_hash(&self) -> Option<&str> {
-        Some(&self.pw)
+        self.pw.as_deref()
     }
 
     fn token_version(&self) -> u64 {
@@ -117,7 +117,7 @@ impl Members {
         let pool = SqlitePool::connect_with(options).await?;
         // The table as the app had it before.
         let table = "CREATE TABLE IF NOT EXISTS members (member_id INTEGER PRIMARY KEY AUTOINCREMENT, \
-                     mail TEXT NOT NULL, pw TEXT NOT NULL, full_name TEXT NOT NULL DEFAULT '', \
+                     mail TEXT NOT NULL, pw TEXT, full_name TEXT NOT NULL DEFAULT '', \
                      is_staff INTEGER NOT NULL DEFAULT 0, banned INTEGER NOT NULL DEFAULT 0)";
         sqlx::query(table).execute(&pool).await?;
         adopt(&pool).await?;

@@ -27,7 +27,7 @@ impl UserStore for Members {
     }
 
     async fn create(&self, new: NewUser<Joining>) -> Result<Member, StoreError> {
-        let (mail, hash, name) = (&new.email, new.password_hash.as_str(), new.registration.full_name.as_str());
+        let (mail, hash, name) = (&new.email, new.password_hash(), new.registration.full_name.as_str());
         let into =
             concat!("INSERT INTO members (mail, mail_key, pw, full_name) VALUES ($1, $2, $3, $4) ", returning!());
         let added = self.one(|| query(into).bind(mail.as_str()).bind(mail.key()).bind(hash).bind(name)).await?;
@@ -39,9 +39,9 @@ impl UserStore for Members {
         Ok(self.one(|| query(update).bind(id.to_key::<i64>()).bind(old).bind(new.as_str())).await?.is_some())
     }
 
-    async fn set_password(&self, id: &UserId, old: &str, new: &PasswordHash) -> Result<Option<u64>, StoreError> {
-        let set = concat!(raise_version!(), ", pw = $3 WHERE member_id = $1 AND pw = $2 ", returning!());
-        let changed = self.one(|| query(set).bind(id.to_key::<i64>()).bind(old).bind(new.as_str())).await?;
+    async fn set_password(&self, id: &UserId, old: Option<&str>, pw: &PasswordHash) -> Result<Option<u64>, StoreError> {
+        let set = concat!(raise_version!(), ", pw = $3 WHERE member_id = $1 AND pw IS $2 ", returning!());
+        let changed = self.one(|| query(set).bind(id.to_key::<i64>()).bind(old).bind(pw.as_str())).await?;
         Ok(changed.map(|member| member.token_version()))
     }
 

@@ -83,7 +83,7 @@ impl<U: AuthUser> Auth<U> {
         client: &ClientInfo,
     ) -> Result<LoggedIn<U>, Error> {
         let id = claims.subject();
-        let Some(version) = self.0.users.set_password(id, stored, hash).await.map_err(of_a_write)? else {
+        let Some(version) = self.0.users.set_password(id, Some(stored), hash).await.map_err(of_a_write)? else {
             return Err(self.wrong_password(flow));
         };
         self.tell(flow, EventKind::PasswordChanged {});

@@ -3,6 +3,7 @@
 //! The record holds what a refresh token must match (its generation and token id), never the token: a dump of the
 //! store cannot be presented, and a leaked signing key cannot make a token that the record knows.
 
+mod methods;
 mod rotate;
 mod session;
 
@@ -11,6 +12,7 @@ mod session;
 pub(crate) const MAX_ENDED_SESSIONS_OF_A_USER: usize = 16;
 
 pub use self::{
+    methods::{AuthLevel, AuthMethod, AuthMethods},
     rotate::{Decision, RotateOutcome, Rotation, decide},
     session::{EndReason, Ended, Session, SessionId, TokenId, UnknownId},
 };

@@ -145,9 +145,9 @@ pub fn decide(record: Option<&Session>, rotation: &Rotation) -> Decision {
             return Decision::keep(RotateOutcome::Foreign);
         }
         if !rotation.grace.is_zero() && rotation.now.since(record.rotated_at) <= rotation.grace {
-            // A password was given when it last moved on: the grace is for a second tab, not for who the change is against.
-            let password_given = record.auth_time == record.rotated_at && record.auth_time != record.created_at;
-            return Decision::keep(if password_given {
+            // A password change moved it to this generation. The grace is for a second tab, not for the
+            // one against whom the password was changed.
+            return Decision::keep(if record.restamped_generation == Some(record.generation) {
                 RotateOutcome::Superseded
             } else {
                 RotateOutcome::Replayed(record.clone())
@@ -171,6 +171,7 @@ fn advance(record: &Session, rotation: &Rotation) -> Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::{AuthLevel, AuthMethods};
 
     const GRACE: Duration = Duration::from_secs(10);
     const IDLE: Duration = Duration::from_secs(3600);
@@ -193,6 +194,9 @@ mod tests {
             token_id: token(5),
             previous_token_id: Some(token(4)),
             auth_time: at(0),
+            amr: AuthMethods::PASSWORD,
+            acr: AuthLevel::Aal1,
+            restamped_generation: None,
             created_at: at(0),
             rotated_at: at(0),
             expires_at: at(0).plus(IDLE),
@@ -280,11 +284,20 @@ mod tests {
 
     #[test]
     fn the_grace_does_not_reach_back_over_a_password_change() {
-        let changed = Session { created_at: at(0).minus(IDLE), ..record() };
+        let changed = Session { restamped_generation: Some(5), ..record() };
         let decision = decide(Some(&changed), &presented(4, 4, at(1)));
         assert_eq!((decision.outcome, decision.write), (RotateOutcome::Superseded, None));
         assert_eq!(decide(Some(&changed), &presented(4, 4, at(10_001))).outcome, RotateOutcome::Reused);
-        assert!(matches!(decide(Some(&changed), &presented(5, 5, at(1))).outcome, RotateOutcome::Rotated(_)));
+        let RotateOutcome::Rotated(next) = decide(Some(&changed), &presented(5, 5, at(1))).outcome else { panic!() };
+        // The next generation has the grace again.
+        let again = Rotation { generation: 5, token_id: token(5), next_token_id: token(7), ..presented(5, 5, at(2)) };
+        assert_eq!(decide(Some(&next), &again).outcome, RotateOutcome::Replayed(next));
+    }
+
+    #[test]
+    fn a_later_auth_time_alone_supersedes_no_token() {
+        let stepped_up = Session { created_at: at(0).minus(IDLE), acr: AuthLevel::Aal2, ..record() };
+        assert_eq!(decide(Some(&stepped_up), &presented(4, 4, at(1))).outcome, RotateOutcome::Replayed(stepped_up));
     }
 
     #[test]

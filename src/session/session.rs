@@ -5,6 +5,7 @@ use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::methods::{AuthLevel, AuthMethods};
 use crate::{
     clock::Timestamp,
     error::{Error, UnknownName},
@@ -120,6 +121,16 @@ pub struct Session {
     pub previous_token_id: Option<TokenId>,
     /// When a password was last given (`auth_time`, OpenID Connect Core §2); tokens carry it in whole seconds.
     pub auth_time: Timestamp,
+    /// Ways in which the user has proved who they are, for the claim `amr`. A refresh never adds one.
+    /// Sessions of a release without this field are read as [`AuthMethods::PASSWORD`].
+    pub amr: AuthMethods,
+    /// How well the user has proved who they are, for the claim `acr`. A refresh never raises it.
+    /// Sessions of a release without this field are read as [`AuthLevel::Aal1`].
+    pub acr: AuthLevel,
+    /// Generation to which the last password change moved the session. While it is the current
+    /// generation, the token before it is superseded: the grace does not accept it. `None` where no
+    /// password change has kept this session.
+    pub restamped_generation: Option<u64>,
     /// When the session began. A store keeps every time in milliseconds.
     pub created_at: Timestamp,
     /// When it last rotated. The grace starts then, and the session was last used then.

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-
-use super::{Created, EndAll, NewSession, SessionStore, StoreError, UserStore};
+use super::{SessionStore, StoreError, UserStore, sessions::delegate_session_store, users::delegate_user_store};
 use crate::{
-    clock::{Clock, Timestamp},
+    clock::Clock,
     metrics::{self, Stopwatch},
-    session::{Ended, Revocation, RotateOutcome, Rotation, Session, SessionId},
-    user::{AuthUser, Login, NewUser, PasswordHash, UserId},
+    user::AuthUser,
 };
 
 /// A store, and the clock by which its calls are timed.
@@ -60,74 +57,14 @@ impl Drop for Call<'_> {
     }
 }
 
-#[async_trait]
-impl<U: AuthUser> UserStore for Timed<dyn UserStore<User = U>> {
-    type User = U;
-
-    async fn find_by_id(&self, id: &UserId) -> Result<Option<U>, StoreError> {
-        self.time("find_by_id", self.store.find_by_id(id)).await
-    }
-
-    async fn find_by_login(&self, login: &Login) -> Result<Option<U>, StoreError> {
-        self.time("find_by_login", self.store.find_by_login(login)).await
-    }
-
-    async fn create(&self, user: NewUser<U::Registration>) -> Result<U, StoreError> {
-        self.time("create", self.store.create(user)).await
-    }
-
-    async fn replace_password_hash(&self, id: &UserId, expected: &str, new: &PasswordHash) -> Result<bool, StoreError> {
-        self.time("replace_password_hash", self.store.replace_password_hash(id, expected, new)).await
-    }
-
-    async fn set_password(&self, id: &UserId, expected: &str, new: &PasswordHash) -> Result<Option<u64>, StoreError> {
-        self.time("set_password", self.store.set_password(id, expected, new)).await
-    }
-
-    async fn bump_token_version(&self, id: &UserId) -> Result<Option<u64>, StoreError> {
-        self.time("bump_token_version", self.store.bump_token_version(id)).await
-    }
+macro_rules! timed {
+    ($this:ident, [now] $method:ident($($argument:ident),*)) => {
+        $this.store.$method($($argument),*)
+    };
+    ($this:ident, $method:ident($($argument:ident),*)) => {
+        $this.time(stringify!($method), $this.store.$method($($argument),*))
+    };
 }
 
-#[async_trait]
-impl SessionStore for Timed<dyn SessionStore> {
-    async fn create(&self, new: NewSession) -> Result<Created, StoreError> {
-        self.time("create", self.store.create(new)).await
-    }
-
-    async fn find(&self, user: &UserId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError> {
-        self.time("find", self.store.find(user, id, now)).await
-    }
-
-    async fn rotate(&self, rotation: &Rotation) -> Result<RotateOutcome, StoreError> {
-        self.time("rotate", self.store.rotate(rotation)).await
-    }
-
-    async fn end(&self, user: &UserId, id: &SessionId, ended: Ended) -> Result<bool, StoreError> {
-        self.time("end", self.store.end(user, id, ended)).await
-    }
-
-    async fn end_all(&self, all: &EndAll) -> Result<Option<Session>, StoreError> {
-        self.time("end_all", self.store.end_all(all)).await
-    }
-
-    async fn list(&self, user: &UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
-        self.time("list", self.store.list(user, now)).await
-    }
-
-    async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
-        self.time("ended_since", self.store.ended_since(since, now)).await
-    }
-
-    fn begin(&self, clock: &Arc<dyn Clock>) {
-        self.store.begin(clock);
-    }
-
-    fn began(&self) -> Option<Timestamp> {
-        self.store.began()
-    }
-
-    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.time("clock", self.store.clock()).await
-    }
-}
+delegate_user_store!([U: AuthUser] Timed<dyn UserStore<User = U>>, U, timed);
+delegate_session_store!([] Timed<dyn SessionStore>, timed);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AuthUser, UserId};
+use super::{auth_user::AuthUser, id::UserId, new_user::NewUser};
 use crate::{clock::Timestamp, error::FieldError};
 
 /// A user with everything the ready stores and endpoints need, for apps that have no users table yet.
@@ -35,7 +35,7 @@ pub struct User {
 
 impl User {
     /// A user from a registration: version 0, no roles, not disabled.
-    pub fn from_new(id: UserId, new: super::NewUser<Profile>) -> Self {
+    pub fn from_new(id: UserId, new: NewUser<Profile>) -> Self {
         Self {
             id,
             email: new.email.as_str().to_owned(),
@@ -43,7 +43,7 @@ impl User {
             name: given(new.registration.name),
             avatar_url: given(new.registration.avatar_url),
             roles: Vec::new(),
-            password_hash: Some(new.password_hash.as_str().to_owned()),
+            password_hash: new.password_hash.map(|hash| hash.as_str().to_owned()),
             token_version: 0,
             disabled: false,
             created_at: new.created_at,

@@ -29,6 +29,7 @@ mod temp_dir;
 
 mod clocks;
 mod existing_app;
+mod last_release;
 #[path = "../../examples/existing_app/members.rs"]
 mod members;
 mod mongodb;

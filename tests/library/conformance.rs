@@ -226,6 +226,7 @@ enum UserFault {
     ComparesCase,
     RenewsBlindly,
     SetsBlindly,
+    SetsFirstPasswordBlindly,
     ForgetsToBump,
     FailsOnOddIds,
     SaysInternal,
@@ -276,8 +277,16 @@ impl UserStore for WrongUsers {
         self.memory.replace_password_hash(id, old, new).await
     }
 
-    async fn set_password(&self, id: &UserId, old: &str, new: &PasswordHash) -> Result<Option<u64>, StoreError> {
+    async fn set_password(
+        &self,
+        id: &UserId,
+        old: Option<&str>,
+        new: &PasswordHash,
+    ) -> Result<Option<u64>, StoreError> {
         if self.fault == UserFault::SetsBlindly {
+            return self.memory.bump_token_version(id).await;
+        }
+        if self.fault == UserFault::SetsFirstPasswordBlindly && old.is_none() {
             return self.memory.bump_token_version(id).await;
         }
         self.memory.set_password(id, old, new).await
@@ -297,6 +306,8 @@ async fn a_user_store_is_told_which_promise_it_breaks() {
         (UserFault::ComparesCase, "an e-mail address names one user, in any case of letters"),
         (UserFault::RenewsBlindly, "a hash is renewed only in the place of the one that was read"),
         (UserFault::SetsBlindly, "of racing password changes one succeeds"),
+        (UserFault::SetsFirstPasswordBlindly, "a first password is set only where there is none"),
+        (UserFault::SetsFirstPasswordBlindly, "of racing first passwords one is set"),
         (UserFault::ForgetsToBump, "the token version rises by one for each call"),
         (UserFault::FailsOnOddIds, "a text that names nobody finds nobody"),
         (UserFault::SaysInternal, "of racing registrations of one address one succeeds"),
@@ -336,7 +347,12 @@ impl UserStore for Nameless {
         self.0.replace_password_hash(id, old, new).await
     }
 
-    async fn set_password(&self, id: &UserId, old: &str, new: &PasswordHash) -> Result<Option<u64>, StoreError> {
+    async fn set_password(
+        &self,
+        id: &UserId,
+        old: Option<&str>,
+        new: &PasswordHash,
+    ) -> Result<Option<u64>, StoreError> {
         self.0.set_password(id, old, new).await
     }
 

@@ -157,7 +157,12 @@ impl UserStore for Probe {
         self.call("replace_password_hash", self.memory.replace_password_hash(id, old, new)).await
     }
 
-    async fn set_password(&self, id: &UserId, old: &str, new: &PasswordHash) -> Result<Option<u64>, StoreError> {
+    async fn set_password(
+        &self,
+        id: &UserId,
+        old: Option<&str>,
+        new: &PasswordHash,
+    ) -> Result<Option<u64>, StoreError> {
         self.call("set_password", self.memory.set_password(id, old, new)).await
     }
 

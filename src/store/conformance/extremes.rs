@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    ensure, expect, said,
-    samples::{HOSTILE, NOW, TOMBSTONE, ada, at, end_all, ended, id, new, rotation, session, token},
-    sessions::{add, find, live, rotate},
+    report::{ensure, expect, said},
+    samples::{
+        HOSTILE, NOW, TOMBSTONE, ada, add, at, end_all, ended, find, id, live, new, rotate, rotation, session, token,
+    },
 };
 use crate::{
     session::{EndReason, Revocation, RotateOutcome, Rotation, Session, SessionId},

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::report::said;
 use crate::{
     clock::Timestamp,
-    session::{EndReason, Ended, Rotation, Session, SessionId, TokenId},
-    store::{EndAll, Keep, NewSession, SessionLimit},
+    session::{AuthLevel, AuthMethods, EndReason, Ended, RotateOutcome, Rotation, Session, SessionId, TokenId},
+    store::{EndAll, Keep, NewSession, SessionLimit, SessionStore},
     user::UserId,
 };
 
@@ -62,6 +63,9 @@ pub(super) fn session(user: &UserId, n: u8, now: Timestamp) -> Session {
         token_id: token(100),
         previous_token_id: None,
         auth_time: now,
+        amr: AuthMethods::PASSWORD,
+        acr: AuthLevel::Aal1,
+        restamped_generation: None,
         created_at: now,
         rotated_at: now,
         expires_at: now.plus(IDLE),
@@ -102,4 +106,27 @@ pub(super) fn end_all(user: &UserId, min_version: u64, now: Timestamp) -> EndAll
 
 pub(super) fn keep(n: u8, now: Timestamp) -> Keep {
     Keep::new(id(n), token(200), IDLE, now)
+}
+
+pub(super) async fn add(store: &impl SessionStore, session: Session) -> Result<(), String> {
+    store.create(new(session)).await.map(drop).map_err(said)
+}
+
+pub(super) async fn find(
+    store: &impl SessionStore,
+    user: &UserId,
+    n: u8,
+    secs: u64,
+) -> Result<Option<Session>, String> {
+    store.find(user, &id(n), at(secs)).await.map_err(said)
+}
+
+pub(super) async fn rotate(store: &impl SessionStore, rotation: &Rotation) -> Result<RotateOutcome, String> {
+    store.rotate(rotation).await.map_err(said)
+}
+
+pub(super) async fn live(store: &impl SessionStore, user: &UserId, secs: u64) -> Result<Vec<SessionId>, String> {
+    let mut ids: Vec<_> = store.list(user, at(secs)).await.map_err(said)?.iter().map(|session| session.id).collect();
+    ids.sort();
+    Ok(ids)
 }

@@ -5,13 +5,17 @@ use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 
 use super::{
-    Report, ensure, expect, extremes, said,
+    extremes,
+    report::{Report, ensure, expect, said},
     samples::{
-        ABSOLUTE, GRACE, IDLE, NOW, RACERS, TOMBSTONE, ada, at, end_all, ended, id, keep, new, rotation, session, token,
+        ABSOLUTE, GRACE, IDLE, NOW, RACERS, TOMBSTONE, ada, add, at, end_all, ended, find, id, keep, live, new, rotate,
+        rotation, session, token,
     },
 };
 use crate::{
-    session::{EndReason, Ended, Revocation, RotateOutcome, Rotation, Session, SessionId, decide},
+    session::{
+        AuthLevel, AuthMethod, AuthMethods, EndReason, Ended, Revocation, RotateOutcome, Rotation, Session, decide,
+    },
     store::{Created, SessionLimit, SessionStore},
     user::UserId,
 };
@@ -58,29 +62,6 @@ where
     report
 }
 
-pub(super) async fn add(store: &impl SessionStore, session: Session) -> Result<(), String> {
-    store.create(new(session)).await.map(drop).map_err(said)
-}
-
-pub(super) async fn find(
-    store: &impl SessionStore,
-    user: &UserId,
-    n: u8,
-    secs: u64,
-) -> Result<Option<Session>, String> {
-    store.find(user, &id(n), at(secs)).await.map_err(said)
-}
-
-pub(super) async fn rotate(store: &impl SessionStore, rotation: &Rotation) -> Result<RotateOutcome, String> {
-    store.rotate(rotation).await.map_err(said)
-}
-
-pub(super) async fn live(store: &impl SessionStore, user: &UserId, secs: u64) -> Result<Vec<SessionId>, String> {
-    let mut ids: Vec<_> = store.list(user, at(secs)).await.map_err(said)?.iter().map(|session| session.id).collect();
-    ids.sort();
-    Ok(ids)
-}
-
 async fn found_as_written(store: Arc<impl SessionStore>) -> Result<(), String> {
     let v6: IpAddr = [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into();
     for (n, agent, ip) in [(1, "Mozilla/5.0 (🦀; \"quoted\")", v6), (2, "'; --", [203, 0, 113, 7].into())] {
@@ -88,6 +69,9 @@ async fn found_as_written(store: Arc<impl SessionStore>) -> Result<(), String> {
         written.token_version = 7;
         written.generation = 3;
         written.previous_token_id = Some(token(99));
+        written.amr = AuthMethods::PASSWORD.with(AuthMethod::OneTimeCode).with(AuthMethod::MultipleFactors);
+        written.acr = AuthLevel::Aal2;
+        written.restamped_generation = Some(2);
         written.user_agent = Some(agent.into());
         written.ip = Some(ip);
         add(&*store, written.clone()).await?;

@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc};
 use tokio::task::JoinSet;
 
 use super::{
-    Report, ensure, expect, said,
+    report::{Report, ensure, expect, said},
     samples::{HOSTILE, NOW, RACERS},
 };
 use crate::{
@@ -46,7 +46,9 @@ where
     report.check("of racing registrations of one address one succeeds", fresh().await.racing(Field::Email)).await;
     report.check("a hash is renewed only in the place of the one that was read", fresh().await.renews()).await;
     report.check("a password is set by comparing, and raises the version", fresh().await.sets_password()).await;
-    report.check("of racing password changes one succeeds", fresh().await.racing_passwords()).await;
+    report.check("a first password is set only where there is none", fresh().await.sets_first_password()).await;
+    report.check("of racing password changes one succeeds", fresh().await.racing_passwords(Some("first"))).await;
+    report.check("of racing first passwords one is set", fresh().await.racing_passwords(None)).await;
     report.check("the token version rises by one for each call", fresh().await.bumps()).await;
     report
 }
@@ -150,12 +152,12 @@ where
             let (first, second) = (hash("first"), hash("second"));
             let renewed = self.store.replace_password_hash(&id, first.as_str(), &second).await.map_err(said)?;
             expect(&format!("a hash renewed for {text:?}"), renewed, false)?;
-            let set = self.store.set_password(&id, first.as_str(), &second).await.map_err(said)?;
+            let set = self.store.set_password(&id, Some(first.as_str()), &second).await.map_err(said)?;
             expect(&format!("a password set for {text:?}"), set, None)?;
             // And a hash that is none is compared, not obeyed.
             let renewed = self.store.replace_password_hash(&ada.id(), text, &second).await.map_err(said)?;
             expect(&format!("a hash renewed in the place of {text:?}"), renewed, false)?;
-            let set = self.store.set_password(&ada.id(), text, &second).await.map_err(said)?;
+            let set = self.store.set_password(&ada.id(), Some(text), &second).await.map_err(said)?;
             expect(&format!("a password set in the place of {text:?}"), set, None)?;
         }
         expect("the user's hash", self.again(&ada.id()).await?.password_hash(), Some(hash("first").as_str()))
@@ -218,7 +220,7 @@ where
         let ada = self.ada().await?;
         let set = async |old: &str, new: &str| {
             let (old, new) = (hash(old), hash(new));
-            self.store.set_password(&ada.id(), old.as_str(), &new).await.map_err(said)
+            self.store.set_password(&ada.id(), Some(old.as_str()), &new).await.map_err(said)
         };
         expect("a change against another hash", set("other", "second").await?, None)?;
         let raised = ada.token_version() + 1;
@@ -229,12 +231,44 @@ where
         expect("the stored version", now.token_version(), raised)
     }
 
-    async fn racing_passwords(self) -> Result<(), String> {
-        let ada = self.ada().await?;
+    async fn without_password(&self) -> Result<S::User, String> {
+        let email = "Ada@Example.com".parse::<Email>().map_err(said)?;
+        let new = NewUser::new(email, None, None, (self.fields)(), NOW);
+        self.store.create(new).await.map_err(said)
+    }
+
+    async fn sets_first_password(self) -> Result<(), String> {
+        let ada = self.without_password().await?;
+        expect("the hash of a user without a password", self.again(&ada.id()).await?.password_hash(), None)?;
+        let set = async |old: Option<&str>, new: &str| {
+            self.store.set_password(&ada.id(), old, &hash(new)).await.map_err(said)
+        };
+        for old in ["", "NULL", hash("first").as_str()] {
+            expect(&format!("a change against {old:?}"), set(Some(old), "first").await?, None)?;
+        }
+        let renewed = self.store.replace_password_hash(&ada.id(), "", &hash("first")).await.map_err(said)?;
+        expect("a renewal of no hash", renewed, false)?;
+        let raised = ada.token_version() + 1;
+        expect("the first password", set(None, "first").await?, Some(raised))?;
+        expect("another first password", set(None, "second").await?, None)?;
+        let now = self.again(&ada.id()).await?;
+        expect("the stored hash", now.password_hash(), Some(hash("first").as_str()))?;
+        expect("the stored version", now.token_version(), raised)?;
+        expect("a later password", set(Some(hash("first").as_str()), "second").await?, Some(raised + 1))?;
+        let unknown = self.store.set_password(&UserId::from("nobody"), None, &hash("first")).await.map_err(said)?;
+        expect("a first password of no user", unknown, None)
+    }
+
+    /// Against a hash, or the first passwords of a user who has none.
+    async fn racing_passwords(self, old: Option<&'static str>) -> Result<(), String> {
+        let ada = if old.is_some() { self.ada().await? } else { self.without_password().await? };
         let mut tasks = JoinSet::new();
         for n in 0..RACERS {
             let (store, id) = (Arc::clone(&self.store), ada.id());
-            tasks.spawn(async move { store.set_password(&id, hash("first").as_str(), &hash(&n.to_string())).await });
+            tasks.spawn(async move {
+                let old = old.map(hash);
+                store.set_password(&id, old.as_ref().map(PasswordHash::as_str), &hash(&n.to_string())).await
+            });
         }
         let mut versions = Vec::new();
         while let Some(changed) = tasks.join_next().await {

@@ -11,14 +11,14 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{MemoryStore, SHARDS, full, shard_of};
+use super::shards::{DEFAULT_CAPACITY, SHARDS, full, shard_of};
 use crate::{
     random,
     store::{StoreError, UniqueField, UserStore},
     user::{Login, NewUser, PasswordHash, Profile, User, UserId},
 };
 
-/// Users in memory; clones share them. See [`MemoryStore`] for its limits.
+/// Users in memory; clones share them. See [`MemoryStore`](super::MemoryStore) for its limits.
 #[derive(Clone)]
 pub struct MemoryUsers(Arc<Inner>);
 
@@ -128,7 +128,7 @@ impl MemoryUsers {
 
 impl Default for MemoryUsers {
     fn default() -> Self {
-        Self::with_capacity(MemoryStore::DEFAULT_CAPACITY)
+        Self::with_capacity(DEFAULT_CAPACITY)
     }
 }
 
@@ -203,9 +203,14 @@ impl UserStore for MemoryUsers {
         Ok(replaced.unwrap_or(false))
     }
 
-    async fn set_password(&self, id: &UserId, expected: &str, new: &PasswordHash) -> Result<Option<u64>, StoreError> {
+    async fn set_password(
+        &self,
+        id: &UserId,
+        expected: Option<&str>,
+        new: &PasswordHash,
+    ) -> Result<Option<u64>, StoreError> {
         let version = self.update(id, |user| {
-            (user.password_hash.as_deref() == Some(expected)).then(|| {
+            (user.password_hash.as_deref() == expected).then(|| {
                 user.password_hash = Some(new.as_str().to_owned());
                 user.token_version = user.token_version.saturating_add(1);
                 user.token_version

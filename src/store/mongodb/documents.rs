@@ -6,7 +6,7 @@ use mongodb::bson::{Binary, Bson, DateTime, Document, doc, spec::BinarySubtype};
 
 use crate::{
     clock::Timestamp,
-    session::{Ended, Session, SessionId, TokenId},
+    session::{AuthMethod, AuthMethods, Ended, Session, SessionId, TokenId},
     store::StoreError,
     user::UserId,
 };
@@ -69,6 +69,11 @@ pub(super) fn write_session(session: &Session) -> Result<Document, StoreError> {
         "absolute_expires_at": date(session.absolute_expires_at),
         "delete_at": date(session.delete_at()),
     };
+    document.insert("amr", session.amr.iter().map(AuthMethod::as_str).collect::<Vec<_>>());
+    document.insert("acr", session.acr.as_str());
+    if let Some(generation) = session.restamped_generation {
+        document.insert("restamped_generation", signed(generation)?);
+    }
     if let Some(previous) = session.previous_token_id {
         document.insert("previous_token_id", binary(previous.as_bytes()));
     }
@@ -96,6 +101,10 @@ pub(super) fn read_session(user: &UserId, session: &Document) -> Result<Session,
         token_id: TokenId::from_bytes(bytes(session, "token_id")?),
         previous_token_id: previous.transpose()?.map(TokenId::from_bytes),
         auth_time: moment(session, "auth_time")?,
+        amr: read_methods(session),
+        // A level that only a later release knows counts as the lowest.
+        acr: session.get_str("acr").ok().and_then(|level| level.parse().ok()).unwrap_or_default(),
+        restamped_generation: session.get("restamped_generation").map(|number| count(Some(number))).transpose()?,
         created_at: moment(session, "created_at")?,
         rotated_at: moment(session, "rotated_at")?,
         expires_at: moment(session, "expires_at")?,
@@ -104,6 +113,12 @@ pub(super) fn read_session(user: &UserId, session: &Document) -> Result<Session,
         user_agent: session.get_str("user_agent").ok().map(Into::into),
         ip: session.get_str("ip").ok().and_then(|ip| ip.parse::<IpAddr>().ok()),
     })
+}
+
+/// Reads the methods of a session. A session of a release without them was begun with a password.
+fn read_methods(session: &Document) -> AuthMethods {
+    let methods = session.get_array("amr").ok();
+    methods.map_or(AuthMethods::PASSWORD, |names| AuthMethods::from_names(names.iter().filter_map(Bson::as_str)))
 }
 
 pub(super) fn read_id(session: &Document) -> Result<SessionId, StoreError> {

@@ -178,6 +178,7 @@ pub(super) fn end_all(all: &EndAll) -> Result<Vec<Document>, StoreError> {
         let next = binary(keep.next_token_id.as_bytes());
         let besides = doc! {
             "auth_time": date(keep.now),
+            "restamped_generation": { "$add": ["$$s.generation", 1_i64] },
             "token_version": { "$max": ["$$s.token_version", version] },
         };
         let restamped = doc! { "$cond": [

@@ -252,10 +252,15 @@ impl UserStore for MongoUsers {
         Ok(self.handle.run(action).await?.matched_count > 0)
     }
 
-    async fn set_password(&self, id: &UserId, expected: &str, new: &PasswordHash) -> Result<Option<u64>, StoreError> {
+    async fn set_password(
+        &self,
+        id: &UserId,
+        expected: Option<&str>,
+        new: &PasswordHash,
+    ) -> Result<Option<u64>, StoreError> {
         let Some(id) = ids::find(id) else { return Ok(None) };
         let field = self.fields.password_hash.as_str();
-        // Under `$literal`: every hash begins with a dollar, which in a pipeline begins a path.
+        // `null` matches a field that is missing, too. Under `$literal`: every hash begins with a dollar, which in a pipeline begins a path.
         self.raise(doc! { "_id": id, field: expected }, doc! { field: { "$literal": new.as_str() } }).await
     }
 

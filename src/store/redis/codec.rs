@@ -7,13 +7,18 @@
 //! | 42–85 | token id, previous token id or blanks: 22 each |
 //! | 86–160 | password given, created, rotated, expires, expires at last: 15 digits of milliseconds each |
 //! | 161–190 | ended at, tombstone until: as many, or blanks |
-//! | 191– | why it ended, `\|`, the address, `\|`, `+` and the user agent or nothing |
+//! | 191– | why it ended, `\|`, the address, `\|`, the addition, `+` and the user agent or nothing |
+//!
+//! The addition is `!`, the generation of the last password change (20 digits or blanks), the names
+//! of the methods with a blank in between, `|`, the level, `|`. Records of releases before it have
+//! none. A node of such a release reads a record with an addition as one without a user agent, and
+//! its scripts leave the addition as it is.
 
 use std::str::FromStr;
 
 use crate::{
     clock::Timestamp,
-    session::{EndReason, Ended, Revocation, Session, SessionId, TokenId},
+    session::{AuthLevel, AuthMethods, EndReason, Ended, Revocation, Session, SessionId, TokenId},
     store::StoreError,
     user::UserId,
 };
@@ -22,6 +27,9 @@ use crate::{
 const LAST_MOMENT: i64 = 999_999_999_999_999;
 
 const FORM: u8 = b'1';
+
+/// Begins what records of earlier releases have not.
+const ADDITION: char = '!';
 
 pub(super) fn moment(moment: Timestamp) -> String {
     format!("{:015}", moment.as_millis().clamp(0, LAST_MOMENT))
@@ -47,6 +55,9 @@ pub(super) fn live(session: &Session) -> Vec<u8> {
         text.push_str(&ip.to_string());
     }
     text.push('|');
+    text.push(ADDITION);
+    text.push_str(&session.restamped_generation.map_or_else(|| " ".repeat(20), count));
+    text.extend([session.amr.to_string().as_str(), "|", session.acr.as_str(), "|"]);
     if let Some(agent) = &session.user_agent {
         text.push('+');
         text.push_str(agent);
@@ -121,7 +132,8 @@ fn parse(user: &UserId, id: SessionId, record: &[u8]) -> Option<Session> {
         [places.moment()?, places.moment()?, places.moment()?, places.moment()?, places.moment()?];
     let (ended_at, keep_until) = (places.take(15)?, places.take(15)?);
     let mut tail = places.rest().splitn(3, '|');
-    let (why, ip, agent) = (tail.next()?, tail.next()?, tail.next()?);
+    let (why, ip, rest) = (tail.next()?, tail.next()?, tail.next()?);
+    let Addition { restamped_generation, amr, acr, agent } = addition(rest)?;
     let ended = match ended_at.trim() {
         "" => None,
         at => Some(Ended { at: milliseconds(at)?, reason: why.parse().ok()?, keep_until: milliseconds(keep_until)? }),
@@ -134,6 +146,9 @@ fn parse(user: &UserId, id: SessionId, record: &[u8]) -> Option<Session> {
         token_id,
         previous_token_id: if previous.trim().is_empty() { None } else { Some(previous.parse().ok()?) },
         auth_time,
+        amr,
+        acr,
+        restamped_generation,
         created_at,
         rotated_at,
         expires_at,
@@ -142,6 +157,28 @@ fn parse(user: &UserId, id: SessionId, record: &[u8]) -> Option<Session> {
         user_agent: agent.strip_prefix('+').map(Into::into),
         ip: if ip.is_empty() { None } else { Some(ip.parse().ok()?) },
     })
+}
+
+/// What stands behind the address.
+struct Addition<'a> {
+    restamped_generation: Option<u64>,
+    amr: AuthMethods,
+    acr: AuthLevel,
+    agent: &'a str,
+}
+
+fn addition(text: &str) -> Option<Addition<'_>> {
+    let Some(rest) = text.strip_prefix(ADDITION) else {
+        let (amr, acr) = (AuthMethods::PASSWORD, AuthLevel::Aal1);
+        return Some(Addition { restamped_generation: None, amr, acr, agent: text });
+    };
+    let (generation, rest) = rest.split_at_checked(20)?;
+    let mut parts = rest.splitn(3, '|');
+    let (amr, acr, agent) = (parts.next()?, parts.next()?, parts.next()?);
+    let restamped_generation = if generation.trim().is_empty() { None } else { Some(generation.parse().ok()?) };
+    // A level that only a later release knows counts as the lowest.
+    let (amr, acr) = (AuthMethods::from_names(amr.split(' ')), acr.parse().unwrap_or_default());
+    Some(Addition { restamped_generation, amr, acr, agent })
 }
 
 fn milliseconds(text: &str) -> Option<Timestamp> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ::redis::{Value, from_redis_value};
 use async_trait::async_trait;
 
-use super::{RedisSessions, codec, connection::failed, scripts};
+use super::{codec, connection::failed, scripts, store::RedisSessions};
 use crate::{
     clock::{Clock, Timestamp},
     session::{EndReason, Ended, Revocation, RotateOutcome, Rotation, Session, SessionId},

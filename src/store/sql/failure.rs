@@ -4,7 +4,7 @@ use std::fmt;
 
 use sqlx::error::DatabaseError;
 
-use crate::store::StoreError;
+use crate::store::{StoreError, UniqueField};
 
 /// Holds what a log may have of a driver's error.
 ///
@@ -45,6 +45,43 @@ impl Failure {
     fn new(verdict: Verdict, said: impl Into<String>) -> Self {
         Self { said: said.into(), verdict }
     }
+}
+
+/// Says what an error of the driver is to this crate, for a [`UserStore`](crate::store::UserStore) over a table of your own.
+///
+/// A violated unique constraint is a duplicate: of the username where the constraint's or column's name has `user` or `name`
+/// in it, and else of the e-mail address. What passes by itself is unavailable (503), anything else a bug (500):
+///
+/// | PostgreSQL's `SQLSTATE` | what it says | what it is |
+/// |---|---|---|
+/// | 23505 | a unique value is there already | duplicate |
+/// | 0A000 | not supported: the server is a standby, or the statement was prepared before its table changed | unavailable |
+/// | 25006 | the server is read-only: a standby, or set so | unavailable |
+/// | 57P01, 57P02, 57P03 | the server ends, has crashed or starts | unavailable |
+/// | other 08, 40, 53, 55, 57 | connection, rolled back, resources, locks, operator | unavailable |
+/// | 25P03, 58030 | a transaction waited too long; the disk failed | unavailable |
+/// | 26000, 42P05 | a pooler in transaction mode has lost a prepared statement | unavailable |
+/// | anything else | such as 23514 (a check refuses), 42501 (the role may not), 42P01 (no such table) | internal |
+///
+/// | SQLite's code (its low byte) | what it says | what it is |
+/// |---|---|---|
+/// | 1555, 2067 | a unique value is there already | duplicate |
+/// | 5, 6, 7, 8, 9, 10, 13, 14 | busy, locked, no memory, read-only, interrupted, I/O, disk full, cannot open | unavailable |
+/// | anything else | such as 1 (no such table), 19 (a constraint), 11 (damaged) | internal |
+///
+/// Errors of the connection, of TLS and of the pool are unavailable.
+///
+/// Of what the engine said, the error keeps the code and the names of constraint and table, and nothing else: an engine's
+/// words repeat the row that it refused, a password's hash included, and errors are logged.
+pub fn store_error(error: sqlx::Error) -> StoreError {
+    let violated = error.as_database_error().filter(|error| error.is_unique_violation());
+    let Some(database) = violated else { return failed(error) };
+    // SQLite names `table.column` in its message, PostgreSQL the constraint, whose name has the table's in it.
+    let named = database.constraint().unwrap_or_else(|| database.message());
+    let column = named.rsplit_once('.').map_or(named, |(_, column)| column);
+    let column = database.table().map_or_else(|| column.to_owned(), |table| column.replacen(table, "", 1));
+    let username = column.contains("user") || column.contains("name");
+    StoreError::duplicate(if username { UniqueField::Username } else { UniqueField::Email })
 }
 
 /// What follows from an error of a store, where it was a driver's.
@@ -119,7 +156,7 @@ fn is_stale(error: &dyn DatabaseError, code: &str) -> bool {
     false
 }
 
-/// See the table of [`store_error`](super::store_error).
+/// See the table of [`store_error`].
 fn verdict_of(code: &str) -> Verdict {
     match code {
         "0A000" | "25006" | "57P01" | "57P02" | "57P03" => Verdict::NotPrimary,

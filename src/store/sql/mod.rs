@@ -16,7 +16,7 @@
 //! Six statements make it a `UserStore`, here for a table `members (member_id, mail, pw, …)`; `examples/existing_app` is the
 //! whole of it, and a [guide](crate::guide::own_users_table) goes through it. Two columns are needed beside what the table
 //! has: `token_version`, which starts at 0, and `mail_key`, unique and as [`Login::email`](crate::user::Login::email) makes it.
-//! The password column holds PHC strings, or bcrypt's and others with their features.
+//! The password column holds PHC strings, or bcrypt's and others with their features, and allows `NULL`: a user without a password.
 //!
 //! | method | statement | answer |
 //! |---|---|---|
@@ -24,7 +24,7 @@
 //! | `find_by_login` | `SELECT member_id, mail, … FROM members WHERE mail_key = $1` | the row; `None` for a kind of login that you have not |
 //! | `create` | `INSERT INTO members (mail, mail_key, pw) VALUES ($1, $2, $3) RETURNING member_id, mail, …` | the row |
 //! | `replace_password_hash` | `UPDATE members SET pw = $3 WHERE member_id = $1 AND pw = $2` | whether a row was changed |
-//! | `set_password` | `UPDATE members SET pw = $3, token_version = token_version + 1 WHERE member_id = $1 AND pw = $2 RETURNING token_version` | the version |
+//! | `set_password` | `UPDATE members SET pw = $3, token_version = token_version + 1 WHERE member_id = $1 AND pw IS NOT DISTINCT FROM $2 RETURNING token_version` | the version. `$2` is `NULL` for a first password |
 //! | `bump_token_version` | `UPDATE members SET token_version = token_version + 1 WHERE member_id = $1 RETURNING token_version` | the version |
 //!
 //! [`store_error`] maps every error, and [`fetch_rows`] reads. Name the columns, and never write `*`: a column that is added
@@ -122,56 +122,9 @@ mod sweep;
 mod tests;
 mod user_keys;
 
-pub use self::query::fetch_rows;
+pub use self::{failure::store_error, query::fetch_rows};
 
 #[cfg(feature = "sqlx_0_9_sqlite")]
 pub use self::sqlite::SqliteStore;
 #[cfg(feature = "sqlx_0_9_postgres")]
 pub use self::{feed::PostgresFeed, postgres::PostgresStore};
-
-use super::{StoreError, UniqueField};
-
-/// How often an operation is tried anew when another changed the record in between.
-const MAX_ATTEMPTS: usize = 16;
-
-/// Says what an error of the driver is to this crate, for a [`UserStore`](super::UserStore) over a table of your own.
-///
-/// A violated unique constraint is a duplicate: of the username where the constraint's or column's name has `user` or `name`
-/// in it, and else of the e-mail address. What passes by itself is unavailable (503), anything else a bug (500):
-///
-/// | PostgreSQL's `SQLSTATE` | what it says | what it is |
-/// |---|---|---|
-/// | 23505 | a unique value is there already | duplicate |
-/// | 0A000 | not supported: the server is a standby, or the statement was prepared before its table changed | unavailable |
-/// | 25006 | the server is read-only: a standby, or set so | unavailable |
-/// | 57P01, 57P02, 57P03 | the server ends, has crashed or starts | unavailable |
-/// | other 08, 40, 53, 55, 57 | connection, rolled back, resources, locks, operator | unavailable |
-/// | 25P03, 58030 | a transaction waited too long; the disk failed | unavailable |
-/// | 26000, 42P05 | a pooler in transaction mode has lost a prepared statement | unavailable |
-/// | anything else | such as 23514 (a check refuses), 42501 (the role may not), 42P01 (no such table) | internal |
-///
-/// | SQLite's code (its low byte) | what it says | what it is |
-/// |---|---|---|
-/// | 1555, 2067 | a unique value is there already | duplicate |
-/// | 5, 6, 7, 8, 9, 10, 13, 14 | busy, locked, no memory, read-only, interrupted, I/O, disk full, cannot open | unavailable |
-/// | anything else | such as 1 (no such table), 19 (a constraint), 11 (damaged) | internal |
-///
-/// Errors of the connection, of TLS and of the pool are unavailable.
-///
-/// Of what the engine said, the error keeps the code and the names of constraint and table, and nothing else: an engine's
-/// words repeat the row that it refused, a password's hash included, and errors are logged.
-pub fn store_error(error: sqlx::Error) -> StoreError {
-    let violated = error.as_database_error().filter(|error| error.is_unique_violation());
-    let Some(database) = violated else { return failure::failed(error) };
-    // SQLite names `table.column` in its message, PostgreSQL the constraint, whose name has the table's in it.
-    let named = database.constraint().unwrap_or_else(|| database.message());
-    let column = named.rsplit_once('.').map_or(named, |(_, column)| column);
-    let column = database.table().map_or_else(|| column.to_owned(), |table| column.replacen(table, "", 1));
-    let username = column.contains("user") || column.contains("name");
-    StoreError::duplicate(if username { UniqueField::Username } else { UniqueField::Email })
-}
-
-/// A number as the engines keep it.
-fn signed(number: u64) -> Result<i64, StoreError> {
-    i64::try_from(number).map_err(StoreError::internal)
-}

@@ -44,7 +44,7 @@ pub struct PostgresStore {
 const MIGRATION_PAUSE: Duration = Duration::from_mins(10);
 
 /// The versions of the tables, the newest last; a released one is never changed.
-const MIGRATIONS: [&[&str]; 3] = [
+const MIGRATIONS: [&[&str]; 4] = [
     &[
         "CREATE TABLE portcullis_users (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email TEXT NOT NULL, \
          email_key TEXT NOT NULL CONSTRAINT portcullis_users_email_key UNIQUE, username TEXT, \
@@ -68,6 +68,11 @@ const MIGRATIONS: [&[&str]; 3] = [
         "CREATE INDEX portcullis_sessions_reuse ON portcullis_sessions (user_id, ended_at) WHERE ended_reason = 'reuse'",
     ],
     &[LOCK_USERS],
+    &[
+        "ALTER TABLE portcullis_sessions ADD COLUMN restamped_generation BIGINT",
+        "ALTER TABLE portcullis_sessions ADD COLUMN amr TEXT NOT NULL DEFAULT 'pwd'",
+        "ALTER TABLE portcullis_sessions ADD COLUMN acr TEXT NOT NULL DEFAULT 'aal1'",
+    ],
 ];
 
 /// The version at which the keys of logins have normal forms.

@@ -7,10 +7,12 @@ use sqlx::{
 
 use super::{
     connection::throw_away,
-    failure::{Verdict, failed, verdict},
-    store_error,
+    failure::{Verdict, failed, store_error, verdict},
 };
 use crate::store::StoreError;
+
+/// How often an operation is tried anew when another changed the record in between.
+pub(super) const MAX_ATTEMPTS: usize = 16;
 
 /// The rows of a statement and what it has changed. An answer that ends without the engine's last word was cut off, as by a
 /// driver's thread that panicked, and says nothing of what is not in it.
@@ -56,7 +58,9 @@ where
 /// ```
 ///
 /// # Errors
-/// As [`store_error`](super::store_error) says.
+/// - [`StoreError::duplicate`] where a unique constraint refuses a row.
+/// - [`StoreError::unavailable`] where the database cannot be reached or is locked.
+/// - [`StoreError::internal`] for what does not pass by itself. [`store_error`] says which is which.
 pub async fn fetch_rows<'q, DB>(
     pool: &Pool<DB>,
     statement: impl Fn() -> Query<'q, DB, DB::Arguments> + Send,

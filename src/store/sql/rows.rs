@@ -11,6 +11,11 @@ pub(super) fn count(number: i64) -> Result<u64, StoreError> {
     u64::try_from(number).map_err(StoreError::internal)
 }
 
+/// A number as the engines keep it.
+pub(super) fn signed(number: u64) -> Result<i64, StoreError> {
+    i64::try_from(number).map_err(StoreError::internal)
+}
+
 pub(super) fn session_id(bytes: &[u8]) -> Result<SessionId, StoreError> {
     bytes.try_into().map(SessionId::from_bytes).map_err(StoreError::internal)
 }

@@ -46,7 +46,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
 const TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The versions of the tables, the newest last; a released one is never changed.
-const MIGRATIONS: [&[&str]; 3] = [
+const MIGRATIONS: [&[&str]; 4] = [
     &[
         "CREATE TABLE portcullis_users (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL, \
          email_key TEXT NOT NULL UNIQUE, username TEXT, username_key TEXT UNIQUE, name TEXT, avatar_url TEXT, \
@@ -69,6 +69,11 @@ const MIGRATIONS: [&[&str]; 3] = [
         "CREATE INDEX portcullis_sessions_reuse ON portcullis_sessions (user_id, ended_at) WHERE ended_reason = 'reuse'",
     ],
     &[],
+    &[
+        "ALTER TABLE portcullis_sessions ADD COLUMN restamped_generation INTEGER",
+        "ALTER TABLE portcullis_sessions ADD COLUMN amr TEXT NOT NULL DEFAULT 'pwd'",
+        "ALTER TABLE portcullis_sessions ADD COLUMN acr TEXT NOT NULL DEFAULT 'aal1'",
+    ],
 ];
 
 /// The version at which the keys of logins have normal forms.

@@ -4,7 +4,8 @@
 macro_rules! session_columns {
     () => {
         "user_id, id, token_version, generation, token_id, previous_token_id, auth_time, created_at, rotated_at, \
-         expires_at, absolute_expires_at, user_agent, ip, delete_at, ended_at, ended_reason, ended_keep_until"
+         expires_at, absolute_expires_at, user_agent, ip, delete_at, ended_at, ended_reason, ended_keep_until, \
+         restamped_generation, amr, acr"
     };
 }
 
@@ -24,7 +25,8 @@ pub(super) const FIND: &str = concat!(
 pub(super) const INSERT: &str = concat!(
     "INSERT INTO portcullis_sessions (",
     session_columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
+     $18, $19, $20)"
 );
 
 /// Live sessions above the floor.
@@ -77,6 +79,7 @@ pub(super) const RESTAMP: &str = concat!(
     "UPDATE portcullis_sessions SET generation = CASE WHEN token_id = $4 THEN generation ELSE generation + 1 END, \
      previous_token_id = CASE WHEN token_id = $4 THEN previous_token_id ELSE token_id END, token_id = $4, \
      rotated_at = $3, auth_time = $3, \
+     restamped_generation = CASE WHEN token_id = $4 THEN restamped_generation ELSE generation + 1 END, \
      token_version = CASE WHEN token_version > $6 THEN token_version ELSE $6 END, \
      expires_at = CASE WHEN $5 < absolute_expires_at THEN $5 ELSE absolute_expires_at END, \
      delete_at = CASE WHEN $5 < absolute_expires_at THEN $5 ELSE absolute_expires_at END \
@@ -141,7 +144,7 @@ pub(super) const REPLACE_HASH: &str =
     "UPDATE portcullis_users SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
 
 pub(super) const SET_PASSWORD: &str = "UPDATE portcullis_users SET password_hash = $3, token_version = token_version + 1 \
-     WHERE id = $1 AND password_hash = $2 RETURNING token_version";
+     WHERE id = $1 AND password_hash IS NOT DISTINCT FROM $2 RETURNING token_version";
 
 pub(super) const BUMP_VERSION: &str =
     "UPDATE portcullis_users SET token_version = token_version + 1 WHERE id = $1 RETURNING token_version";

@@ -11,18 +11,18 @@ macro_rules! sql_store {
         use $crate::{
             clock::{Clock, Timestamp},
             session::{
-                Ended, EndReason, Revocation, MAX_ENDED_SESSIONS_OF_A_USER, RotateOutcome, Rotation, Session, SessionId, decide,
+                AuthMethods, Ended, EndReason, Revocation, MAX_ENDED_SESSIONS_OF_A_USER, RotateOutcome, Rotation, Session, SessionId, decide,
             },
             store::{
                 Created, EndAll, NewSession, SessionLimit, SessionStore, SharedClock, StoreError, UniqueField,
                 UserStore,
                 sql::{
-                    MAX_ATTEMPTS,
                     connection::on_connection,
                     failure::failed,
                     page::{PAGE, Page},
                     query,
-                    rows, signed, statements as sql,
+                    query::MAX_ATTEMPTS,
+                    rows::{self, signed}, statements as sql,
                     sweep::{PAUSE, PIECE, PIECES},
                 },
             },
@@ -61,6 +61,7 @@ macro_rules! sql_store {
 
         fn read_session(row: &$row) -> Result<Session, StoreError> {
             let previous: Option<Vec<u8>> = row.try_get("previous_token_id").map_err(failed)?;
+            let restamped: Option<i64> = row.try_get("restamped_generation").map_err(failed)?;
             let ended_at: Option<i64> = row.try_get("ended_at").map_err(failed)?;
             let ended = match ended_at {
                 None => None,
@@ -78,6 +79,10 @@ macro_rules! sql_store {
                 token_id: rows::token_id(&bytes(row, "token_id")?)?,
                 previous_token_id: previous.map(|id| rows::token_id(&id)).transpose()?,
                 auth_time: moment(row, "auth_time")?,
+                amr: AuthMethods::from_names(text(row, "amr")?.unwrap_or_default().split(' ')),
+                // A level that only a later release knows counts as the lowest.
+                acr: text(row, "acr")?.and_then(|level| level.parse().ok()).unwrap_or_default(),
+                restamped_generation: restamped.map(rows::count).transpose()?,
                 created_at: moment(row, "created_at")?,
                 rotated_at: moment(row, "rotated_at")?,
                 expires_at: moment(row, "expires_at")?,
@@ -264,7 +269,10 @@ macro_rules! sql_store {
                     .bind(session.delete_at().as_millis())
                     .bind(session.ended.map(|ended| ended.at.as_millis()))
                     .bind(session.ended.map(|ended| ended.reason.as_str()))
-                    .bind(session.ended.map(|ended| ended.keep_until.as_millis()));
+                    .bind(session.ended.map(|ended| ended.keep_until.as_millis()))
+                    .bind(session.restamped_generation.map(signed).transpose()?)
+                    .bind(session.amr.to_string())
+                    .bind(session.acr.as_str());
                 changes(connection, statement).await.map(drop).map_err(failed)
             }
 
@@ -418,7 +426,7 @@ macro_rules! sql_store {
                         .bind(new.username.as_ref().map(|username| username.key()))
                         .bind(name.as_deref())
                         .bind(avatar_url.as_deref())
-                        .bind(new.password_hash.as_str())
+                        .bind(new.password_hash.as_ref().map(PasswordHash::as_str))
                         .bind(new.created_at.as_millis());
                     let added = fetch(&mut *connection, statement).await.map_err(not_added);
                     added.and_then(|rows| rows.first().map_or_else(|| Err(StoreError::internal("no row was added")), read_user))
@@ -441,10 +449,11 @@ macro_rules! sql_store {
             async fn set_password(
                 &self,
                 id: &UserId,
-                expected: &str,
+                expected: Option<&str>,
                 new: &PasswordHash,
             ) -> Result<Option<u64>, StoreError> {
-                let Some(id) = id.to_key::<i64>().filter(|_| !expected.contains('\0')) else { return Ok(None) };
+                let is_text = !expected.is_some_and(|hash| hash.contains('\0'));
+                let Some(id) = id.to_key::<i64>().filter(|_| is_text) else { return Ok(None) };
                 on_connection!(self, |connection| again_if_overtaken!({
                     let statement = sqlx::query(sql::SET_PASSWORD).bind(id).bind(expected).bind(new.as_str());
                     version(fetch(&mut *connection, statement).await)

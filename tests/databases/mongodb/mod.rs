@@ -17,7 +17,7 @@ use portcullis::{
     Auth, Profile, Registration, User,
     auth::{Check, ClientInfo},
     clock::Timestamp,
-    session::{Revocation, RotateOutcome, Rotation, Session, SessionId, TokenId},
+    session::{AuthLevel, AuthMethods, Revocation, RotateOutcome, Rotation, Session, SessionId, TokenId},
     store::{
         NewSession, RevocationFeed, SessionLimit, SessionStore, conformance,
         memory::MemorySessions,
@@ -58,6 +58,9 @@ fn session(user: &str, n: u8, now: Timestamp) -> Session {
         token_id: TokenId::from_bytes([100; 16]),
         previous_token_id: None,
         auth_time: now,
+        amr: AuthMethods::PASSWORD,
+        acr: AuthLevel::Aal1,
+        restamped_generation: None,
         created_at: now,
         rotated_at: now,
         expires_at: now.plus(Duration::from_secs(3600)),

@@ -52,7 +52,7 @@ async fn every_call(store: &MongoStore) -> Vec<(&'static str, Option<StoreError>
     call!("find_by_login", |store, _id| store.find_by_login(&Login::email("eve@example.com")));
     call!("create a user", |store, _id| UserStore::create(&store, registration()));
     call!("replace_password_hash", |store, id| store.replace_password_hash(&id, "old", &hash()));
-    call!("set_password", |store, id| store.set_password(&id, "old", &hash()));
+    call!("set_password", |store, id| store.set_password(&id, Some("old"), &hash()));
     call!("bump_token_version", |store, id| store.bump_token_version(&id));
     call!("create a session", |store, _id| SessionStore::create(&store, new(session("eve", 1, NOW))));
     call!("find", |store, _id| store.find(&eve(), &session("eve", 1, NOW).id, NOW));

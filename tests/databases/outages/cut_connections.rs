@@ -123,7 +123,7 @@ impl Ground {
                 let (old, new) = (self.hash.as_str(), PasswordHash::new("$argon2id$new"));
                 let raised = match operation {
                     "bump" => self.users.bump_token_version(&user.id).await,
-                    _ => self.users.set_password(&user.id, old, &new).await,
+                    _ => self.users.set_password(&user.id, Some(old), &new).await,
                 };
                 fired = self.over(proxy).await;
                 let found = self.users.find_by_id(&user.id).await.unwrap().unwrap();

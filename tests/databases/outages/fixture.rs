@@ -6,7 +6,7 @@ use portcullis::{
     Auth, ErrorKind, Profile, User,
     auth::{Check, ClientInfo, TokenPair},
     clock::{Clock, SystemClock},
-    session::{EndReason, Ended, Rotation, Session, SessionId, TokenId},
+    session::{AuthLevel, AuthMethods, EndReason, Ended, Rotation, Session, SessionId, TokenId},
     store::NewSession,
     user::{Email, Login, NewUser, UserId},
 };
@@ -98,6 +98,9 @@ pub(super) fn session(user: &UserId) -> Session {
         token_id: TokenId::from_bytes([1; 16]),
         previous_token_id: None,
         auth_time: now,
+        amr: AuthMethods::PASSWORD,
+        acr: AuthLevel::Aal1,
+        restamped_generation: None,
         created_at: now,
         rotated_at: now,
         expires_at: now.plus(day),

@@ -83,7 +83,7 @@ impl Ground {
         users_call("find_by_login", Read, call(users.find_by_login(&login)));
         users_call("create a user", Write, call(users.create(self.new_user(&format!("direct{}", cast.number)))));
         users_call("replace_password_hash", Write, call(users.replace_password_hash(&user.id, hash, &hashes[0])));
-        users_call("set_password", Write, call(users.set_password(&user.id, hash, &hashes[1])));
+        users_call("set_password", Write, call(users.set_password(&user.id, Some(hash), &hashes[1])));
         users_call("bump_token_version", Write, call(users.bump_token_version(&user.id)));
         let mut sessions_call = |what, need, future| calls.push((what, behind.sessions, need, future));
         sessions_call("create a session", Write, call(sessions.create(new_session(session(&user.id)))));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use portcullis::{
     AuthBuilder, User,
     clock::Timestamp,
-    session::{EndReason, Ended, Rotation, Session, SessionId, TokenId},
+    session::{AuthLevel, AuthMethods, EndReason, Ended, Rotation, Session, SessionId, TokenId},
     store::{NewSession, SessionLimit, SessionStore, UserStore},
     user::UserId,
 };
@@ -37,6 +37,9 @@ pub(crate) fn session(user: &UserId, id: SessionId, now: Timestamp) -> Session {
         token_id: token(100),
         previous_token_id: None,
         auth_time: now,
+        amr: AuthMethods::PASSWORD,
+        acr: AuthLevel::Aal1,
+        restamped_generation: None,
         created_at: now,
         rotated_at: now,
         expires_at: now.plus(IDLE),

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Account {
     id: i64,
     email: String,
-    password: String,
+    password: Option<String>,
     company: String,
     version: u64,
     banned: bool,
@@ -40,7 +40,7 @@ impl AuthUser for Account {
     }
 
     fn password_hash(&self) -> Option<&str> {
-        Some(&self.password)
+        self.password.as_deref()
     }
 
     fn token_version(&self) -> u64 {
@@ -80,21 +80,22 @@ impl Accounts {
         condition: &str,
         args: [SqlValue; N],
     ) -> Result<Option<Account>, StoreError> {
-        let wanted = &args[0].0;
+        let wanted = args[0].0.as_deref().unwrap_or_default();
         let rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let by_email = condition.contains("email");
         let hit =
-            |row: &&Account| if by_email { row.email.to_lowercase() == *wanted } else { row.id.to_string() == *wanted };
+            |row: &&Account| if by_email { row.email.to_lowercase() == wanted } else { row.id.to_string() == wanted };
         Ok(rows.iter().find(hit).cloned())
     }
 
     pub(crate) async fn insert(&self, [email, key, password, company]: [SqlValue; 4]) -> Result<Account, StoreError> {
         let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if rows.iter().any(|row| row.email.to_lowercase() == key.0) {
+        if rows.iter().any(|row| Some(row.email.to_lowercase()) == key.0) {
             return Err(StoreError::duplicate(UniqueField::Email));
         }
         let id = 1000 + i64::try_from(rows.len()).unwrap_or(0);
-        let row = Account { id, email: email.0, password: password.0, company: company.0, version: 0, banned: false };
+        let (email, company) = (email.0.unwrap_or_default(), company.0.unwrap_or_default());
+        let row = Account { id, email, password: password.0, company, version: 0, banned: false };
         rows.push(row.clone());
         Ok(row)
     }
@@ -106,8 +107,10 @@ impl Accounts {
         args: [SqlValue; N],
     ) -> Result<Option<u64>, StoreError> {
         let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let compares = statement.contains("password = $2");
-        let hit = |row: &&mut Account| row.id.to_string() == args[0].0 && (!compares || row.password == args[1].0);
+        let compares =
+            ["password = $2", "password IS NOT DISTINCT FROM $2"].iter().any(|part| statement.contains(part));
+        let hit =
+            |row: &&mut Account| Some(row.id.to_string()) == args[0].0 && (!compares || row.password == args[1].0);
         let Some(row) = rows.iter_mut().find(hit) else { return Ok(None) };
         if statement.contains("password = $3") {
             row.password.clone_from(&args[2].0);
@@ -119,28 +122,34 @@ impl Accounts {
     }
 }
 
-pub(crate) struct SqlValue(String);
+pub(crate) struct SqlValue(Option<String>);
+
+impl From<Option<&str>> for SqlValue {
+    fn from(text: Option<&str>) -> Self {
+        Self(text.map(str::to_owned))
+    }
+}
 
 impl From<&str> for SqlValue {
     fn from(text: &str) -> Self {
-        Self(text.to_owned())
+        Self(Some(text.to_owned()))
     }
 }
 
 impl From<&String> for SqlValue {
     fn from(text: &String) -> Self {
-        Self(text.clone())
+        Self(Some(text.clone()))
     }
 }
 
 impl From<String> for SqlValue {
     fn from(text: String) -> Self {
-        Self(text)
+        Self(Some(text))
     }
 }
 
 impl From<i64> for SqlValue {
     fn from(number: i64) -> Self {
-        Self(number.to_string())
+        Self(Some(number.to_string()))
     }
 }

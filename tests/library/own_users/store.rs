@@ -17,7 +17,7 @@ impl UserStore for Accounts {
     async fn create(&self, new: NewUser<SignUp>) -> Result<Account, StoreError> {
         // The unique index on email_key decides; `insert` maps its violation to StoreError::duplicate.
         let (email, key) = (new.email.as_str().into(), new.email.key().into());
-        self.insert([email, key, new.password_hash.as_str().into(), new.registration.company.into()]).await
+        self.insert([email, key, new.password_hash().into(), new.registration.company.as_str().into()]).await
     }
 
     async fn replace_password_hash(&self, id: &UserId, old: &str, new: &PasswordHash) -> Result<bool, StoreError> {
@@ -25,9 +25,11 @@ impl UserStore for Accounts {
         Ok(self.update("SET password = $3 WHERE id = $1 AND password = $2", args).await?.is_some())
     }
 
-    async fn set_password(&self, id: &UserId, old: &str, new: &PasswordHash) -> Result<Option<u64>, StoreError> {
+    async fn set_password(&self, id: &UserId, old: Option<&str>, new: &PasswordHash) -> Result<Option<u64>, StoreError> {
         let args = [id.as_str().into(), old.into(), new.as_str().into()];
-        self.update("SET password = $3, version = version + 1 WHERE id = $1 AND password = $2", args).await
+        // `old` is `None` where the user must have no password yet.
+        let set = "SET password = $3, version = version + 1 WHERE id = $1 AND password IS NOT DISTINCT FROM $2";
+        self.update(set, args).await
     }
 
     async fn bump_token_version(&self, id: &UserId) -> Result<Option<u64>, StoreError> {

@@ -12,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{MemoryStore, SHARDS, full, shard_of};
+use super::shards::{DEFAULT_CAPACITY, SHARDS, full, shard_of};
 use crate::{
     clock::{Clock, Timestamp},
     session::{
@@ -22,7 +22,7 @@ use crate::{
     user::UserId,
 };
 
-/// Sessions in memory; clones share them. See [`MemoryStore`] for its limits.
+/// Sessions in memory; clones share them. See [`MemoryStore`](super::MemoryStore) for its limits.
 ///
 /// All sessions of a user are in one shard under one lock, which is what makes every operation atomic. Expired records
 /// are swept out of a shard when as many operations have written to it as the last sweep left records: a constant cost for each.
@@ -317,7 +317,7 @@ impl Owned {
 
 impl Default for MemorySessions {
     fn default() -> Self {
-        Self::with_capacity(MemoryStore::DEFAULT_CAPACITY)
+        Self::with_capacity(DEFAULT_CAPACITY)
     }
 }
 

@@ -1,7 +1,10 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{session::TokenId, store::Keep};
+use crate::{
+    session::{AuthLevel, AuthMethods, TokenId},
+    store::Keep,
+};
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -26,6 +29,9 @@ fn session(user: &str, n: u32, now: Timestamp) -> Session {
         token_id: TokenId::from_bytes([1; 16]),
         previous_token_id: None,
         auth_time: now,
+        amr: AuthMethods::PASSWORD,
+        acr: AuthLevel::Aal1,
+        restamped_generation: None,
         created_at: now,
         rotated_at: now,
         expires_at: now.plus(HOUR),

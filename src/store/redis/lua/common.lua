@@ -19,6 +19,8 @@ local function auth_time(record) return record:sub(86, 100) end
 local function created_at(record) return record:sub(101, 115) end
 local function rotated_at(record) return record:sub(116, 130) end
 local function absolute(record) return record:sub(146, 160) end
+-- The generation to which the last password change moved the session, or nil where there was none.
+local function restamped(record) return record:match('^[^|]*|[^|]*|!(%d+)') end
 local function ended_at(record) return record:sub(161, 175) end
 local function keep_until(record) return record:sub(176, 190) end
 local function is_ended(record) return record:byte(161) ~= 32 end

@@ -11,8 +11,13 @@ end
 
 local function restamp(record)
   if token(record) == next_token then return record end
-  return '1' .. later(version(record), least) .. successor(generation(record)) .. next_token .. token(record)
-    .. kept_now .. created_at(record) .. kept_now .. earlier(expiry, absolute(record)) .. record:sub(146)
+  local next_generation = successor(generation(record))
+  local head, rest = record:match('^([^|]*|[^|]*|)(.*)$')
+  -- A record of an earlier release has no addition.
+  local added = rest:sub(1, 1) == '!' and rest:sub(22) or 'pwd|aal1|' .. rest
+  return '1' .. later(version(record), least) .. next_generation .. next_token .. token(record)
+    .. kept_now .. created_at(record) .. kept_now .. earlier(expiry, absolute(record)) .. head:sub(146)
+    .. '!' .. next_generation .. added
 end
 
 local answer = false

@@ -32,8 +32,7 @@ if next_generation == generation(record) then
   -- Asked again, because the answer was lost.
   if token(record) == next_token then return {'rotated', record} end
   if grace_from ~= '' and rotated_at(record) >= grace_from then
-    local given = auth_time(record) == rotated_at(record) and auth_time(record) ~= created_at(record)
-    if given then return {'superseded'} end
+    if restamped(record) == generation(record) then return {'superseded'} end
     return {'replayed', record}
   end
 end

@@ -60,9 +60,14 @@ impl UserStore for WatchedUsers {
         watch!(self, store => store.replace_password_hash(&id, &expected, &new))
     }
 
-    async fn set_password(&self, id: &UserId, expected: &str, new: &PasswordHash) -> Result<Option<u64>, StoreError> {
-        let (id, expected, new) = (id.clone(), expected.to_owned(), new.clone());
-        watch!(self, store => store.set_password(&id, &expected, &new))
+    async fn set_password(
+        &self,
+        id: &UserId,
+        expected: Option<&str>,
+        new: &PasswordHash,
+    ) -> Result<Option<u64>, StoreError> {
+        let (id, expected, new) = (id.clone(), expected.map(str::to_owned), new.clone());
+        watch!(self, store => store.set_password(&id, expected.as_deref(), &new))
     }
 
     async fn bump_token_version(&self, id: &UserId) -> Result<Option<u64>, StoreError> {

@@ -1,0 +1,59 @@
+//! [`MongoStore`]: users and sessions in one database.
+
+use std::time::Duration;
+
+use mongodb::Database;
+
+use super::{sessions::MongoSessions, users::MongoUsers};
+use crate::{
+    store::{
+        StoreError,
+        sessions::delegate_session_store,
+        split::{of_sessions, of_users},
+        users::delegate_user_store,
+    },
+    user::User,
+};
+
+/// Users and sessions in one MongoDB database; clones share the client.
+#[derive(Clone, Debug)]
+pub struct MongoStore {
+    users: MongoUsers,
+    sessions: MongoSessions,
+}
+
+impl MongoStore {
+    /// Uses the collections `portcullis_users` and `portcullis_sessions`; see the [module](super) for the client's settings.
+    /// Call [`migrate`](Self::migrate).
+    pub fn new(database: &Database) -> Self {
+        Self { users: MongoUsers::new(database), sessions: MongoSessions::new(database) }
+    }
+
+    /// Sets how long a call may take. Default: 3 s. Keep it below the refresh grace (10 s).
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { users: self.users.with_timeout(timeout), sessions: self.sessions.with_timeout(timeout) }
+    }
+
+    /// The users.
+    pub fn users(&self) -> &MongoUsers {
+        &self.users
+    }
+
+    /// The sessions.
+    pub fn sessions(&self) -> &MongoSessions {
+        &self.sessions
+    }
+
+    /// Makes the indexes; every node may do it at every start.
+    ///
+    /// # Errors
+    /// As of [`MongoUsers::migrate`].
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        self.users.migrate().await?;
+        self.sessions.migrate().await
+    }
+}
+
+delegate_user_store!([] MongoStore, User, of_users);
+delegate_session_store!([] MongoStore, of_sessions);

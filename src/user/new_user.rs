@@ -1,0 +1,43 @@
+//! [`NewUser`]: a registration to store.
+
+use super::{
+    identifier::{Email, Username},
+    password_hash::PasswordHash,
+};
+use crate::clock::Timestamp;
+
+/// A registration that passed every check, for [`UserStore::create`](crate::store::UserStore::create).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct NewUser<R> {
+    /// The e-mail address; unique by [`Email::key`].
+    pub email: Email,
+    /// The username, where one was chosen; unique by [`Username::key`].
+    pub username: Option<Username>,
+    /// The password's hash, a PHC string. `None` for a user without a password, who logs in by
+    /// other ways until [`UserStore::set_password`](crate::store::UserStore::set_password).
+    pub password_hash: Option<PasswordHash>,
+    /// The app's own fields.
+    pub registration: R,
+    /// When the registration was accepted, in milliseconds.
+    pub created_at: Timestamp,
+}
+
+impl<R> NewUser<R> {
+    /// Makes a registration, for tests of stores and for users that an app creates itself.
+    /// `password_hash` is a [`PasswordHash`], or `None` for a user without a password.
+    pub fn new(
+        email: Email,
+        username: Option<Username>,
+        password_hash: impl Into<Option<PasswordHash>>,
+        registration: R,
+        created_at: Timestamp,
+    ) -> Self {
+        Self { email, username, password_hash: password_hash.into(), registration, created_at }
+    }
+
+    /// Returns the text of the password's hash, to store. `None` is stored as `NULL`.
+    pub fn password_hash(&self) -> Option<&str> {
+        self.password_hash.as_ref().map(PasswordHash::as_str)
+    }
+}
