@@ -31,7 +31,7 @@ use crate::{
 ///     clock::Timestamp,
 ///     session::{Ended, Revocation, RotateOutcome, Rotation, Session, SessionId},
 ///     store::{Created, EndAll, NewSession, SessionStore, StoreError, memory::MemorySessions},
-///     UserId,
+///     user::UserId,
 /// };
 ///
 /// #[derive(Default)]

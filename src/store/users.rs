@@ -23,9 +23,9 @@ use crate::user::{AuthUser, Login, NewUser, PasswordHash, UserId};
 /// use std::{collections::HashMap, sync::Mutex};
 ///
 /// use portcullis::{
-///     AuthUser, NewUser, UserId,
+///     AuthUser,
 ///     store::{StoreError, UniqueField, UserStore},
-///     user::{Login, PasswordHash},
+///     user::{Login, NewUser, PasswordHash, UserId},
 /// };
 ///
 /// #[derive(Clone)]

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use mongodb::bson::{Binary, Bson, DateTime, Document, doc, spec::BinarySubtype};
 use portcullis::{
-    UserId,
     clock::Timestamp,
     session::{AuthLevel, AuthMethods, EndReason, Ended, RotateOutcome, Rotation, Session, SessionId, TokenId},
     store::{
@@ -13,6 +12,7 @@ use portcullis::{
         memory::MemorySessions,
         sql::{PostgresStore, SqliteStore},
     },
+    user::UserId,
 };
 use sqlx::{AssertSqlSafe, sqlite::SqlitePoolOptions};
 
