@@ -11,7 +11,13 @@ use std::{
 };
 
 use criterion::Criterion;
-use portcullis::{Auth, User, auth::Check, clock::Timestamp, session::RotateOutcome, store::SessionStore};
+use portcullis::{
+    Auth, User,
+    auth::{Check, ClientInfo},
+    clock::Timestamp,
+    session::RotateOutcome,
+    store::SessionStore,
+};
 use portcullis_benches::{
     cases::{Case, Run, chunked, compare, criterion, is_trial},
     rng::Dice,
@@ -48,7 +54,10 @@ fn refresh(full: &mut Full) -> impl Run {
             let mut refreshed = Vec::with_capacity(chunk.len());
             let start = Instant::now();
             for LoggedIn { refresh_token, .. } in &*chunk {
-                refreshed.push(at_once(auth.refresh(refresh_token.expose())).expect("the token is current"));
+                refreshed.push(
+                    at_once(auth.refresh(refresh_token.expose(), &ClientInfo::unknown()))
+                        .expect("the token is current"),
+                );
             }
             took += start.elapsed();
             left -= chunk.len() as u64;
@@ -77,8 +86,9 @@ fn start_session<'a>(name: &str, full: &'a Full) -> Case<'a> {
                 .map(|one| (&one.user.id, at_once(auth.start_session(&one.user, &client)).expect("there is room")))
                 .collect();
             took += start.elapsed();
-            for (user, tokens) in started {
-                at_once(store.sessions().end(user, &tokens.session_id, ended_for_good())).expect("the store is there");
+            for (user, outcome) in started {
+                let session_id = outcome.complete().expect("nothing is missing").tokens.session_id;
+                at_once(store.sessions().end(user, &session_id, ended_for_good())).expect("the store is there");
             }
             store.sessions().sweep(now());
         }

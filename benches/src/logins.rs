@@ -45,7 +45,7 @@ impl Ways {
             |threads| builder(&store).no_throttle().hash_threads(threads).build().expect("the settings are good");
         let (one, two) = (auth(1), auth(2));
         let registration = Registration::new(EMAIL, PASSWORD, Profile::default());
-        let user = runtime.block_on(one.register(registration)).expect("there is room");
+        let user = runtime.block_on(one.register(registration, &ClientInfo::unknown())).expect("there is room");
         let hash = user.password_hash().expect("there is one");
         Self { naive: Way::Naive(hash.into()), one: Way::Ours(one), two: Way::Ours(two), store }
     }
@@ -56,7 +56,10 @@ impl Way {
     pub async fn log_in(self) {
         match self {
             Self::Ours(auth) => {
-                let login = auth.login(&Login::email(EMAIL), PASSWORD.into(), &ClientInfo::unknown()).await;
+                let login = auth
+                    .login(&Login::email(EMAIL), PASSWORD.into(), &ClientInfo::unknown())
+                    .await
+                    .map(|outcome| outcome.complete().unwrap());
                 login.expect("the password is right");
             }
             Self::Naive(hash) => {

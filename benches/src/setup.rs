@@ -85,7 +85,8 @@ pub fn access_tokens(store: &MemoryStore, auth: &Auth<User>, count: usize, roles
     let tokens = (0..count).map(|_| {
         let mut user = add_user(store);
         user.roles = roles.iter().map(|role| (*role).to_owned()).collect();
-        let tokens = at_once(auth.start_session(&user, &client())).expect("there is room");
+        let outcome = at_once(auth.start_session(&user, &client())).expect("there is room");
+        let tokens = outcome.complete().expect("nothing is missing").tokens;
         tokens.access_token.expose().clone()
     });
     tokens.collect()
@@ -207,7 +208,8 @@ impl Full {
         for number in 0..size {
             let user = add_user(&full.store);
             if number % every == 0 {
-                let tokens = at_once(full.auth.start_session(&user, &client())).expect("there is room");
+                let outcome = at_once(full.auth.start_session(&user, &client())).expect("there is room");
+                let tokens = outcome.complete().expect("nothing is missing").tokens;
                 let (refresh_token, access_token) = (tokens.refresh_token, tokens.access_token);
                 full.logged_in.push(LoggedIn { user, refresh_token, access_token });
             } else {

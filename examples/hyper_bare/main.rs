@@ -19,8 +19,8 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use portcullis::{
-    Auth, AuthBuilder, AuthLayer, AuthUser, Claims, CurrentUser, User, http::PeerAddr, store::memory::MemoryStore,
-    user::UserId,
+    Auth, AuthBuilder, AuthLayer, AuthUser, Claims, CurrentUser, User, auth::ClientInfo, http::PeerAddr,
+    store::memory::MemoryStore, user::UserId,
 };
 use serde_json::{Value, json};
 use support::{Administer, BoxError};
@@ -163,10 +163,12 @@ fn account(request: &Request<Incoming>) -> Answer {
 async fn disable_user(auth: Auth<User>, store: MemoryStore, request: Request<Incoming>) -> Answer {
     let id = request.uri().path().split('/').nth(3).map(UserId::from);
     match id {
-        Some(id) if store.disable(&id).await.unwrap_or(false) => match auth.end_sessions_of(&id).await {
-            Ok(()) => text_answer(StatusCode::NO_CONTENT, ""),
-            Err(_) => text_answer(StatusCode::SERVICE_UNAVAILABLE, "try again"),
-        },
+        Some(id) if store.disable(&id).await.unwrap_or(false) => {
+            match auth.end_sessions_of(&id, &ClientInfo::unknown()).await {
+                Ok(()) => text_answer(StatusCode::NO_CONTENT, ""),
+                Err(_) => text_answer(StatusCode::SERVICE_UNAVAILABLE, "try again"),
+            }
+        }
         _ => text_answer(StatusCode::NOT_FOUND, "not found"),
     }
 }

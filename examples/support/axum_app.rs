@@ -9,7 +9,7 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use portcullis::{Auth, AuthUser, Claims, CurrentUser, axum::AuthRejection, user::UserId};
+use portcullis::{Auth, AuthUser, Claims, CurrentUser, auth::ClientInfo, axum::AuthRejection, user::UserId};
 use serde_json::{Value, json};
 
 use crate::support::Administer;
@@ -68,6 +68,6 @@ async fn disable_user<U: AuthUser, S: Administer>(
     if !app.store.disable(&id).await.map_err(portcullis::Error::from)? {
         return Ok(StatusCode::NOT_FOUND);
     }
-    app.auth.end_sessions_of(&id).await?;
+    app.auth.end_sessions_of(&id, &ClientInfo::unknown()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

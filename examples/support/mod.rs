@@ -5,6 +5,7 @@ use std::{env, error::Error, net::SocketAddr};
 use async_trait::async_trait;
 use portcullis::{
     Auth, AuthUser, ErrorKind, Registration,
+    auth::ClientInfo,
     store::{StoreError, memory::MemoryStore},
     user::UserId,
 };
@@ -45,7 +46,7 @@ where
     U: AuthUser<Registration: Default>,
 {
     let (Ok(email), Ok(password)) = (env::var("ADMIN_EMAIL"), env::var("ADMIN_PASSWORD")) else { return Ok(()) };
-    match auth.register(Registration::new(email, password, U::Registration::default())).await {
+    match auth.register(Registration::new(email, password, U::Registration::default()), &ClientInfo::unknown()).await {
         Ok(admin) => Ok(store.make_admin(&admin.id()).await?),
         Err(error) if error.kind() == ErrorKind::EmailTaken => Ok(()),
         Err(error) => Err(format!("ADMIN_EMAIL and ADMIN_PASSWORD make no user: {error} {:?}", error.fields()).into()),

@@ -104,8 +104,8 @@ impl<U: AuthUser> Auth<U> {
     ) -> Result<Authenticated<U>, Error> {
         let now = self.now();
         let claims = self.verify_signature(access_token, now)?;
-        self.load_revocations().await?;
-        let standing = self.standing(&claims, now);
+        self.0.revocations.load().await?;
+        let standing = self.0.revocations.standing(&claims, now);
         if standing == Standing::Ended {
             return Err(ErrorKind::TokenRevoked.into());
         }
@@ -118,7 +118,7 @@ impl<U: AuthUser> Auth<U> {
 
     /// The answer without any I/O, or `None` where a store has to be asked.
     pub(crate) fn authenticate_now(&self, access_token: &[u8]) -> Option<Result<Claims, Error>> {
-        if !self.0.nodes.is_loaded() {
+        if !self.0.revocations.is_loaded() {
             return None;
         }
         let now = self.now();
@@ -126,7 +126,7 @@ impl<U: AuthUser> Auth<U> {
             Ok(claims) => claims,
             Err(error) => return Some(Err(error)),
         };
-        match self.standing(&claims, now) {
+        match self.0.revocations.standing(&claims, now) {
             Standing::Good => Some(Ok(claims)),
             Standing::Ended => Some(Err(ErrorKind::TokenRevoked.into())),
             Standing::AskStore => None,
@@ -145,8 +145,8 @@ impl<U: AuthUser> Auth<U> {
     }
 
     pub(super) async fn require_live_session(&self, claims: &Claims) -> Result<(), Error> {
-        let flow = self.flow(Operation::CheckSession, &ClientInfo::unknown());
-        flow.is_of_session(claims.subject(), claims.session_id());
+        let run = self.begin(Operation::CheckSession, &ClientInfo::unknown());
+        run.is_of_session(claims.subject(), claims.session_id());
         let check = async {
             let now = self.shared_now().await;
             let session = self.0.sessions.find(claims.subject(), &claims.session_id(), now).await?;
@@ -154,18 +154,18 @@ impl<U: AuthUser> Auth<U> {
                 session.is_some_and(|session| session.is_live(now) && session.token_version <= claims.token_version());
             if live { Ok(()) } else { Err(ErrorKind::TokenRevoked.into()) }
         };
-        self.watch(&flow, pin!(check)).await
+        run.watch(pin!(check)).await
     }
 
     /// The user of a token that was accepted; they must exist, not be disabled, and have the token's version.
     pub(crate) async fn load_user(&self, claims: &Claims) -> Result<U, Error> {
-        let flow = self.flow(Operation::LoadUser, &ClientInfo::unknown());
-        flow.is_of_session(claims.subject(), claims.session_id());
+        let run = self.begin(Operation::LoadUser, &ClientInfo::unknown());
+        run.is_of_session(claims.subject(), claims.session_id());
         let load = async {
             let user = self.0.users.find_by_id(claims.subject()).await?;
             user.filter(|user| !user.is_disabled() && user.token_version() == claims.token_version())
                 .ok_or_else(|| ErrorKind::TokenRevoked.into())
         };
-        self.watch(&flow, pin!(load)).await
+        run.watch(pin!(load)).await
     }
 }

@@ -1,18 +1,15 @@
-//! What a signed-in user changes about themselves: the password.
+//! Changing the password of a user who is logged in.
 
 use std::pin::pin;
 
-use super::{
-    Auth, ClientInfo, LoggedIn,
-    run::{FlowRun, of_a_write},
-};
+use super::{Auth, ClientInfo, LoggedIn, LoginOutcome};
 use crate::{
     error::{Error, ErrorKind},
-    event::{EndAllReason, EventKind, LoginMethod, Operation},
+    event::{EndAllReason, EventKind, FlowRun, LoginMethod, Operation},
     password::{Verdict, too_long},
     secret::Secret,
     session::{EndReason, TokenId},
-    store::{EndAll, Keep},
+    store::{EndAll, Keep, StoreError},
     throttle::Attempt,
     token::Claims,
     user::{AuthUser, PasswordHash},
@@ -36,14 +33,14 @@ impl<U: AuthUser> Auth<U> {
         new: Secret<String>,
         client: &ClientInfo,
     ) -> Result<LoggedIn<U>, Error> {
-        let flow = self.flow(Operation::ChangePassword, client);
-        flow.is_of_session(claims.subject(), claims.session_id());
-        self.run(&flow, pin!(self.renew_password(&flow, claims, current, new, client))).await
+        let run = self.begin(Operation::ChangePassword, client);
+        run.is_of_session(claims.subject(), claims.session_id());
+        run.run(pin!(self.renew_password(&run, claims, current, new, client))).await
     }
 
     async fn renew_password(
         &self,
-        flow: &FlowRun,
+        run: &FlowRun,
         claims: &Claims,
         current: Secret<String>,
         new: Secret<String>,
@@ -60,22 +57,20 @@ impl<U: AuthUser> Auth<U> {
             .ok_or(ErrorKind::TokenRevoked)?;
         self.check_new_password(&new, &user.names())?;
         let attempt = Attempt::change_password(claims.subject(), claims.session_id());
-        self.admit(flow, &attempt).await?;
-        let stored = self.settle(&attempt, self.current_hash(flow, &user, current).await).await?;
+        self.admit(run, &attempt).await?;
+        let stored = self.settle(&attempt, self.current_hash(run, &user, current).await).await?;
         self.0.passwords.check_breaches("new_password", &new).await?;
         // Nothing has moved yet: a token that cannot be made must not cost the session.
         self.check_token_content(&user)?;
         let hash = self.0.passwords.hash(new).await?;
-        let (auth, flow, claims, client) = (self.clone(), flow.clone(), claims.clone(), client.clone());
-        let of = flow.clone();
-        self.see_through(&of, async move { auth.replace_password(&flow, user, &stored, &hash, &claims, &client).await })
-            .await
+        let (auth, of, claims, client) = (self.clone(), run.clone(), claims.clone(), client.clone());
+        run.see_through(async move { auth.replace_password(&of, user, &stored, &hash, &claims, &client).await }).await
     }
 
     /// Writes the password, then ends the other sessions.
     async fn replace_password(
         &self,
-        flow: &FlowRun,
+        run: &FlowRun,
         user: U,
         stored: &str,
         hash: &PasswordHash,
@@ -83,18 +78,19 @@ impl<U: AuthUser> Auth<U> {
         client: &ClientInfo,
     ) -> Result<LoggedIn<U>, Error> {
         let id = claims.subject();
-        let Some(version) = self.0.users.set_password(id, Some(stored), hash).await.map_err(of_a_write)? else {
-            return Err(self.wrong_password(flow));
+        let set = self.0.users.set_password(id, Some(stored), hash).await;
+        let Some(version) = set.map_err(StoreError::of_a_write)? else {
+            return Err(wrong_password(run));
         };
-        self.tell(flow, EventKind::PasswordChanged {});
+        run.emit(EventKind::PasswordChanged {});
         // Whatever fails from here on, the password is another.
-        self.end_others(flow, user, version, claims, client).await.map_err(Error::uncertain)
+        self.end_others(run, user, version, claims, client).await.map_err(Error::uncertain)
     }
 
     /// Ends the sessions of lower versions than a new password's, and gives the caller the next pair.
     async fn end_others(
         &self,
-        flow: &FlowRun,
+        run: &FlowRun,
         user: U,
         version: u64,
         claims: &Claims,
@@ -103,14 +99,15 @@ impl<U: AuthUser> Auth<U> {
         let id = claims.subject();
         let now = self.now();
         // Before the sessions are asked: were they to fail now, this node at least admits no old access token.
-        let ending = self.revoke_versions(id, version, now);
+        let revocations = &self.0.revocations;
+        let revocation = revocations.revoke_versions(id, version);
         let at = self.shared_now().await;
         let keep = Keep::new(claims.session_id(), TokenId::random()?, self.0.lifetimes.idle, at);
-        let all = EndAll::new(id.clone(), version, self.ended(EndReason::PasswordChanged, at)).keeping(keep);
+        let all = EndAll::new(id.clone(), version, revocations.ended(EndReason::PasswordChanged, at)).keeping(keep);
         let reason = EndAllReason::PasswordChanged;
-        let kept = self.end_all(all, (reason, flow)).await?;
-        self.tell(flow, EventKind::SessionsEnded { reason, kept: kept.as_ref().map(|session| session.id) });
-        self.publish(ending);
+        let kept = revocations.end_others(all, (reason, run)).await?;
+        run.emit(EventKind::SessionsEnded { reason, kept: kept.as_ref().map(|session| session.id) });
+        revocations.publish(revocation);
         if let Some(session) = kept {
             let tokens = self.tokens(&user, &session, now)?;
             return Ok(LoggedIn { user, tokens });
@@ -120,23 +117,19 @@ impl<U: AuthUser> Auth<U> {
         let user = self.0.users.find_by_id(id).await?;
         // A later version means that somebody signed out everywhere meanwhile, which has the last word.
         let user = user.filter(|user| user.token_version() == version).ok_or(ErrorKind::TokenRevoked)?;
-        let tokens = self.add_session(flow, &user, client, LoginMethod::PasswordChange).await?;
-        Ok(LoggedIn { user, tokens })
+        match self.open_session(run, user, client, LoginMethod::PasswordChange).await? {
+            LoginOutcome::Complete(logged_in) => Ok(logged_in),
+        }
     }
 
     /// The stored hash of a user who has given the right current password.
-    async fn current_hash(&self, flow: &FlowRun, user: &U, current: Secret<String>) -> Result<String, Error> {
+    async fn current_hash(&self, run: &FlowRun, user: &U, current: Secret<String>) -> Result<String, Error> {
         let stored = user.password_hash().map(str::to_owned);
         let verdict = self.0.passwords.verify(current, stored.as_deref()).await?;
         match (verdict, stored) {
             (Verdict::Match { .. }, Some(stored)) => Ok(stored),
-            _ => Err(self.wrong_password(flow)),
+            _ => Err(wrong_password(run)),
         }
-    }
-
-    fn wrong_password(&self, flow: &FlowRun) -> Error {
-        self.tell(flow, EventKind::PasswordChangeFailed {});
-        ErrorKind::WrongPassword.into()
     }
 
     fn check_new_password(&self, new: &Secret<String>, names: &[&str]) -> Result<(), Error> {
@@ -145,4 +138,9 @@ impl<U: AuthUser> Auth<U> {
             None => Ok(()),
         }
     }
+}
+
+fn wrong_password(run: &FlowRun) -> Error {
+    run.emit(EventKind::PasswordChangeFailed {});
+    ErrorKind::WrongPassword.into()
 }

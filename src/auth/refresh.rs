@@ -2,17 +2,13 @@
 
 use std::pin::pin;
 
-use super::{
-    Auth, ClientInfo, LoggedIn,
-    run::{FlowRun, of_a_write},
-    unfinished::Unfinished,
-};
+use super::{Auth, ClientInfo, LoggedIn};
 use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind},
-    event::{EventKind, Operation, RefreshRefusal},
+    event::{EventKind, FlowRun, Operation, RefreshRefusal},
     session::{EndReason, RotateOutcome, Rotation, Session, TokenId},
-    store::EndAll,
+    store::StoreError,
     token::{Expiry, RefreshClaims, TokenFault},
     user::AuthUser,
 };
@@ -32,20 +28,12 @@ impl<U: AuthUser> Auth<U> {
     /// - [`ErrorKind::RefreshInvalid`] for everything else that is not current;
     /// - [`ErrorKind::StoreUnavailable`]: nothing is decided, the same token works when the store is back;
     /// - [`ErrorKind::Internal`].
-    pub async fn refresh(&self, refresh_token: &str) -> Result<LoggedIn<U>, Error> {
-        self.refresh_from(refresh_token, &ClientInfo::unknown()).await
+    pub async fn refresh(&self, refresh_token: &str, client: &ClientInfo) -> Result<LoggedIn<U>, Error> {
+        let run = self.begin(Operation::Refresh, client);
+        run.run(pin!(self.exchange(&run, refresh_token))).await
     }
 
-    /// As [`refresh`](Self::refresh), with where it comes from, for [events](crate::event).
-    ///
-    /// # Errors
-    /// As [`refresh`](Self::refresh).
-    pub async fn refresh_from(&self, refresh_token: &str, client: &ClientInfo) -> Result<LoggedIn<U>, Error> {
-        let flow = self.flow(Operation::Refresh, client);
-        self.run(&flow, pin!(self.exchange(&flow, refresh_token))).await
-    }
-
-    async fn exchange(&self, flow: &FlowRun, refresh_token: &str) -> Result<LoggedIn<U>, Error> {
+    async fn exchange(&self, run: &FlowRun, refresh_token: &str) -> Result<LoggedIn<U>, Error> {
         // Read before the store is asked: an ending that happens meanwhile is later than the token's `iat`.
         let now = self.now();
         let keys = &self.0.issuer.refresh_keys;
@@ -54,21 +42,21 @@ impl<U: AuthUser> Auth<U> {
                 TokenFault::Expired => ErrorKind::RefreshExpired,
                 TokenFault::Invalid => ErrorKind::RefreshInvalid,
             })?;
-        flow.is_of_session(&claims.subject, claims.session_id);
+        run.is_of_session(&claims.subject, claims.session_id);
         let next_token_id = TokenId::random()?;
         for _ in 0..MAX_STALE_READS {
             let user = self.0.users.find_by_id(&claims.subject).await?;
             let Some(user) = user.filter(|user| !user.is_disabled()) else {
-                return Err(self.end_for_gone_user(flow, &claims).await);
+                return Err(self.end_for_gone_user(run, &claims).await);
             };
             // Nothing has moved yet: a token that cannot be made must not cost the one that was presented.
             self.check_token_content(&user)?;
             // The grace is counted from here: however long the user took to be read, it is not part of it.
             let at = self.shared_now().await;
             let rotation = self.rotation(&claims, user.token_version(), next_token_id, at);
-            let (auth, its, claims) = (self.clone(), flow.clone(), claims.clone());
+            let (auth, its, claims) = (self.clone(), run.clone(), claims.clone());
             let moved = async move { auth.move_on(&its, &claims, &rotation).await };
-            let Some(session) = self.see_through(flow, moved).await? else {
+            let Some(session) = run.see_through(moved).await? else {
                 continue;
             };
             let tokens = self.tokens(&user, &session, now)?;
@@ -82,7 +70,7 @@ impl<U: AuthUser> Auth<U> {
     /// along. `None` where the user was read too early.
     async fn move_on(
         &self,
-        flow: &FlowRun,
+        run: &FlowRun,
         claims: &RefreshClaims,
         rotation: &Rotation,
     ) -> Result<Option<Session>, Error> {
@@ -90,9 +78,9 @@ impl<U: AuthUser> Auth<U> {
             RotateOutcome::Rotated(session) => (session, EventKind::Refreshed {}),
             RotateOutcome::Replayed(session) => (session, EventKind::Replayed {}),
             RotateOutcome::StaleUser => return Ok(None),
-            refused => return Err(self.refusal(flow, &refused, claims, rotation.token_version).await),
+            refused => return Err(self.refusal(run, &refused, claims, rotation.token_version).await),
         };
-        self.tell(flow, told);
+        run.emit(told);
         Ok(Some(session))
     }
 
@@ -107,31 +95,33 @@ impl<U: AuthUser> Auth<U> {
             now,
             grace: self.0.lifetimes.grace,
             idle: self.0.lifetimes.idle,
-            tombstone: self.tombstone(),
+            tombstone: self.0.revocations.tombstone(),
         }
     }
 
     /// Asks once more where the first answer was lost: the store recognises its own `next_token_id`, and its own ending.
     async fn rotate(&self, rotation: &Rotation) -> Result<RotateOutcome, Error> {
         match self.0.sessions.rotate(rotation).await {
-            Err(error) if error.is_unavailable() => self.0.sessions.rotate(rotation).await.map_err(of_a_write),
-            answer => answer.map_err(of_a_write),
+            Err(error) if error.is_unavailable() => {
+                self.0.sessions.rotate(rotation).await.map_err(StoreError::of_a_write)
+            }
+            answer => answer.map_err(StoreError::of_a_write),
         }
     }
 
-    async fn end_for_gone_user(&self, flow: &FlowRun, claims: &RefreshClaims) -> Error {
-        match self.end_one(flow, claims.subject.clone(), claims.session_id, EndReason::UserGone).await {
+    async fn end_for_gone_user(&self, run: &FlowRun, claims: &RefreshClaims) -> Error {
+        match self.0.revocations.end(run, claims.subject.clone(), claims.session_id, EndReason::UserGone).await {
             Ok(_) => {
-                self.tell(flow, EventKind::RefreshRefused { reason: RefreshRefusal::UserGone });
+                run.emit(EventKind::RefreshRefused { reason: RefreshRefusal::UserGone });
                 Error::new(ErrorKind::RefreshInvalid)
             }
             Err(error) => error,
         }
     }
 
-    async fn refusal(&self, flow: &FlowRun, outcome: &RotateOutcome, claims: &RefreshClaims, version: u64) -> Error {
+    async fn refusal(&self, run: &FlowRun, outcome: &RotateOutcome, claims: &RefreshClaims, version: u64) -> Error {
         let (user, session) = (&claims.subject, claims.session_id);
-        let now = self.now();
+        let revocations = &self.0.revocations;
         let reason = match outcome {
             RotateOutcome::Ended(reason) => RefreshRefusal::Ended(*reason),
             RotateOutcome::Superseded => RefreshRefusal::Superseded,
@@ -139,31 +129,27 @@ impl<U: AuthUser> Auth<U> {
         };
         match outcome {
             RotateOutcome::Reused => {
-                self.tell(flow, EventKind::ReuseFound {});
-                self.tell(flow, EventKind::SessionEnded { reason: EndReason::Reuse });
+                run.emit(EventKind::ReuseFound {});
+                run.emit(EventKind::SessionEnded { reason: EndReason::Reuse });
             }
-            RotateOutcome::Foreign => self.tell(flow, EventKind::ForeignToken {}),
-            _ => self.tell(flow, EventKind::RefreshRefused { reason }),
+            RotateOutcome::Foreign => run.emit(EventKind::ForeignToken {}),
+            _ => run.emit(EventKind::RefreshRefused { reason }),
         }
         match outcome {
             RotateOutcome::Reused => {
                 tracing::warn!(target: "portcullis", %user, %session, "a refresh token was used twice: the session has ended");
-                self.publish(self.revoke_session(session, now));
+                revocations.publish(revocations.revoke_session(session));
                 ErrorKind::RefreshReused.into()
             }
             RotateOutcome::Ended(EndReason::TokenVersion) => {
-                // Whoever raised the version may not have come to write the floor: then it is written here.
-                let ending = self.revoke_versions(user, version, now);
-                let ended = self.ended(EndReason::TokenVersion, self.shared_now().await);
-                let all = EndAll::new(user.clone(), version, ended);
-                if self.finish(Unfinished::All(all, None)).await.is_ok() {
-                    self.publish(ending);
-                }
+                // The flow that raised the version may not have written the end of all yet.
+                let reason = EndReason::TokenVersion;
+                let _ = self.0.revocations.end_all(user.clone(), version, reason, None).await;
                 // A password change of another tab may be about to set new cookies.
                 Error::new(ErrorKind::RefreshInvalid).overtaken()
             }
             RotateOutcome::Ended(reason) => {
-                self.revoke_session(session, now);
+                revocations.revoke_session(session);
                 let reused = *reason == EndReason::Reuse;
                 if reused { ErrorKind::RefreshReused.into() } else { ErrorKind::RefreshInvalid.into() }
             }

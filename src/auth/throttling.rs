@@ -1,9 +1,10 @@
 //! Attempts at passwords, between the throttle and the flows.
 
-use super::{Auth, ClientInfo, run::FlowRun};
+use super::{Auth, ClientInfo};
 use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind},
+    event::FlowRun,
     throttle::{Admission, Attempt, Outcome, Source},
     user::{AuthUser, Login, UserId},
 };
@@ -17,17 +18,17 @@ pub(super) struct Candidate<U> {
 
 impl<U: AuthUser> Auth<U> {
     /// Lets an attempt go on, or says how long to wait; asked before the work.
-    pub(super) async fn admit(&self, flow: &FlowRun, attempt: &Attempt<'_>) -> Result<(), Error> {
-        self.admit_at(flow, attempt, self.now()).await
+    pub(super) async fn admit(&self, run: &FlowRun, attempt: &Attempt<'_>) -> Result<(), Error> {
+        self.admit_at(run, attempt, self.now()).await
     }
 
     /// As [`admit`](Self::admit), at a time that several questions about one attempt share.
-    async fn admit_at(&self, flow: &FlowRun, attempt: &Attempt<'_>, now: Timestamp) -> Result<(), Error> {
+    async fn admit_at(&self, run: &FlowRun, attempt: &Attempt<'_>, now: Timestamp) -> Result<(), Error> {
         let Some(throttle) = &self.0.throttle else { return Ok(()) };
         match throttle.admit(attempt, now).await? {
             Admission::Admitted => Ok(()),
             Admission::Delayed(wait) => {
-                self.tell_of_throttle(flow, wait, || self.0.throttle_events.is_first(attempt, wait, now));
+                run.emit_throttled(wait, || self.0.throttle_events.is_first(attempt, wait, now));
                 Err(Error::new(ErrorKind::TooManyAttempts).with_retry_after(wait))
             }
         }
@@ -51,7 +52,7 @@ impl<U: AuthUser> Auth<U> {
     /// it is known whether the device is this user's.
     pub(super) async fn find_candidate(
         &self,
-        flow: &FlowRun,
+        run: &FlowRun,
         login: &Login,
         client: &ClientInfo,
     ) -> Result<Candidate<U>, Error> {
@@ -62,16 +63,16 @@ impl<U: AuthUser> Auth<U> {
             let user = self.user_of(login).await?;
             if user.as_ref().is_some_and(|user| user.id() == owner) {
                 let attempt = typed.with_user(&owner).with_device(session);
-                self.admit_at(flow, &attempt, now).await?;
+                self.admit_at(run, &attempt, now).await?;
                 let source = attempt.source;
                 return Ok(Candidate { user, id: Some(owner), source });
             }
-            self.admit_at(flow, &typed, now).await?;
-            return self.admit_user(flow, typed, user, now).await;
+            self.admit_at(run, &typed, now).await?;
+            return self.admit_user(run, typed, user, now).await;
         }
-        self.admit_at(flow, &typed, now).await?;
+        self.admit_at(run, &typed, now).await?;
         match self.user_of(login).await {
-            Ok(user) => self.admit_user(flow, typed, user, now).await,
+            Ok(user) => self.admit_user(run, typed, user, now).await,
             Err(error) => self.settle(&typed, Err(error)).await,
         }
     }
@@ -79,14 +80,14 @@ impl<U: AuthUser> Auth<U> {
     /// Asks about a user, once their login was admitted.
     async fn admit_user(
         &self,
-        flow: &FlowRun,
+        run: &FlowRun,
         typed: Attempt<'_>,
         user: Option<U>,
         now: Timestamp,
     ) -> Result<Candidate<U>, Error> {
         let id = user.as_ref().map(AuthUser::id);
         if let Some(id) = &id
-            && let Err(error) = self.admit_at(flow, &typed.with_user(id), now).await
+            && let Err(error) = self.admit_at(run, &typed.with_user(id), now).await
         {
             return self.settle(&typed, Err(error)).await;
         }

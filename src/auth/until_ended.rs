@@ -106,8 +106,8 @@ impl<U: AuthUser> Auth<U> {
             return Look::Over(ErrorKind::TokenExpired);
         }
         // Claims that another `Auth` verified may be the first thing that this one hears of.
-        let loaded = self.0.nodes.is_loaded();
-        match self.standing(claims, now) {
+        let loaded = self.0.revocations.is_loaded();
+        match self.0.revocations.standing(claims, now) {
             Standing::Ended => Look::Over(ErrorKind::TokenRevoked),
             Standing::Good if loaded => Look::Counts { left },
             Standing::Good | Standing::AskStore => {
@@ -121,8 +121,8 @@ impl<U: AuthUser> Auth<U> {
     /// Whether the store says that the session has ended. Where it cannot say, it has not.
     async fn has_ended(self, claims: Claims) -> bool {
         // What it brings is for the next look.
-        let _ = self.load_revocations().await;
-        if self.standing(&claims, self.now()) != Standing::AskStore {
+        let _ = self.0.revocations.load().await;
+        if self.0.revocations.standing(&claims, self.now()) != Standing::AskStore {
             return false;
         }
         let session = self.require_live_session(&claims).await;

@@ -21,7 +21,9 @@ use crate::{
     auth::{Auth, Inner},
     clock::{Clock, SystemClock},
     error::{BuildError, Error},
+    event::Events,
     http::{HttpSettings, response::cookies::MAX_COOKIE_BYTES},
+    revocation::Revocations,
     store::{SessionStore, UserStore},
     throttle::EventDedup,
     token::MAX_TOKEN_BYTES,
@@ -261,7 +263,13 @@ impl<U: AuthUser> AuthBuilder<U> {
             MAX_TOKEN_BYTES
         };
         let tokens = self.tokens.into_parts(rings, max_access_bytes);
-        let (revocations, nodes) = self.revocation.into_parts();
+        let events = Arc::new(Events { sinks: self.events.into_sinks(), clock: Arc::clone(&clock) });
+        let revocations = Revocations::new(
+            self.revocation.into_settings(remembered),
+            Arc::clone(&sessions),
+            Arc::clone(&clock),
+            Arc::clone(&events),
+        );
         let trusted_proxy_hops = self.throttle.trusted_proxy_hops();
         sessions.begin(&clock);
         let auth = Auth(Arc::new(Inner {
@@ -274,11 +282,10 @@ impl<U: AuthUser> AuthBuilder<U> {
             issuer: tokens.issuer,
             custom_claims: tokens.custom_claims,
             verifier: tokens.verifier,
-            lifetimes: self.session.lifetimes(remembered),
+            lifetimes: self.session.lifetimes(),
             session_limit: self.session.limit(),
-            revocations,
-            nodes,
-            sinks: self.events.into_sinks(),
+            revocations: Arc::new(revocations),
+            events,
             http: HttpSettings {
                 table: endpoints.table,
                 responder: endpoints.responder,
@@ -291,7 +298,7 @@ impl<U: AuthUser> AuthBuilder<U> {
             #[cfg(feature = "testing")]
             for_tests,
         }));
-        auth.start();
+        auth.0.revocations.start();
         Ok(auth)
     }
 

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{AuthBuilder, env::Environment};
-use crate::{auth::Nodes, revocation::Revocations, store::RevocationFeed, user::AuthUser};
+use crate::{clock::CLOCK_SKEW, revocation, store::RevocationFeed, user::AuthUser};
 
 /// Maximum time between polls. An ended session could be accepted for this long.
 const MAX_POLL: Duration = Duration::from_secs(60);
@@ -95,8 +95,16 @@ impl RevocationSettings {
     }
 
     /// The memory of what has ended, and what fills it.
-    pub(super) fn into_parts(self) -> (Revocations, Nodes) {
-        (Revocations::new(self.capacity), Nodes::new(self.poll, self.max_poll_staleness, self.feed))
+    /// `remembered` is how old an access token may be, by its lifetime and the leeway.
+    pub(super) fn into_settings(self, remembered: Duration) -> revocation::RevocationSettings {
+        revocation::RevocationSettings {
+            capacity: self.capacity,
+            poll_interval: self.poll,
+            max_poll_staleness: self.max_poll_staleness,
+            feed: self.feed,
+            remembered,
+            tombstone: remembered.saturating_add(CLOCK_SKEW),
+        }
     }
 }
 

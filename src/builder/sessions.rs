@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{AuthBuilder, env::Environment};
-use crate::{auth::Lifetimes, clock::CLOCK_SKEW, store::SessionLimit, user::AuthUser};
+use crate::{auth::Lifetimes, store::SessionLimit, user::AuthUser};
 
 /// Maximum grace. A use after more than a minute is not a retry, but comes from a second holder.
 const MAX_GRACE: Duration = Duration::from_secs(60);
@@ -138,16 +138,8 @@ impl SessionSettings {
         self.limit
     }
 
-    /// The lifetimes of sessions. Ended sessions are `remembered` in memory for tokens of this age,
-    /// and their records outlive these tokens on a node whose clock is behind.
-    pub(super) fn lifetimes(&self, remembered: Duration) -> Lifetimes {
-        Lifetimes {
-            idle: self.refresh_lifetime,
-            absolute: self.max_age,
-            grace: self.refresh_grace,
-            remembered,
-            tombstone: remembered.saturating_add(CLOCK_SKEW),
-        }
+    pub(super) fn lifetimes(&self) -> Lifetimes {
+        Lifetimes { idle: self.refresh_lifetime, absolute: self.max_age, grace: self.refresh_grace }
     }
 }
 
@@ -161,7 +153,7 @@ mod tests {
         let mut settings = SessionSettings::default();
         let pairs = [("REFRESH_TOKEN_EXPIRY", "1d"), ("SESSION_MAX_AGE", "2d"), ("REFRESH_TOKEN_GRACE", "0s")];
         assert_eq!(read_pairs(&pairs, |env| settings.read(env)), Vec::<String>::new());
-        let lifetimes = settings.lifetimes(Duration::ZERO);
+        let lifetimes = settings.lifetimes();
         let day = Duration::from_secs(86_400);
         assert_eq!((lifetimes.idle, lifetimes.absolute, lifetimes.grace), (day, day * 2, Duration::ZERO));
     }

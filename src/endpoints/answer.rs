@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::exchange::{CookieUse, Exchange};
 use crate::{
-    auth::LoggedIn,
+    auth::{LoggedIn, LoginOutcome},
     error::Error,
     http::{
         response::{delivery::Places, plain, shape::ReadyTypes},
@@ -44,6 +44,20 @@ pub(super) fn user<U: AuthUser>(exchange: &Exchange<'_, U>, user: &U) -> Result<
         user: P,
     }
     body(exchange, &UserBody { user: user.public() })
+}
+
+/// Answers what a login has led to.
+///
+/// # Errors
+/// As for [`tokens`].
+pub(super) fn outcome<U: AuthUser>(
+    exchange: &Exchange<'_, U>,
+    outcome: &LoginOutcome<U>,
+    places: Places,
+) -> Result<Answer, Error> {
+    match outcome {
+        LoginOutcome::Complete(logged_in) => tokens(exchange, logged_in, places),
+    }
 }
 
 /// Answers with the user and the tokens: those of `places` in the body, and those in cookies.

@@ -67,6 +67,6 @@ pub(super) async fn handle<U: AuthUser>(exchange: &Exchange<'_, U>, body: Reques
     let (Some(login), Some(password), false) = (login, password, several) else {
         return Err(Error::validation(errors));
     };
-    let logged_in = exchange.auth.login(&login, password.into(), &exchange.client(presented)).await?;
-    answer::tokens(exchange, &logged_in, places)
+    let outcome = exchange.auth.login(&login, password.into(), &exchange.client(presented)).await?;
+    answer::outcome(exchange, &outcome, places)
 }

@@ -7,6 +7,7 @@ use super::{
     exchange::Exchange,
 };
 use crate::{
+    auth::Presented,
     error::{Error, ErrorKind},
     http::{
         endpoint::{Caller, CookieEffect, CrossSiteRule, Endpoint, EndpointSpec},
@@ -34,14 +35,14 @@ pub(super) const SPEC: EndpointSpec = EndpointSpec {
 
 pub(super) async fn handle<U: AuthUser>(exchange: &Exchange<'_, U>, body: RequestBody) -> Result<Answer, Error> {
     let from_body = exchange.optional_fields(body).await?.take("refresh_token")?;
-    let cookies = exchange.refresh_cookies();
-    let refresh_tokens: Vec<&str> = from_body.as_deref().into_iter().chain(cookies).collect();
+    let refresh_tokens = from_body.as_deref().into_iter().chain(exchange.refresh_cookies());
     // Whatever is wrong with an access token, its sender still wants to log out.
     let access_token = match exchange.access_token() {
         Ok(found) => found.map(|found| found.token),
         Err(error) if error.kind() == ErrorKind::InvalidRequest => return Err(error),
         Err(_) => None,
     };
-    exchange.auth.logout_presented(&refresh_tokens, access_token, &exchange.origin()).await?;
+    let presented = refresh_tokens.fold(Presented::default(), Presented::with_refresh).with_access_bytes(access_token);
+    exchange.auth.logout(&presented, &exchange.origin()).await?;
     answer::cleared(exchange)
 }

@@ -72,6 +72,6 @@ async fn refresh<U: AuthUser>(exchange: &Exchange<'_, U>, body: RequestBody) -> 
         }
     };
     let places = exchange.check_places(places)?;
-    let logged_in = exchange.auth.refresh_from(token, &exchange.origin()).await?;
+    let logged_in = exchange.auth.refresh(token, &exchange.origin()).await?;
     answer::tokens(exchange, &logged_in, places)
 }

@@ -8,7 +8,7 @@ use super::{
     exchange::Exchange,
 };
 use crate::{
-    auth::{LoggedIn, Registration},
+    auth::Registration,
     error::{Error, ErrorKind},
     event::LoginMethod,
     http::{
@@ -54,14 +54,11 @@ pub(super) async fn handle<U: AuthUser>(exchange: &Exchange<'_, U>, body: Reques
     let mut registration = Registration::new(email, password, fields.rest()?);
     registration.username = username;
     let client = exchange.client(presented);
-    registration.ip = client.counted_ip();
     let auth = exchange.auth;
-    let user = auth.register_from(registration, &client).await?;
+    let user = auth.register(registration, &client).await?;
     if auth.0.http.login_on_register {
         match auth.start_session_by(&user, &client, LoginMethod::Registration).await {
-            Ok(tokens) => {
-                return answer::tokens(exchange, &LoggedIn { user, tokens }, places);
-            }
+            Ok(outcome) => return answer::outcome(exchange, &outcome, places),
             // The user exists now: an error would make the client register again and meet its own address.
             Err(error) => {
                 tracing::error!(target: "portcullis", ?error, "a registered user could not be logged in");

@@ -117,6 +117,7 @@
 //! tables, which stay.
 
 mod constructors;
+mod flow_run;
 mod kind;
 mod sink;
 
@@ -124,7 +125,10 @@ use std::net::IpAddr;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-pub(crate) use self::sink::Sinks;
+pub(crate) use self::{
+    flow_run::{Events, FlowRun, to_the_end},
+    sink::Sinks,
+};
 pub use self::{
     kind::{EndAllReason, EventKind, LoginFailure, LoginMethod, Operation, RefreshRefusal, RegistrationRefusal},
     sink::EventSink,

@@ -63,8 +63,15 @@ async fn fixture() -> Fixture {
         .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
         .build()
         .unwrap();
-    let user = auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
-    let tokens = auth.start_session(&user, &ClientInfo::unknown()).await.unwrap();
+    let user = auth
+        .register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown())
+        .await
+        .unwrap();
+    let tokens = auth
+        .start_session(&user, &ClientInfo::unknown())
+        .await
+        .map(|outcome| outcome.complete().unwrap().tokens)
+        .unwrap();
     Fixture { auth, store, token: tokens.access_token.expose().clone(), user }
 }
 
@@ -122,7 +129,11 @@ async fn one_role_of_each_group_is_required() {
     let Fixture { auth, store, user, .. } = fixture().await;
     store.users().set_roles(&user.id, vec!["staff".into(), "editor".into()]);
     let user = crate::store::UserStore::find_by_id(store.users(), &user.id).await.unwrap().unwrap();
-    let tokens = auth.start_session(&user, &ClientInfo::unknown()).await.unwrap();
+    let tokens = auth
+        .start_session(&user, &ClientInfo::unknown())
+        .await
+        .map(|outcome| outcome.complete().unwrap().tokens)
+        .unwrap();
     let request = || get().header("authorization", format!("Bearer {}", tokens.access_token.expose()));
     for (layer, expected) in [
         (auth.require().role("staff"), StatusCode::OK),
@@ -147,8 +158,15 @@ async fn scopes_and_conditions_are_checked_in_the_claims() {
         .custom_claims(|_: &User| serde_json::json!({ "scope": "notes:read notes:write", "plan": "free" }))
         .build()
         .unwrap();
-    let user = auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
-    let tokens = auth.start_session(&user, &ClientInfo::unknown()).await.unwrap();
+    let user = auth
+        .register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown())
+        .await
+        .unwrap();
+    let tokens = auth
+        .start_session(&user, &ClientInfo::unknown())
+        .await
+        .map(|outcome| outcome.complete().unwrap().tokens)
+        .unwrap();
     let request = || get().header("authorization", format!("Bearer {}", tokens.access_token.expose()));
     let (ok, scope, other) = (None, Some("insufficient_scope"), Some("forbidden"));
     for (layer, code) in [
@@ -213,7 +231,7 @@ async fn a_disabled_user_passes_no_guard_that_loads_them() {
     let request = || get().header("authorization", format!("Bearer {token}"));
     assert_eq!(answer(auth.require(), request()).await.0, StatusCode::OK, "stateless, until the sessions are ended");
     assert_eq!(answer(auth.require().load_user(), request()).await.0, StatusCode::UNAUTHORIZED);
-    auth.end_sessions_of(&user.id).await.unwrap();
+    auth.end_sessions_of(&user.id, &ClientInfo::unknown()).await.unwrap();
     assert_eq!(answer(auth.require(), request()).await.0, StatusCode::UNAUTHORIZED);
 }
 

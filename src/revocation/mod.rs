@@ -1,8 +1,25 @@
-//! What has ended and is remembered: sessions and token versions whose access tokens are revoked.
+//! What ends sessions on this node and on the others.
+//!
+//! [`Revocations`] owns the store of sessions, the feed and what this node remembers. A flow ends sessions by
+//! [`end`](Revocations::end) and [`end_all`](Revocations::end_all), and a guard asks for the
+//! [`standing`](Revocations::standing) of an access token, which costs no I/O.
+//!
+//! ```text
+//! a flow ends a session -> the set of this node (at once) -> the store -> the feed -> other nodes
+//!                                                       \-> the outbox, while the store is out of reach
+//! another node          -> the feed, or the next poll   -> the set of this node
+//! ```
 
+mod end;
+mod outbox;
 mod overflow;
+mod revocations;
 mod set;
 mod sharded_map;
+mod shared_clock;
+mod sync;
 
-pub use self::set::Revocation;
-pub(crate) use self::set::{Revocations, Standing};
+pub(crate) use self::{
+    revocations::{RevocationSettings, Revocations},
+    set::Standing,
+};

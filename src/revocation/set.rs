@@ -23,29 +23,11 @@ use super::{
     overflow::Missed,
     sharded_map::{Expires, Inserted, Shards},
 };
-use crate::{clock::Timestamp, session::SessionId, user::UserId};
-
-/// Something that ended, as stores report it to every node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Revocation {
-    /// One session.
-    Session {
-        /// Which.
-        id: SessionId,
-        /// When its last access token has expired.
-        keep_until: Timestamp,
-    },
-    /// Every session of a user that was made under a lower token version.
-    User {
-        /// Whose.
-        id: UserId,
-        /// The least token version that still counts.
-        min_version: u64,
-        /// When the last access token of a lower version has expired.
-        keep_until: Timestamp,
-    },
-}
+use crate::{
+    clock::Timestamp,
+    session::{Revocation, SessionId},
+    user::UserId,
+};
 
 /// What the set knows of an access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +40,7 @@ pub(crate) enum Standing {
     AskStore,
 }
 
-pub(crate) struct Revocations {
+pub(crate) struct RevokedSet {
     sessions: Shards<SessionId, Timestamp>,
     users: Shards<UserId, Floor>,
     capacity: usize,
@@ -79,7 +61,7 @@ impl Expires for Floor {
     }
 }
 
-impl Revocations {
+impl RevokedSet {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             sessions: Shards::new(),
@@ -219,9 +201,9 @@ impl Revocations {
     }
 }
 
-impl std::fmt::Debug for Revocations {
+impl std::fmt::Debug for RevokedSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Revocations")
+        f.debug_struct("RevokedSet")
             .field("sessions", &self.sessions.len())
             .field("users", &self.users.len())
             .finish_non_exhaustive()
@@ -248,7 +230,7 @@ mod tests {
 
     #[test]
     fn an_ended_session_is_known_until_its_tombstone_is_no_longer_needed() {
-        let set = Revocations::new(1000);
+        let set = RevokedSet::new(1000);
         let ada = UserId::from("ada");
         assert_eq!(set.standing(&session(1), &ada, 0, NOW), Standing::Good);
         set.add(&Revocation::Session { id: session(1), keep_until: later(60) }, NOW);
@@ -259,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_floor_ends_lower_versions_and_never_falls() {
-        let set = Revocations::new(1000);
+        let set = RevokedSet::new(1000);
         let ada = UserId::from("ada");
         for min_version in [5, 3] {
             set.add(&Revocation::User { id: ada.clone(), min_version, keep_until: later(60) }, NOW);
@@ -271,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_full_set_asks_the_store_and_evicts_nothing_early() {
-        let set = Revocations::new(SHARDS);
+        let set = RevokedSet::new(SHARDS);
         let ada = UserId::from("ada");
         for n in 0..10_000 {
             set.add(&Revocation::Session { id: session(n), keep_until: later(60) }, NOW);
@@ -284,7 +266,7 @@ mod tests {
 
     #[test]
     fn dead_entries_make_room_for_new_ones() {
-        let set = Revocations::new(SHARDS);
+        let set = RevokedSet::new(SHARDS);
         for n in 0..10_000 {
             let now = later(u64::from(n) * 100);
             set.add(&Revocation::Session { id: session(n), keep_until: now.plus(Duration::from_secs(60)) }, now);
@@ -300,7 +282,7 @@ mod tests {
 
     #[test]
     fn an_ending_without_room_rings_once_however_often_polls_bring_it() {
-        let (set, now) = (Revocations::new(SHARDS), NOW);
+        let (set, now) = (RevokedSet::new(SHARDS), NOW);
         let (ada, eve) = (UserId::from("ada"), UserId::from("eve"));
         for n in 0..10_000 {
             set.add(&Revocation::Session { id: session(n), keep_until: later(60) }, now);

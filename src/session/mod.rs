@@ -4,6 +4,7 @@
 //! store cannot be presented, and a leaked signing key cannot make a token that the record knows.
 
 mod methods;
+mod revocation;
 mod rotate;
 mod session;
 
@@ -13,7 +14,7 @@ pub(crate) const MAX_ENDED_SESSIONS_OF_A_USER: usize = 16;
 
 pub use self::{
     methods::{AuthLevel, AuthMethod, AuthMethods},
+    revocation::Revocation,
     rotate::{Decision, RotateOutcome, Rotation, decide},
     session::{EndReason, Ended, Session, SessionId, TokenId, UnknownId},
 };
-pub use crate::revocation::Revocation;

@@ -116,6 +116,15 @@ impl std::error::Error for StoreError {
     }
 }
 
+impl StoreError {
+    /// Returns the error of a flow whose write failed. Where the answer is lost, the write may have happened.
+    pub(crate) fn of_a_write(self) -> Error {
+        let is_lost = self.is_unavailable();
+        let error = Error::from(self);
+        if is_lost { error.uncertain() } else { error }
+    }
+}
+
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error.0 {

@@ -58,7 +58,7 @@ use std::{fmt, time::Duration};
 
 pub use self::{draft::TokenDraft, session::TestSession, user::TestUser};
 use crate::{
-    auth::{Auth, Registration},
+    auth::{Auth, ClientInfo, Registration},
     builder::AuthBuilder,
     clock::{Clock, ManualClock, SystemClock, Timestamp},
     error::BuildError,
@@ -158,7 +158,7 @@ impl<S: UserStore> TestAuth<S> {
         email: impl Into<String>,
         fields: <S::User as AuthUser>::Registration,
     ) -> Result<S::User, Error> {
-        self.auth.register(Registration::new(email, PASSWORD, fields)).await
+        self.auth.register(Registration::new(email, PASSWORD, fields), &ClientInfo::unknown()).await
     }
 
     /// Signs a user in, without their password.

@@ -6,7 +6,7 @@ use http::HeaderValue;
 
 use super::TokenDraft;
 use crate::{
-    auth::{Auth, ClientInfo, TokenPair},
+    auth::{Auth, ClientInfo, LoginOutcome, TokenPair},
     error::Error,
     session::SessionId,
     user::AuthUser,
@@ -37,7 +37,9 @@ impl<U: AuthUser> TestSession<U> {
     /// # Errors
     /// As of [`Auth::start_session`].
     pub async fn start(auth: &Auth<U>, user: &U) -> Result<Self, Error> {
-        Self::of(auth, auth.start_session(user, &ClientInfo::unknown()).await?)
+        match auth.start_session(user, &ClientInfo::unknown()).await? {
+            LoginOutcome::Complete(logged_in) => Self::of(auth, logged_in.tokens),
+        }
     }
 
     /// The tokens that some other flow gave, such as a login with a password.
@@ -90,7 +92,7 @@ impl<U: AuthUser> TestSession<U> {
     /// # Errors
     /// As of [`Auth::refresh`].
     pub async fn refresh(&self) -> Result<Self, Error> {
-        Self::of(&self.auth, self.auth.refresh(self.refresh_token()).await?.tokens)
+        Self::of(&self.auth, self.auth.refresh(self.refresh_token(), &ClientInfo::unknown()).await?.tokens)
     }
 
     /// Another access token of the session, to be changed before it is signed.

@@ -2,7 +2,7 @@
 
 use super::{PASSWORD, TestAuth};
 use crate::{
-    auth::Registration,
+    auth::{ClientInfo, Registration},
     error::{Error, ErrorKind},
     secret::Secret,
     store::UserStore,
@@ -66,7 +66,7 @@ impl<'a> TestUser<'a> {
         let mut registration = Registration::new(self.email, self.password, Profile::default());
         registration.username = self.username;
         registration.fields.name = self.name;
-        let id = self.test.auth().register(registration).await?.id;
+        let id = self.test.auth().register(registration, &ClientInfo::unknown()).await?.id;
         let users = self.test.users().users();
         users.set_roles(&id, self.roles);
         users.set_disabled(&id, self.disabled);

@@ -49,21 +49,33 @@ async fn nodes_apart_agree(stores: [Arc<dyn SessionStore>; 2]) {
         let clocks = [seconds, other].map(|seconds| Machine::differing_by(seconds * 1000));
         let nodes = [0, 1].map(|n: usize| node(&users, &stores[n], &clocks[n]));
         let registration = Registration::new(format!("ada{case}@example.com"), "open sesame 42", Profile::default());
-        let ada = nodes[0].register(registration).await.unwrap();
+        let ada = nodes[0].register(registration, &ClientInfo::unknown()).await.unwrap();
         // Two tabs that ask at once.
-        let pair = nodes[0].start_session(&ada, &ClientInfo::unknown()).await.unwrap();
-        let refresh = async |n: usize| nodes[n].refresh(pair.refresh_token.expose()).await;
+        let pair = nodes[0]
+            .start_session(&ada, &ClientInfo::unknown())
+            .await
+            .map(|outcome| outcome.complete().unwrap().tokens)
+            .unwrap();
+        let refresh = async |n: usize| nodes[n].refresh(pair.refresh_token.expose(), &ClientInfo::unknown()).await;
         let won = refresh(0).await.unwrap();
         let second = refresh(1).await.unwrap_or_else(|error| panic!("{seconds} and {other}: {error:?}"));
         assert_eq!(won.tokens.session_id, second.tokens.session_id);
         // The grace is 10 seconds on either.
         for n in [1, 0] {
-            let pair = nodes[n].start_session(&ada, &ClientInfo::unknown()).await.unwrap();
-            nodes[n].refresh(pair.refresh_token.expose()).await.unwrap();
+            let pair = nodes[n]
+                .start_session(&ada, &ClientInfo::unknown())
+                .await
+                .map(|outcome| outcome.complete().unwrap().tokens)
+                .unwrap();
+            nodes[n].refresh(pair.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
             for clock in &clocks {
                 clock.advance(11_000);
             }
-            let late = nodes[1 - n].refresh(pair.refresh_token.expose()).await.map(|_| ()).unwrap_err();
+            let late = nodes[1 - n]
+                .refresh(pair.refresh_token.expose(), &ClientInfo::unknown())
+                .await
+                .map(|_| ())
+                .unwrap_err();
             assert_eq!(late.kind(), ErrorKind::RefreshReused, "{seconds} and {other}, {n} first");
         }
     }

@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use portcullis::{
     Profile, Registration,
-    auth::ClientInfo,
+    auth::{ClientInfo, Presented},
     store::{UserStore, conformance, sql::SqliteStore},
     user::Login,
 };
@@ -49,21 +49,32 @@ async fn a_restart_of_the_process_forgets_nothing() {
     };
     let (store, auth) = start().await;
     let profile = Profile { name: Some("Ada 🦀".into()), avatar_url: Some("https://example.com/a.png".into()) };
-    let ada = auth.register(Registration::new("Ada@example.com", "open sesame 42", profile)).await.unwrap();
+    let ada = auth
+        .register(Registration::new("Ada@example.com", "open sesame 42", profile), &ClientInfo::unknown())
+        .await
+        .unwrap();
     store.set_roles(&ada.id, &["admin".into(), "it's \"odd\"".into()]).await.unwrap();
-    let tokens = auth.start_session(&ada, &ClientInfo::unknown()).await.unwrap();
-    let ended = auth.start_session(&ada, &ClientInfo::unknown()).await.unwrap();
-    auth.logout(Some(ended.refresh_token.expose()), None).await.unwrap();
+    let tokens = auth
+        .start_session(&ada, &ClientInfo::unknown())
+        .await
+        .map(|outcome| outcome.complete().unwrap().tokens)
+        .unwrap();
+    let ended = auth
+        .start_session(&ada, &ClientInfo::unknown())
+        .await
+        .map(|outcome| outcome.complete().unwrap().tokens)
+        .unwrap();
+    auth.logout(&Presented::refresh(ended.refresh_token.expose()), &ClientInfo::unknown()).await.unwrap();
     drop((store, auth));
 
     let (store, auth) = start().await;
     let found = store.find_by_login(&Login::email("ada@example.com")).await.unwrap().unwrap();
     assert_eq!((found.name.as_deref(), found.roles.len()), (Some("Ada 🦀"), 2));
-    let next = auth.refresh(tokens.refresh_token.expose()).await.unwrap();
+    let next = auth.refresh(tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     assert!(next.user.roles.contains(&"admin".to_owned()));
     assert!(auth.authenticate(ended.access_token.expose(), portcullis::auth::Check::Stateless).await.is_err());
     assert!(store.set_disabled(&ada.id, true).await.unwrap());
-    assert!(auth.refresh(next.tokens.refresh_token.expose()).await.is_err());
+    assert!(auth.refresh(next.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.is_err());
     assert!(store.remove_user(&ada.id).await.unwrap());
     assert!(!store.remove_user(&ada.id).await.unwrap());
 }
@@ -167,13 +178,20 @@ async fn a_full_disk_is_an_outage_and_takes_nothing_that_was_written() {
         .session_limit(portcullis::store::SessionLimit::EndLeastRecentlyUsed(100_000))
         .build()
         .unwrap();
-    let ada = auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
-    let first = auth.start_session(&ada, &ClientInfo::unknown()).await.unwrap();
+    let ada = auth
+        .register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown())
+        .await
+        .unwrap();
+    let first = auth
+        .start_session(&ada, &ClientInfo::unknown())
+        .await
+        .map(|outcome| outcome.complete().unwrap().tokens)
+        .unwrap();
     // It has as many pages as there will ever be.
     sqlx::query("PRAGMA max_page_count = 1").execute(&pool).await.unwrap();
     let mut sessions = 1;
     let full = loop {
-        match auth.start_session(&ada, &ClientInfo::unknown()).await {
+        match auth.start_session(&ada, &ClientInfo::unknown()).await.map(|outcome| outcome.complete().unwrap().tokens) {
             Ok(_) => sessions += 1,
             Err(error) => break error,
         }
@@ -182,8 +200,8 @@ async fn a_full_disk_is_an_outage_and_takes_nothing_that_was_written() {
     assert_eq!(full.kind(), portcullis::ErrorKind::StoreUnavailable);
     assert_eq!(auth.sessions(&ada.id).await.unwrap().len(), sessions);
     sqlx::query("PRAGMA max_page_count = 1000000").execute(&pool).await.unwrap();
-    assert!(auth.refresh(first.refresh_token.expose()).await.is_ok());
-    auth.start_session(&ada, &ClientInfo::unknown()).await.unwrap();
+    assert!(auth.refresh(first.refresh_token.expose(), &ClientInfo::unknown()).await.is_ok());
+    auth.start_session(&ada, &ClientInfo::unknown()).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
 }
 
 #[tokio::test]

@@ -93,11 +93,16 @@ impl World {
 
     async fn login(&self, password: &str) -> TokenPair {
         let login = Login::email("ada@example.com");
-        self.auth.login(&login, password.into(), &ClientInfo::unknown()).await.unwrap().tokens
+        self.auth
+            .login(&login, password.into(), &ClientInfo::unknown())
+            .await
+            .map(|outcome| outcome.complete().unwrap())
+            .unwrap()
+            .tokens
     }
 
     async fn refresh(&self, tokens: &TokenPair) -> Result<TokenPair, ErrorKind> {
-        let answer = self.auth.refresh(tokens.refresh_token.expose()).await;
+        let answer = self.auth.refresh(tokens.refresh_token.expose(), &ClientInfo::unknown()).await;
         answer.map(|logged_in| logged_in.tokens).map_err(|error| error.kind())
     }
 
@@ -122,7 +127,7 @@ async fn users_in_mongodb_have_their_sessions_in_redis() {
 
 async fn both_work_together(world: World) {
     let registration = Registration::new("ada@example.com", PASSWORD, Profile::default());
-    let ada = world.auth.register(registration).await.unwrap();
+    let ada = world.auth.register(registration, &ClientInfo::unknown()).await.unwrap();
     every_flow_works(&world).await;
     // Of a user who is disabled the next refresh ends the session.
     let tokens = world.login("close sesame 43").await;
@@ -155,7 +160,7 @@ async fn every_flow_works(world: &World) {
     let more = world.login(new).await;
     assert_eq!(world.auth.sessions(&changed.user.id).await.unwrap().len(), 2);
     let claims = world.auth.authenticate(more.access_token.expose(), Check::User).await.unwrap().claims;
-    world.auth.logout_all(&claims).await.unwrap();
+    world.auth.logout_all(&claims, &ClientInfo::unknown()).await.unwrap();
     for tokens in [&kept, &more] {
         assert_eq!(world.access(tokens).await, Some(ErrorKind::TokenRevoked));
         assert_eq!(world.refresh(tokens).await.err(), Some(ErrorKind::RefreshInvalid));

@@ -60,7 +60,7 @@ where
     S: UserStore<User = User> + SessionStore + Clone,
 {
     let someone = Registration::new("someone@example.com", PASSWORD, Profile::default());
-    let hash = auth(store).register(someone).await.unwrap().password_hash.unwrap();
+    let hash = auth(store).register(someone, &ClientInfo::unknown()).await.unwrap().password_hash.unwrap();
     for (number, email) in EMAILS.iter().enumerate() {
         let (key, username) = (email.to_lowercase(), format!("ΝΊΚΟΣ{number}"));
         let username_key = username.to_lowercase();
@@ -96,7 +96,10 @@ where
     let auth = auth(&store);
     let client = ClientInfo::unknown();
     let log_in = async |typed: &str| {
-        let answer = auth.login(&Login::either(typed), PASSWORD.into(), &client).await;
+        let answer = auth
+            .login(&Login::either(typed), PASSWORD.into(), &client)
+            .await
+            .map(|outcome| outcome.complete().unwrap());
         answer.ok().map(|logged_in| logged_in.user.id)
     };
     // Before the migration each user is found by the key of the address that they registered with.
@@ -112,7 +115,7 @@ where
     drop(guard);
     for (typed, user) in TYPED {
         assert_eq!(log_in(typed).await, user.map(|user| users[user].id.clone()), "{typed}");
-        let again = auth.register(Registration::new(typed, PASSWORD, Profile::default())).await;
+        let again = auth.register(Registration::new(typed, PASSWORD, Profile::default()), &ClientInfo::unknown()).await;
         let refused = again.as_ref().map_err(portcullis::Error::kind).err();
         assert_eq!(refused, user.map(|_| ErrorKind::EmailTaken), "{typed} again");
     }

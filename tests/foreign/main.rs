@@ -61,7 +61,14 @@ impl Service {
             .unwrap();
         let ada = Registration::new("ada@example.com", "open sesame 42", Profile::default());
         let ada = auth.register(ada).await.unwrap();
-        let token = auth.start_session(&ada, &ClientInfo::unknown()).await.unwrap().access_token.expose().clone();
+        let token = auth
+            .start_session(&ada, &ClientInfo::unknown())
+            .await
+            .map(|outcome| outcome.complete().unwrap().tokens)
+            .unwrap()
+            .access_token
+            .expose()
+            .clone();
         Self {
             algorithm,
             kid: key.kid().to_owned(),

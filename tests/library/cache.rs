@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portcullis::{
     Auth, AuthBuilder, ErrorKind, User,
-    auth::Check,
+    auth::{Check, ClientInfo, Presented},
     clock::Clock,
     keys::{Key, KeyRing},
 };
@@ -39,13 +39,13 @@ async fn an_ending_counts_at_once_on_every_node() {
         assert_eq!(verdict(&one, &pair.access).await, None);
         assert_eq!(verdict(&other, &pair.access).await, None);
     }
-    one.logout(Some(&pair.refresh), None).await.unwrap();
+    one.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
     assert_eq!(verdict(&one, &pair.access).await, Some(ErrorKind::TokenRevoked));
     other.poll_revocations().await.unwrap();
     assert_eq!(verdict(&other, &pair.access).await, Some(ErrorKind::TokenRevoked));
     let next = start_session(&one, &ada).await;
     assert_eq!(verdict(&one, &next.access).await, None);
-    one.end_sessions_of(&ada.id).await.unwrap();
+    one.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
     assert_eq!(verdict(&one, &next.access).await, Some(ErrorKind::TokenRevoked));
 }
 

@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::{client::legacy::Client as HyperClient, rt::TokioExecutor};
 use portcullis::{
     Auth, Claims, User,
+    auth::ClientInfo,
     client::{ClientAuth, ClientAuthBuilder, ClientErrorKind, MemoryStorage, TokenStorage},
     http::Delivery,
     store::SessionStore,
@@ -310,7 +311,7 @@ async fn neither_debug_nor_the_log_at_trace_shows_a_secret() {
             here.world.store.recover();
             here.world.clock.advance(Duration::from_secs(1));
         } else {
-            here.auth.end_sessions_of(&ada.id).await.unwrap();
+            here.auth.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
         }
         shown.push(format!("{:?}", here.notes(&client).await));
     }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use portcullis::{
     Auth, ErrorKind, User,
-    auth::Check,
+    auth::{Check, ClientInfo, Presented},
     clock::{Clock, ManualClock, Timestamp},
     session::{Ended, Revocation, RotateOutcome, Rotation, Session, SessionId},
     store::{Created, EndAll, NewSession, SessionStore, StoreError, memory::MemoryStore},
@@ -56,13 +56,13 @@ async fn tabs_that_refresh_at_once_on_nodes_apart_go_on() {
             for (first, second) in [(0, 1), (1, 0)] {
                 let apart = Apart::new(by, is_second_behind);
                 let pair = apart.pair().await;
-                let won = Pair::from(apart.nodes[first].refresh(&pair.refresh).await.unwrap());
+                let won = Pair::from(apart.nodes[first].refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap());
                 apart.advance(secs(10));
-                let other = apart.nodes[second].refresh(&pair.refresh).await;
+                let other = apart.nodes[second].refresh(&pair.refresh, &ClientInfo::unknown()).await;
                 let other = Pair::from(other.unwrap_or_else(|error| panic!("{by} s apart: {error:?}")));
                 assert_eq!(won.session, other.session);
                 // Both have the one next token.
-                apart.nodes[first].refresh(&other.refresh).await.unwrap();
+                apart.nodes[first].refresh(&other.refresh, &ClientInfo::unknown()).await.unwrap();
             }
         }
     }
@@ -75,9 +75,9 @@ async fn the_grace_is_over_on_nodes_apart_when_it_is() {
             for (first, second) in [(0, 1), (1, 0), (0, 0), (1, 1)] {
                 let apart = Apart::new(by, is_second_behind);
                 let pair = apart.pair().await;
-                apart.nodes[first].refresh(&pair.refresh).await.unwrap();
+                apart.nodes[first].refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap();
                 apart.advance(Duration::from_millis(10_001));
-                let refused = kind(apart.nodes[second].refresh(&pair.refresh).await);
+                let refused = kind(apart.nodes[second].refresh(&pair.refresh, &ClientInfo::unknown()).await);
                 assert_eq!(refused, Some(ErrorKind::RefreshReused), "{by} s apart, {first} then {second}");
             }
         }
@@ -95,7 +95,7 @@ async fn what_ended_on_a_node_apart_is_heard_of() {
             let ada = here.authenticate(&pair.access, Check::User).await.unwrap().user.unwrap();
             let next = start_session(one, &ada).await;
             other.authenticate(&next.access, Check::Stateless).await.unwrap();
-            one.logout(Some(&next.refresh), None).await.unwrap();
+            one.logout(&Presented::refresh(&next.refresh), &ClientInfo::unknown()).await.unwrap();
             other.poll_revocations().await.unwrap();
             apart.advance(secs(300));
             let refused = kind(other.authenticate(&next.access, Check::Stateless).await);
@@ -159,7 +159,11 @@ async fn sessions_are_written_by_the_clock_of_the_store() {
         let clock = ManualClock::new(NOW.plus(secs(differs)));
         let auth = node(&store, server.clone(), &clock);
         let ada = register(&auth, &format!("ada{differs}")).await;
-        let pair = auth.start_session(&ada, &portcullis::auth::ClientInfo::unknown()).await.unwrap();
+        let pair = auth
+            .start_session(&ada, &ClientInfo::unknown())
+            .await
+            .map(|outcome| outcome.complete().unwrap().tokens)
+            .unwrap();
         assert_eq!(pair.issued_at, clock.now(), "tokens have the time of their node");
         assert_eq!(auth.sessions(&ada.id).await.unwrap()[0].created_at, written_at);
     }

@@ -3,7 +3,7 @@
 use jsonwebtoken::crypto::{CryptoProvider, KeyUtils};
 use portcullis::{
     Auth,
-    auth::Check,
+    auth::{Check, ClientInfo},
     keys::{Key, KeyRing},
     store::memory::MemoryStore,
 };
@@ -37,6 +37,6 @@ async fn a_poisoned_default_provider_does_not_matter() {
         let ada = register(&auth, "ada").await;
         let pair = start_session(&auth, &ada).await;
         assert!(auth.authenticate(&pair.access, Check::User).await.is_ok());
-        assert!(auth.refresh(&pair.refresh).await.is_ok());
+        assert!(auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.is_ok());
     }
 }

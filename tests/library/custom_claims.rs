@@ -29,7 +29,7 @@ async fn they_come_back_typed_after_a_login_and_after_a_refresh() {
     let auth = with_claims(&world, |user| json!({ "tenant": user.email, "seats": 3 }));
     let ada = register(&auth, "ada").await;
     let pair = start_session(&auth, &ada).await;
-    let next = auth.refresh(&pair.refresh).await.unwrap().tokens;
+    let next = auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap().tokens;
     for token in [&pair.access, next.access_token.expose()] {
         let claims = claims(&auth, token).await;
         assert_eq!(claims.custom::<Plan<'_>>().unwrap(), Plan { tenant: "ada@example.com", seats: 3 });
@@ -44,7 +44,11 @@ async fn names_of_ours_issue_no_token() {
     let ada = register(&world.node(), "ada").await;
     for taken in ["sub", "exp", "roles", "ver", "sid", "iss", "aud", "nbf"] {
         let auth = with_claims(&world, move |_| json!({ taken: "admin" }));
-        let error = auth.start_session(&ada, &ClientInfo::unknown()).await.unwrap_err();
+        let error = auth
+            .start_session(&ada, &ClientInfo::unknown())
+            .await
+            .map(|outcome| outcome.complete().unwrap().tokens)
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Internal, "{taken}");
         assert!(format!("{error:?}").contains(taken));
     }

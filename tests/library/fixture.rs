@@ -238,12 +238,17 @@ impl World {
 
 pub(crate) async fn register(auth: &Auth<User>, name: &str) -> User {
     let registration = Registration::new(format!("{name}@example.com"), PASSWORD, Profile::default());
-    auth.register(registration).await.unwrap()
+    auth.register(registration, &ClientInfo::unknown()).await.unwrap()
 }
 
 /// Logs a user in without the cost of a password.
 pub(crate) async fn start_session(auth: &Auth<User>, user: &User) -> Pair {
-    Pair::from(auth.start_session(user, &ClientInfo::unknown()).await.unwrap())
+    Pair::from(
+        auth.start_session(user, &ClientInfo::unknown())
+            .await
+            .map(|outcome| outcome.complete().unwrap().tokens)
+            .unwrap(),
+    )
 }
 
 /// A pair of tokens as a client holds them.
@@ -277,8 +282,8 @@ pub(crate) fn kind<T>(result: Result<T, Error>) -> Option<ErrorKind> {
 /// Ends a user's session in one of the ways that need nothing but another session of theirs.
 pub(crate) async fn end_by(way: &str, world: &World, auth: &Auth<User>, (user, pair): (&User, &Pair), other: &Claims) {
     match way {
-        "logout_all" => auth.logout_all(other).await.unwrap(),
-        "end_session" => auth.end_session(&user.id, pair.session).await.unwrap(),
+        "logout_all" => auth.logout_all(other, &ClientInfo::unknown()).await.unwrap(),
+        "end_session" => auth.end_session(&user.id, pair.session, &ClientInfo::unknown()).await.unwrap(),
         "password" => {
             let new = "close sesame 43".into();
             auth.change_password(other, PASSWORD.into(), new, &ClientInfo::unknown()).await.unwrap();
@@ -286,7 +291,7 @@ pub(crate) async fn end_by(way: &str, world: &World, auth: &Auth<User>, (user, p
         "login_again" => {
             let mut client = ClientInfo::unknown();
             client.refresh_token = Some(pair.refresh.as_str().into());
-            auth.start_session(user, &client).await.unwrap();
+            auth.start_session(user, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
         }
         "limit" => {
             world.clock.advance(Duration::from_secs(1));
@@ -296,7 +301,7 @@ pub(crate) async fn end_by(way: &str, world: &World, auth: &Auth<User>, (user, p
         }
         "disabled" => {
             world.store.memory.users().set_disabled(&user.id, true);
-            auth.end_sessions_of(&user.id).await.unwrap();
+            auth.end_sessions_of(&user.id, &ClientInfo::unknown()).await.unwrap();
         }
         _ => panic!("nothing ends by {way}"),
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portcullis::{
     Auth, AuthBuilder, ErrorKind, User,
-    auth::Check,
+    auth::{Check, ClientInfo, Presented},
     keys::{Algorithm, Key, KeyRing},
 };
 
@@ -48,12 +48,15 @@ async fn every_algorithm_serves_a_session_from_its_beginning_to_its_end() {
         for auth in [node(&world, &key), refreshing] {
             let ada = register(&auth, &format!("ada{}", world.store.take_calls())).await;
             let first = start_session(&auth, &ada).await;
-            let second = auth.refresh(&first.refresh).await.unwrap().tokens;
+            let second = auth.refresh(&first.refresh, &ClientInfo::unknown()).await.unwrap().tokens;
             let access = second.access_token.expose();
             assert!(auth.authenticate(access, Check::User).await.is_ok(), "{key:?}");
-            auth.logout(Some(second.refresh_token.expose()), None).await.unwrap();
+            auth.logout(&Presented::refresh(second.refresh_token.expose()), &ClientInfo::unknown()).await.unwrap();
             assert_eq!(kind(auth.authenticate(access, Check::Stateless).await), Some(ErrorKind::TokenRevoked));
-            assert_eq!(kind(auth.refresh(second.refresh_token.expose()).await), Some(ErrorKind::RefreshInvalid));
+            assert_eq!(
+                kind(auth.refresh(second.refresh_token.expose(), &ClientInfo::unknown()).await),
+                Some(ErrorKind::RefreshInvalid)
+            );
         }
     }
 }
@@ -73,8 +76,8 @@ async fn a_forged_token_never_reaches_a_store() {
                 for check in [Check::Stateless, Check::Session, Check::User] {
                     assert_eq!(kind(auth.authenticate(&forged, check).await), Some(ErrorKind::TokenInvalid));
                 }
-                assert_eq!(kind(auth.refresh(&forged).await), Some(ErrorKind::RefreshInvalid));
-                let _ = auth.logout(Some(&forged), Some(&forged)).await;
+                assert_eq!(kind(auth.refresh(&forged, &ClientInfo::unknown()).await), Some(ErrorKind::RefreshInvalid));
+                let _ = auth.logout(&Presented::refresh(&forged).with_access(&forged), &ClientInfo::unknown()).await;
             }
         }
         assert_eq!(world.store.take_calls(), 0, "{key:?}");
@@ -91,7 +94,7 @@ async fn a_leaked_key_is_dropped_and_its_tokens_with_it() {
     let pair = start_session(&before, &ada).await;
     let after = node(&world, &new);
     assert_eq!(kind(after.authenticate(&pair.access, Check::Stateless).await), Some(ErrorKind::TokenInvalid));
-    let next = after.refresh(&pair.refresh).await.unwrap().tokens;
+    let next = after.refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap().tokens;
     assert!(after.authenticate(next.access_token.expose(), Check::Stateless).await.is_ok());
     assert!(!after.jwks().contains(leaked.kid()));
 }

@@ -41,7 +41,11 @@ async fn stored(world: &World, user: &User) -> String {
 }
 
 async fn login(auth: &Auth<User>, password: &str) -> Option<ErrorKind> {
-    kind(auth.login(&Login::either("ada@example.com"), password.into(), &ClientInfo::unknown()).await)
+    kind(
+        auth.login(&Login::either("ada@example.com"), password.into(), &ClientInfo::unknown())
+            .await
+            .map(|outcome| outcome.complete().unwrap()),
+    )
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use metrics::{
 };
 use portcullis::{
     Auth, User,
-    auth::{Check, ClientInfo},
+    auth::{Check, ClientInfo, Presented},
     user::Login,
 };
 
@@ -168,9 +168,12 @@ fn a_recorder_that_panics_stops_nothing() {
         runtime.block_on(async {
             let user = register(&auth, "ada").await;
             let pair = start_session(&auth, &user).await;
-            auth.login(&ada(), PASSWORD.into(), &ClientInfo::unknown()).await.unwrap();
-            auth.refresh(&pair.refresh).await.unwrap();
-            auth.logout(Some(&pair.refresh), None).await.unwrap();
+            auth.login(&ada(), PASSWORD.into(), &ClientInfo::unknown())
+                .await
+                .map(|outcome| outcome.complete().unwrap())
+                .unwrap();
+            auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap();
+            auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
             auth.authenticate(&pair.access, Check::Stateless).await.unwrap_err();
         });
     });
@@ -182,15 +185,24 @@ fn flows_events_hashes_and_store_calls_are_counted() {
     let tally = recorded(&world, async |auth| {
         let user = register(&auth, "ada").await;
         let pair = start_session(&auth, &user).await;
-        auth.login(&ada(), PASSWORD.into(), &ClientInfo::unknown()).await.unwrap();
-        auth.login(&ada(), "a wrong guess".into(), &ClientInfo::unknown()).await.unwrap_err();
-        auth.refresh(&pair.refresh).await.unwrap();
-        auth.refresh("forged").await.unwrap_err();
+        auth.login(&ada(), PASSWORD.into(), &ClientInfo::unknown())
+            .await
+            .map(|outcome| outcome.complete().unwrap())
+            .unwrap();
+        auth.login(&ada(), "a wrong guess".into(), &ClientInfo::unknown())
+            .await
+            .map(|outcome| outcome.complete().unwrap())
+            .unwrap_err();
+        auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap();
+        auth.refresh("forged", &ClientInfo::unknown()).await.unwrap_err();
         auth.authenticate(&pair.access, Check::User).await.unwrap();
         world.store.fail("find_by_login", Failure::Before);
-        auth.login(&ada(), PASSWORD.into(), &ClientInfo::unknown()).await.unwrap_err();
+        auth.login(&ada(), PASSWORD.into(), &ClientInfo::unknown())
+            .await
+            .map(|outcome| outcome.complete().unwrap())
+            .unwrap_err();
         world.store.recover();
-        auth.logout(Some(&pair.refresh), None).await.unwrap();
+        auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
     });
     for (labels, count) in [
         ("event=user.registered", 1),
@@ -249,7 +261,7 @@ fn time_is_that_of_the_injected_clock() {
         world.store.hold("rotate");
         let refresh = tokio::spawn({
             let auth = auth.clone();
-            async move { auth.refresh(&pair.refresh).await.map(drop) }
+            async move { auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.map(drop) }
         });
         world.store.held().await;
         world.clock.advance(Duration::from_millis(250));
@@ -274,11 +286,14 @@ fn no_label_grows_with_what_requests_bring() {
                 let name = format!("user-{users}-{number}");
                 let user = register(&auth, &name).await;
                 let pair = start_session(&auth, &user).await;
-                auth.refresh(&pair.refresh).await.unwrap();
+                auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap();
                 let mut client = ClientInfo::unknown();
                 client.ip = Some([192, 0, 2, number].into());
                 client.user_agent = Some(name.clone());
-                auth.login(&Login::either(&name), "a wrong guess".into(), &client).await.unwrap_err();
+                auth.login(&Login::either(&name), "a wrong guess".into(), &client)
+                    .await
+                    .map(|outcome| outcome.complete().unwrap())
+                    .unwrap_err();
             }
         });
         let recorded = tally.0.lock().unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portcullis::{
     Auth, ErrorKind, User,
-    auth::{Check, ClientInfo},
+    auth::{Check, ClientInfo, Presented},
     store::memory::MemoryFeed,
 };
 
@@ -23,7 +23,7 @@ async fn an_ending_counts_here_at_the_next_request_and_elsewhere_after_the_next_
     let ada = register(&here, "ada").await;
     let pair = start_session(&here, &ada).await;
     assert_eq!((access(&here, &pair).await, access(&there, &pair).await), (None, None));
-    here.logout(Some(&pair.refresh), None).await.unwrap();
+    here.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
     assert_eq!((access(&here, &pair).await, access(&there, &pair).await), (REVOKED, None));
     there.poll_revocations().await.unwrap();
     assert_eq!(access(&there, &pair).await, REVOKED);
@@ -40,18 +40,21 @@ async fn every_way_of_ending_reaches_other_nodes() {
         assert_eq!((access(&there, &pair).await, access(&there, &other).await), (None, None));
         let claims = here.authenticate(&other.access, Check::Stateless).await.unwrap().claims;
         match way {
-            "logout" => here.logout(None, Some(&pair.access)).await.unwrap(),
+            "logout" => here.logout(&Presented::access(&pair.access), &ClientInfo::unknown()).await.unwrap(),
             "reuse" => {
-                here.refresh(&pair.refresh).await.unwrap();
+                here.refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap();
                 world.clock.advance(Duration::from_secs(11));
-                assert_eq!(kind(here.refresh(&pair.refresh).await), Some(ErrorKind::RefreshReused));
+                assert_eq!(
+                    kind(here.refresh(&pair.refresh, &ClientInfo::unknown()).await),
+                    Some(ErrorKind::RefreshReused)
+                );
             }
             _ => end_by(way, &world, &here, (&ada, &pair), &claims).await,
         }
         assert_eq!(access(&here, &pair).await, REVOKED, "{way}: here");
         there.poll_revocations().await.unwrap();
         assert_eq!(access(&there, &pair).await, REVOKED, "{way}: there");
-        let refused = kind(there.refresh(&pair.refresh).await);
+        let refused = kind(there.refresh(&pair.refresh, &ClientInfo::unknown()).await);
         let expected = if way == "reuse" { ErrorKind::RefreshReused } else { ErrorKind::RefreshInvalid };
         assert_eq!(refused, Some(expected), "{way}");
     }
@@ -63,8 +66,8 @@ async fn a_node_that_starts_anew_knows_what_had_ended() {
     let before = world.node();
     let ada = register(&before, "ada").await;
     let (one, all) = (start_session(&before, &ada).await, start_session(&before, &ada).await);
-    before.logout(Some(&one.refresh), None).await.unwrap();
-    before.end_sessions_of(&ada.id).await.unwrap();
+    before.logout(&Presented::refresh(&one.refresh), &ClientInfo::unknown()).await.unwrap();
+    before.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
     drop(before);
     let after = world.node();
     assert_eq!((access(&after, &one).await, access(&after, &all).await), (REVOKED, REVOKED));
@@ -80,8 +83,8 @@ async fn a_feed_brings_endings_at_once() {
     let (one, all) = (start_session(&here, &ada).await, start_session(&here, &ada).await);
     // Each begins to listen with its first request.
     assert_eq!((access(&here, &one).await, access(&there, &one).await), (None, None));
-    here.logout(Some(&one.refresh), None).await.unwrap();
-    here.end_sessions_of(&ada.id).await.unwrap();
+    here.logout(&Presented::refresh(&one.refresh), &ClientInfo::unknown()).await.unwrap();
+    here.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
     // The listening task gets its turn; the clock stands still, so no poll can have done it.
     for _ in 0..10 {
         tokio::task::yield_now().await;
@@ -99,7 +102,7 @@ async fn a_full_set_of_endings_asks_the_store_instead() {
     let mut ended = Vec::new();
     for _ in 0..90 {
         let pair = start_session(&auth, &ada).await;
-        auth.logout(Some(&pair.refresh), None).await.unwrap();
+        auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
         ended.push(pair);
     }
     for pair in &ended {
@@ -122,11 +125,11 @@ async fn a_login_in_flight_during_a_password_change_is_dead_on_arrival() {
         auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &ClientInfo::unknown()).await.unwrap();
     let late = start_session(&auth, &ada).await;
     assert_eq!(access(&auth, &late).await, REVOKED);
-    assert_eq!(kind(auth.refresh(&late.refresh).await), Some(ErrorKind::RefreshInvalid));
+    assert_eq!(kind(auth.refresh(&late.refresh, &ClientInfo::unknown()).await), Some(ErrorKind::RefreshInvalid));
     let kept = Pair::from(changed);
     assert_eq!(kept.session, current.session);
     assert_eq!(access(&auth, &kept).await, None);
-    assert!(auth.refresh(&kept.refresh).await.is_ok());
+    assert!(auth.refresh(&kept.refresh, &ClientInfo::unknown()).await.is_ok());
 }
 
 #[tokio::test]
@@ -144,10 +147,15 @@ async fn a_refresh_that_overtakes_a_password_change_does_not_cost_the_caller_the
     };
     assert_eq!(kind(change(PASSWORD, "close sesame 43").await), Some(ErrorKind::StoreUnavailable));
     world.store.recover();
-    assert_eq!(kind(auth.refresh(&current.refresh).await), Some(ErrorKind::RefreshInvalid));
+    assert_eq!(kind(auth.refresh(&current.refresh, &ClientInfo::unknown()).await), Some(ErrorKind::RefreshInvalid));
     // The password was changed, the sessions are ended: signing in with the new one works.
     let login = portcullis::user::Login::either("ada@example.com");
-    let pair = Pair::from(auth.login(&login, "close sesame 43".into(), &ClientInfo::unknown()).await.unwrap());
+    let pair = Pair::from(
+        auth.login(&login, "close sesame 43".into(), &ClientInfo::unknown())
+            .await
+            .map(|outcome| outcome.complete().unwrap())
+            .unwrap(),
+    );
     assert_eq!(access(&auth, &pair).await, None);
 }
 
@@ -161,7 +169,7 @@ async fn a_clock_that_was_ahead_for_a_while_hides_no_ending() {
     world.clock.advance(Duration::from_secs(600));
     assert_eq!(access(&there, &pair).await, None, "this loads what had ended, ten minutes ahead");
     world.clock.set(now);
-    here.logout(Some(&pair.refresh), None).await.unwrap();
+    here.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
     there.poll_revocations().await.unwrap();
     assert_eq!(access(&there, &pair).await, REVOKED);
 }
@@ -195,10 +203,10 @@ async fn a_shorter_access_lifetime_brings_no_ended_token_back() {
     let long = world.node_with(|builder| builder.access_lifetime(hour));
     let ada = register(&long, "ada").await;
     let (one, all) = (start_session(&long, &ada).await, start_session(&long, &ada).await);
-    long.logout(Some(&one.refresh), None).await.unwrap();
+    long.logout(&Presented::refresh(&one.refresh), &ClientInfo::unknown()).await.unwrap();
     // A node of the next deployment ends the other one.
     let short = world.node_with(|builder| builder.access_lifetime(Duration::from_secs(300)));
-    short.end_sessions_of(&ada.id).await.unwrap();
+    short.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
     world.clock.advance(Duration::from_secs(50 * 60));
     let fresh = world.node_with(|builder| builder.access_lifetime(Duration::from_secs(300)));
     for node in [&long, &short, &fresh] {
@@ -220,7 +228,7 @@ async fn a_node_whose_clock_is_behind_is_heard_all_the_same() {
     let ada = register(&here, "ada").await;
     let pair = start_session(&here, &ada).await;
     assert_eq!(access(&there, &pair).await, None);
-    here.logout(Some(&pair.refresh), None).await.unwrap();
+    here.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
     there.poll_revocations().await.unwrap();
     assert_eq!(access(&there, &pair).await, REVOKED);
 }
@@ -240,7 +248,7 @@ async fn signing_out_everywhere_during_a_password_change_has_the_last_word() {
         })
     };
     world.store.held().await;
-    auth.end_sessions_of(&ada.id).await.unwrap();
+    auth.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
     world.store.release();
     assert_eq!(kind(change.await.unwrap()), REVOKED);
     assert!(auth.sessions(&ada.id).await.unwrap().is_empty());
@@ -256,11 +264,11 @@ async fn the_refresh_token_from_before_a_password_change_gets_nothing_and_clears
     world.clock.advance(Duration::from_secs(60));
     let new = "close sesame 43".into();
     let kept = auth.change_password(&claims, PASSWORD.into(), new, &ClientInfo::unknown()).await.unwrap();
-    assert_eq!(kind(auth.refresh(&stolen.refresh).await), Some(ErrorKind::RefreshInvalid));
-    let next = Pair::from(auth.refresh(kept.tokens.refresh_token.expose()).await.unwrap());
+    assert_eq!(kind(auth.refresh(&stolen.refresh, &ClientInfo::unknown()).await), Some(ErrorKind::RefreshInvalid));
+    let next = Pair::from(auth.refresh(kept.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap());
     assert_eq!(access(&auth, &next).await, None);
     // Later it is what it looks like: a stolen token.
-    assert_eq!(kind(auth.refresh(&stolen.refresh).await), Some(ErrorKind::RefreshReused));
+    assert_eq!(kind(auth.refresh(&stolen.refresh, &ClientInfo::unknown()).await), Some(ErrorKind::RefreshReused));
 }
 
 #[tokio::test]
@@ -271,10 +279,10 @@ async fn roles_that_fit_into_no_cookie_cost_nobody_their_session() {
     let pair = start_session(&auth, &ada).await;
     let users = world.store.memory.users();
     users.set_roles(&ada.id, (0..500).map(|n| format!("a-role-with-a-long-name-{n}")).collect());
-    assert_eq!(kind(auth.refresh(&pair.refresh).await), Some(ErrorKind::Internal));
+    assert_eq!(kind(auth.refresh(&pair.refresh, &ClientInfo::unknown()).await), Some(ErrorKind::Internal));
     world.clock.advance(Duration::from_secs(60));
     users.set_roles(&ada.id, vec!["admin".into()]);
-    assert_eq!(kind(auth.refresh(&pair.refresh).await), None);
+    assert_eq!(kind(auth.refresh(&pair.refresh, &ClientInfo::unknown()).await), None);
 }
 
 #[tokio::test]
@@ -294,8 +302,8 @@ async fn an_ending_is_remembered_for_an_access_lifetime() {
         });
         let ada = register(&auth, "ada").await;
         let pair = start_session(&auth, &ada).await;
-        auth.logout(Some(&pair.refresh), None).await.unwrap();
-        auth.end_sessions_of(&ada.id).await.unwrap();
+        auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
+        auth.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
         let now = portcullis::clock::Clock::now(&world.clock);
         let told = async |later: Duration| {
             let sessions = world.store.memory.sessions();
@@ -315,7 +323,7 @@ async fn a_token_of_a_longer_lifetime_is_asked_about() {
     // The next deployment has shorter tokens; nobody has said for how long the earlier ones lived.
     let short = world.node_with(|builder| builder.access_lifetime(minute * 5));
     assert_eq!(access(&short, &live).await, None);
-    short.logout(Some(&ended.refresh), None).await.unwrap();
+    short.logout(&Presented::refresh(&ended.refresh), &ClientInfo::unknown()).await.unwrap();
     let cost = async |pair: &Pair| {
         world.store.take_calls();
         (access(&short, pair).await, world.store.take_calls())
@@ -341,8 +349,8 @@ async fn a_node_of_longer_tokens_remembers_what_others_forget() {
     let ada = register(&long, "ada").await;
     let (one, all) = (start_session(&long, &ada).await, start_session(&long, &ada).await);
     assert_eq!(access(&long, &one).await, None);
-    short.logout(Some(&one.refresh), None).await.unwrap();
-    short.end_sessions_of(&ada.id).await.unwrap();
+    short.logout(&Presented::refresh(&one.refresh), &ClientInfo::unknown()).await.unwrap();
+    short.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
     // The store forgets it after six minutes, and asking all along brings nothing new.
     for _ in 0..59 {
         long.poll_revocations().await.unwrap();

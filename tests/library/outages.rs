@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
-use portcullis::{ErrorKind, auth::Check};
+use portcullis::{
+    ErrorKind,
+    auth::{Check, ClientInfo, Presented},
+};
 use tower::ServiceExt;
 
 use crate::fixture::{Failure, World, kind, register, start_session};
@@ -21,9 +24,9 @@ async fn a_refresh_works_again_after_a_failure_of_any_call_before_or_after_its_w
                 let ada = register(&auth, "ada").await;
                 let pair = start_session(&auth, &ada).await;
                 world.store.fail(call, failure);
-                assert_eq!(kind(auth.refresh(&pair.refresh).await), DOWN, "{call} {failure:?}");
+                assert_eq!(kind(auth.refresh(&pair.refresh, &ClientInfo::unknown()).await), DOWN, "{call} {failure:?}");
                 world.store.recover();
-                let answer = kind(auth.refresh(&pair.refresh).await);
+                let answer = kind(auth.refresh(&pair.refresh, &ClientInfo::unknown()).await);
                 let lost = call == "rotate" && failure == Failure::After && grace == 0;
                 let expected = lost.then_some(ErrorKind::RefreshReused);
                 assert_eq!(answer, expected, "{call} {failure:?} with a grace of {grace}");
@@ -77,10 +80,10 @@ async fn an_ending_whose_answer_is_lost_is_said_to_have_failed_and_can_be_asked_
     for failure in [Failure::Before, Failure::After] {
         let pair = start_session(&auth, &ada).await;
         world.store.fail("end", failure);
-        assert_eq!(kind(auth.logout(Some(&pair.refresh), None).await), DOWN);
+        assert_eq!(kind(auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await), DOWN);
         world.store.recover();
-        assert_eq!(kind(auth.logout(Some(&pair.refresh), None).await), None);
-        assert_eq!(kind(auth.refresh(&pair.refresh).await), Some(ErrorKind::RefreshInvalid));
+        assert_eq!(kind(auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await), None);
+        assert_eq!(kind(auth.refresh(&pair.refresh, &ClientInfo::unknown()).await), Some(ErrorKind::RefreshInvalid));
     }
 }
 
@@ -121,7 +124,7 @@ async fn over_http_an_outage_is_a_503_that_clears_no_cookie_and_tells_no_cause()
         assert!(body.contains("store_unavailable") && !body.contains("canary-cause"), "{body}");
     }
     world.store.recover();
-    assert!(auth.refresh(&pair.refresh).await.is_ok(), "the outage ended no session");
+    assert!(auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.is_ok(), "the outage ended no session");
 }
 
 #[tokio::test]
@@ -150,9 +153,9 @@ async fn an_ending_that_the_store_missed_is_brought_when_it_is_back() {
         assert_eq!(kind(node.authenticate(&one.access, Check::Stateless).await), None);
     }
     world.store.fail("end", Failure::Before);
-    assert_eq!(kind(here.logout(Some(&one.refresh), None).await), DOWN);
+    assert_eq!(kind(here.logout(&Presented::refresh(&one.refresh), &ClientInfo::unknown()).await), DOWN);
     world.store.fail("end_all", Failure::Before);
-    assert_eq!(kind(here.end_sessions_of(&ada.id).await), DOWN);
+    assert_eq!(kind(here.end_sessions_of(&ada.id, &ClientInfo::unknown()).await), DOWN);
     // Long enough that the others no longer look back so far, and they do poll meanwhile.
     world.clock.advance(Duration::from_secs(600));
     world.store.recover();
@@ -161,7 +164,7 @@ async fn an_ending_that_the_store_missed_is_brought_when_it_is_back() {
     there.poll_revocations().await.unwrap();
     for pair in [&one, &all] {
         assert_eq!(kind(there.authenticate(&pair.access, Check::Stateless).await), Some(ErrorKind::TokenRevoked));
-        assert_eq!(kind(there.refresh(&pair.refresh).await), Some(ErrorKind::RefreshInvalid));
+        assert_eq!(kind(there.refresh(&pair.refresh, &ClientInfo::unknown()).await), Some(ErrorKind::RefreshInvalid));
     }
     assert!(here.sessions(&ada.id).await.unwrap().is_empty());
 }
@@ -206,7 +209,7 @@ async fn a_feed_that_hangs_or_fails_holds_nobody_up() {
         for _ in 0..1000 {
             tokio::task::yield_now().await;
         }
-        auth.logout(Some(&pair.refresh), None).await.unwrap();
+        auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
         assert_eq!(subscribed.load(std::sync::atomic::Ordering::SeqCst), 1, "it is tried again at the next poll");
     }
 }
@@ -246,7 +249,7 @@ async fn the_grace_begins_when_the_session_rotated_however_slow_the_users_are() 
     world.store.hold("find_by_id");
     let slow = {
         let (auth, refresh) = (auth.clone(), pair.refresh.clone());
-        tokio::spawn(async move { kind(auth.refresh(&refresh).await) })
+        tokio::spawn(async move { kind(auth.refresh(&refresh, &ClientInfo::unknown()).await) })
     };
     world.store.held().await;
     world.clock.advance(Duration::from_secs(9));
@@ -254,7 +257,7 @@ async fn the_grace_begins_when_the_session_rotated_however_slow_the_users_are() 
     assert_eq!(slow.await.unwrap(), None);
     // Its answer was lost, and the client asks again.
     world.clock.advance(Duration::from_secs(9));
-    assert_eq!(kind(auth.refresh(&pair.refresh).await), None);
+    assert_eq!(kind(auth.refresh(&pair.refresh, &ClientInfo::unknown()).await), None);
 }
 
 #[tokio::test]
@@ -299,13 +302,17 @@ async fn many_accounts_leave_room_for_the_endings_of_others() {
     let pair = start_session(&auth, &ada).await;
     world.store.fail("end", Failure::Before);
     for pair in &tokens {
-        assert_eq!(kind(auth.logout(Some(&pair.refresh), None).await), DOWN);
+        assert_eq!(kind(auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await), DOWN);
     }
-    assert_eq!(kind(auth.logout(Some(&pair.refresh), None).await), DOWN);
+    assert_eq!(kind(auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await), DOWN);
     world.store.recover();
     auth.poll_revocations().await.unwrap();
     assert!(auth.sessions(&ada.id).await.unwrap().is_empty(), "it has not ended");
-    assert_eq!(kind(auth.refresh(&tokens[4099].refresh).await), Some(ErrorKind::RefreshInvalid), "nor has the last");
+    assert_eq!(
+        kind(auth.refresh(&tokens[4099].refresh, &ClientInfo::unknown()).await),
+        Some(ErrorKind::RefreshInvalid),
+        "nor has the last"
+    );
 }
 
 /// Adds a user without the cost of a hash.
@@ -324,10 +331,13 @@ async fn ending_a_session_whose_answer_was_lost_is_no_404() {
     let ada = register(&auth, "ada").await;
     let pair = start_session(&auth, &ada).await;
     world.store.lose_next_answer("end");
-    assert_eq!(kind(auth.end_session(&ada.id, pair.session).await), None);
+    assert_eq!(kind(auth.end_session(&ada.id, pair.session, &ClientInfo::unknown()).await), None);
     assert_eq!(kind(auth.authenticate(&pair.access, Check::Stateless).await), Some(ErrorKind::TokenRevoked));
     // Another who asks in the same moment is told that there is none.
-    assert_eq!(kind(auth.end_session(&ada.id, pair.session).await), Some(ErrorKind::SessionNotFound));
+    assert_eq!(
+        kind(auth.end_session(&ada.id, pair.session, &ClientInfo::unknown()).await),
+        Some(ErrorKind::SessionNotFound)
+    );
 }
 
 #[tokio::test]
@@ -336,8 +346,8 @@ async fn a_reuse_whose_answer_was_lost_is_a_reuse() {
     let auth = world.node();
     let ada = register(&auth, "ada").await;
     let pair = start_session(&auth, &ada).await;
-    auth.refresh(&pair.refresh).await.unwrap();
+    auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap();
     world.clock.advance(Duration::from_secs(11));
     world.store.lose_next_answer("rotate");
-    assert_eq!(kind(auth.refresh(&pair.refresh).await), Some(ErrorKind::RefreshReused));
+    assert_eq!(kind(auth.refresh(&pair.refresh, &ClientInfo::unknown()).await), Some(ErrorKind::RefreshReused));
 }

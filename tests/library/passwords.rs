@@ -15,7 +15,11 @@ const OLD: &str = "Zk4vTq8LwXn2Rb6Yc0Mf5Jd9Hs3Gp7Ae";
 const NEW: &str = "Bq1Wm7Xt5Kz9Lr3Vn0Cf8Jy2Hs6Gd4Pu";
 
 async fn login(auth: &Auth<User>) -> Option<ErrorKind> {
-    kind(auth.login(&Login::either("ada@example.com"), PASSWORD.into(), &ClientInfo::unknown()).await)
+    kind(
+        auth.login(&Login::either("ada@example.com"), PASSWORD.into(), &ClientInfo::unknown())
+            .await
+            .map(|outcome| outcome.complete().unwrap()),
+    )
 }
 
 #[tokio::test]
@@ -86,7 +90,7 @@ async fn leaked_passwords_and_an_apps_own_words_are_refused_wherever_one_is_chos
             |name: &str| (if refused == "store_unavailable" { "" } else { name }.to_owned(), refused.to_owned());
         world.store.take_calls();
         let registration = Registration::new("bob@example.com", password, Profile::default());
-        assert_eq!(code(auth.register(registration).await), Some(field("password")));
+        assert_eq!(code(auth.register(registration, &ClientInfo::unknown()).await), Some(field("password")));
         assert_eq!(world.store.take_calls(), 0);
         let change = auth.change_password(&claims, PASSWORD.into(), password.into(), &client);
         assert_eq!(code(change.await), Some(field("new_password")));
@@ -101,7 +105,11 @@ const COMPOSED: &str = "caf\u{e9} crossing";
 const DECOMPOSED: &str = "cafe\u{301} crossing";
 
 async fn log_in(auth: &Auth<User>, password: &str) -> Option<ErrorKind> {
-    kind(auth.login(&Login::either("ada@example.com"), password.into(), &ClientInfo::unknown()).await)
+    kind(
+        auth.login(&Login::either("ada@example.com"), password.into(), &ClientInfo::unknown())
+            .await
+            .map(|outcome| outcome.complete().unwrap()),
+    )
 }
 
 #[tokio::test]
@@ -109,13 +117,16 @@ async fn a_password_is_the_same_in_either_normal_form() {
     for (chosen, typed) in [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)] {
         let auth = World::new().node();
         let registration = Registration::new("ada@example.com", chosen, Profile::default());
-        auth.register(registration).await.unwrap();
+        auth.register(registration, &ClientInfo::unknown()).await.unwrap();
         assert_eq!(log_in(&auth, chosen).await, None, "{chosen:?}");
         assert_eq!(log_in(&auth, typed).await, None, "{typed:?}");
         assert_eq!(log_in(&auth, "cafe crossing").await, Some(ErrorKind::InvalidCredentials));
 
-        let logged_in =
-            auth.login(&Login::either("ada@example.com"), typed.into(), &ClientInfo::unknown()).await.unwrap();
+        let logged_in = auth
+            .login(&Login::either("ada@example.com"), typed.into(), &ClientInfo::unknown())
+            .await
+            .map(|outcome| outcome.complete().unwrap())
+            .unwrap();
         let access = logged_in.tokens.access_token.expose();
         let claims = auth.authenticate(access, Check::Stateless).await.unwrap().claims;
         let (current, new) = (typed.into(), format!("{typed} 2").as_str().into());
@@ -133,6 +144,9 @@ async fn the_rules_for_passwords_see_the_normal_form() {
     for (password, code_of) in [("e\u{301}e\u{300}e\u{302}e\u{308}", "too_short"), ("jose\u{301}.barroso", "personal")]
     {
         let registration = Registration::new("jos\u{e9}.barroso@example.com", password, Profile::default());
-        assert_eq!(code(auth.register(registration).await), Some(("password".to_owned(), code_of.to_owned())));
+        assert_eq!(
+            code(auth.register(registration, &ClientInfo::unknown()).await),
+            Some(("password".to_owned(), code_of.to_owned()))
+        );
     }
 }

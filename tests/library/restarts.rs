@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use portcullis::{
     Auth, ErrorKind, User,
-    auth::{Check, ClientInfo},
+    auth::{Check, ClientInfo, Presented},
     clock::{ManualClock, Timestamp},
     store::memory::{MemoryStore, MemoryUsers},
 };
@@ -42,7 +42,7 @@ async fn a_token_from_before_a_restart_is_nobodys() {
     let mallory = register(&before, "mallory").await;
     let pair = start_session(&before, &mallory).await;
     let gone = start_session(&before, &mallory).await;
-    before.logout(Some(&gone.refresh), None).await.unwrap();
+    before.logout(&Presented::refresh(&gone.refresh), &ClientInfo::unknown()).await.unwrap();
     drop(before);
     clock.advance(SECOND);
     let (after, _) = process(&clock);
@@ -54,7 +54,7 @@ async fn a_token_from_before_a_restart_is_nobodys() {
             assert_eq!(refused, Some(ErrorKind::TokenRevoked), "{check:?}");
         }
     }
-    assert_eq!(kind(after.refresh(&pair.refresh).await), Some(ErrorKind::RefreshInvalid));
+    assert_eq!(kind(after.refresh(&pair.refresh, &ClientInfo::unknown()).await), Some(ErrorKind::RefreshInvalid));
 }
 
 #[tokio::test]
@@ -105,11 +105,15 @@ async fn a_node_that_only_logs_people_in_knows_what_ended() {
     let elsewhere = world.node();
     let ada = register(&elsewhere, "ada").await;
     let ended = start_session(&elsewhere, &ada).await;
-    elsewhere.logout(Some(&ended.refresh), None).await.unwrap();
+    elsewhere.logout(&Presented::refresh(&ended.refresh), &ClientInfo::unknown()).await.unwrap();
 
     let auth = world.node();
     let login = portcullis::user::Login::either("ada@example.com");
-    let logged_in = auth.login(&login, crate::fixture::PASSWORD.into(), &ClientInfo::unknown()).await.unwrap();
+    let logged_in = auth
+        .login(&login, crate::fixture::PASSWORD.into(), &ClientInfo::unknown())
+        .await
+        .map(|outcome| outcome.complete().unwrap())
+        .unwrap();
     let pair = crate::fixture::Pair::from(logged_in);
     settle().await;
     world.store.fail("*", Failure::Before);

@@ -1,7 +1,7 @@
 //! What each operation costs, in calls to the stores.
 
 use portcullis::{
-    auth::{Check, ClientInfo},
+    auth::{Check, ClientInfo, Presented},
     user::Login,
 };
 
@@ -25,7 +25,7 @@ async fn each_operation_costs_the_round_trips_that_it_says() {
     let ada = register(&auth, "ada").await;
     start_session(&auth, &ada).await;
     cost("register, signed in");
-    let first = auth.login(&login, PASSWORD.into(), &client).await.unwrap();
+    let first = auth.login(&login, PASSWORD.into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap();
     cost("login");
     let access = first.tokens.access_token.expose().clone();
     let claims = auth.authenticate(&access, Check::Stateless).await.unwrap().claims;
@@ -36,9 +36,9 @@ async fn each_operation_costs_the_round_trips_that_it_says() {
     cost("protected request, user loaded");
     auth.authenticate(&access, Check::SessionAndUser).await.unwrap();
     cost("protected request, both");
-    let second = auth.refresh(first.tokens.refresh_token.expose()).await.unwrap();
+    let second = auth.refresh(first.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     cost("refresh");
-    auth.refresh(first.tokens.refresh_token.expose()).await.unwrap();
+    auth.refresh(first.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     cost("refresh, replayed");
     auth.sessions(&ada.id).await.unwrap();
     cost("list sessions");
@@ -46,14 +46,14 @@ async fn each_operation_costs_the_round_trips_that_it_says() {
     cost("password change");
     auth.poll_revocations().await.unwrap();
     cost("poll");
-    auth.logout(Some(changed.tokens.refresh_token.expose()), None).await.unwrap();
+    auth.logout(&Presented::refresh(changed.tokens.refresh_token.expose()), &ClientInfo::unknown()).await.unwrap();
     cost("logout");
-    auth.end_sessions_of(&ada.id).await.unwrap();
+    auth.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
     cost("logout everywhere");
     let forged = format!("{}x", second.tokens.access_token.expose());
     auth.authenticate(&forged, Check::User).await.unwrap_err();
-    auth.refresh(&forged).await.unwrap_err();
-    auth.logout(Some(&forged), Some(&forged)).await.unwrap();
+    auth.refresh(&forged, &ClientInfo::unknown()).await.unwrap_err();
+    auth.logout(&Presented::refresh(&forged).with_access(&forged), &ClientInfo::unknown()).await.unwrap();
     cost("forged tokens");
 
     assert_eq!(

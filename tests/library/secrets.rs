@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portcullis::{
     Secret,
-    auth::{Check, ClientInfo},
+    auth::{Check, ClientInfo, Presented},
     user::Login,
 };
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -26,26 +26,31 @@ async fn neither_debug_nor_the_log_at_trace_shows_a_secret() {
     let mut shown = Vec::new();
     let ada = register(&auth, "ada").await;
     shown.push(format!("{ada:?} {auth:?}"));
-    let logged_in =
-        auth.login(&Login::either("ada@example.com"), "open sesame 42".into(), &ClientInfo::unknown()).await;
+    let logged_in = auth
+        .login(&Login::either("ada@example.com"), "open sesame 42".into(), &ClientInfo::unknown())
+        .await
+        .map(|outcome| outcome.complete().unwrap());
     let logged_in = logged_in.unwrap();
     shown.push(format!("{logged_in:?}"));
     let first = logged_in.tokens.refresh_token.expose().clone();
-    let second = auth.refresh(&first).await.unwrap();
+    let second = auth.refresh(&first, &ClientInfo::unknown()).await.unwrap();
     let authenticated = auth.authenticate(second.tokens.access_token.expose(), Check::User).await.unwrap();
     shown.push(format!("{authenticated:?} {:?}", authenticated.claims));
     for wrong in ["canary-password", "open sesame 43"] {
-        let login = auth.login(&Login::either("ada@example.com"), wrong.into(), &ClientInfo::unknown()).await;
+        let login = auth
+            .login(&Login::either("ada@example.com"), wrong.into(), &ClientInfo::unknown())
+            .await
+            .map(|outcome| outcome.complete().unwrap());
         shown.push(format!("{:?}", login.unwrap_err()));
     }
     world.clock.advance(Duration::from_secs(60));
-    shown.push(format!("{:?}", auth.refresh(&first).await.unwrap_err()));
+    shown.push(format!("{:?}", auth.refresh(&first, &ClientInfo::unknown()).await.unwrap_err()));
     let other = start_session(&auth, &ada).await;
     world.store.fail("*", Failure::Before);
     shown.push(format!(
         "{:?} {:?}",
-        kind(auth.refresh(&other.refresh).await),
-        auth.logout(Some(&other.refresh), None).await
+        kind(auth.refresh(&other.refresh, &ClientInfo::unknown()).await),
+        auth.logout(&Presented::refresh(&other.refresh), &ClientInfo::unknown()).await
     ));
     world.store.recover();
     let session = auth.sessions(&ada.id).await.unwrap();

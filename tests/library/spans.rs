@@ -11,7 +11,7 @@ use std::{
 };
 
 use portcullis::{
-    auth::{Check, ClientInfo},
+    auth::{Check, ClientInfo, Presented},
     user::Login,
 };
 use tracing::{
@@ -116,31 +116,34 @@ async fn each_flow_has_a_span_that_says_whom_it_was_about_and_how_it_ended() {
     let ada = register(&auth, "ada").await;
     let pair = start_session(&auth, &ada).await;
     assert_eq!(spans.last()["session"], pair.session.to_string());
-    auth.login(&login, PASSWORD.into(), &client).await.unwrap();
+    auth.login(&login, PASSWORD.into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap();
     let id = ada.id.to_string();
     assert_eq!(spans.last()["user"], id, "said once");
-    auth.login(&login, "a wrong guess".into(), &client).await.unwrap_err();
+    auth.login(&login, "a wrong guess".into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap_err();
     assert_eq!(spans.last(), BTreeMap::from([("user", id.clone()), ("outcome", "invalid_credentials".to_owned())]));
-    auth.login(&Login::either("a password"), "a wrong guess".into(), &client).await.unwrap_err();
+    auth.login(&Login::either("a password"), "a wrong guess".into(), &client)
+        .await
+        .map(|outcome| outcome.complete().unwrap())
+        .unwrap_err();
     assert_eq!(spans.last().len(), 1, "an unknown login is nobody's, and is not shown");
     for check in [Check::Stateless, Check::Stateless, Check::Session, Check::User] {
         auth.authenticate(&pair.access, check).await.unwrap();
     }
     let claims = auth.authenticate(&pair.access, Check::Stateless).await.unwrap().claims;
-    auth.refresh(&pair.refresh).await.unwrap();
+    auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap();
     assert_eq!((&spans.last()["user"], &spans.last()["session"]), (&id, &pair.session.to_string()));
     world.clock.advance(Duration::from_secs(60));
-    auth.refresh(&pair.refresh).await.unwrap_err();
+    auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap_err();
     auth.sessions(&ada.id).await.unwrap();
-    auth.end_session(&ada.id, pair.session).await.unwrap_err();
+    auth.end_session(&ada.id, pair.session, &ClientInfo::unknown()).await.unwrap_err();
     auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &client).await.unwrap();
     // The session that it names changes, and the user does not.
     assert_eq!(spans.last()["user"], id);
-    auth.logout(Some(&pair.refresh), None).await.unwrap();
-    auth.logout_all(&claims).await.unwrap();
-    auth.end_sessions_of(&ada.id).await.unwrap();
+    auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
+    auth.logout_all(&claims, &ClientInfo::unknown()).await.unwrap();
+    auth.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
     world.store.fail("find_by_login", Failure::Before);
-    auth.login(&login, PASSWORD.into(), &client).await.unwrap_err();
+    auth.login(&login, PASSWORD.into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap_err();
     assert_eq!(
         spans.brief(),
         [
@@ -177,7 +180,7 @@ async fn a_flow_whose_caller_hangs_up_is_abandoned() {
     world.store.hold("rotate");
     let refresh = tokio::spawn({
         let auth = auth.clone();
-        async move { auth.refresh(&pair.refresh).await.map(drop) }
+        async move { auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.map(drop) }
     });
     world.store.held().await;
     refresh.abort();

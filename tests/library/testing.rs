@@ -60,12 +60,21 @@ async fn a_user_is_as_the_test_says() {
     assert_eq!(kind(test.user("bob@example.com").password("short").create().await), Some(ErrorKind::ValidationFailed));
 
     let client = ClientInfo::unknown();
-    let by_password = test.auth().login(&Login::either("ada"), PASSWORD.into(), &client).await.unwrap();
+    let by_password = test
+        .auth()
+        .login(&Login::either("ada"), PASSWORD.into(), &client)
+        .await
+        .map(|outcome| outcome.complete().unwrap())
+        .unwrap();
     assert_eq!(by_password.user.id, ada.id);
     let hash = by_password.user.password_hash.unwrap();
     assert!(hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "made in no time");
     for _ in 0..20 {
-        let guess = test.auth().login(&Login::either("ada"), "a wrong guess".into(), &client).await;
+        let guess = test
+            .auth()
+            .login(&Login::either("ada"), "a wrong guess".into(), &client)
+            .await
+            .map(|outcome| outcome.complete().unwrap());
         assert_eq!(kind(guess), Some(ErrorKind::InvalidCredentials), "nobody waits");
     }
 }
@@ -92,7 +101,7 @@ async fn a_session_passes_the_guard_by_either_header() {
     assert_eq!(app(test.auth()).oneshot(refresh).await.unwrap().status(), StatusCode::OK);
     let next = session.refresh().await.unwrap();
     assert_eq!((next.id(), next.tokens().session_id), (session.id(), session.id()), "within the grace");
-    test.auth().end_sessions_of(&ada.id).await.unwrap();
+    test.auth().end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
     assert_eq!(status_of(&test, &next).await, StatusCode::UNAUTHORIZED);
     assert_eq!(kind(next.refresh().await), Some(ErrorKind::RefreshInvalid));
 }
@@ -171,7 +180,12 @@ async fn an_app_keeps_its_settings_and_its_own_users() {
     assert!(cookies.to_str().unwrap().starts_with("__Host-at=") && cookies.to_str().unwrap().contains("; __Host-rt="));
     assert_eq!(session.tokens().access_expires_at, test.clock().now().plus(Duration::from_secs(60)));
     let guess = async || {
-        kind(test.auth().login(&Login::either("ada@example.com"), "a wrong guess".into(), &ClientInfo::unknown()).await)
+        kind(
+            test.auth()
+                .login(&Login::either("ada@example.com"), "a wrong guess".into(), &ClientInfo::unknown())
+                .await
+                .map(|outcome| outcome.complete().unwrap()),
+        )
     };
     while guess().await == Some(ErrorKind::InvalidCredentials) {}
     assert_eq!(guess().await, Some(ErrorKind::TooManyAttempts), "the throttle that was set is in force");

@@ -14,7 +14,7 @@ use http::{Request, StatusCode, header::RETRY_AFTER};
 use http_body_util::{BodyExt, Full};
 use portcullis::{
     Auth, Error, ErrorKind, Profile, Registration, User,
-    auth::{Check, ClientInfo, LoggedIn},
+    auth::{Check, ClientInfo, LoggedIn, Presented},
     clock::Timestamp,
     http::PeerAddr,
     store::StoreError,
@@ -35,7 +35,7 @@ fn client(ip: &str) -> ClientInfo {
 }
 
 async fn login(auth: &Auth<User>, name: &str, password: &str, ip: &str) -> Result<LoggedIn<User>, Error> {
-    auth.login(&Login::either(name), password.into(), &client(ip)).await
+    auth.login(&Login::either(name), password.into(), &client(ip)).await.map(|outcome| outcome.complete().unwrap())
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn every_login_of_one_user_is_one_budget() {
     let world = World::new();
     let auth = world.node();
     let registration = Registration::new("ada@example.com", PASSWORD, Profile::default()).with_username("ada");
-    auth.register(registration).await.unwrap();
+    auth.register(registration, &ClientInfo::unknown()).await.unwrap();
     for name in ["ada@example.com", "ada"].into_iter().cycle().take(6) {
         assert_eq!(kind(login(&auth, name, "wrong guess", "192.0.2.1").await), WRONG);
     }
@@ -154,7 +154,7 @@ async fn good_logins_beyond_what_people_do_are_slowed() {
     let world = World::new();
     let auth = world.node();
     let registration = Registration::new("ada@example.com", PASSWORD, Profile::default()).with_username("ada");
-    auth.register(registration).await.unwrap();
+    auth.register(registration, &ClientInfo::unknown()).await.unwrap();
     register(&auth, "bob").await;
     let mut refresh = None;
     for number in 0..61 {
@@ -166,7 +166,11 @@ async fn good_logins_beyond_what_people_do_are_slowed() {
     assert_eq!((Some(refused.kind()), refused.retry_after()), (TOO_MANY, Some(Duration::from_secs(1))));
     assert_eq!(kind(login(&auth, "ada", PASSWORD, "203.0.113.1").await), TOO_MANY, "by the username, from elsewhere");
     let device = bringing(&refresh.unwrap(), None);
-    assert_eq!(kind(auth.login(&of_ada(), PASSWORD.into(), &device).await), TOO_MANY, "nor by a device that is known");
+    assert_eq!(
+        kind(auth.login(&of_ada(), PASSWORD.into(), &device).await.map(|outcome| outcome.complete().unwrap())),
+        TOO_MANY,
+        "nor by a device that is known"
+    );
     assert_eq!(kind(login(&auth, "bob@example.com", PASSWORD, "192.0.2.1").await), None, "another user");
     // One good login is forgotten every minute.
     world.clock.advance(Duration::from_secs(60));
@@ -202,7 +206,11 @@ fn bringing(refresh: &str, ip: Option<&str>) -> ClientInfo {
 /// Guesses without an address until the login is delayed by a minute.
 async fn keep_out(world: &World, auth: &Auth<User>) {
     loop {
-        let error = auth.login(&of_ada(), "wrong guess".into(), &ClientInfo::unknown()).await.unwrap_err();
+        let error = auth
+            .login(&of_ada(), "wrong guess".into(), &ClientInfo::unknown())
+            .await
+            .map(|outcome| outcome.complete().unwrap())
+            .unwrap_err();
         match error.retry_after() {
             Some(wait) if wait == Duration::from_secs(60) => return,
             wait => world.clock.advance(wait.unwrap_or_default()),
@@ -216,13 +224,20 @@ async fn a_device_that_has_logged_in_is_not_kept_out_by_strangers() {
     let auth = world.node();
     let ada = register(&auth, "ada").await;
     let first = start_session(&auth, &ada).await;
-    let current = auth.refresh(&first.refresh).await.unwrap().tokens.refresh_token.expose().clone();
+    let current =
+        auth.refresh(&first.refresh, &ClientInfo::unknown()).await.unwrap().tokens.refresh_token.expose().clone();
     let ended = start_session(&auth, &ada).await;
-    auth.logout(Some(&ended.refresh), None).await.unwrap();
-    let by_login = auth.login(&of_ada(), PASSWORD.into(), &ClientInfo::unknown()).await.unwrap();
+    auth.logout(&Presented::refresh(&ended.refresh), &ClientInfo::unknown()).await.unwrap();
+    let by_login = auth
+        .login(&of_ada(), PASSWORD.into(), &ClientInfo::unknown())
+        .await
+        .map(|outcome| outcome.complete().unwrap())
+        .unwrap();
     let by_login = by_login.tokens.refresh_token.expose().clone();
     keep_out(&world, &auth).await;
-    let outcome = async |client: &ClientInfo| kind(auth.login(&of_ada(), PASSWORD.into(), client).await);
+    let outcome = async |client: &ClientInfo| {
+        kind(auth.login(&of_ada(), PASSWORD.into(), client).await.map(|outcome| outcome.complete().unwrap()))
+    };
     assert_eq!(outcome(&ClientInfo::unknown()).await, TOO_MANY, "a device of which nothing is known");
     for (what, token) in [
         ("of the generation before", &first.refresh),
@@ -259,15 +274,33 @@ async fn only_a_refresh_token_of_ours_for_that_user_is_a_device() {
         ("no token", "nonsense"),
         ("nothing", ""),
     ] {
-        let outcome = kind(auth.login(&of_ada(), PASSWORD.into(), &bringing(token, None)).await);
+        let outcome = kind(
+            auth.login(&of_ada(), PASSWORD.into(), &bringing(token, None))
+                .await
+                .map(|outcome| outcome.complete().unwrap()),
+        );
         assert_eq!(outcome, TOO_MANY, "{what}");
     }
     // Nor does the token of another user spare a stranger the delay of an unknown login.
     let nobody = Login::either("nobody@example.com");
     for _ in 0..51 {
-        assert_eq!(kind(auth.login(&nobody, "wrong guess".into(), &bringing(&own.refresh, None)).await), WRONG);
+        assert_eq!(
+            kind(
+                auth.login(&nobody, "wrong guess".into(), &bringing(&own.refresh, None))
+                    .await
+                    .map(|outcome| outcome.complete().unwrap())
+            ),
+            WRONG
+        );
     }
-    assert_eq!(kind(auth.login(&nobody, "wrong guess".into(), &bringing(&own.refresh, None)).await), TOO_MANY);
+    assert_eq!(
+        kind(
+            auth.login(&nobody, "wrong guess".into(), &bringing(&own.refresh, None))
+                .await
+                .map(|outcome| outcome.complete().unwrap())
+        ),
+        TOO_MANY
+    );
 }
 
 #[tokio::test]
@@ -277,16 +310,40 @@ async fn a_device_has_a_strict_budget_of_its_own() {
     let ada = register(&auth, "ada").await;
     let (stolen, own) = (start_session(&auth, &ada).await, start_session(&auth, &ada).await);
     for _ in 0..6 {
-        let guess = auth.login(&of_ada(), "wrong guess".into(), &bringing(&stolen.refresh, None)).await;
+        let guess = auth
+            .login(&of_ada(), "wrong guess".into(), &bringing(&stolen.refresh, None))
+            .await
+            .map(|outcome| outcome.complete().unwrap());
         assert_eq!(kind(guess), WRONG);
     }
-    let refused = auth.login(&of_ada(), PASSWORD.into(), &bringing(&stolen.refresh, None)).await.unwrap_err();
+    let refused = auth
+        .login(&of_ada(), PASSWORD.into(), &bringing(&stolen.refresh, None))
+        .await
+        .map(|outcome| outcome.complete().unwrap())
+        .unwrap_err();
     assert_eq!((Some(refused.kind()), refused.retry_after()), (TOO_MANY, Some(Duration::from_secs(1))));
-    let guess = auth.login(&of_ada(), "wrong guess".into(), &bringing(&stolen.refresh, Some("192.0.2.9"))).await;
+    let guess = auth
+        .login(&of_ada(), "wrong guess".into(), &bringing(&stolen.refresh, Some("192.0.2.9")))
+        .await
+        .map(|outcome| outcome.complete().unwrap());
     assert_eq!(kind(guess), TOO_MANY, "from whatever address");
-    assert_eq!(kind(auth.login(&of_ada(), PASSWORD.into(), &bringing(&own.refresh, None)).await), None);
+    assert_eq!(
+        kind(
+            auth.login(&of_ada(), PASSWORD.into(), &bringing(&own.refresh, None))
+                .await
+                .map(|outcome| outcome.complete().unwrap())
+        ),
+        None
+    );
     world.clock.advance(Duration::from_secs(1));
-    assert_eq!(kind(auth.login(&of_ada(), PASSWORD.into(), &bringing(&stolen.refresh, None)).await), None);
+    assert_eq!(
+        kind(
+            auth.login(&of_ada(), PASSWORD.into(), &bringing(&stolen.refresh, None))
+                .await
+                .map(|outcome| outcome.complete().unwrap())
+        ),
+        None
+    );
 }
 
 #[tokio::test]
@@ -302,7 +359,10 @@ async fn a_neighbour_does_not_hold_up_a_device_that_is_known() {
     }
     assert_eq!(kind(login(&auth, "ada@example.com", PASSWORD, "192.0.2.1").await), TOO_MANY, "the address is shared");
     let at_home = bringing(&device.refresh, Some("192.0.2.1"));
-    assert_eq!(kind(auth.login(&of_ada(), PASSWORD.into(), &at_home).await), None);
+    assert_eq!(
+        kind(auth.login(&of_ada(), PASSWORD.into(), &at_home).await.map(|outcome| outcome.complete().unwrap())),
+        None
+    );
     // The neighbour gains nothing by that.
     assert_eq!(kind(login(&auth, "ada@example.com", "wrong guess", "192.0.2.1").await), TOO_MANY);
 }
@@ -335,7 +395,7 @@ async fn a_refused_user_costs_the_login_nothing() {
     let world = World::new();
     let auth = world.node();
     let registration = Registration::new("ada@example.com", PASSWORD, Profile::default()).with_username("ada");
-    auth.register(registration).await.unwrap();
+    auth.register(registration, &ClientInfo::unknown()).await.unwrap();
     for _ in 0..6 {
         assert_eq!(kind(login(&auth, "ada", "wrong guess", "192.0.2.1").await), WRONG);
     }
@@ -384,9 +444,10 @@ async fn registrations_are_counted_by_address_before_anything_is_hashed() {
     let auth = world.node();
     let attempt = async |number: usize, ip: Option<&str>| {
         let email = if number == 0 { "bad".to_owned() } else { format!("user{number}@example.com") };
-        let mut registration = Registration::new(email, PASSWORD, Profile::default());
-        registration.ip = ip.map(|ip| ip.parse().unwrap());
-        kind(auth.register(registration).await)
+        let registration = Registration::new(email, PASSWORD, Profile::default());
+        let mut client = ClientInfo::unknown();
+        client.ip = ip.map(|ip| ip.parse().unwrap());
+        kind(auth.register(registration, &client).await)
     };
     for _ in 0..50 {
         assert_eq!(attempt(0, Some("192.0.2.1")).await, Some(ErrorKind::ValidationFailed), "costs nothing");
@@ -485,9 +546,9 @@ async fn registrations_are_counted_by_network_too() {
     let auth = world.node();
     let mut admitted = 0;
     for number in 0..300 {
-        let mut registration = Registration::new("ada@example.com", PASSWORD, Profile::default());
-        registration.ip = Some(format!("2001:db8:77:{number:x}::1").parse().unwrap());
-        admitted += usize::from(kind(auth.register(registration).await) != TOO_MANY);
+        let registration = Registration::new("ada@example.com", PASSWORD, Profile::default());
+        let client = ClientInfo::unknown().with_ip(format!("2001:db8:77:{number:x}::1").parse().unwrap());
+        admitted += usize::from(kind(auth.register(registration, &client).await) != TOO_MANY);
     }
     assert!((30..=130).contains(&admitted), "{admitted} of 300");
 }
@@ -524,7 +585,11 @@ async fn a_throttle_of_the_apps_own_is_asked_and_told_and_its_outage_is_a_503() 
     let world = World::new();
     let shared = Shared::default();
     let auth = world.node_with(|builder| builder.throttle(shared.clone()));
-    world.node_with(portcullis::AuthBuilder::no_throttle).register(registration()).await.unwrap();
+    world
+        .node_with(portcullis::AuthBuilder::no_throttle)
+        .register(registration(), &ClientInfo::unknown())
+        .await
+        .unwrap();
     assert!(login(&auth, "ada@example.com", PASSWORD, "192.0.2.1").await.is_ok(), "an admitted attempt stands");
     let away = kind(login(&auth, "ada@example.com", PASSWORD, "192.0.2.1").await);
     assert_eq!(away, Some(ErrorKind::StoreUnavailable));

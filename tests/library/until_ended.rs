@@ -12,7 +12,7 @@ use std::{
 
 use portcullis::{
     Auth, Claims, ErrorKind, User,
-    auth::{Check, ClientInfo},
+    auth::{Check, ClientInfo, Presented},
     clock::Clock,
     store::{SessionStore, memory::MemoryFeed},
     testing::TestAuth,
@@ -53,12 +53,15 @@ async fn every_way_of_ending_wakes_who_waits_here_at_once_and_elsewhere_with_the
         let (mut waiting, mut elsewhere) = (wait(&here, &mine), wait(&there, &mine));
         assert!(waits(&mut waiting).await && waits(&mut elsewhere).await, "{way}");
         match way {
-            "logout" => here.logout(Some(&pair.refresh), None).await.unwrap(),
+            "logout" => here.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap(),
             "reuse" => {
-                here.refresh(&pair.refresh).await.unwrap();
+                here.refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap();
                 world.clock.advance(Duration::from_secs(11));
                 assert!(waits(&mut waiting).await, "a refresh ends nothing");
-                assert_eq!(kind(here.refresh(&pair.refresh).await), Some(ErrorKind::RefreshReused));
+                assert_eq!(
+                    kind(here.refresh(&pair.refresh, &ClientInfo::unknown()).await),
+                    Some(ErrorKind::RefreshReused)
+                );
             }
             "own_password" => {
                 here.change_password(&mine, PASSWORD.into(), "close sesame 43".into(), &ClientInfo::unknown())
@@ -86,10 +89,10 @@ async fn a_feed_wakes_who_waits_on_other_nodes() {
     let (mut one_ends, mut all_end) =
         (wait(&there, &claims(&here, &one).await), wait(&there, &claims(&here, &all).await));
     assert!(waits(&mut one_ends).await && waits(&mut all_end).await);
-    here.logout(Some(&one.refresh), None).await.unwrap();
+    here.logout(&Presented::refresh(&one.refresh), &ClientInfo::unknown()).await.unwrap();
     assert_eq!(answer(one_ends).await, ErrorKind::TokenRevoked);
     assert!(waits(&mut all_end).await);
-    here.end_sessions_of(&ada.id).await.unwrap();
+    here.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
     assert_eq!(answer(all_end).await, ErrorKind::TokenRevoked);
 }
 
@@ -118,7 +121,7 @@ async fn what_ends_for_others_wakes_few_and_waiting_asks_no_store() {
     let mut looks = 0;
     for _ in 0..2000 {
         let other = start_session(&auth, &ada).await;
-        auth.logout(Some(&other.refresh), None).await.unwrap();
+        auth.logout(&Presented::refresh(&other.refresh), &ClientInfo::unknown()).await.unwrap();
         world.store.take_calls();
         if wakes.0.load(Ordering::SeqCst) > looks {
             looks = wakes.0.load(Ordering::SeqCst);
@@ -128,7 +131,7 @@ async fn what_ends_for_others_wakes_few_and_waiting_asks_no_store() {
     }
     // One in 1024 is about it, as far as the hash can tell.
     assert!(looks <= 30, "{looks}");
-    auth.end_sessions_of(&ada.id).await.unwrap();
+    auth.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
     assert!(wakes.0.load(Ordering::SeqCst) > looks);
     assert_eq!(answer(waiting).await, ErrorKind::TokenRevoked);
 }
@@ -140,7 +143,7 @@ async fn what_had_ended_or_expired_before_is_no_wait() {
     let ada = register(&auth, "ada").await;
     let (ended, expired) = (start_session(&auth, &ada).await, start_session(&auth, &ada).await);
     let (of_ended, of_expired) = (claims(&auth, &ended).await, claims(&auth, &expired).await);
-    auth.logout(Some(&ended.refresh), None).await.unwrap();
+    auth.logout(&Presented::refresh(&ended.refresh), &ClientInfo::unknown()).await.unwrap();
     assert_eq!(answer(wait(&auth, &of_ended)).await, ErrorKind::TokenRevoked);
     world.clock.set(of_expired.expires_at());
     assert_eq!(answer(wait(&auth, &of_expired)).await, ErrorKind::TokenExpired);
@@ -212,7 +215,7 @@ async fn a_full_set_of_endings_asks_the_store_whose_outage_ends_no_wait() {
     // No shard has room left.
     for _ in 0..1500 {
         let pair = start_session(&auth, &ada).await;
-        auth.logout(Some(&pair.refresh), None).await.unwrap();
+        auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
     }
     let (live, ended) = (start_session(&auth, &ada).await, start_session(&auth, &ada).await);
     let (of_live, of_ended) = (claims(&auth, &live).await, claims(&auth, &ended).await);
@@ -221,7 +224,7 @@ async fn a_full_set_of_endings_asks_the_store_whose_outage_ends_no_wait() {
     tokio::time::pause();
     assert!(waits(&mut waiting).await && waits(&mut others).await);
     world.store.fail("find", Failure::Before);
-    auth.logout(Some(&ended.refresh), None).await.unwrap();
+    auth.logout(&Presented::refresh(&ended.refresh), &ClientInfo::unknown()).await.unwrap();
     assert!(waits(&mut others).await, "nobody could say that it has ended");
     world.store.recover();
     assert_eq!(answer(others).await, ErrorKind::TokenRevoked);
@@ -239,7 +242,7 @@ async fn waits_share_a_full_set_without_asking_for_each_other_or_at_each_poll() 
     // So many that they ring most bells.
     for _ in 0..2000 {
         let pair = start_session(&auth, &ada).await;
-        auth.logout(Some(&pair.refresh), None).await.unwrap();
+        auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
     }
     let mut pairs = Vec::new();
     for _ in 0..40 {
@@ -262,7 +265,7 @@ async fn waits_share_a_full_set_without_asking_for_each_other_or_at_each_poll() 
     tokio::time::sleep(Duration::from_secs(25)).await;
     assert_eq!(world.store.take_calls(), 0);
     // One ends, and it alone asks.
-    auth.end_session(&ada.id, pairs[0].session).await.unwrap();
+    auth.end_session(&ada.id, pairs[0].session, &ClientInfo::unknown()).await.unwrap();
     assert_eq!(waiting.remove(0).await.unwrap(), ErrorKind::TokenRevoked);
     soon().await;
     assert_eq!(world.store.take_calls(), 2, "the ending, and the one that it is about");
@@ -295,7 +298,7 @@ async fn a_slow_store_keeps_nobody_who_was_ended_here_or_has_expired() {
         assert!(waits(&mut waiting).await);
         world.store.held().await;
         if end {
-            auth.end_session(&ada.id, pair.session).await.unwrap();
+            auth.end_session(&ada.id, pair.session, &ClientInfo::unknown()).await.unwrap();
             assert_eq!(answer(waiting).await, ErrorKind::TokenRevoked, "{slow}");
         } else {
             world.clock.set(of_pair.expires_at());
@@ -320,7 +323,7 @@ async fn no_ending_slips_between_a_look_and_a_wait() {
             for _ in 0..round % 7 {
                 tokio::task::yield_now().await;
             }
-            auth.logout(Some(&pair.refresh), None).await.unwrap();
+            auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
         });
         waiting.push((wait, end));
     }

@@ -110,7 +110,8 @@ pub async fn serve(kind: Kind) {
     // One user who logs in again and again is what the throttle is there to slow.
     let builder = builder(&store).no_throttle().token_delivery([Delivery::Body]);
     let auth = builder.build().expect("the settings are good");
-    let registered = |email| auth.register(Registration::new(email, PASSWORD, Profile::default()));
+    let client = ClientInfo::unknown();
+    let registered = |email| auth.register(Registration::new(email, PASSWORD, Profile::default()), &client);
     let user = registered(EMAIL).await.expect("there is room");
     registered(READER).await.expect("there is room");
     let app = match kind {
@@ -180,7 +181,12 @@ async fn login(State(state): State<ByHand>, Json(credentials): Json<Credentials>
     if !verified.await.unwrap_or(false) {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let tokens = state.auth.start_session(&state.user, &ClientInfo::unknown()).await.expect("there is room");
+    let tokens = state
+        .auth
+        .start_session(&state.user, &ClientInfo::unknown())
+        .await
+        .map(|outcome| outcome.complete().unwrap().tokens)
+        .expect("there is room");
     let body = serde_json::json!({
         "access_token": tokens.access_token.expose(),
         "refresh_token": tokens.refresh_token.expose(),

@@ -85,15 +85,22 @@ pub(super) async fn admin_with(fault: Fault) -> (Auth<User>, String) {
     use Fault::{Demoted, DemotedAndEndedElsewhere, Disabled, DisabledAndEndedElsewhere, EndedElsewhere};
     let store = MemoryStore::new();
     let (here, there) = (node(&store), node(&store));
-    let user = here.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
+    let user = here
+        .register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown())
+        .await
+        .unwrap();
     let id: UserId = user.id;
     store.users().set_roles(&id, vec!["admin".into()]);
     let admin = store.find_by_id(&id).await.unwrap().unwrap();
-    let tokens = here.start_session(&admin, &ClientInfo::unknown()).await.unwrap();
+    let tokens = here
+        .start_session(&admin, &ClientInfo::unknown())
+        .await
+        .map(|outcome| outcome.complete().unwrap().tokens)
+        .unwrap();
     let token = tokens.access_token.expose().clone();
     here.authenticate(&token, Check::Stateless).await.unwrap();
     if matches!(fault, EndedElsewhere | DisabledAndEndedElsewhere | DemotedAndEndedElsewhere) {
-        there.end_session(&id, tokens.session_id).await.unwrap();
+        there.end_session(&id, tokens.session_id, &ClientInfo::unknown()).await.unwrap();
     }
     if matches!(fault, Disabled | DisabledAndEndedElsewhere) {
         store.users().set_disabled(&id, true);

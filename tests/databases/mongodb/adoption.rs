@@ -73,8 +73,15 @@ async fn the_users_of_a_mongoose_app_sign_in_and_their_hashes_are_renewed() {
     let auth = auth(users.clone(), sessions);
 
     let client = ClientInfo::unknown();
-    let login = async |text: &str| auth.login(&Login::either(text), PASSWORD.into(), &client).await;
-    assert!(auth.login(&Login::either("ada"), "another password".into(), &client).await.is_err());
+    let login = async |text: &str| {
+        auth.login(&Login::either(text), PASSWORD.into(), &client).await.map(|outcome| outcome.complete().unwrap())
+    };
+    assert!(
+        auth.login(&Login::either("ada"), "another password".into(), &client)
+            .await
+            .map(|outcome| outcome.complete().unwrap())
+            .is_err()
+    );
     let first = login("ADA@example.COM").await.unwrap();
     assert_eq!(first.user.id, UserId::from(id.to_hex()));
     assert_eq!((first.user.email.as_str(), first.user.name.as_deref()), ("Ada@Example.com", Some("Ada Lovelace")));
@@ -88,11 +95,11 @@ async fn the_users_of_a_mongoose_app_sign_in_and_their_hashes_are_renewed() {
     assert_eq!(renewed, seeded, "nothing else was touched");
 
     let second = login("Ada").await.unwrap();
-    let refreshed = auth.refresh(second.tokens.refresh_token.expose()).await.unwrap();
+    let refreshed = auth.refresh(second.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     assert_eq!(refreshed.user.token_version, 0);
-    auth.end_sessions_of(&first.user.id).await.unwrap();
+    auth.end_sessions_of(&first.user.id, &ClientInfo::unknown()).await.unwrap();
     for tokens in [&first.tokens, &refreshed.tokens] {
-        assert!(auth.refresh(tokens.refresh_token.expose()).await.is_err());
+        assert!(auth.refresh(tokens.refresh_token.expose(), &ClientInfo::unknown()).await.is_err());
     }
     let third = login("ada").await.unwrap();
     assert_eq!(third.user.token_version, 1);
@@ -103,7 +110,10 @@ async fn the_users_of_a_mongoose_app_sign_in_and_their_hashes_are_renewed() {
     for field in ["refreshToken", "cart", "nested", "updatedAt", "__v", "fullName"] {
         assert_eq!(left.get(field), seeded.get(field), "{field}");
     }
-    let newcomer = auth.register(Registration::new("New@example.com", PASSWORD, Profile::default())).await.unwrap();
+    let newcomer = auth
+        .register(Registration::new("New@example.com", PASSWORD, Profile::default()), &ClientInfo::unknown())
+        .await
+        .unwrap();
     let newcomer = read(&collection, ObjectId::parse_str(newcomer.id.as_str()).unwrap()).await;
     assert_eq!(
         (newcomer.get_str("email"), newcomer.get_str("emailKey")),
@@ -244,7 +254,10 @@ async fn the_keys_of_an_earlier_release_are_made_anew() {
         users.migrate().await.unwrap();
         drop(guard);
         for (typed, user) in TYPED {
-            let answer = auth.login(&Login::either(typed), PASSWORD.into(), &ClientInfo::unknown()).await;
+            let answer = auth
+                .login(&Login::either(typed), PASSWORD.into(), &ClientInfo::unknown())
+                .await
+                .map(|outcome| outcome.complete().unwrap());
             let found = answer.ok().map(|logged_in| logged_in.user.id);
             assert_eq!(found, user.map(|user| ids[user].clone()), "{typed}, keys: {with_keys}");
         }
@@ -321,13 +334,21 @@ async fn fields_are_read_as_apps_write_them() {
 async fn signs_in(auth: &portcullis::Auth<portcullis::User>, users: &MongoUsers, name: &str, id: &Bson) -> UserId {
     let (login, client) = (Login::either(name), ClientInfo::unknown());
     let wrong = async |name: &str| {
-        let refused = auth.login(&Login::either(name), "another password".into(), &client).await.unwrap_err();
+        let refused = auth
+            .login(&Login::either(name), "another password".into(), &client)
+            .await
+            .map(|outcome| outcome.complete().unwrap())
+            .unwrap_err();
         (refused.kind(), refused.to_string())
     };
     assert_eq!(wrong(name).await, wrong("nobody").await, "{id:?}: a stranger learns that there is such a user");
-    let first = auth.login(&login, PASSWORD.into(), &client).await.unwrap_or_else(|error| panic!("{id:?}: {error:?}"));
+    let first = auth
+        .login(&login, PASSWORD.into(), &client)
+        .await
+        .map(|outcome| outcome.complete().unwrap())
+        .unwrap_or_else(|error| panic!("{id:?}: {error:?}"));
     let user = first.user.id.clone();
-    let second = auth.refresh(first.tokens.refresh_token.expose()).await.unwrap();
+    let second = auth.refresh(first.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     assert_eq!(second.user.id, user);
     let access = second.tokens.access_token.expose();
     let loaded = auth.authenticate(access, Check::User).await.unwrap();
@@ -335,7 +356,7 @@ async fn signs_in(auth: &portcullis::Auth<portcullis::User>, users: &MongoUsers,
     assert!(users.set_roles(&user, &["editor".to_owned()]).await.unwrap());
     auth.change_password(&loaded.claims, PASSWORD.into(), "close sesame 43".into(), &client).await.unwrap();
     assert_eq!(users.find_by_id(&user).await.unwrap().unwrap().token_version, 1);
-    auth.end_sessions_of(&user).await.unwrap();
+    auth.end_sessions_of(&user, &ClientInfo::unknown()).await.unwrap();
     user
 }
 
@@ -385,7 +406,11 @@ async fn users_of_every_type_of_id_sign_in() {
         let left = collection.find_one(doc! { "_id": id }).await.unwrap().unwrap();
         assert_eq!(left.get("_id"), Some(id), "its type is as it was");
     }
-    let refused = auth.login(&Login::either("long"), PASSWORD.into(), &ClientInfo::unknown()).await.unwrap_err();
+    let refused = auth
+        .login(&Login::either("long"), PASSWORD.into(), &ClientInfo::unknown())
+        .await
+        .map(|outcome| outcome.complete().unwrap())
+        .unwrap_err();
     assert_eq!(refused.kind(), portcullis::ErrorKind::InvalidCredentials);
     for (n, user) in seen.iter().enumerate() {
         assert!(users.remove_user(user).await.unwrap());

@@ -15,7 +15,7 @@ use mongodb::{
 };
 use portcullis::{
     Auth, Profile, Registration, User,
-    auth::{Check, ClientInfo},
+    auth::{Check, ClientInfo, Presented},
     clock::Timestamp,
     session::{AuthLevel, AuthMethods, Revocation, RotateOutcome, Rotation, Session, SessionId, TokenId},
     store::{
@@ -45,7 +45,9 @@ fn auth_over(store: &MongoStore) -> Auth<User> {
 }
 
 async fn ada(auth: &Auth<User>) -> User {
-    auth.register(Registration::new("Ada@example.com", PASSWORD, Profile::default())).await.unwrap()
+    auth.register(Registration::new("Ada@example.com", PASSWORD, Profile::default()), &ClientInfo::unknown())
+        .await
+        .unwrap()
 }
 
 /// Generation 0 of a session of `user`, which lives an hour.
@@ -168,8 +170,11 @@ async fn each_operation_is_one_command_that_an_index_answers() {
     let mut table = Vec::new();
     let mut commands = Vec::new();
     // At its start a node asks for the clock and for what has ended: the first guarded request waits for that.
-    let eve = auth.register(Registration::new("eve@example.com", PASSWORD, Profile::default())).await.unwrap();
-    let tokens = auth.start_session(&eve, &client).await.unwrap();
+    let eve = auth
+        .register(Registration::new("eve@example.com", PASSWORD, Profile::default()), &ClientInfo::unknown())
+        .await
+        .unwrap();
+    let tokens = auth.start_session(&eve, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
     auth.authenticate(tokens.access_token.expose(), Check::Stateless).await.unwrap();
     assert_eq!(sent.take().iter().filter(|command| command.contains_key("hello")).count(), 1);
     let mut cost = |operation: &'static str| {
@@ -179,9 +184,9 @@ async fn each_operation_is_one_command_that_an_index_answers() {
     };
 
     let ada = ada(&auth).await;
-    auth.start_session(&ada, &client).await.unwrap();
+    auth.start_session(&ada, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
     cost("register, signed in");
-    let first = auth.login(&login, PASSWORD.into(), &client).await.unwrap();
+    let first = auth.login(&login, PASSWORD.into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap();
     cost("login");
     let access = first.tokens.access_token.expose().clone();
     let claims = auth.authenticate(&access, Check::Stateless).await.unwrap().claims;
@@ -190,9 +195,9 @@ async fn each_operation_is_one_command_that_an_index_answers() {
     cost("protected request, session checked");
     auth.authenticate(&access, Check::User).await.unwrap();
     cost("protected request, user loaded");
-    auth.refresh(first.tokens.refresh_token.expose()).await.unwrap();
+    auth.refresh(first.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     cost("refresh");
-    auth.refresh(first.tokens.refresh_token.expose()).await.unwrap();
+    auth.refresh(first.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     cost("refresh, replayed");
     auth.sessions(&ada.id).await.unwrap();
     cost("list sessions");
@@ -200,9 +205,9 @@ async fn each_operation_is_one_command_that_an_index_answers() {
     cost("password change");
     auth.poll_revocations().await.unwrap();
     cost("poll");
-    auth.logout(Some(changed.tokens.refresh_token.expose()), None).await.unwrap();
+    auth.logout(&Presented::refresh(changed.tokens.refresh_token.expose()), &ClientInfo::unknown()).await.unwrap();
     cost("logout");
-    auth.end_sessions_of(&ada.id).await.unwrap();
+    auth.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
     cost("logout everywhere");
 
     assert_eq!(
@@ -256,13 +261,16 @@ async fn a_uri_cannot_weaken_what_is_read_and_written() {
     sent.take();
     let auth = auth_over(&store);
     let ada = ada(&auth).await;
-    let logged_in =
-        auth.login(&Login::either("ada@example.com"), PASSWORD.into(), &ClientInfo::unknown()).await.unwrap();
-    auth.refresh(logged_in.tokens.refresh_token.expose()).await.unwrap();
+    let logged_in = auth
+        .login(&Login::either("ada@example.com"), PASSWORD.into(), &ClientInfo::unknown())
+        .await
+        .map(|outcome| outcome.complete().unwrap())
+        .unwrap();
+    auth.refresh(logged_in.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     auth.sessions(&ada.id).await.unwrap();
     auth.poll_revocations().await.unwrap();
-    auth.logout(Some(logged_in.tokens.refresh_token.expose()), None).await.unwrap();
-    auth.end_sessions_of(&ada.id).await.unwrap();
+    auth.logout(&Presented::refresh(logged_in.tokens.refresh_token.expose()), &ClientInfo::unknown()).await.unwrap();
+    auth.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
     store.users().set_disabled(&ada.id, true).await.unwrap();
     store.users().remove_user(&ada.id).await.unwrap();
     let commands = sent.take();
@@ -293,9 +301,12 @@ async fn users_here_go_with_sessions_elsewhere() {
     users.migrate().await.unwrap();
     let auth = auth(users, MemorySessions::default());
     ada(&auth).await;
-    let logged_in =
-        auth.login(&Login::either("ADA@example.com"), PASSWORD.into(), &ClientInfo::unknown()).await.unwrap();
-    auth.refresh(logged_in.tokens.refresh_token.expose()).await.unwrap();
+    let logged_in = auth
+        .login(&Login::either("ADA@example.com"), PASSWORD.into(), &ClientInfo::unknown())
+        .await
+        .map(|outcome| outcome.complete().unwrap())
+        .unwrap();
+    auth.refresh(logged_in.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     let collections = database.list_collection_names().await.unwrap();
     assert_eq!(collections, ["portcullis_users"]);
 }

@@ -84,7 +84,7 @@ async fn status(auth: &Auth<User>, refresh: &str) -> StatusCode {
 async fn refreshed(auth: &Auth<User>, refresh: &str) -> String {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        match auth.refresh(refresh).await {
+        match auth.refresh(refresh, &ClientInfo::unknown()).await {
             Ok(logged_in) => return logged_in.tokens.refresh_token.expose().clone(),
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::StoreUnavailable, "the outage ended the session");
@@ -110,7 +110,11 @@ impl World {
         let auth = auth_over(&store);
         ada(&auth).await;
         let login = Login::either("ada@example.com");
-        let logged_in = auth.login(&login, PASSWORD.into(), &ClientInfo::unknown()).await.unwrap();
+        let logged_in = auth
+            .login(&login, PASSWORD.into(), &ClientInfo::unknown())
+            .await
+            .map(|outcome| outcome.complete().unwrap())
+            .unwrap();
         let refresh = logged_in.tokens.refresh_token.expose().clone();
         Self { database, hasty: store.with_timeout(SHORT), auth, refresh }
     }
@@ -121,11 +125,18 @@ impl World {
         nothing_can_be_done(&self.hasty, what).await;
         let hasty = auth_over(&self.hasty);
         assert_eq!(status(&hasty, &self.refresh).await, StatusCode::SERVICE_UNAVAILABLE, "while {what}");
-        let login = hasty.login(&Login::either("ada@example.com"), PASSWORD.into(), &ClientInfo::unknown()).await;
+        let login = hasty
+            .login(&Login::either("ada@example.com"), PASSWORD.into(), &ClientInfo::unknown())
+            .await
+            .map(|outcome| outcome.complete().unwrap());
         assert_eq!(login.unwrap_err().kind(), ErrorKind::StoreUnavailable, "while {what}");
         end().await;
         self.refresh = refreshed(&self.auth, &self.refresh).await;
-        let user = self.auth.login(&Login::either("ada@example.com"), PASSWORD.into(), &ClientInfo::unknown()).await;
+        let user = self
+            .auth
+            .login(&Login::either("ada@example.com"), PASSWORD.into(), &ClientInfo::unknown())
+            .await
+            .map(|outcome| outcome.complete().unwrap());
         let sessions = self.auth.sessions(&user.unwrap().user.id).await.unwrap();
         assert!(!sessions.is_empty(), "{what} ended sessions");
     }
@@ -202,7 +213,8 @@ async fn what_a_server_in_trouble_says_logs_nobody_out() {
     // A cut connection is the driver's to mend: whoever waits for the answer does not notice.
     let cut = failing(doc! { "closeConnection": true });
     fail(&database, doc! { "times": 1 }.into(), cut).await;
-    world.refresh = world.auth.refresh(&world.refresh).await.unwrap().tokens.refresh_token.expose().clone();
+    world.refresh =
+        world.auth.refresh(&world.refresh, &ClientInfo::unknown()).await.unwrap().tokens.refresh_token.expose().clone();
 
     // Written here, and perhaps not on a majority: the client asks again, and is answered.
     let unconfirmed = doc! {

@@ -2,7 +2,7 @@
 
 use portcullis::{
     Error, ErrorKind,
-    auth::ClientInfo,
+    auth::{ClientInfo, Presented},
     user::{Login, PasswordHash},
 };
 
@@ -48,7 +48,7 @@ impl Ground {
             let name = format!("{}, {what}", self.engine);
             tasks.spawn(async move {
                 for _ in 0..20 {
-                    if let Some(next) = unavailable(&name, auth.refresh(&held).await) {
+                    if let Some(next) = unavailable(&name, auth.refresh(&held, &ClientInfo::unknown()).await) {
                         held.clone_from(next.tokens.refresh_token.expose());
                     }
                 }
@@ -59,7 +59,7 @@ impl Ground {
         let held = tasks.join_all().await;
         self.wait_until_back(what).await;
         for held in held {
-            let again = self.auth.refresh(&held).await;
+            let again = self.auth.refresh(&held, &ClientInfo::unknown()).await;
             assert!(again.is_ok(), "{}, {what}: a session was lost: {again:?}", self.engine);
         }
         assert_eq!(self.live(&user.id).await, 8, "{}, {what}", self.engine);
@@ -77,16 +77,20 @@ impl Ground {
         match operation {
             "log in" => {
                 let client = ClientInfo::unknown();
-                let told = unavailable(&name, self.auth.start_session(&user, &client).await).is_some();
+                let told = unavailable(
+                    &name,
+                    self.auth.start_session(&user, &client).await.map(|outcome| outcome.complete().unwrap().tokens),
+                )
+                .is_some();
                 fired = self.over(proxy).await;
                 let live = self.live(&user.id).await;
                 assert!(live == 1 || (!told && live == 0), "{name}: {live} sessions");
             }
             "refresh" => {
-                let next = unavailable(&name, self.auth.refresh(&refresh).await);
+                let next = unavailable(&name, self.auth.refresh(&refresh, &ClientInfo::unknown()).await);
                 fired = self.over(proxy).await;
                 let held = next.map_or(refresh, |next| next.tokens.refresh_token.expose().clone());
-                let again = self.auth.refresh(&held).await;
+                let again = self.auth.refresh(&held, &ClientInfo::unknown()).await;
                 assert!(again.is_ok(), "{name}: the session is lost: {again:?}");
                 assert_eq!(self.live(&user.id).await, 1, "{name}");
             }
@@ -94,9 +98,9 @@ impl Ground {
                 let everywhere = operation == "log out everywhere";
                 let end = async || {
                     if everywhere {
-                        self.auth.end_sessions_of(&user.id).await
+                        self.auth.end_sessions_of(&user.id, &ClientInfo::unknown()).await
                     } else {
-                        self.auth.logout(Some(&refresh), None).await
+                        self.auth.logout(&Presented::refresh(&refresh), &ClientInfo::unknown()).await
                     }
                 };
                 let told = unavailable(&name, end().await);
@@ -104,7 +108,7 @@ impl Ground {
                 if told.is_none() {
                     end().await.unwrap();
                 }
-                let refused = self.auth.refresh(&refresh).await.err().map(|error| error.kind());
+                let refused = self.auth.refresh(&refresh, &ClientInfo::unknown()).await.err().map(|error| error.kind());
                 assert_eq!(refused, Some(ErrorKind::RefreshInvalid), "{name}");
                 assert_eq!(self.live(&user.id).await, 0, "{name}");
             }

@@ -149,7 +149,12 @@ impl Ground {
     }
 
     pub(super) async fn log_in(&self, user: &User) -> Pair {
-        self.auth.start_session(user, &ClientInfo::unknown()).await.unwrap().into()
+        self.auth
+            .start_session(user, &ClientInfo::unknown())
+            .await
+            .map(|outcome| outcome.complete().unwrap().tokens)
+            .unwrap()
+            .into()
     }
 
     pub(super) async fn live(&self, user: &UserId) -> usize {
@@ -185,7 +190,9 @@ impl Ground {
     pub(super) async fn nothing_is_half_done(&self, name: &str, cast: &Cast) {
         let auth = &self.auth;
         let refused = Some(ErrorKind::RefreshInvalid);
-        let refresh = async |pair: &Pair| auth.refresh(&pair.refresh).await.map(|it| it.tokens).map_err(|it| it.kind());
+        let refresh = async |pair: &Pair| {
+            auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.map(|it| it.tokens).map_err(|it| it.kind())
+        };
 
         let again = refresh(&cast.kept).await;
         let again = again.unwrap_or_else(|error| panic!("{name}: a session was lost: {error:?}"));
@@ -227,10 +234,15 @@ impl Ground {
     async fn the_password_is_one_of_two(&self, name: &str, cast: &Cast) {
         let auth = &self.auth;
         let login = Login::email(&cast.changer_name);
-        let try_it = async |password: &str| auth.login(&login, password.into(), &ClientInfo::unknown()).await.is_ok();
+        let try_it = async |password: &str| {
+            auth.login(&login, password.into(), &ClientInfo::unknown())
+                .await
+                .map(|outcome| outcome.complete().unwrap())
+                .is_ok()
+        };
         let (old, new) = (try_it(PASSWORD).await, try_it(NEW_PASSWORD).await);
         assert!(old != new, "{name}: the old password is {old}, the new one {new}");
-        let still_in = auth.refresh(&cast.changer.refresh).await.is_ok();
+        let still_in = auth.refresh(&cast.changer.refresh, &ClientInfo::unknown()).await.is_ok();
         assert!(still_in || new, "{name}: signed out without a new password");
     }
 

@@ -29,6 +29,7 @@ use std::{
 use async_trait::async_trait;
 use portcullis::{
     Auth, Profile, User,
+    auth::ClientInfo,
     clock::{Clock, SystemClock},
     store::{SessionStore, UserStore},
     user::{Login, PasswordHash},
@@ -131,7 +132,7 @@ impl Ground {
     ) -> Self {
         let auth = node(&users, &sessions);
         let registration = portcullis::Registration::new("first@example.com", PASSWORD, Profile::default());
-        let first = auth.register(registration).await.unwrap();
+        let first = auth.register(registration, &ClientInfo::unknown()).await.unwrap();
         let hash = PasswordHash::new(first.password_hash.unwrap());
         let (number, table) = (AtomicU32::new(0), Mutex::default());
         Self { engine, users, sessions, behind, auth, hash, number, table }

@@ -31,7 +31,9 @@ async fn what_postgres_refuses_is_logged_by_code_and_name_alone() {
     let store = PostgresStore::new(pool.clone());
     store.migrate().await.unwrap();
     let auth = builder(store.clone(), store.clone()).build().unwrap();
-    auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
+    auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown())
+        .await
+        .unwrap();
     sqlx::query("UPDATE portcullis_users SET password_hash = $1").bind(BCRYPT).execute(&pool).await.unwrap();
     sqlx::query(ONLY_BCRYPT).execute(&pool).await.unwrap();
 
@@ -49,9 +51,15 @@ async fn what_postgres_refuses_is_logged_by_code_and_name_alone() {
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     // The login is good; its hash would be renewed.
-    auth.login(&Login::email("ada@example.com"), "open sesame 42".into(), &ClientInfo::unknown()).await.unwrap();
+    auth.login(&Login::email("ada@example.com"), "open sesame 42".into(), &ClientInfo::unknown())
+        .await
+        .map(|outcome| outcome.complete().unwrap())
+        .unwrap();
     let newcomer = Registration::new("eve@example.com", "open sesame 42", Profile::default());
-    assert_eq!(auth.register(newcomer).await.unwrap_err().kind(), portcullis::ErrorKind::Internal);
+    assert_eq!(
+        auth.register(newcomer, &ClientInfo::unknown()).await.unwrap_err().kind(),
+        portcullis::ErrorKind::Internal
+    );
     let log = log.text();
     assert!(log.contains("could not be renewed") && log.contains("only_bcrypt"), "{log}");
     assert!(!log.contains("$argon2id$") && !log.contains("$2b$"), "a hash is in the log");
@@ -68,7 +76,10 @@ async fn a_table_changed_while_the_app_runs_costs_no_answer() {
     let store = PostgresStore::new(pool.clone());
     store.migrate().await.unwrap();
     let auth = builder(store.clone(), store.clone()).build().unwrap();
-    let ada = auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
+    let ada = auth
+        .register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown())
+        .await
+        .unwrap();
     let user = "eve".into();
     SessionStore::create(&store, new(session(&user, id(1), NOW))).await.unwrap();
     store.find(&user, &id(1), at(1)).await.unwrap();
@@ -110,6 +121,11 @@ async fn a_role_that_may_make_no_tables_starts_where_they_are_there() {
     sqlx::query(grant).execute(&owner).await.unwrap();
     let store = PostgresStore::connect(&url).await.unwrap();
     let auth = builder(store.clone(), store).build().unwrap();
-    auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
-    auth.login(&Login::email("ada@example.com"), "open sesame 42".into(), &ClientInfo::unknown()).await.unwrap();
+    auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown())
+        .await
+        .unwrap();
+    auth.login(&Login::email("ada@example.com"), "open sesame 42".into(), &ClientInfo::unknown())
+        .await
+        .map(|outcome| outcome.complete().unwrap())
+        .unwrap();
 }

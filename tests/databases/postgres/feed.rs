@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portcullis::{
     Auth, ErrorKind, Profile, Registration, User,
-    auth::{Check, ClientInfo, TokenPair},
+    auth::{Check, ClientInfo, Presented, TokenPair},
     store::sql::PostgresStore,
 };
 use sqlx::PgPool;
@@ -69,16 +69,24 @@ async fn an_ending_is_heard_at_once_also_after_the_connection_of_the_listener_is
     let there = PostgresStore::new(there).with_timeout(Duration::from_millis(500));
     here.migrate().await.unwrap();
     let (here, there) = (node(&here), node(&there));
-    let ada = here.register(Registration::new("ada@example.com", PASSWORD, Profile::default())).await.unwrap();
+    let ada = here
+        .register(Registration::new("ada@example.com", PASSWORD, Profile::default()), &ClientInfo::unknown())
+        .await
+        .unwrap();
     let mut tokens = Vec::new();
     for _ in 0..5 {
-        tokens.push(here.start_session(&ada, &ClientInfo::unknown()).await.unwrap());
+        tokens.push(
+            here.start_session(&ada, &ClientInfo::unknown())
+                .await
+                .map(|outcome| outcome.complete().unwrap().tokens)
+                .unwrap(),
+        );
         let token = tokens.last().unwrap();
         assert!(!is_revoked(&here, token).await && !is_revoked(&there, token).await);
     }
     let listeners = wait_for_listeners(&admin, &[]).await;
     let end = async |number: usize| {
-        here.logout(Some(tokens[number].refresh_token.expose()), None).await.unwrap();
+        here.logout(&Presented::refresh(tokens[number].refresh_token.expose()), &ClientInfo::unknown()).await.unwrap();
     };
 
     end(0).await;
@@ -100,8 +108,12 @@ async fn an_ending_is_heard_at_once_also_after_the_connection_of_the_listener_is
     proxy.fall_silent();
     tokio::time::timeout(Duration::from_secs(30), async {
         loop {
-            let extra = here.start_session(&ada, &ClientInfo::unknown()).await.unwrap();
-            here.logout(Some(extra.refresh_token.expose()), None).await.unwrap();
+            let extra = here
+                .start_session(&ada, &ClientInfo::unknown())
+                .await
+                .map(|outcome| outcome.complete().unwrap().tokens)
+                .unwrap();
+            here.logout(&Presented::refresh(extra.refresh_token.expose()), &ClientInfo::unknown()).await.unwrap();
             tokio::time::sleep(Duration::from_millis(500)).await;
             if is_revoked(&there, &extra).await {
                 break;
@@ -111,6 +123,6 @@ async fn an_ending_is_heard_at_once_also_after_the_connection_of_the_listener_is
     .await
     .unwrap();
 
-    here.end_sessions_of(&ada.id).await.unwrap();
+    here.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
     becomes_revoked(&there, &tokens[4], "of all sessions").await;
 }

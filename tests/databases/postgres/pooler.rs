@@ -107,13 +107,20 @@ async fn a_pooler_in_session_mode_serves_everything() {
     let store = PostgresStore::connect(&server.url_through(pooler.port(), &database)).await.unwrap();
     drop(store.feed().subscribe().await.unwrap());
     let auth = builder(store.clone(), store).build().unwrap();
-    let ada = auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
+    let ada = auth
+        .register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown())
+        .await
+        .unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..16 {
         let (auth, ada) = (auth.clone(), ada.clone());
         tasks.spawn(async move {
-            let tokens = auth.start_session(&ada, &ClientInfo::unknown()).await.unwrap();
-            auth.refresh(tokens.refresh_token.expose()).await.unwrap();
+            let tokens = auth
+                .start_session(&ada, &ClientInfo::unknown())
+                .await
+                .map(|outcome| outcome.complete().unwrap().tokens)
+                .unwrap();
+            auth.refresh(tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
         });
     }
     while let Some(done) = tasks.join_next().await {

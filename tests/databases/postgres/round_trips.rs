@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portcullis::{
     Auth, Profile, Registration, User,
-    auth::{Check, ClientInfo},
+    auth::{Check, ClientInfo, Presented},
     clock::{Clock, SystemClock},
     store::{SessionStore, UserStore, sql::PostgresStore},
     user::Login,
@@ -28,8 +28,8 @@ async fn table(store: &PostgresStore, proxy: &Proxy, name: &str) -> Vec<(&'stati
     let mut table = Vec::new();
     // At its start a node asks for the clock and for what has ended: the first guarded request waits for that.
     let registration = Registration::new(format!("first-{name}@example.com"), PASSWORD, Profile::default());
-    let first = auth.register(registration).await.unwrap();
-    let tokens = auth.start_session(&first, &client).await.unwrap();
+    let first = auth.register(registration, &ClientInfo::unknown()).await.unwrap();
+    let tokens = auth.start_session(&first, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
     auth.authenticate(tokens.access_token.expose(), Check::Stateless).await.unwrap();
     proxy.quiet().await;
     proxy.take_round_trips();
@@ -38,10 +38,10 @@ async fn table(store: &PostgresStore, proxy: &Proxy, name: &str) -> Vec<(&'stati
         table.push((operation, proxy.take_round_trips()));
     };
     let registration = Registration::new(format!("{name}@example.com"), PASSWORD, Profile::default());
-    let ada = auth.register(registration).await.unwrap();
+    let ada = auth.register(registration, &ClientInfo::unknown()).await.unwrap();
     cost("register").await;
     let login = Login::either(&format!("{name}@example.com"));
-    let first = auth.login(&login, PASSWORD.into(), &client).await.unwrap();
+    let first = auth.login(&login, PASSWORD.into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap();
     cost("login").await;
     let access = first.tokens.access_token.expose();
     let claims = auth.authenticate(access, Check::Stateless).await.unwrap().claims;
@@ -50,12 +50,12 @@ async fn table(store: &PostgresStore, proxy: &Proxy, name: &str) -> Vec<(&'stati
     cost("protected request, session checked").await;
     auth.authenticate(access, Check::User).await.unwrap();
     cost("protected request, user loaded").await;
-    auth.refresh(first.tokens.refresh_token.expose()).await.unwrap();
+    auth.refresh(first.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     cost("refresh").await;
-    auth.refresh(first.tokens.refresh_token.expose()).await.unwrap();
+    auth.refresh(first.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     cost("refresh, replayed").await;
     for _ in 0..30 {
-        auth.start_session(&ada, &client).await.unwrap();
+        auth.start_session(&ada, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
     }
     proxy.quiet().await;
     proxy.take_round_trips();
@@ -70,9 +70,9 @@ async fn table(store: &PostgresStore, proxy: &Proxy, name: &str) -> Vec<(&'stati
     cost("password change").await;
     auth.poll_revocations().await.unwrap();
     cost("poll").await;
-    auth.logout(Some(changed.tokens.refresh_token.expose()), None).await.unwrap();
+    auth.logout(&Presented::refresh(changed.tokens.refresh_token.expose()), &ClientInfo::unknown()).await.unwrap();
     cost("logout").await;
-    auth.end_sessions_of(&ada.id).await.unwrap();
+    auth.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
     cost("logout everywhere").await;
     table
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use portcullis::{
     Auth, ErrorKind, Profile, Registration, User,
-    auth::{Check, ClientInfo},
+    auth::{Check, ClientInfo, Presented},
     session::{Revocation, SessionId},
     store::{
         RevocationFeed,
@@ -50,10 +50,15 @@ async fn an_ending_on_one_node_is_heard_on_another() {
         builder(users.clone(), sessions).revocation_poll(Duration::from_secs(60)).revocation_feed(feed).build().unwrap()
     };
     let (here, there) = (node().await, node().await);
-    let ada = here.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
+    let ada = here
+        .register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown())
+        .await
+        .unwrap();
     let client = ClientInfo::unknown();
-    let (one, all) =
-        (here.start_session(&ada, &client).await.unwrap(), here.start_session(&ada, &client).await.unwrap());
+    let (one, all) = (
+        here.start_session(&ada, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap(),
+        here.start_session(&ada, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap(),
+    );
     let (one, all) = ((one.access_token.expose(), one.refresh_token.expose()), all.access_token.expose());
     assert!(!is_revoked(&there, one.0).await && !is_revoked(&there, all).await);
     // The listening task subscribes by itself once the node has begun.
@@ -64,9 +69,9 @@ async fn an_ending_on_one_node_is_heard_on_another() {
         counted || is_revoked(&here, one.0).await
     })
     .await;
-    here.logout(Some(one.1), None).await.unwrap();
+    here.logout(&Presented::refresh(one.1), &ClientInfo::unknown()).await.unwrap();
     until("the logout is heard", async || is_revoked(&there, one.0).await).await;
-    here.end_sessions_of(&ada.id).await.unwrap();
+    here.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
     until("signing out everywhere is heard", async || is_revoked(&there, all).await).await;
 }
 
@@ -116,10 +121,17 @@ async fn what_was_not_heard_is_brought_by_a_poll() {
         .revocation_poll(Duration::from_secs(60))
         .build()
         .unwrap();
-    let ada = here.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
-    let tokens = here.start_session(&ada, &ClientInfo::unknown()).await.unwrap();
+    let ada = here
+        .register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown())
+        .await
+        .unwrap();
+    let tokens = here
+        .start_session(&ada, &ClientInfo::unknown())
+        .await
+        .map(|outcome| outcome.complete().unwrap().tokens)
+        .unwrap();
     assert!(!is_revoked(&there, tokens.access_token.expose()).await);
-    here.logout(Some(tokens.refresh_token.expose()), None).await.unwrap();
+    here.logout(&Presented::refresh(tokens.refresh_token.expose()), &ClientInfo::unknown()).await.unwrap();
     assert!(!is_revoked(&there, tokens.access_token.expose()).await);
     there.poll_revocations().await.unwrap();
     assert!(is_revoked(&there, tokens.access_token.expose()).await);

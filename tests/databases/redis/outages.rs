@@ -7,7 +7,7 @@ use http::{Request, StatusCode};
 use http_body_util::Full;
 use portcullis::{
     ErrorKind, Profile, Registration,
-    auth::{Check, ClientInfo},
+    auth::{Check, ClientInfo, Presented},
     event::AuthEvent,
     session::{EndReason, Revocation, RotateOutcome, Rotation, Session, SessionId},
     store::{
@@ -258,13 +258,23 @@ async fn a_device_ended_with_its_answer_lost_is_204_and_told() {
     let ear = EventLog::default();
     let auth = builder(MemoryUsers::default(), store).event_sink(ear.clone()).build().unwrap();
     let registration = Registration::new("ada@example.com", "open sesame 42", Profile::default());
-    let ada = auth.register(registration).await.unwrap();
-    let [mine, other] =
-        [(); 2].map(|()| async { auth.start_session(&ada, &ClientInfo::unknown()).await.unwrap() }).map(Box::pin);
+    let ada = auth.register(registration, &ClientInfo::unknown()).await.unwrap();
+    let [mine, other] = [(); 2]
+        .map(|()| async {
+            auth.start_session(&ada, &ClientInfo::unknown())
+                .await
+                .map(|outcome| outcome.complete().unwrap().tokens)
+                .unwrap()
+        })
+        .map(Box::pin);
     let (mine, other) = (mine.await, other.await);
     // The answer to the first is that the server has yet to learn the script.
-    let third = auth.start_session(&ada, &ClientInfo::unknown()).await.unwrap();
-    auth.logout(Some(third.refresh_token.expose()), None).await.unwrap();
+    let third = auth
+        .start_session(&ada, &ClientInfo::unknown())
+        .await
+        .map(|outcome| outcome.complete().unwrap().tokens)
+        .unwrap();
+    auth.logout(&Presented::refresh(third.refresh_token.expose()), &ClientInfo::unknown()).await.unwrap();
     auth.authenticate(mine.access_token.expose(), Check::Stateless).await.unwrap();
     let delete = || {
         let request = Request::delete(format!("/auth/sessions/{}", other.session_id))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portcullis::{
     Profile, Registration,
-    auth::{Check, ClientInfo},
+    auth::{Check, ClientInfo, Presented},
     session::{EndReason, RotateOutcome, Session, SessionId},
     store::{
         EndAll, SessionStore,
@@ -42,26 +42,36 @@ async fn each_operation_costs_one_round_trip() {
     let mut table = Vec::new();
     let mut cost = |operation: &'static str| table.push((operation, proxy.take_round_trips()));
     // At its start a node asks for the clock and for what has ended: the first guarded request waits for that.
-    let first = auth.register(Registration::new("eve@example.com", password, Profile::default())).await.unwrap();
-    let tokens = auth.start_session(&first, &client).await.unwrap();
+    let first = auth
+        .register(Registration::new("eve@example.com", password, Profile::default()), &ClientInfo::unknown())
+        .await
+        .unwrap();
+    let tokens = auth.start_session(&first, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
     auth.authenticate(tokens.access_token.expose(), Check::Stateless).await.unwrap();
     proxy.take_round_trips();
-    let ada = auth.register(Registration::new("ada@example.com", password, Profile::default())).await.unwrap();
-    auth.start_session(&ada, &client).await.unwrap();
+    let ada = auth
+        .register(Registration::new("ada@example.com", password, Profile::default()), &ClientInfo::unknown())
+        .await
+        .unwrap();
+    auth.start_session(&ada, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
     cost("register, signed in");
-    let first = auth.login(&Login::email("ada@example.com"), password.into(), &client).await.unwrap();
+    let first = auth
+        .login(&Login::email("ada@example.com"), password.into(), &client)
+        .await
+        .map(|outcome| outcome.complete().unwrap())
+        .unwrap();
     cost("login");
     let access = first.tokens.access_token.expose();
     let claims = auth.authenticate(access, Check::Stateless).await.unwrap().claims;
     cost("protected request, stateless");
     auth.authenticate(access, Check::Session).await.unwrap();
     cost("protected request, session checked");
-    auth.refresh(first.tokens.refresh_token.expose()).await.unwrap();
+    auth.refresh(first.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     cost("refresh");
-    auth.refresh(first.tokens.refresh_token.expose()).await.unwrap();
+    auth.refresh(first.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     cost("refresh, replayed");
     for _ in 0..40 {
-        auth.start_session(&ada, &client).await.unwrap();
+        auth.start_session(&ada, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
     }
     proxy.take_round_trips();
     assert_eq!(auth.sessions(&ada.id).await.unwrap().len(), 42);
@@ -70,13 +80,14 @@ async fn each_operation_costs_one_round_trip() {
     cost("password change");
     let mut again = ClientInfo::unknown();
     again.refresh_token = Some(changed.tokens.refresh_token.clone());
-    let tokens = auth.start_session(&changed.user, &again).await.unwrap();
+    let tokens =
+        auth.start_session(&changed.user, &again).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
     cost("login in the place of a session");
     auth.poll_revocations().await.unwrap();
     cost("poll");
-    auth.logout(Some(tokens.refresh_token.expose()), None).await.unwrap();
+    auth.logout(&Presented::refresh(tokens.refresh_token.expose()), &ClientInfo::unknown()).await.unwrap();
     cost("logout");
-    auth.end_sessions_of(&ada.id).await.unwrap();
+    auth.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
     cost("logout everywhere");
     assert_eq!(
         table,

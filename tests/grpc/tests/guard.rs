@@ -32,8 +32,15 @@ struct World {
 async fn world() -> World {
     let store = MemoryStore::new();
     let auth = auth::builder(store.clone(), store).build().unwrap();
-    let user = auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await.unwrap();
-    let tokens = auth.start_session(&user, &ClientInfo::unknown()).await.unwrap();
+    let user = auth
+        .register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown())
+        .await
+        .unwrap();
+    let tokens = auth
+        .start_session(&user, &ClientInfo::unknown())
+        .await
+        .map(|outcome| outcome.complete().unwrap().tokens)
+        .unwrap();
     World { token: tokens.access_token.expose().clone(), greeting: format!("hello to {}", user.id), auth }
 }
 
@@ -80,7 +87,7 @@ async fn without_a_good_token_the_call_is_unauthenticated() {
     let bad = who(&channel, Some("nonsense")).await.unwrap_err();
     assert_eq!((bad.code(), bad.message()), (Code::Unauthenticated, "The access token is not valid"));
     let claims = auth.authenticate(&token, Check::Stateless).await.unwrap().claims;
-    auth.logout_all(&claims).await.unwrap();
+    auth.logout_all(&claims, &ClientInfo::unknown()).await.unwrap();
     let ended = who(&channel, Some(&token)).await.unwrap_err();
     assert_eq!((ended.code(), ended.message()), (Code::Unauthenticated, "The session has ended"));
 }

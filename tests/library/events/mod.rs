@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use portcullis::{
     Auth, AuthBuilder, User,
-    auth::{Check, ClientInfo},
+    auth::{Check, ClientInfo, Presented},
     clock::{Clock, Timestamp},
     event::{
         AuthEvent, EndAllReason, EndReason, EventKind, LoginFailure, LoginMethod, Operation, RefreshRefusal,
@@ -44,7 +44,11 @@ fn ada() -> Login {
 }
 
 async fn log_in(auth: &Auth<User>, password: &str) -> Option<Pair> {
-    auth.login(&ada(), password.into(), &ClientInfo::unknown()).await.ok().map(Pair::from)
+    auth.login(&ada(), password.into(), &ClientInfo::unknown())
+        .await
+        .map(|outcome| outcome.complete().unwrap())
+        .ok()
+        .map(Pair::from)
 }
 
 #[tokio::test]
@@ -63,43 +67,48 @@ async fn each_operation_tells_what_it_did() {
     told("login");
     assert!(log_in(&auth, "a wrong guess").await.is_none());
     told("wrong password");
-    auth.login(&Login::either("eve@example.com"), PASSWORD.into(), &client).await.unwrap_err();
+    auth.login(&Login::either("eve@example.com"), PASSWORD.into(), &client)
+        .await
+        .map(|outcome| outcome.complete().unwrap())
+        .unwrap_err();
     told("unknown login");
     auth.authenticate(&second.access, Check::User).await.unwrap();
     let claims = auth.authenticate(&second.access, Check::Stateless).await.unwrap().claims;
     auth.sessions(&user.id).await.unwrap();
     auth.poll_revocations().await.unwrap();
     told("guarded requests, a list, a poll");
-    let third = Pair::from(auth.refresh(&second.refresh).await.unwrap());
+    let third = Pair::from(auth.refresh(&second.refresh, &ClientInfo::unknown()).await.unwrap());
     told("refresh");
-    auth.refresh(&second.refresh).await.unwrap();
+    auth.refresh(&second.refresh, &ClientInfo::unknown()).await.unwrap();
     told("refresh within the grace");
     auth.change_password(&claims, "not the password".into(), "close sesame 43".into(), &client).await.unwrap_err();
     told("password change, current one wrong");
     world.clock.advance(Duration::from_secs(1));
     let changed = auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &client).await.unwrap();
     told("password change");
-    auth.refresh(&third.refresh).await.unwrap_err();
+    auth.refresh(&third.refresh, &ClientInfo::unknown()).await.unwrap_err();
     told("refresh that the change overtook");
-    auth.refresh(&first.refresh).await.unwrap_err();
+    auth.refresh(&first.refresh, &ClientInfo::unknown()).await.unwrap_err();
     told("refresh of a session that the change ended");
     let changed = Pair::from(changed);
-    auth.logout(Some(&changed.refresh), None).await.unwrap();
+    auth.logout(&Presented::refresh(&changed.refresh), &ClientInfo::unknown()).await.unwrap();
     told("logout");
-    auth.logout(Some(&changed.refresh), Some(&changed.access)).await.unwrap();
+    auth.logout(&Presented::refresh(&changed.refresh).with_access(&changed.access), &ClientInfo::unknown())
+        .await
+        .unwrap();
     told("logout again");
-    auth.refresh(&changed.refresh).await.unwrap_err();
+    auth.refresh(&changed.refresh, &ClientInfo::unknown()).await.unwrap_err();
     told("refresh after logout");
     let forged = format!("{}x", changed.refresh);
-    auth.refresh(&forged).await.unwrap_err();
-    auth.logout(Some(&forged), Some(&forged)).await.unwrap();
+    auth.refresh(&forged, &ClientInfo::unknown()).await.unwrap_err();
+    auth.logout(&Presented::refresh(&forged).with_access(&forged), &ClientInfo::unknown()).await.unwrap();
     told("forged tokens");
     let pair = log_in(&auth, "close sesame 43").await.unwrap();
-    auth.end_session(&user.id, pair.session).await.unwrap();
-    auth.end_session(&user.id, pair.session).await.unwrap_err();
+    auth.end_session(&user.id, pair.session, &ClientInfo::unknown()).await.unwrap();
+    auth.end_session(&user.id, pair.session, &ClientInfo::unknown()).await.unwrap_err();
     told("login, ended from elsewhere, twice");
-    auth.logout_all(&claims).await.unwrap();
-    auth.end_sessions_of(&user.id).await.unwrap();
+    auth.logout_all(&claims, &ClientInfo::unknown()).await.unwrap();
+    auth.end_sessions_of(&user.id, &ClientInfo::unknown()).await.unwrap();
     told("logout everywhere, and the app");
 
     let expected: [(&str, &[&str]); 18] = [
@@ -147,13 +156,17 @@ async fn an_event_says_when_whose_which_session_and_where_from() {
     let mut client = ClientInfo::unknown();
     client.ip = Some([192, 0, 2, 7].into());
     client.user_agent = Some("Firefox".repeat(100));
-    let tokens = auth.login(&ada(), PASSWORD.into(), &client).await.unwrap().tokens;
+    let tokens =
+        auth.login(&ada(), PASSWORD.into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap().tokens;
     let [event] = ear.take().try_into().unwrap();
     assert_eq!((event.at, event.user_id, event.ip), (now(&world), Some(user.id), client.ip));
     assert_eq!(event.session_id, Some(tokens.session_id));
     assert_eq!(event.user_agent.unwrap().len(), 256, "no place to store novels");
 
-    auth.login(&Login::either("eve@example.com"), PASSWORD.into(), &client).await.unwrap_err();
+    auth.login(&Login::either("eve@example.com"), PASSWORD.into(), &client)
+        .await
+        .map(|outcome| outcome.complete().unwrap())
+        .unwrap_err();
     let [event] = ear.take().try_into().unwrap();
     assert_eq!((event.user_id, event.session_id, event.ip), (None, None, client.ip), "an unknown login is nobody's");
 }
@@ -168,7 +181,10 @@ async fn why_a_sign_in_failed_is_told_to_the_operator_alone() {
     ear.take();
     let mut answers = Vec::new();
     for login in ["ada@example.com", "federated@example.com", "eve@example.com"] {
-        let answer = auth.login(&Login::either(login), PASSWORD.into(), &ClientInfo::unknown()).await;
+        let answer = auth
+            .login(&Login::either(login), PASSWORD.into(), &ClientInfo::unknown())
+            .await
+            .map(|outcome| outcome.complete().unwrap());
         answers.push(answer.unwrap_err().to_string());
     }
     answers.dedup();
@@ -178,7 +194,10 @@ async fn why_a_sign_in_failed_is_told_to_the_operator_alone() {
     // For whom the app vouches as well.
     let mut disabled = user.clone();
     disabled.disabled = true;
-    auth.start_session(&disabled, &ClientInfo::unknown()).await.unwrap_err();
+    auth.start_session(&disabled, &ClientInfo::unknown())
+        .await
+        .map(|outcome| outcome.complete().unwrap().tokens)
+        .unwrap_err();
     let [event] = ear.take().try_into().unwrap();
     assert!(matches!(event.kind, EventKind::LoginFailed { reason: LoginFailure::Disabled, .. }));
     assert_eq!(event.user_id, Some(user.id));
@@ -195,7 +214,7 @@ async fn reuse_is_told_once_and_ends_the_session() {
     let mut refreshes = tokio::task::JoinSet::new();
     for _ in 0..10 {
         let (auth, refresh) = (auth.clone(), pair.refresh.clone());
-        refreshes.spawn(async move { auth.refresh(&refresh).await.is_ok() });
+        refreshes.spawn(async move { auth.refresh(&refresh, &ClientInfo::unknown()).await.is_ok() });
     }
     assert_eq!(refreshes.join_all().await.into_iter().filter(|good| *good).count(), 1);
     let events = ear.take();
@@ -216,7 +235,7 @@ async fn a_user_who_is_gone_ends_the_session_once_and_is_told_of_each_time() {
     world.store.memory.users().set_disabled(&user.id, true);
     ear.take();
     for _ in 0..2 {
-        auth.refresh(&pair.refresh).await.unwrap_err();
+        auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap_err();
     }
     let refused = "session.refresh_refused reason=user_gone";
     assert_eq!(ear.brief(), ["session.ended reason=user_gone", refused, refused]);
@@ -229,7 +248,7 @@ async fn each_refusal_of_a_refresh_token_of_ours_says_why() {
     let user = register(&auth, "ada").await;
     let pair = start_session(&auth, &user).await;
     let record = world.store.memory.find(&user.id, &pair.session, now(&world)).await.unwrap().unwrap();
-    let next = Pair::from(auth.refresh(&pair.refresh).await.unwrap());
+    let next = Pair::from(auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap());
     ear.take();
 
     // A store that has lost the session, and one that was restored from a backup of before the refresh.
@@ -239,18 +258,18 @@ async fn each_refusal_of_a_refresh_token_of_ours_says_why() {
         .event_sink(ear.clone())
         .build()
         .unwrap();
-    there.refresh(&next.refresh).await.unwrap_err();
+    there.refresh(&next.refresh, &ClientInfo::unknown()).await.unwrap_err();
     assert_eq!(ear.brief(), ["session.refresh_refused reason=unknown"]);
     let limit = SessionLimit::EndLeastRecentlyUsed(100);
     let new = NewSession::new(record, limit, Duration::from_secs(3600));
     SessionStore::create(&restored.store.memory, new).await.unwrap();
-    there.refresh(&next.refresh).await.unwrap_err();
+    there.refresh(&next.refresh, &ClientInfo::unknown()).await.unwrap_err();
     assert_eq!(ear.brief(), ["session.foreign_token"]);
 
     // A version that was raised without a word to the sessions, twice over: each is told, and no ending.
     UserStore::bump_token_version(&world.store, &user.id).await.unwrap();
     for _ in 0..2 {
-        auth.refresh(&next.refresh).await.unwrap_err();
+        auth.refresh(&next.refresh, &ClientInfo::unknown()).await.unwrap_err();
         assert_eq!(ear.brief(), ["session.refresh_refused ended_by=token_version reason=ended"]);
     }
 }
@@ -265,7 +284,7 @@ async fn a_login_tells_of_the_sessions_that_it_ends_and_whose_they_were() {
     world.clock.advance(Duration::from_secs(1));
     let mut client = ClientInfo::unknown();
     client.refresh_token = Some(others.refresh.into());
-    auth.login(&ada(), PASSWORD.into(), &client).await.unwrap();
+    auth.login(&ada(), PASSWORD.into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap();
     let events = ear.take();
     assert_eq!(events[0].name(), "login.succeeded");
     let mut ended: Vec<_> =
@@ -295,7 +314,10 @@ async fn what_a_limit_or_a_throttle_refuses_is_told() {
     client.ip = Some([192, 0, 2, 7].into());
     // Those who are refused pay nothing, and must not fill a log.
     for _ in 0..20 {
-        auth.login(&ada(), "a wrong guess".into(), &client).await.unwrap_err();
+        auth.login(&ada(), "a wrong guess".into(), &client)
+            .await
+            .map(|outcome| outcome.complete().unwrap())
+            .unwrap_err();
     }
     let events = ear.take();
     assert_eq!(events.len(), 7);
@@ -303,7 +325,10 @@ async fn what_a_limit_or_a_throttle_refuses_is_told() {
     assert_eq!((&events[6].user_id, events[6].ip), (&None, client.ip), "nothing was looked up");
     world.clock.advance(Duration::from_secs(1));
     for _ in 0..3 {
-        auth.login(&ada(), "a wrong guess".into(), &client).await.unwrap_err();
+        auth.login(&ada(), "a wrong guess".into(), &client)
+            .await
+            .map(|outcome| outcome.complete().unwrap())
+            .unwrap_err();
     }
     let next = ["login.failed reason=wrong_password", "attempt.throttled operation=login retry_after_ms=2000"];
     assert_eq!(ear.brief(), next, "the next delay is another");
@@ -323,7 +348,7 @@ async fn a_name_that_is_taken_is_told_without_the_name() {
     let auth = node(&world, &ear);
     register(&auth, "ada").await;
     let again = portcullis::Registration::new("Ada@example.com", PASSWORD, portcullis::Profile::default());
-    auth.register(again).await.unwrap_err();
+    auth.register(again, &ClientInfo::unknown()).await.unwrap_err();
     let told = ear.take();
     assert_eq!(brief(&told[1]), "user.registration_refused reason=email_taken");
     assert!(told[1].user_id.is_none() && !format!("{:?}", told[1]).to_lowercase().contains("ada"));
@@ -380,7 +405,11 @@ async fn a_sink_that_panics_fails_no_sign_in() {
     register(&auth, "ada").await;
     assert!(log_in(&auth, PASSWORD).await.is_some());
     assert_eq!(
-        kind(auth.login(&ada(), "wrong".into(), &ClientInfo::unknown()).await).unwrap().code(),
+        kind(
+            auth.login(&ada(), "wrong".into(), &ClientInfo::unknown()).await.map(|outcome| outcome.complete().unwrap())
+        )
+        .unwrap()
+        .code(),
         "invalid_credentials"
     );
     assert_eq!(ear.take().len(), 3, "the other sink hears of all");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portcullis::{
     ErrorKind, Profile, Registration,
-    auth::{Check, ClientInfo},
+    auth::{Check, ClientInfo, Presented},
     clock::Timestamp,
     session::{EndReason, Ended},
     store::SessionStore,
@@ -45,17 +45,21 @@ async fn a_failed_call_tells_of_the_outage_and_of_nothing_else() {
             let failed = match operation {
                 "register" => {
                     let name = format!("{failure:?}@example.com");
-                    auth.register(Registration::new(name, PASSWORD, Profile::default())).await.is_err()
+                    auth.register(Registration::new(name, PASSWORD, Profile::default()), &ClientInfo::unknown())
+                        .await
+                        .is_err()
                 }
                 "login" => log_in(&auth, PASSWORD).await.is_none(),
-                "start_session" => auth.start_session(&user, &client).await.is_err(),
-                "refresh" => auth.refresh(&pair.refresh).await.is_err(),
+                "start_session" => {
+                    auth.start_session(&user, &client).await.map(|outcome| outcome.complete().unwrap().tokens).is_err()
+                }
+                "refresh" => auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.is_err(),
                 "change_password" => {
                     // The same password, so that it can be changed again.
                     auth.change_password(&claims, PASSWORD.into(), PASSWORD.into(), &client).await.is_err()
                 }
-                "logout_all" => auth.logout_all(&claims).await.is_err(),
-                "end_sessions" => auth.end_sessions_of(&user.id).await.is_err(),
+                "logout_all" => auth.logout_all(&claims, &ClientInfo::unknown()).await.is_err(),
+                "end_sessions" => auth.end_sessions_of(&user.id, &ClientInfo::unknown()).await.is_err(),
                 _ => auth.sessions(&user.id).await.is_err(),
             };
             world.store.recover();
@@ -73,7 +77,7 @@ async fn an_ending_that_the_store_missed_is_told_when_it_is_brought() {
     let (one, other) = (start_session(&auth, &user).await, start_session(&auth, &user).await);
     ear.take();
     world.store.fail("end", Failure::Before);
-    auth.logout(Some(&one.refresh), None).await.unwrap_err();
+    auth.logout(&Presented::refresh(&one.refresh), &ClientInfo::unknown()).await.unwrap_err();
     assert_eq!(ear.brief(), [unavailable("logout", true)]);
     auth.poll_revocations().await.unwrap();
     assert!(ear.take().is_empty(), "it cannot be brought yet");
@@ -85,13 +89,13 @@ async fn an_ending_that_the_store_missed_is_told_when_it_is_brought() {
         assert!(events.iter().all(|event| event.session_id == Some(one.session)));
     }
     world.store.fail("end_all", Failure::Before);
-    auth.end_sessions_of(&user.id).await.unwrap_err();
+    auth.end_sessions_of(&user.id, &ClientInfo::unknown()).await.unwrap_err();
     assert_eq!(ear.brief(), [unavailable("end_sessions", true)]);
     world.store.recover();
     auth.poll_revocations().await.unwrap();
     auth.poll_revocations().await.unwrap();
     assert_eq!(ear.brief(), ["user.sessions_ended reason=by_app"]);
-    auth.refresh(&other.refresh).await.unwrap_err();
+    auth.refresh(&other.refresh, &ClientInfo::unknown()).await.unwrap_err();
 }
 
 #[tokio::test]
@@ -102,9 +106,9 @@ async fn an_ending_whose_answer_was_lost_is_said_to_be_unknown_and_never_told_tw
     let pair = start_session(&auth, &user).await;
     ear.take();
     world.store.fail("end", Failure::After);
-    auth.logout(Some(&pair.refresh), None).await.unwrap_err();
+    auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap_err();
     world.store.recover();
-    auth.logout(Some(&pair.refresh), None).await.unwrap();
+    auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
     auth.poll_revocations().await.unwrap();
     assert_eq!(ear.brief(), [unavailable("logout", true)]);
 }
@@ -141,7 +145,7 @@ async fn a_listed_session_ends_whether_or_not_its_user_waits_for_it() {
     ear.take();
     let end = |id| {
         let (auth, user) = (auth.clone(), user.id.clone());
-        async move { auth.end_session(&user, id).await }
+        async move { auth.end_session(&user, id, &ClientInfo::unknown()).await }
     };
     let refused = async |pair: &Pair| kind(auth.authenticate(&pair.access, Check::Stateless).await);
     assert_eq!(refused(&one).await, None);
@@ -182,7 +186,7 @@ async fn an_ending_whose_first_answer_was_lost_is_told_once() {
     ear.take();
     for expected in [&["session.ended reason=logout"][..], &[]] {
         world.store.lose_next_answer("end");
-        auth.logout(Some(&pair.refresh), None).await.unwrap();
+        auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
         assert_eq!(ear.brief(), expected);
         // Or it would be the very ending that was asked for.
         world.clock.advance(Duration::from_millis(1));
@@ -227,10 +231,10 @@ async fn an_outage_is_told_though_nobody_waits_any_more() {
         let (auth, user, claims, pair) = (auth.clone(), user.id.clone(), claims.clone(), pair.clone());
         let flow = async move {
             match operation {
-                "logout" => auth.logout(Some(&pair.refresh), None).await.is_ok(),
-                "end_session" => auth.end_session(&user, pair.session).await.is_ok(),
-                "logout_all" => auth.logout_all(&claims).await.is_ok(),
-                "end_sessions" => auth.end_sessions_of(&user).await.is_ok(),
+                "logout" => auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.is_ok(),
+                "end_session" => auth.end_session(&user, pair.session, &ClientInfo::unknown()).await.is_ok(),
+                "logout_all" => auth.logout_all(&claims, &ClientInfo::unknown()).await.is_ok(),
+                "end_sessions" => auth.end_sessions_of(&user, &ClientInfo::unknown()).await.is_ok(),
                 _ => auth
                     .change_password(&claims, PASSWORD.into(), PASSWORD.into(), &ClientInfo::unknown())
                     .await
@@ -280,7 +284,7 @@ async fn an_older_ending_of_all_is_not_brought_after_a_later_one() {
     ear.take();
     let missed = async || {
         world.store.fail("end_all", Failure::Before);
-        auth.end_sessions_of(&user.id).await.unwrap_err();
+        auth.end_sessions_of(&user.id, &ClientInfo::unknown()).await.unwrap_err();
         assert_eq!(ear.brief(), [unavailable("end_sessions", true)]);
         world.store.recover();
     };
@@ -289,7 +293,7 @@ async fn an_older_ending_of_all_is_not_brought_after_a_later_one() {
     auth.poll_revocations().await.unwrap();
     assert_eq!(ear.brief(), ["user.sessions_ended reason=by_app"], "the later one covers the older");
     missed().await;
-    auth.end_sessions_of(&user.id).await.unwrap();
+    auth.end_sessions_of(&user.id, &ClientInfo::unknown()).await.unwrap();
     auth.poll_revocations().await.unwrap();
     assert_eq!(ear.brief(), ["user.sessions_ended reason=by_app"]);
 }
@@ -302,10 +306,10 @@ async fn an_ending_of_all_that_nobody_tells_of_covers_none_that_is_to_be_told() 
     let pair = start_session(&auth, &user).await;
     ear.take();
     world.store.fail("end_all", Failure::Before);
-    auth.end_sessions_of(&user.id).await.unwrap_err();
+    auth.end_sessions_of(&user.id, &ClientInfo::unknown()).await.unwrap_err();
     world.store.recover();
     // It finds the raised version, and writes the floor.
-    auth.refresh(&pair.refresh).await.unwrap_err();
+    auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap_err();
     ear.take();
     auth.poll_revocations().await.unwrap();
     assert_eq!(ear.brief(), ["user.sessions_ended reason=by_app"]);
@@ -319,7 +323,7 @@ async fn a_refresh_whose_answer_was_lost_is_told_once_when_the_store_says_so() {
     let pair = start_session(&auth, &user).await;
     ear.take();
     world.store.lose_next_answer("rotate");
-    auth.refresh(&pair.refresh).await.unwrap();
+    auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap();
     assert_eq!(ear.brief(), ["session.refreshed"]);
     // The reuse was found by the call whose answer was lost; asked again, the record says so, and says it once.
     for expected in [
@@ -327,7 +331,7 @@ async fn a_refresh_whose_answer_was_lost_is_told_once_when_the_store_says_so() {
         &["session.refresh_refused ended_by=reuse reason=ended"],
     ] {
         world.store.lose_next_answer("rotate");
-        auth.refresh(&pair.refresh).await.unwrap_err();
+        auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap_err();
         assert_eq!(ear.brief(), expected);
         world.clock.advance(Duration::from_millis(1));
     }
@@ -339,10 +343,10 @@ async fn a_thief_who_hangs_up_does_not_take_the_alarm_along() {
     let auth = node_with(&world, &ear, |builder| builder.refresh_grace(Duration::ZERO));
     let user = register(&auth, "ada").await;
     let pair = start_session(&auth, &user).await;
-    let current = auth.refresh(&pair.refresh).await.unwrap();
+    let current = auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap();
     ear.take();
     let theft = auth.clone();
-    hang_up(&world, "rotate", async move { theft.refresh(&pair.refresh).await.is_ok() }).await;
+    hang_up(&world, "rotate", async move { theft.refresh(&pair.refresh, &ClientInfo::unknown()).await.is_ok() }).await;
     assert_eq!(told_at_last(&ear).await, ["session.reuse_found", "session.ended reason=reuse"]);
     let access = current.tokens.access_token.expose();
     auth.authenticate(access, Check::Stateless).await.unwrap_err();

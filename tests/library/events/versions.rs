@@ -20,7 +20,9 @@ async fn a_login_that_a_password_change_overtakes_is_no_session() {
     world.store.hold("create_session");
     let thief = tokio::spawn({
         let auth = auth.clone();
-        async move { auth.login(&ada(), PASSWORD.into(), &ClientInfo::unknown()).await }
+        async move {
+            auth.login(&ada(), PASSWORD.into(), &ClientInfo::unknown()).await.map(|outcome| outcome.complete().unwrap())
+        }
     });
     world.store.held().await;
     ear.take();
@@ -34,7 +36,7 @@ async fn a_login_that_a_password_change_overtakes_is_no_session() {
     );
     assert_eq!((&events[2].user_id, events[2].session_id), (&Some(user.id), Some(thief.session)));
     assert_eq!(kind(auth.authenticate(&thief.access, Check::Stateless).await), Some(ErrorKind::TokenRevoked));
-    assert_eq!(kind(auth.refresh(&thief.refresh).await), Some(ErrorKind::RefreshInvalid));
+    assert_eq!(kind(auth.refresh(&thief.refresh, &ClientInfo::unknown()).await), Some(ErrorKind::RefreshInvalid));
 }
 
 #[tokio::test]

@@ -27,12 +27,13 @@ async fn an_existing_table_goes_through_the_whole_flow() {
     let auth = auth();
     let login = Login::either("ada@example.com");
     let client = ClientInfo::unknown();
-    auth.register(sign_up("Analytical Engines")).await.unwrap();
-    let taken = auth.register(sign_up("Others")).await.err().map(|error| error.kind());
+    auth.register(sign_up("Analytical Engines"), &ClientInfo::unknown()).await.unwrap();
+    let taken = auth.register(sign_up("Others"), &ClientInfo::unknown()).await.err().map(|error| error.kind());
     assert_eq!(taken, Some(ErrorKind::EmailTaken));
 
-    let first = auth.login(&login, "open sesame 42".into(), &client).await.unwrap();
-    let next = auth.refresh(first.tokens.refresh_token.expose()).await.unwrap();
+    let first =
+        auth.login(&login, "open sesame 42".into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap();
+    let next = auth.refresh(first.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     let claims = auth.authenticate(next.tokens.access_token.expose(), Check::User).await.unwrap().claims;
     assert_eq!((claims.subject().as_str(), claims.has_role("customer")), ("1000", true));
 
@@ -41,7 +42,11 @@ async fn an_existing_table_goes_through_the_whole_flow() {
     assert!(auth.authenticate(changed.tokens.access_token.expose(), Check::User).await.is_ok());
     let stale = auth.authenticate(next.tokens.access_token.expose(), Check::Stateless).await.unwrap_err();
     assert_eq!(stale.kind(), ErrorKind::TokenRevoked);
-    let refused = auth.login(&login, "open sesame 42".into(), &client).await.unwrap_err();
+    let refused = auth
+        .login(&login, "open sesame 42".into(), &client)
+        .await
+        .map(|outcome| outcome.complete().unwrap())
+        .unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::InvalidCredentials);
 }
 
@@ -53,7 +58,7 @@ async fn a_store_over_an_own_table_keeps_every_promise() {
 
 #[tokio::test]
 async fn an_app_checks_its_own_fields() {
-    let error = auth().register(sign_up("  ")).await.err().unwrap();
+    let error = auth().register(sign_up("  "), &ClientInfo::unknown()).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::ValidationFailed);
     assert_eq!(error.fields()[0].field, "company");
 }

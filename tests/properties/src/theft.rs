@@ -96,7 +96,11 @@ async fn play(factory: &dyn StoreFactory, pace: Pace, order: String) -> Result<R
     let world = World::open(factory, Settings::with_grace(GRACE), 1, 1).await;
     let auth = &world.nodes[0];
     let user = world.user(0).await.expect("the victim");
-    let first = auth.start_session(&user, &ClientInfo::unknown()).await.map_err(|error| format!("{error:?}"))?;
+    let first = auth
+        .start_session(&user, &ClientInfo::unknown())
+        .await
+        .map(|outcome| outcome.complete().unwrap().tokens)
+        .map_err(|error| format!("{error:?}"))?;
     let first = Pair::of(&first).refresh;
     let mut holders = [(); 2].map(|()| Holder { refresh: first.clone(), access: None, steps: 0 });
     let mut row = Row { order: order.clone(), got: Default::default(), later: Default::default() };
@@ -134,7 +138,7 @@ async fn act(
             Err(kind) => Err(format!("an access token is refused as {kind:?}")),
         };
     }
-    match auth.refresh(&holder.refresh.text).await.map_err(|error| error.kind()) {
+    match auth.refresh(&holder.refresh.text, &ClientInfo::unknown()).await.map_err(|error| error.kind()) {
         Ok(LoggedIn { tokens, .. }) => {
             let Pair { refresh, access } = Pair::of(&tokens);
             let had_newest = are_one(&holder.refresh, newest);

@@ -10,6 +10,7 @@ use std::{
 
 use portcullis::{
     Auth, Profile, Registration, User,
+    auth::ClientInfo,
     clock::{Clock, ManualClock, Timestamp},
     store::{SessionStore, UserStore, memory::MemoryStore},
     user::{AuthUser, Email, NewUser, PasswordHash, UserId},
@@ -126,7 +127,7 @@ async fn first_password_hash() -> PasswordHash {
         let wrapped = Wrapped { users: Arc::new(store.clone()), sessions: Arc::new(store) };
         let auth = Settings::with_grace(std::time::Duration::ZERO).node(&wrapped, &ManualClock::new(START));
         let registration = Registration::new("first@properties.example", password(0), Profile::default());
-        let user = auth.register(registration).await.expect("a registration");
+        let user = auth.register(registration, &ClientInfo::unknown()).await.expect("a registration");
         // Another thread may have been faster; any of the hashes serves.
         let _ = HASH.set(user.password_hash().expect("a hash").to_owned());
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use portcullis::{
     Auth, Claims, Error, User,
-    auth::{Check, ClientInfo, LoggedIn, TokenPair},
+    auth::{Check, ClientInfo, LoggedIn, Presented, TokenPair},
     user::AuthUser,
 };
 use tokio::sync::Barrier;
@@ -180,12 +180,20 @@ impl Player {
             Deed::Login { user } => {
                 let read = self.world.user(user).await?;
                 let what = What::Login { user };
-                self.operation(node, what, async move { pair(auth.start_session(&read, &ClientInfo::unknown()).await) })
+                self.operation(node, what, async move {
+                    pair(
+                        auth.start_session(&read, &ClientInfo::unknown())
+                            .await
+                            .map(|outcome| outcome.complete().unwrap().tokens),
+                    )
+                })
             }
             Deed::Refresh { token } => {
                 let token = self.held.refresh(token)?;
                 let text = token.text.clone();
-                self.operation(node, What::Refresh { token }, async move { logged_in(auth.refresh(&text).await) })
+                self.operation(node, What::Refresh { token }, async move {
+                    logged_in(auth.refresh(&text, &ClientInfo::unknown()).await)
+                })
             }
             Deed::Use { token } => {
                 let token = self.held.access(token)?;
@@ -197,11 +205,15 @@ impl Player {
             Deed::Logout { session } => {
                 let token = self.held.session(session)?.newest().clone();
                 let what = What::Logout { sid: token.sid.clone() };
-                self.operation(node, what, async move { done(auth.logout(Some(&token.text), None).await) })
+                self.operation(node, what, async move {
+                    done(auth.logout(&Presented::refresh(&token.text), &ClientInfo::unknown()).await)
+                })
             }
             Deed::LogoutAll { user } => {
                 let id = self.world.people[user].id.clone();
-                self.operation(node, What::LogoutAll { user }, async move { done(auth.end_sessions_of(&id).await) })
+                self.operation(node, What::LogoutAll { user }, async move {
+                    done(auth.end_sessions_of(&id, &ClientInfo::unknown()).await)
+                })
             }
             Deed::Disable { user } => {
                 let (admin, id) = (self.world.stores.admin.clone(), self.world.people[user].id.clone());

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use portcullis::{
     Auth, Claims, Error, ErrorKind, Secret, User,
-    auth::{Check, ClientInfo, LoggedIn, TokenPair},
+    auth::{Check, ClientInfo, LoggedIn, Presented, TokenPair},
     user::{AuthUser, Login},
 };
 
@@ -29,7 +29,11 @@ impl Player {
         let mut client = ClientInfo::unknown();
         client.refresh_token = replaces.as_ref().map(|token| Secret::new(token.text.clone()));
         let auth = self.auth(node);
-        let seen = self.run(async move { pair(auth.start_session(&read, &client).await) }).await;
+        let seen = self
+            .run(async move {
+                pair(auth.start_session(&read, &client).await.map(|outcome| outcome.complete().unwrap().tokens))
+            })
+            .await;
         self.receive(user, &seen);
         self.note(&Op::Login { user, version, disabled, replaces: replaces.as_ref() }, node, &seen).await
     }
@@ -37,7 +41,7 @@ impl Player {
     pub(super) async fn refresh(&mut self, node: usize, pick: Pick, forgery: Option<Forgery>) -> Result<(), String> {
         let Some(token) = self.held.refresh(pick).map(|token| forged(token, forgery)) else { return Ok(()) };
         let (auth, text) = (self.auth(node), token.text.clone());
-        let seen = self.run(async move { logged_in(auth.refresh(&text).await) }).await;
+        let seen = self.run(async move { logged_in(auth.refresh(&text, &ClientInfo::unknown()).await) }).await;
         self.receive(self.held.owner(&token.sid), &seen);
         self.note(&Op::Refresh { token: &token, forgery }, node, &seen).await
     }
@@ -80,14 +84,20 @@ impl Player {
         let by_refresh = refresh.as_ref().map(|token| token.text.clone());
         let by_access = access.as_ref().map(|token| token.text.clone());
         let auth = self.auth(node);
-        let seen = self.run(async move { done(auth.logout(by_refresh.as_deref(), by_access.as_deref()).await) }).await;
+        let seen = self
+            .run(async move {
+                let presented = by_refresh.as_deref().map_or_else(Presented::default, Presented::refresh);
+                let presented = by_access.as_deref().into_iter().fold(presented, Presented::with_access);
+                done(auth.logout(&presented, &ClientInfo::unknown()).await)
+            })
+            .await;
         let refresh = refresh.as_ref().map(|token| (token, forgery));
         self.note(&Op::Logout { refresh, access: access.as_ref() }, node, &seen).await
     }
 
     pub(super) async fn logout_all(&mut self, node: usize, user: usize) -> Result<(), String> {
         let (auth, id) = (self.auth(node), self.world.people[user].id.clone());
-        let seen = self.run(async move { done(auth.end_sessions_of(&id).await) }).await;
+        let seen = self.run(async move { done(auth.end_sessions_of(&id, &ClientInfo::unknown()).await) }).await;
         self.note(&Op::LogoutAll { user }, node, &seen).await
     }
 
@@ -96,7 +106,7 @@ impl Player {
         let sid = held.sid.clone();
         let (auth, user) = (self.auth(node), self.world.people[held.user].id.clone());
         let id = sid.parse().expect("an id of ours");
-        let seen = self.run(async move { done(auth.end_session(&user, id).await) }).await;
+        let seen = self.run(async move { done(auth.end_session(&user, id, &ClientInfo::unknown()).await) }).await;
         self.note(&Op::EndSession { sid: &sid }, node, &seen).await
     }
 
@@ -134,7 +144,13 @@ impl Player {
         let current = self.passwords[user];
         let (auth, login) = (self.auth(node), Login::email(&self.world.people[user].email));
         let seen = self
-            .run(async move { logged_in(auth.login(&login, password(current).into(), &ClientInfo::unknown()).await) })
+            .run(async move {
+                logged_in(
+                    auth.login(&login, password(current).into(), &ClientInfo::unknown())
+                        .await
+                        .map(|outcome| outcome.complete().unwrap()),
+                )
+            })
             .await;
         self.receive(user, &seen);
         self.note(&Op::LogIn { user, password: current }, node, &seen).await

@@ -8,11 +8,8 @@ use std::{
     time::Duration,
 };
 
-use super::Auth;
-use crate::{
-    clock::{CLOCK_SKEW, Clock, Timestamp},
-    user::AuthUser,
-};
+use super::Revocations;
+use crate::clock::{CLOCK_SKEW, Clock, Timestamp};
 
 /// How long a difference is taken to be what it was.
 const ASK_AGAIN: Duration = Duration::from_secs(600);
@@ -22,7 +19,7 @@ const STEP: Duration = Duration::from_millis(500);
 
 /// What this node knows of the shared clock.
 #[derive(Debug)]
-pub(super) struct SharedTime {
+pub(super) struct SharedClock {
     /// By how many milliseconds the shared clock is ahead of this node's.
     ahead: AtomicI64,
     /// When that was asked, in milliseconds by this node's clock.
@@ -33,7 +30,7 @@ pub(super) struct SharedTime {
     asking: tokio::sync::Mutex<()>,
 }
 
-impl SharedTime {
+impl SharedClock {
     pub(super) fn new() -> Self {
         Self {
             ahead: AtomicI64::new(0),
@@ -60,23 +57,23 @@ fn base(clock: &dyn Clock) -> i64 {
     clock.now().as_millis().saturating_sub(monotonic)
 }
 
-impl<U: AuthUser> Auth<U> {
+impl Revocations {
     /// The present moment by the shared clock. The first time it is asked for, which is a round trip.
-    pub(super) async fn shared_now(&self) -> Timestamp {
-        let time = &self.0.nodes.time;
+    pub(crate) async fn shared_now(&self) -> Timestamp {
+        let time = &self.shared;
         if !time.was_asked.load(Ordering::Acquire) {
             let _one_at_a_time = time.asking.lock().await;
             if !time.was_asked.load(Ordering::Acquire) {
                 self.ask_shared_clock().await;
             }
         }
-        self.now().moved(time.ahead())
+        self.clock.now().moved(time.ahead())
     }
 
     /// Compares the clocks where that is due, beside a poll.
     pub(super) async fn follow_shared_clock(&self) {
-        let time = &self.0.nodes.time;
-        if time.is_due(&*self.0.clock)
+        let time = &self.shared;
+        if time.is_due(&*self.clock)
             && let Ok(_one_at_a_time) = time.asking.try_lock()
         {
             self.ask_shared_clock().await;
@@ -84,9 +81,9 @@ impl<U: AuthUser> Auth<U> {
     }
 
     async fn ask_shared_clock(&self) {
-        let (time, clock) = (&self.0.nodes.time, &*self.0.clock);
+        let (time, clock) = (&self.shared, &*self.clock);
         let (before, monotonic) = (clock.now(), clock.monotonic());
-        let answer = self.0.sessions.clock().await;
+        let answer = self.sessions.clock().await;
         let trip = clock.monotonic().saturating_sub(monotonic);
         match answer {
             Ok(Some(shared)) => {

@@ -1,17 +1,16 @@
-//! Endings that count on this node and that the store could not take yet.
+//! [`Outbox`]: endings that count on this node, and that the store could not take yet.
 
 use std::collections::{HashMap, VecDeque};
 
-use super::run::FlowRun;
 use crate::{
-    event::EndAllReason,
+    event::{EndAllReason, FlowRun},
     session::{EndReason, Ended, SessionId},
     store::EndAll,
     user::UserId,
 };
 
 /// How many endings this node keeps for a store that cannot be reached.
-const MAX_LEFT: usize = 65_536;
+const MAX_ENDINGS: usize = 65_536;
 
 /// How many of one user: more than a user has sessions.
 const MAX_OF_A_USER: usize = 128;
@@ -21,7 +20,7 @@ const MAX_OF_A_USER_THEN: usize = 4;
 
 /// How many of them may have session ids that no store has confirmed. A client may have invented
 /// such an id.
-const MAX_UNCHECKED: usize = MAX_LEFT / 4;
+const MAX_UNCHECKED: usize = MAX_ENDINGS / 4;
 
 /// An ending that counts on this node and is not yet in the store.
 #[derive(Clone, Debug)]
@@ -66,38 +65,38 @@ impl Unfinished {
     }
 
     /// Whether this ends nothing, and has nothing to tell, that an ending of all of the user's sessions does not.
-    fn is_covered_by(&self, all: &EndAll, is_told: bool) -> bool {
-        let Self::All(this, told) = self else { return false };
-        this.user_id == all.user_id && this.min_version <= all.min_version && (is_told || told.is_none())
+    fn is_covered_by(&self, all: &EndAll, has_event: bool) -> bool {
+        let Self::All(this, event) = self else { return false };
+        this.user_id == all.user_id && this.min_version <= all.min_version && (has_event || event.is_none())
     }
 }
 
 /// The endings that are left, by user; users take turns.
 #[derive(Debug, Default)]
-pub(super) struct Left {
+pub(super) struct Outbox {
     of: HashMap<UserId, Vec<Unfinished>>,
     turns: VecDeque<UserId>,
     count: usize,
     unchecked: usize,
 }
 
-impl Left {
+impl Outbox {
     /// Keeps an ending; `false` where there is no room for it.
     pub(super) fn put_aside(&mut self, mut unfinished: Unfinished) -> bool {
         if let Unfinished::Session(.., flow) | Unfinished::All(_, Some((_, flow))) = &mut unfinished {
             flow.leave_span();
         }
-        if let Unfinished::All(all, told) = &unfinished {
-            self.forget_covered(all, told.is_some());
+        if let Unfinished::All(all, event) = &unfinished {
+            self.forget_covered(all, event.is_some());
         }
         if self.contains(&unfinished) {
             return true;
         }
         let is_single = matches!(unfinished, Unfinished::Session(..));
         let of_this_user = self.of.get(unfinished.user()).map_or(0, Vec::len);
-        let most = if self.count < MAX_LEFT / 2 { MAX_OF_A_USER } else { MAX_OF_A_USER_THEN };
+        let most = if self.count < MAX_ENDINGS / 2 { MAX_OF_A_USER } else { MAX_OF_A_USER_THEN };
         let unchecked = unfinished.is_unchecked();
-        if self.count >= MAX_LEFT
+        if self.count >= MAX_ENDINGS
             || (is_single && of_this_user >= most)
             || (unchecked && self.unchecked >= MAX_UNCHECKED)
         {
@@ -115,8 +114,8 @@ impl Left {
     }
 
     /// Forgets endings that this one has made up for.
-    pub(super) fn forget_covered(&mut self, all: &EndAll, is_told: bool) {
-        self.retain(&all.user_id, |left| !left.is_covered_by(all, is_told));
+    pub(super) fn forget_covered(&mut self, all: &EndAll, has_event: bool) {
+        self.retain(&all.user_id, |left| !left.is_covered_by(all, has_event));
     }
 
     pub(super) fn contains(&self, this: &Unfinished) -> bool {

@@ -1,0 +1,112 @@
+//! The one door: every way to log in ends here, and nothing else makes sessions.
+
+use std::pin::pin;
+
+use super::{Auth, ClientInfo, LoggedIn, LoginOutcome};
+use crate::{
+    error::{Error, ErrorKind},
+    event::{EventKind, FlowRun, LoginFailure, LoginMethod, Operation},
+    session::{AuthLevel, AuthMethods, EndReason, Session, SessionId, TokenId},
+    store::NewSession,
+    user::AuthUser,
+};
+
+impl<U: AuthUser> Auth<U> {
+    /// Logs a user in whom the app has authenticated by other means: makes a session and its first pair of tokens.
+    ///
+    /// It takes one store round trip.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::InvalidCredentials`] for a disabled user
+    /// - [`ErrorKind::TooManySessions`] where the session limit refuses
+    /// - [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`]
+    pub async fn start_session(&self, user: &U, client: &ClientInfo) -> Result<LoginOutcome<U>, Error> {
+        self.start_session_by(user, client, LoginMethod::App).await
+    }
+
+    /// Does what [`start_session`](Self::start_session) does, by a method that is known here.
+    pub(crate) async fn start_session_by(
+        &self,
+        user: &U,
+        client: &ClientInfo,
+        method: LoginMethod,
+    ) -> Result<LoginOutcome<U>, Error> {
+        let run = self.begin(Operation::StartSession, client);
+        run.run(pin!(self.open_session(&run, user.clone(), client, method))).await
+    }
+
+    /// Makes a session and its first pair of tokens. This is the one door: every way to log in goes through it, and
+    /// nothing else makes sessions. It checks that the user is not disabled, and then the session limit.
+    pub(super) async fn open_session(
+        &self,
+        run: &FlowRun,
+        user: U,
+        client: &ClientInfo,
+        method: LoginMethod,
+    ) -> Result<LoginOutcome<U>, Error> {
+        let owner = user.id();
+        run.is_of(&owner);
+        if user.is_disabled() {
+            run.emit(EventKind::LoginFailed { reason: LoginFailure::Disabled });
+            return Err(Error::new(ErrorKind::InvalidCredentials));
+        }
+        let at = self.shared_now().await;
+        let now = self.now();
+        let (lifetimes, revocations) = (self.0.lifetimes, &self.0.revocations);
+        let absolute_expires_at = at.plus(lifetimes.absolute);
+        let session = Session {
+            id: SessionId::random()?,
+            user_id: owner.clone(),
+            // As it was read before the password was verified. After a password change in between, this session is
+            // therefore dead on arrival.
+            token_version: user.token_version(),
+            generation: 0,
+            token_id: TokenId::random()?,
+            previous_token_id: None,
+            auth_time: at,
+            // An app that starts a session has authenticated the user by means that are not known here.
+            amr: if matches!(method, LoginMethod::App) { AuthMethods::default() } else { AuthMethods::PASSWORD },
+            acr: AuthLevel::Aal1,
+            restamped_generation: None,
+            created_at: at,
+            rotated_at: at,
+            expires_at: at.plus(lifetimes.idle).min(absolute_expires_at),
+            absolute_expires_at,
+            ended: None,
+            user_agent: client.kept_user_agent(),
+            ip: client.ip,
+        };
+        let tokens = self.tokens(&user, &session, now)?;
+        let mut new = NewSession::new(session, self.0.session_limit, revocations.tombstone());
+        new.replaces = client.refresh_token.as_ref().and_then(|token| self.session_of(token.expose(), now));
+        let (id, replaced) = (new.session.id, new.replaces.clone());
+        let created = self.0.sessions.create(new).await.map_err(|error| {
+            if error.is_too_many_sessions() {
+                run.emit(EventKind::LoginFailed { reason: LoginFailure::TooManySessions });
+            }
+            error.of_a_write()
+        })?;
+        run.is_of_session(&owner, id);
+        if created.dead_on_arrival {
+            run.emit(EventKind::LoginFailed { reason: LoginFailure::Superseded });
+            revocations.publish(revocations.revoke_session(id));
+        } else {
+            run.emit(EventKind::LoggedIn { method });
+        }
+        // The flow that raised the version has not ended them yet.
+        for id in created.outdated {
+            revocations.publish(revocations.revoke_session(id));
+            run.emit_of(EventKind::SessionEnded { reason: EndReason::TokenVersion }, &owner, id);
+        }
+        for id in created.ended {
+            revocations.publish(revocations.revoke_session(id));
+            match &replaced {
+                Some((user, replaced)) if *replaced == id => {
+                    run.emit_of(EventKind::SessionEnded { reason: EndReason::SignedInAgain }, user, id);
+                }
+                _ => run.emit_of(EventKind::SessionEnded { reason: EndReason::Limit }, &owner, id),
+            }
+        }
+        Ok(LoginOutcome::Complete(LoggedIn { user, tokens }))
+    }
+}

@@ -1,0 +1,216 @@
+//! [`Revocations`]: the component's state, and what a guard asks it.
+
+use std::{
+    fmt,
+    future::Future,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::task::AbortHandle;
+
+use super::{
+    outbox::{Outbox, Unfinished},
+    set::{RevokedSet, Standing},
+    shared_clock::SharedClock,
+};
+use crate::{
+    clock::{Clock, Timestamp},
+    event::Events,
+    random,
+    session::{EndReason, Ended, Revocation, SessionId},
+    store::{RevocationFeed, SessionStore},
+    token::Claims,
+    user::UserId,
+};
+
+/// A moment before all others.
+pub(super) const NEVER: Timestamp = Timestamp::from_millis(i64::MIN);
+
+/// Number of calls of one millisecond that a store can distinguish.
+const STAMPS: u64 = 16;
+
+/// How this node follows the others, and for how long it remembers what they end.
+pub(crate) struct RevocationSettings {
+    /// Most entries of the set, for each kind.
+    pub(crate) capacity: usize,
+    pub(crate) poll_interval: Duration,
+    /// How long polls may fail before the guard asks the store about every token.
+    pub(crate) max_poll_staleness: Option<Duration>,
+    pub(crate) feed: Option<Arc<dyn RevocationFeed>>,
+    /// How old an access token may be, by its lifetime and the leeway.
+    pub(crate) remembered: Duration,
+    /// How long an ending is remembered: that, and the clock skew.
+    pub(crate) tombstone: Duration,
+}
+
+/// Ends sessions, on this node and on the others, and knows which access tokens are revoked.
+pub(crate) struct Revocations {
+    pub(super) settings: RevocationSettings,
+    pub(super) sessions: Arc<dyn SessionStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) events: Arc<Events>,
+    pub(super) set: RevokedSet,
+    pub(super) loaded: AtomicBool,
+    pub(super) loading: tokio::sync::Mutex<()>,
+    /// Number of loads that have failed. A caller who waited for one of them does not repeat it.
+    pub(super) failed_loads: AtomicU64,
+    /// A task is reading for the first time what has ended.
+    pub(super) starting: AtomicBool,
+    outbox: Mutex<Outbox>,
+    /// Held by the task that brings the outbox to the store.
+    pub(super) finishing: tokio::sync::Mutex<()>,
+    /// When the last successful poll began, in milliseconds.
+    polled_at: AtomicI64,
+    /// Of tokens that were issued before this moment an ending may have been missed, in milliseconds.
+    pub(super) blind_before: AtomicI64,
+    pub(super) shared: SharedClock,
+    stamps: AtomicU64,
+    tasks: Mutex<Vec<AbortHandle>>,
+}
+
+impl Revocations {
+    pub(crate) fn new(
+        settings: RevocationSettings,
+        sessions: Arc<dyn SessionStore>,
+        clock: Arc<dyn Clock>,
+        events: Arc<Events>,
+    ) -> Self {
+        Self {
+            set: RevokedSet::new(settings.capacity),
+            settings,
+            sessions,
+            clock,
+            events,
+            loaded: AtomicBool::new(false),
+            loading: tokio::sync::Mutex::new(()),
+            failed_loads: AtomicU64::new(0),
+            starting: AtomicBool::new(false),
+            outbox: Mutex::default(),
+            finishing: tokio::sync::Mutex::new(()),
+            polled_at: AtomicI64::new(NEVER.as_millis()),
+            blind_before: AtomicI64::new(NEVER.as_millis()),
+            shared: SharedClock::new(),
+            // Other nodes begin elsewhere.
+            stamps: AtomicU64::new(random::bytes().map_or(0, |bytes| u64::from(u16::from_le_bytes(bytes)))),
+            tasks: Mutex::default(),
+        }
+    }
+
+    /// Returns whether this node has read what has ended. Until then no token may be admitted.
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.loaded.load(Ordering::Acquire)
+    }
+
+    /// Returns what this node knows of an access token.
+    pub(crate) fn standing(&self, claims: &Claims, now: Timestamp) -> Standing {
+        let known = self.set.standing(&claims.session_id(), claims.subject(), claims.token_version(), now);
+        let issued_at = claims.issued_at();
+        let is_unsure = || {
+            // A token of an earlier setting outlives what is remembered.
+            issued_at < now.minus(self.settings.remembered)
+                || issued_at.as_millis() < self.blind_before.load(Ordering::Acquire)
+                || self.is_out_of_touch(now)
+                // The token was issued before the store in memory began. The store knows neither its
+                // session nor whether that session ended.
+                || self.sessions.began().is_some_and(|began| issued_at.as_secs() < began.as_secs())
+        };
+        if known == Standing::Good && is_unsure() { Standing::AskStore } else { known }
+    }
+
+    /// Waits for an ending that may change the [`standing`](Self::standing) of this session or user. It misses none
+    /// from this call on.
+    pub(crate) fn news<'a>(&'a self, session: &SessionId, user: &UserId) -> impl Future<Output = ()> + Send + use<'a> {
+        self.set.news(session, user)
+    }
+
+    /// Returns whether an ending that found no room lately was one of this session or version.
+    pub(crate) fn may_have_missed(&self, session: &SessionId, user: &UserId, version: u64) -> bool {
+        self.set.may_have_missed(session, user, version)
+    }
+
+    /// Wakes everybody who waits for [`news`](Self::news), because the clock was moved.
+    #[cfg(feature = "testing")]
+    pub(crate) fn ring_all(&self) {
+        self.set.ring_all();
+    }
+
+    /// Revokes the access tokens of a session on this node.
+    pub(crate) fn revoke_session(&self, id: SessionId) -> Revocation {
+        let now = self.clock.now();
+        let revocation = Revocation::Session { id, keep_until: now.plus(self.settings.tombstone) };
+        self.set.add(&revocation, now);
+        revocation
+    }
+
+    /// Revokes the access tokens of lower versions on this node.
+    pub(crate) fn revoke_versions(&self, user: &UserId, min_version: u64) -> Revocation {
+        let now = self.clock.now();
+        let keep_until = now.plus(self.settings.tombstone);
+        let revocation = Revocation::User { id: user.clone(), min_version, keep_until };
+        self.set.add(&revocation, now);
+        revocation
+    }
+
+    /// Returns the record of an end.
+    pub(crate) fn ended(&self, reason: EndReason, at: Timestamp) -> Ended {
+        Ended { at, reason, keep_until: at.plus(self.tombstone()) }
+    }
+
+    /// Returns how long an ending that begins now is remembered. It differs by a few milliseconds from call to call,
+    /// so that a store can distinguish a repeated call from another call of the same millisecond.
+    pub(crate) fn tombstone(&self) -> Duration {
+        let stamp = self.stamps.fetch_add(1, Ordering::Relaxed) % STAMPS;
+        self.settings.tombstone.saturating_sub(Duration::from_millis(stamp))
+    }
+
+    pub(super) fn polled_at(&self) -> Timestamp {
+        Timestamp::from_millis(self.polled_at.load(Ordering::Acquire))
+    }
+
+    pub(super) fn set_polled_at(&self, at: Timestamp) {
+        self.polled_at.store(at.as_millis(), Ordering::Release);
+    }
+
+    fn is_out_of_touch(&self, now: Timestamp) -> bool {
+        let last = self.polled_at();
+        // A poll in the future was made before the clock was set back.
+        self.settings.max_poll_staleness.is_some_and(|limit| now.since(last) > limit || last.since(now) > limit)
+    }
+
+    pub(super) fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn put_aside(&self, unfinished: Unfinished) {
+        if !self.outbox().put_aside(unfinished) {
+            tracing::error!(target: "portcullis", "an ending is lost: the store has been out of reach for too many of them");
+        }
+    }
+
+    /// Puts new tasks in the place of those of an earlier runtime.
+    pub(super) fn keep(&self, tasks: Vec<AbortHandle>) {
+        let old = std::mem::replace(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner), tasks);
+        old.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl Drop for Revocations {
+    fn drop(&mut self) {
+        self.keep(Vec::new());
+    }
+}
+
+impl fmt::Debug for Revocations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Revocations")
+            .field("poll_interval", &self.settings.poll_interval)
+            .field("feed", &self.settings.feed.is_some())
+            .field("loaded", &self.is_loaded())
+            .field("set", &self.set)
+            .finish_non_exhaustive()
+    }
+}
