@@ -12,8 +12,8 @@ use http::{Extensions, HeaderMap};
 ///
 /// With the feature `axum`, the address is also read from axum's `ConnectInfo<SocketAddr>`.
 ///
-/// Without either of them the address is unknown. Sessions then show no address, and failed logins
-/// are not counted by address. A warning in the log says so once.
+/// Without either of them the address is unknown. Sessions then show no address, and password
+/// guesses are not counted by address. A warning in the log says so once.
 ///
 /// # Examples
 ///
