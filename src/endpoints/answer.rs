@@ -1,4 +1,5 @@
-//! What handlers answer with: a body in the shape that the app chose, and the cookies of the tokens.
+//! Writes the answers of handlers: a body in the shape that the app chose, and the cookies of the
+//! tokens.
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, header::SET_COOKIE};
@@ -21,15 +22,15 @@ pub(super) type Answer = Response<Full<Bytes>>;
 /// Answers with this body.
 ///
 /// # Errors
-/// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where an app's own type cannot be written.
+/// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if an app's own type cannot be written.
 pub(super) fn body<U: AuthUser>(exchange: &Exchange<'_, U>, body: &impl Serialize) -> Result<Answer, Error> {
     exchange.auth.0.http.responder.success(exchange.spec, ReadyTypes::of::<U>(), Some(body))
 }
 
-/// Answers without a body, where the shape allows that.
+/// Answers without content. A shape may still write a body.
 ///
 /// # Errors
-/// As for [`body`].
+/// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the shape cannot write its body.
 pub(super) fn nothing<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answer, Error> {
     exchange.auth.0.http.responder.success(exchange.spec, ReadyTypes::of::<U>(), None::<&()>)
 }
@@ -37,7 +38,7 @@ pub(super) fn nothing<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answer,
 /// Answers with the user.
 ///
 /// # Errors
-/// As for [`body`].
+/// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the app's user cannot be written.
 pub(super) fn user<U: AuthUser>(exchange: &Exchange<'_, U>, user: &U) -> Result<Answer, Error> {
     #[derive(Serialize)]
     struct UserBody<P> {
@@ -60,10 +61,12 @@ pub(super) fn outcome<U: AuthUser>(
     }
 }
 
-/// Answers with the user and the tokens: those of `places` in the body, and those in cookies.
+/// Answers with the user and the tokens. `places` says which tokens go into the body and into
+/// cookies.
 ///
 /// # Errors
-/// As for [`body`], and [`ErrorKind::Internal`](crate::ErrorKind::Internal) where a token does not fit into its cookie.
+/// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the app's user cannot be written, or if a
+/// token does not fit into its cookie.
 pub(super) fn tokens<U: AuthUser>(
     exchange: &Exchange<'_, U>,
     logged_in: &LoggedIn<U>,
@@ -104,20 +107,21 @@ pub(super) fn tokens<U: AuthUser>(
     Ok(answer)
 }
 
-/// Answers without a body and deletes the cookies.
+/// Answers without content, and deletes the cookies.
 ///
 /// # Errors
-/// As for [`body`].
+/// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the shape cannot write its body.
 pub(super) fn cleared<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<Answer, Error> {
     let mut answer = nothing(exchange)?;
     clear_cookies(exchange, answer.headers_mut())?;
     Ok(answer)
 }
 
-/// Adds the lines that delete the cookies, where the request may change them.
+/// Adds the lines that delete the cookies, if the request may change cookies.
 ///
 /// # Errors
-/// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where the settings were not checked.
+/// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if a line is not a valid header. Checked
+/// settings prevent that.
 pub(super) fn clear_cookies<U: AuthUser>(exchange: &Exchange<'_, U>, headers: &mut HeaderMap) -> Result<(), Error> {
     if exchange.cookies == CookieUse::Barred {
         return Ok(());
@@ -129,7 +133,7 @@ pub(super) fn clear_cookies<U: AuthUser>(exchange: &Exchange<'_, U>, headers: &m
     Ok(())
 }
 
-/// Answers with a public document, which no shape changes and which caches may keep.
+/// Answers with a public document. It is the same in every shape, and caches may keep it.
 pub(super) fn document<U: AuthUser>(exchange: &Exchange<'_, U>, document: String) -> Answer {
     let content_type = match exchange.spec.success {
         SuccessSchema::Document { content_type, .. } => content_type,
@@ -138,7 +142,7 @@ pub(super) fn document<U: AuthUser>(exchange: &Exchange<'_, U>, document: String
     plain::public_document(document, content_type)
 }
 
-/// Answers a failure. It names fields as the request did.
+/// Answers a failure. It uses the names of fields that the request used.
 pub(super) fn failure<U: AuthUser>(exchange: &Exchange<'_, U>, error: Error) -> Answer {
     let responder = &exchange.auth.0.http.responder;
     let error = match responder.shape() {

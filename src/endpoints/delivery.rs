@@ -1,4 +1,4 @@
-//! The member `delivery` of a login or registration.
+//! Reads the member `delivery` of a login or registration.
 
 use super::exchange::Exchange;
 use crate::{
@@ -7,11 +7,14 @@ use crate::{
     user::AuthUser,
 };
 
-/// Takes the delivery that a login or registration asks for, and returns where its tokens go.
+/// Removes the delivery that a login or registration asks for from its fields, and returns the
+/// places of the tokens.
 ///
 /// # Errors
-/// [`ErrorKind::ValidationFailed`](crate::ErrorKind::ValidationFailed) where that delivery is not allowed, and
-/// [`ErrorKind::CrossSite`](crate::ErrorKind::CrossSite) where the request may not have it.
+/// - [`ErrorKind::ValidationFailed`](crate::ErrorKind::ValidationFailed) if the app does not allow
+///   that delivery.
+/// - [`ErrorKind::CrossSite`](crate::ErrorKind::CrossSite) if the delivery uses cookies and the
+///   request may not set cookies.
 pub(super) fn asked_places<U: AuthUser>(exchange: &Exchange<'_, U>, fields: &mut Fields) -> Result<Places, Error> {
     let asked = fields.take("delivery")?;
     let places = exchange.auth.0.http.deliveries.asked(asked.as_deref()).ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! [`Exchange`]: what handlers read from a request.
+//! [`Exchange`]: gives handlers the parts of a request that they need.
 
 use http::{
     HeaderMap,
@@ -23,24 +23,27 @@ use crate::{
     user::AuthUser,
 };
 
-/// A request to an endpoint.
+/// A request to an endpoint, without its body.
 pub(super) struct Exchange<'a, U: AuthUser> {
     pub(super) auth: &'a Auth<U>,
     pub(super) parts: &'a Parts,
     pub(super) spec: &'static EndpointSpec,
-    /// The segment that stands for the path's parameter, such as `{id}`. Empty where the path has none.
+    /// The segment in the place of the path's parameter, such as `{id}`. It is empty if the path
+    /// has no parameter.
     pub(super) path_parameter: &'a str,
     pub(super) cookies: CookieUse,
 }
 
-/// Whether a request may read and set cookies, by where it comes from.
+/// Whether a request may use cookies. This depends on the origin that it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CookieUse {
-    /// The request comes from this origin, from a trusted one, or from no browser.
+    /// The request comes from this origin, from a trusted origin, or from a client that is not a
+    /// browser.
     Allowed,
-    /// The request comes from elsewhere, brings no cookie of ours and has passed CORS. Its answer sets no cookie.
+    /// The request comes from another origin, but passes without cookies: it brings none of ours,
+    /// and its answer may set none. It is JSON, which the app's CORS settings have allowed.
     Barred,
-    /// The request comes from elsewhere.
+    /// Any other request from another origin.
     Refused,
 }
 
@@ -62,19 +65,21 @@ impl<'a, U: AuthUser> Exchange<'a, U> {
         Self { auth, parts, spec, path_parameter, cookies }
     }
 
-    /// Returns the places of the tokens, where the request may have them there.
+    /// Returns the places of the tokens, if the request may have its tokens there.
     ///
     /// # Errors
-    /// [`ErrorKind::CrossSite`] where tokens would go into cookies that the request may not set.
+    /// [`ErrorKind::CrossSite`] if tokens would go into cookies and the request may not set
+    /// cookies.
     pub(super) fn check_places(&self, places: Places) -> Result<Places, Error> {
         let sets_cookies = places.access_cookie || places.refresh_cookie;
         if self.cookies == CookieUse::Barred && sets_cookies { Err(cross_site::refusal()) } else { Ok(places) }
     }
 
-    /// Deletes what the browser may keep beside our cookies: see `cookie_variants`.
+    /// Adds the lines that delete other variants of our cookies. The module `cookie_variants`
+    /// explains them.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] where the settings were not checked.
+    /// [`ErrorKind::Internal`] if a line is not a valid header. Checked settings prevent that.
     pub(super) fn expire_other_cookies(&self, answer: &mut HeaderMap) -> Result<(), Error> {
         for line in self.auth.0.http.cookies.expire_others(&self.parts.headers, &self.parts.uri)? {
             answer.append(SET_COOKIE, line);
@@ -90,14 +95,14 @@ impl<'a, U: AuthUser> Exchange<'a, U> {
         credentials::cookie_value(&self.parts.headers, self.auth.0.http.cookies.refresh.name())
     }
 
-    /// Returns every refresh token that cookies bring. A logout ends the sessions of all of them.
+    /// Returns every refresh token in the cookies. A logout ends the sessions of all of them.
     pub(super) fn refresh_cookies(&self) -> impl Iterator<Item = &str> {
         let names = self.auth.0.http.cookies.refresh_names();
         let values = names.flat_map(|name| credentials::cookie_values(&self.parts.headers, name));
         values.filter_map(|value| std::str::from_utf8(value).ok())
     }
 
-    /// Admits the holder of a valid access token.
+    /// Verifies the access token of the request. Returns its claims, and where the token was found.
     pub(super) async fn authenticate(&self, check: Check) -> Result<(Authenticated<U>, Source), Error> {
         let found = self.access_token()?.ok_or(ErrorKind::TokenMissing)?;
         let authenticated = self.auth.authenticate_bytes(found.token, check).await?;
@@ -119,12 +124,14 @@ impl<'a, U: AuthUser> Exchange<'a, U> {
             user_agent: user_agent.map(str::to_owned),
             ip: address.ip,
             ip_is_shared: address.is_shared,
-            // An empty text is a field that was left alone, and hides no cookie.
+            // An empty text is a form field that the user left empty. It does not override the
+            // cookie.
             refresh_token: refresh_token.filter(|token| !token.trim().is_empty()).or(cookie).map(Secret::new),
         }
     }
 
-    /// Returns what is known of the client for a flow that needs it for events alone: nothing, where no sink is set.
+    /// Returns what is known of the client for a flow that needs it for events alone: nothing,
+    /// where no sink is set.
     pub(super) fn origin(&self) -> ClientInfo {
         if self.auth.is_heard() { self.client(None) } else { ClientInfo::unknown() }
     }
@@ -139,7 +146,7 @@ impl<'a, U: AuthUser> Exchange<'a, U> {
         Ok(self.standard(Fields::read_optional(&self.parts.headers, body).await?))
     }
 
-    /// Returns the members of the standard request, whatever shape the app chose.
+    /// Renames the members of a request from the app's shape to the standard names.
     fn standard(&self, mut fields: Fields) -> Fields {
         if let Some(shape) = self.auth.0.http.responder.shape() {
             shape.read(self.spec, ReadyTypes::of::<U>(), &mut fields);
@@ -148,8 +155,10 @@ impl<'a, U: AuthUser> Exchange<'a, U> {
     }
 }
 
-/// Returns whether a request is JSON from a page of another origin, and brings none of our cookies. The cross-site check
-/// protects cookies, and such a page cannot send JSON unless the app's CORS admits it.
+/// Returns whether a request from a page is JSON and brings none of our cookies.
+///
+/// The cross-site check protects cookies. A page of another origin cannot send JSON unless the
+/// app's CORS settings allow it.
 fn is_cookieless_json(headers: &HeaderMap, cookies: &Cookies) -> bool {
     headers.contains_key(ORIGIN) && body::is_json(headers) && !cookies.are_in(headers)
 }

@@ -1,4 +1,4 @@
-//! The list of endpoints.
+//! Lists all endpoints.
 
 use super::{answer::Answer, exchange::Exchange};
 use crate::{
@@ -10,13 +10,15 @@ use crate::{
     user::AuthUser,
 };
 
-/// Makes the list of specifications and the match of handlers from one line for each endpoint: its name and its file.
+/// Makes the list of specifications and the call of handlers. Each endpoint has one line, with its
+/// name and its file.
 macro_rules! endpoints {
     ($($(#[$feature:meta])? $endpoint:ident: $file:ident,)+) => {
-        /// The specification of every endpoint, in the order in which the table of [`Routes`](super::Routes) shows them.
+        /// The specification of every endpoint, in the order of the table of
+        /// [`Routes`](super::Routes).
         pub(crate) static SPECS: &[&EndpointSpec] = &[$($(#[$feature])? &super::$file::SPEC,)+];
 
-        /// Runs the handler of the endpoint that the request has reached.
+        /// Runs the handler of the endpoint that the request is for.
         pub(super) async fn handle<U: AuthUser>(exchange: &Exchange<'_, U>, body: RequestBody) -> Result<Answer, Error> {
             match exchange.spec.endpoint {
                 $($(#[$feature])? Endpoint::$endpoint => super::$file::handle(exchange, body).await,)+

@@ -36,7 +36,7 @@ pub(super) const SPEC: EndpointSpec = EndpointSpec {
 pub(super) async fn handle<U: AuthUser>(exchange: &Exchange<'_, U>, body: RequestBody) -> Result<Answer, Error> {
     let from_body = exchange.optional_fields(body).await?.take("refresh_token")?;
     let refresh_tokens = from_body.as_deref().into_iter().chain(exchange.refresh_cookies());
-    // Whatever is wrong with an access token, its sender still wants to log out.
+    // An access token that is not valid does not prevent the logout.
     let access_token = match exchange.access_token() {
         Ok(found) => found.map(|found| found.token),
         Err(error) if error.kind() == ErrorKind::InvalidRequest => return Err(error),

@@ -1,13 +1,15 @@
-//! The ready endpoints as one tower [`Service`](tower_service::Service): [`Auth::routes`](crate::Auth::routes) returns it.
+//! The ready endpoints as one tower [`Service`](tower_service::Service), which
+//! [`Auth::routes`](crate::Auth::routes) returns.
 //!
-//! [`Routes`] shows each endpoint with its body and its success.
+//! [`Routes`] lists each endpoint with its body and its success.
 
-// Each endpoint has a file here with its specification and its handler. The specification says what its method, path,
-// credentials, bodies and failures are. Routing, `Allow`, the cross-site check, the `OpenAPI` document and the texts of the
-// envelope are read from it.
+// Each endpoint has a file in this folder with its specification and its handler. The specification
+// declares its method, path, credentials, bodies and failures. These read it: routing, the header
+// `Allow`, the cross-site check, the `OpenAPI` document, and the texts of the envelope.
 //
-// A new endpoint is a file (with its `mod` line below), a line in `list.rs`, and a variant of `http::Endpoint`. The compiler
-// asks for each that is missing, and the tests ask for its row in the table of `Routes`.
+// A new endpoint needs a file with a `mod` line below, a line in `list.rs`, and a variant of
+// `http::Endpoint`. If one of them is missing, the crate does not compile. A test fails if the
+// endpoint has no row in the table of `Routes`.
 
 mod answer;
 mod change_password;

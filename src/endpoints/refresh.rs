@@ -1,4 +1,4 @@
-//! `POST /refresh`: gives a new pair of tokens for a refresh token.
+//! `POST /refresh`: exchanges a refresh token for a new pair of tokens.
 
 use http::{Method, StatusCode};
 
@@ -50,7 +50,8 @@ pub(super) async fn handle<U: AuthUser>(exchange: &Exchange<'_, U>, body: Reques
     }
 }
 
-/// Returns whether the refresh token can never work again, so that the cookies are cleared. An outage clears nothing.
+/// Returns whether the refresh token can never be valid again. The cookies are then cleared. An
+/// outage does not clear them.
 fn is_final(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::RefreshInvalid | ErrorKind::RefreshExpired | ErrorKind::RefreshReused)
         && !error.is_overtaken()
@@ -59,14 +60,15 @@ fn is_final(error: &Error) -> bool {
 async fn refresh<U: AuthUser>(exchange: &Exchange<'_, U>, body: RequestBody) -> Result<Answer, Error> {
     let mut fields = exchange.optional_fields(body).await?;
     let deliveries = &exchange.auth.0.http.deliveries;
-    // As everywhere, an empty text is a field that was left alone.
+    // An empty text is a form field that the user left empty.
     let from_body = fields.take("refresh_token")?.filter(|token| !token.trim().is_empty());
     let (token, places) = match (&from_body, exchange.refresh_cookie()) {
         (Some(token), _) => (token.as_str(), deliveries.to_body()),
         (None, CookieValue::Once(token)) => (token, deliveries.to_cookie()),
         (None, CookieValue::Absent) => return Err(ErrorKind::RefreshMissing.into()),
         (None, CookieValue::Ambiguous) => {
-            // One of them may be planted. Clearing them would leave the other one, and switch the user's session.
+            // An attacker may have planted one of the cookies. They are not cleared, because the
+            // planted one could remain and would switch the user to the attacker's session.
             return Err(Error::new(ErrorKind::InvalidRequest)
                 .with_detail("The refresh token's cookie was sent twice. Log in again, which leaves one."));
         }

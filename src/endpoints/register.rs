@@ -1,4 +1,4 @@
-//! `POST /register`: creates a user and, unless the app says otherwise, logs it in.
+//! `POST /register`: creates a user, and logs the user in unless the app's settings say otherwise.
 
 use http::{Method, StatusCode};
 
@@ -49,7 +49,7 @@ pub(super) async fn handle<U: AuthUser>(exchange: &Exchange<'_, U>, body: Reques
     let presented = fields.take("refresh_token")?;
     let email = fields.take("email")?.unwrap_or_default();
     let password = fields.take("password")?.unwrap_or_default();
-    // A form sends an empty text for a field that was left alone.
+    // A form sends an empty text for a field that the user left empty.
     let username = fields.take("username")?.filter(|username| !username.is_empty());
     let mut registration = Registration::new(email, password, fields.rest()?);
     registration.username = username;
@@ -59,7 +59,8 @@ pub(super) async fn handle<U: AuthUser>(exchange: &Exchange<'_, U>, body: Reques
     if auth.0.http.login_on_register {
         match auth.start_session_by(&user, &client, LoginMethod::Registration).await {
             Ok(outcome) => return answer::outcome(exchange, &outcome, places),
-            // The user exists now: an error would make the client register again and meet its own address.
+            // The user exists now. After an error the client would register again, and the address
+            // would be taken.
             Err(error) => {
                 tracing::error!(target: "portcullis", ?error, "a registered user could not be logged in");
             }

@@ -1,5 +1,5 @@
-//! [`Routes`]: the tower service of the endpoints. It finds the endpoint, checks where the request comes from, and runs the
-//! handler.
+//! [`Routes`]: the tower service of the endpoints. It finds the endpoint of a request, makes the
+//! cross-site check, and runs the handler.
 
 use std::{
     convert::Infallible,
@@ -39,11 +39,14 @@ use crate::{
     user::AuthUser,
 };
 
-/// The ready endpoints, below the mount path (`/auth` unless set); clones share everything.
+/// Serves the ready endpoints below the mount path. Default of the mount path: `/auth`.
 ///
-/// A tower [`Service`] of full paths that never fails: on hyper it answers every request whose path begins with the mount
-/// path, on axum it is `Auth::router()` to merge (feature `axum`), or `route_service("/auth/{*rest}", auth.routes())`.
-/// Not for axum's `nest`, which cuts the mount path off.
+/// It is a tower [`Service`] that never fails. It expects full paths, which begin with the mount
+/// path. Clones share all state.
+///
+/// - With hyper, pass it every request for which [`matches`](Self::matches) returns true.
+/// - With axum, merge `Auth::router()` (feature `axum`), or use `route_service("/auth/{*rest}",
+///   auth.routes())`. Do not use `nest`, because it removes the mount path.
 ///
 /// | method, path | body | success |
 /// |---|---|---|
@@ -59,25 +62,52 @@ use crate::{
 /// | `GET /auth/.well-known/jwks.json` | | 200, the public keys of access tokens as a JWK set |
 /// | `GET /auth/openapi.json` (feature `openapi`) | | 200, the `OpenAPI` 3.1 document of what is mounted |
 ///
-/// Bodies are JSON or forms of at most 16 KiB. Failures are `application/problem+json` (RFC 9457) with a stable `code`:
-/// see [`ErrorKind`].
+/// Bodies of requests are JSON or forms. Maximum size: 16 KiB. Failures are
+/// `application/problem+json` (RFC 9457) with a stable `code`, which [`ErrorKind`] lists.
 ///
-/// An app has them elsewhere ([`endpoint_path`](crate::AuthBuilder::endpoint_path)), fewer of them
-/// ([`without_endpoint`](crate::AuthBuilder::without_endpoint)), or with other bodies
-/// ([`response_format`](crate::AuthBuilder::response_format), [`success_body`](crate::AuthBuilder::success_body),
-/// [`failure_body`](crate::AuthBuilder::failure_body)). The members of a registration beside `email`, `password` and
-/// `username` are the app's own [`AuthUser::Registration`], which [`AuthUser::check_registration`] checks.
+/// An app can change the endpoints:
+///
+/// - [`endpoint_path`](crate::AuthBuilder::endpoint_path) moves an endpoint.
+/// - [`without_endpoint`](crate::AuthBuilder::without_endpoint) switches an endpoint off.
+/// - [`response_format`](crate::AuthBuilder::response_format),
+///   [`success_body`](crate::AuthBuilder::success_body) and
+///   [`failure_body`](crate::AuthBuilder::failure_body) change the bodies.
+/// - [`AuthUser::Registration`] is the type of the app's own fields in a registration, in addition
+///   to `email`, `password` and `username`. [`AuthUser::check_registration`] checks them.
+///
+/// # Examples
+///
+/// ```
+/// use portcullis::{Auth, User, store::memory::MemoryStore};
+/// use tower::ServiceExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = MemoryStore::new();
+/// let auth: Auth<User> = Auth::builder(store.clone(), store)
+///     .issuer("https://example.com")
+///     .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
+///     .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
+///     .build()?;
+///
+/// let routes = auth.routes();
+/// assert!(routes.matches("/auth/me"));
+/// let request = http::Request::get("/auth/me").body(String::new())?;
+/// let response = routes.oneshot(request).await?;
+/// assert_eq!(response.status(), http::StatusCode::UNAUTHORIZED);
+/// # Ok(()) }
+/// ```
 pub struct Routes<U: AuthUser>(Auth<U>);
 
 impl<U: AuthUser> Auth<U> {
-    /// The ready endpoints.
+    /// Returns the ready endpoints as a tower service.
     pub fn routes(&self) -> Routes<U> {
         Routes(self.clone())
     }
 }
 
 impl<U: AuthUser> Routes<U> {
-    /// Whether a path is below the mount path, for servers that route by hand.
+    /// Returns whether a path is the mount path or below it, for servers without a router.
     pub fn matches(&self, path: &str) -> bool {
         let rest = path.strip_prefix(self.0.0.http.table.mount_path());
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -117,7 +147,7 @@ where
     }
 }
 
-/// The answer of [`Routes`], to be awaited.
+/// The future of an answer of [`Routes`].
 #[must_use = "futures do nothing unless awaited"]
 pub struct ResponseFuture(Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send>>);
 
@@ -171,19 +201,20 @@ async fn handle<U: AuthUser>(exchange: &Exchange<'_, U>, body: RequestBody) -> R
     list::handle(exchange, body).await
 }
 
-/// Refuses a request of another site as the endpoint's rule says.
+/// Refuses a request from another site, if the rule of the endpoint requires that.
 fn check_cross_site<U: AuthUser>(exchange: &Exchange<'_, U>) -> Result<(), Error> {
     let headers = &exchange.parts.headers;
     let exempt = match exchange.spec.cross_site {
         CrossSiteRule::Unchecked => return Ok(()),
-        // Two `Authorization` headers are refused here too.
+        // `has_bearer` also refuses two `Authorization` headers.
         CrossSiteRule::Always => credentials::has_bearer(headers).map(|_| false)?,
         CrossSiteRule::UnlessBearer => credentials::has_bearer(headers)?,
         CrossSiteRule::UnlessBearerAlone => {
             credentials::has_bearer(headers)? && exchange.refresh_cookie() == CookieValue::Absent
         }
     };
-    // Where cookies are barred, the endpoint refuses as soon as it would set one.
+    // If cookies are barred, the request passes here. The endpoint refuses it before it sets a
+    // cookie.
     if exempt || exchange.cookies != CookieUse::Refused { Ok(()) } else { Err(cross_site::refusal()) }
 }
 

@@ -53,7 +53,8 @@ pub(super) async fn handle<U: AuthUser>(exchange: &Exchange<'_, U>, _: RequestBo
     let (authenticated, _) = exchange.authenticate(Check::Stateless).await?;
     let claims = &authenticated.claims;
     let sessions = exchange.auth.sessions(claims.subject()).await?;
-    // A token of no live session lists none. A token made with a stolen key would learn here which session to name.
+    // A token without an active session lists nothing. Otherwise an attacker with a stolen signing
+    // key could make a token, and learn here the ids of sessions.
     if !sessions.iter().any(|session| session.id == claims.session_id()) {
         return Err(ErrorKind::TokenRevoked.into());
     }
@@ -77,7 +78,7 @@ struct SessionList {
     sessions: Vec<SessionView>,
 }
 
-/// What a user sees of a session.
+/// A session as its user sees it.
 #[derive(Serialize)]
 struct SessionView {
     id: SessionId,

@@ -1,4 +1,4 @@
-//! What the specifications say is what the service does and what its documentation shows.
+//! Tests that the service and its documentation agree with the specifications of the endpoints.
 
 use std::collections::HashSet;
 

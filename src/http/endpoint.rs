@@ -1,12 +1,24 @@
-//! [`Endpoint`], which names a ready endpoint, and [`EndpointSpec`], which declares everything about one.
+//! [`Endpoint`] names a ready endpoint, and [`EndpointSpec`] declares its properties.
 
 use http::{Method, StatusCode};
 
 use super::schema::{RequestSchema, SuccessSchema};
 use crate::error::ErrorKind;
 
-/// Names one of the ready endpoints, to move it with [`AuthBuilder::endpoint_path`](crate::AuthBuilder::endpoint_path) or to
-/// switch it off with [`AuthBuilder::without_endpoint`](crate::AuthBuilder::without_endpoint).
+/// Names one of the ready endpoints.
+///
+/// [`AuthBuilder::endpoint_path`](crate::AuthBuilder::endpoint_path) moves an endpoint, and
+/// [`AuthBuilder::without_endpoint`](crate::AuthBuilder::without_endpoint) switches it off.
+///
+/// # Examples
+///
+/// ```
+/// use portcullis::{AuthBuilder, User, http::Endpoint};
+///
+/// fn configure(builder: AuthBuilder<User>) -> AuthBuilder<User> {
+///     builder.endpoint_path(Endpoint::Me, "/account").without_endpoint(Endpoint::Register)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Endpoint {
@@ -35,17 +47,18 @@ pub enum Endpoint {
     OpenApi,
 }
 
-/// Declares everything about an endpoint that more than its handler has to know.
+/// Declares the properties of an endpoint that other code than its handler needs.
 ///
-/// Each file of `endpoints/` has one. Routing and `Allow`, the cross-site check, the `OpenAPI` document and the texts of the
-/// envelope are read from it.
+/// Each endpoint in `endpoints/` has one in its file. These read it: routing, the header `Allow`,
+/// the cross-site check, the `OpenAPI` document, and the texts of the envelope.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "openapi"), allow(dead_code, reason = "the document reads more of it than the service does"))]
 pub(crate) struct EndpointSpec {
     pub(crate) endpoint: Endpoint,
     /// Methods of the path that the endpoint answers. `HEAD` comes with `GET`.
     pub(crate) methods: &'static [Method],
-    /// Path below the mount path. A name in braces, such as `{id}`, stands for one segment. There is at most one.
+    /// Path below the mount path. It has at most one parameter. A parameter is a name in braces,
+    /// such as `{id}`, and stands for one segment.
     pub(crate) path: &'static str,
     /// Credentials that the endpoint reads.
     pub(crate) caller: Caller,
@@ -55,20 +68,20 @@ pub(crate) struct EndpointSpec {
     pub(crate) status: StatusCode,
     pub(crate) request: Option<RequestSchema>,
     pub(crate) success: SuccessSchema,
-    /// Failures beside those that follow from the other members.
+    /// Failures in addition to those that follow from the other members.
     pub(crate) failures: &'static [&'static [ErrorKind]],
     /// The `operationId` of the `OpenAPI` document.
     pub(crate) operation_id: &'static str,
-    /// One line of the `OpenAPI` document.
+    /// The summary in the `OpenAPI` document, one line.
     pub(crate) summary: &'static str,
-    /// What a success says in a shape that has a text for it.
+    /// The message of a success, in shapes that have one.
     pub(crate) message: &'static str,
 }
 
 /// Credentials that an endpoint reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Caller {
-    /// None: anyone may call it.
+    /// No credential: any client may call the endpoint.
     Anyone,
     /// An access token as Bearer or cookie.
     AccessToken,
@@ -85,23 +98,28 @@ impl Caller {
     }
 }
 
-/// When an endpoint checks where its requests come from.
+/// When an endpoint checks that its requests come from an allowed origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CrossSiteRule {
-    /// Never: it changes nothing and sets no cookie.
+    /// Never, because the endpoint changes nothing and sets no cookie.
     Unchecked,
-    /// Always: it sets cookies, and no Bearer token is its credential. See [`Self::admits_without_cookies`].
+    /// Always, because the endpoint sets cookies and takes no Bearer token as its credential.
+    /// [`Self::admits_without_cookies`] names the exception.
     Always,
-    /// Unless a Bearer token is its credential. No page of another site can make a browser send one unasked.
+    /// Unless the request brings a Bearer token. A page of another site cannot make a browser send
+    /// one without a CORS preflight.
     UnlessBearer,
-    /// Unless the request brings a Bearer token and no cookie of a refresh token, which is a credential as well.
+    /// Unless the request brings a Bearer token and no refresh cookie. The refresh cookie is a
+    /// credential too.
     UnlessBearerAlone,
 }
 
 impl CrossSiteRule {
-    /// Returns whether a request of another site may pass that brings no cookie, and whose answer sets none.
+    /// Returns whether a request from another site may pass if it brings no cookie and its answer
+    /// sets none.
     ///
-    /// It may where the tokens can be in the bodies alone, unless the app's CORS refuses.
+    /// It may pass at endpoints that can receive and return tokens in bodies only. The app's CORS
+    /// settings still apply.
     pub(crate) const fn admits_without_cookies(self) -> bool {
         matches!(self, Self::Always | Self::UnlessBearerAlone)
     }
@@ -111,14 +129,15 @@ impl CrossSiteRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CookieEffect {
     None,
-    /// It sets them, where tokens are delivered in cookies.
+    /// Sets them, if tokens are delivered in cookies.
     Sets,
-    /// It deletes them.
+    /// Deletes them.
     Clears,
 }
 
 impl EndpointSpec {
-    /// Returns every failure that the endpoint answers with: those that follow from its other members, then its own.
+    /// Returns every failure that the endpoint can answer: first those that follow from its other
+    /// members, then its own.
     #[cfg(feature = "openapi")]
     pub(crate) fn all_failures(&self) -> impl Iterator<Item = ErrorKind> {
         const ALWAYS: &[ErrorKind] = &[ErrorKind::InvalidRequest, ErrorKind::Internal, ErrorKind::StoreUnavailable];

@@ -1,4 +1,4 @@
-//! HTTP without a framework: what the ready endpoints and the guard read from a request and what they answer.
+//! HTTP without a framework: what the ready endpoints and the guard read from requests and answer.
 //!
 //! | type | what it is for |
 //! |---|---|
@@ -10,7 +10,7 @@
 //! | [`SuccessBody`], [`FailureBody`] | hand an answer to an app that writes bodies of its own |
 //! | [`ResponseBody`] | is the body of every response of this crate's services |
 //!
-//! The flows themselves are methods of [`Auth`](crate::Auth), which know nothing of HTTP.
+//! The flows themselves are methods of [`Auth`](crate::Auth) and do not depend on HTTP.
 
 pub(crate) mod endpoint;
 pub(crate) mod path_table;

@@ -1,4 +1,5 @@
-//! The table of paths: which endpoints are mounted where. Routing, `Allow` and the `OpenAPI` document are read from it.
+//! The table of paths and their endpoints. Routing, the header `Allow` and the `OpenAPI` document
+//! read it.
 
 use http::{HeaderValue, Method};
 
@@ -8,7 +9,7 @@ use super::endpoint::{Endpoint, EndpointSpec};
 #[derive(Debug)]
 pub(crate) struct PathTable {
     mount_path: String,
-    /// Those with a parameter come last, because a literal path wins.
+    /// Paths with a parameter come last, because a literal path takes precedence.
     resources: Vec<Resource>,
 }
 
@@ -20,17 +21,18 @@ pub(crate) struct Resource {
     methods: Vec<(Method, &'static EndpointSpec)>,
 }
 
-/// What an app changes about the endpoints.
+/// The app's changes to the endpoints.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EndpointChanges {
     pub(crate) paths: Vec<(Endpoint, String)>,
     pub(crate) without: Vec<Endpoint>,
-    /// Second paths. One that another endpoint has is left out.
+    /// Second paths of endpoints. A second path that another endpoint already has is left out.
     pub(crate) aliases: Vec<(Endpoint, &'static str)>,
 }
 
 impl PathTable {
-    /// Mounts these endpoints with these changes. Returns a sentence for each problem beside the table.
+    /// Mounts the endpoints with the app's changes. Returns the table, and a sentence for each
+    /// problem.
     pub(crate) fn new(
         mount_path: &str,
         specs: impl IntoIterator<Item = &'static EndpointSpec>,
@@ -66,7 +68,8 @@ impl PathTable {
         (table, problems)
     }
 
-    /// Mounts an endpoint. Returns the endpoint that has the path and one of the methods already, and mounts nothing then.
+    /// Mounts an endpoint. If another endpoint has the path and one of the methods already, mounts
+    /// nothing and returns that endpoint.
     fn add(&mut self, spec: &'static EndpointSpec, path: &str) -> Option<Endpoint> {
         let at = self.resources.iter().position(|resource| resource.path == path);
         let mut methods = at.and_then(|at| self.resources.get(at)).map_or_else(Vec::new, |it| it.methods.clone());
@@ -79,17 +82,19 @@ impl PathTable {
         None
     }
 
-    /// Returns a path such as `/auth`, without a slash at its end. The root is the empty path.
+    /// Returns the mount path, such as `/auth`, without a slash at its end. The root is the empty
+    /// path.
     pub(crate) fn mount_path(&self) -> &str {
         &self.mount_path
     }
 
-    /// Returns every path below the mount path.
+    /// Returns the resource of every path below the mount path.
     pub(crate) fn resources(&self) -> &[Resource] {
         &self.resources
     }
 
-    /// Finds the resource of a full path, and the segment that stands for its parameter (empty where it has none).
+    /// Finds the resource of a full path, and the segment in the place of its parameter. The
+    /// segment is empty if the path has no parameter.
     pub(crate) fn find<'a>(&self, path: &'a str) -> Option<(&Resource, &'a str)> {
         let below = path.strip_prefix(self.mount_path.as_str())?;
         self.resources.iter().find_map(|resource| match split(&resource.path) {
@@ -126,7 +131,7 @@ impl Resource {
     }
 }
 
-/// Splits a path with a parameter: what is before it, its name, and what is after it.
+/// Splits a path at its parameter. Returns the text before it, its name, and the text after it.
 fn split(path: &str) -> Option<(&str, &str, &str)> {
     let (before, rest) = path.split_once('{')?;
     let (name, after) = rest.split_once('}')?;
@@ -151,7 +156,8 @@ fn mount_path(path: &str, problems: &mut Vec<String>) -> String {
     trimmed.to_owned()
 }
 
-/// Says what is wrong with the path of an endpoint. It ends as its usual path does, from the parameter on.
+/// Returns what is wrong with the path of an endpoint. The path has to end like the usual path,
+/// from the parameter on.
 fn path_problem(spec: &EndpointSpec, path: &str) -> Option<String> {
     let end = spec.path.find("/{").and_then(|at| spec.path.get(at..)).unwrap_or_default();
     let wrong = path.strip_suffix(end).is_none_or(|plain| !is_plain_path(plain) || plain.ends_with('/'));
@@ -161,7 +167,7 @@ fn path_problem(spec: &EndpointSpec, path: &str) -> Option<String> {
     })
 }
 
-/// Returns whether no client and no proxy rewrites any segment.
+/// Returns whether clients and proxies leave every segment of a path unchanged.
 fn is_plain_path(path: &str) -> bool {
     let segments = path.strip_prefix('/').map(|rest| rest.split('/'));
     let is_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -205,7 +211,7 @@ mod tests {
         spec(Endpoint::Logout, &[Method::POST], "/logout"),
         spec(Endpoint::Me, &[Method::GET], "/me"),
         spec(Endpoint::EndSession, &[Method::DELETE], "/sessions/{id}"),
-        // As the callback of a provider will be.
+        // A path of this form is planned for the callback of a login provider.
         spec(Endpoint::Jwks, &[Method::GET, Method::POST], "/by/{provider}/callback"),
         spec(Endpoint::Sessions, &[Method::GET], "/by/{provider}"),
     ];
@@ -247,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_may_stand_in_the_middle_and_methods_share_it() {
+    fn a_parameter_may_be_in_the_middle_of_a_path() {
         let table = usual("/auth");
         for method in [Method::GET, Method::POST] {
             assert_eq!(endpoint(&table, &method, "/auth/by/google/callback"), Some(Endpoint::Jwks));
@@ -271,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_are_moved_share_a_path_and_are_switched_off() {
+    fn endpoints_move_share_a_path_and_are_switched_off() {
         let paths =
             [(Endpoint::Logout, "/session"), (Endpoint::Me, "/session"), (Endpoint::EndSession, "/session/{id}")];
         let (table, problems) = table("/auth", &paths, &[Endpoint::Register]);
@@ -288,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alias_gives_way_and_goes_with_its_endpoint() {
+    fn an_alias_yields_to_a_path_and_leaves_with_its_endpoint() {
         let (taken, problems) = table("/auth", &[(Endpoint::Logout, "/refresh-token")], &[]);
         assert_eq!(endpoint(&taken, &Method::POST, "/auth/refresh-token"), Some(Endpoint::Logout));
         assert!(problems.is_empty());
@@ -297,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_that_cannot_be_are_refused_with_their_fix() {
+    fn invalid_paths_are_refused_with_their_fix() {
         for (path, fix) in [
             ("login", "plain path"),
             ("", "plain path"),

@@ -1,4 +1,4 @@
-//! The members of bodies as plain data, which the `OpenAPI` document is written from.
+//! Describes the members of bodies as plain data. The `OpenAPI` document is written from it.
 
 #![cfg_attr(not(feature = "openapi"), allow(dead_code, reason = "the document alone reads most of it"))]
 
@@ -33,7 +33,7 @@ pub(crate) enum SuccessSchema {
     Nothing,
     /// The user, and the tokens that are delivered in the body.
     Tokens,
-    /// As `Tokens` where a registration logs in, else as `User`.
+    /// The same as `Tokens` if a registration logs the user in, otherwise the same as `User`.
     Registration,
     /// The user.
     User,
@@ -71,9 +71,10 @@ pub(crate) enum FieldKind {
     Password,
     /// One of the deliveries that the app allows.
     Delivery,
-    /// A text of the ready [`Profile`](crate::user::Profile). It is not described where an app has a type of its own.
+    /// A text of the ready [`Profile`](crate::user::Profile). It is left out if the app has a
+    /// registration type of its own.
     Profile,
-    /// A time as RFC 3339 writes it.
+    /// A time in the format of RFC 3339.
     Time,
     Integer,
     Flag,
@@ -86,7 +87,7 @@ pub(crate) enum FieldKind {
     List(&'static [FieldSpec]),
     /// The user as clients see it.
     User,
-    /// What the endpoint answers, in a shape that wraps it.
+    /// The answer of the endpoint, inside the wrapper of the shape.
     Content,
 }
 

@@ -1,4 +1,4 @@
-//! The settings of HTTP after the builder has checked them.
+//! The HTTP settings of a built [`Auth`](crate::Auth).
 
 use super::{
     path_table::PathTable,
@@ -6,7 +6,7 @@ use super::{
     response::{cookies::Cookies, delivery::Deliveries, responder::Responder},
 };
 
-/// Everything about HTTP that an [`Auth`](crate::Auth) was built with. The builder has checked it as a whole.
+/// The HTTP settings of an [`Auth`](crate::Auth), after the builder has checked them together.
 #[derive(Debug)]
 pub(crate) struct HttpSettings {
     pub(crate) table: PathTable,

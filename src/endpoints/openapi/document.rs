@@ -26,14 +26,15 @@ use crate::{
 };
 
 impl<U: AuthUser> Auth<U> {
-    /// The `OpenAPI` 3.1 document of exactly the endpoints that are mounted, in the shape that they answer in (feature
-    /// `openapi`).
+    /// Returns the `OpenAPI` 3.1 document of the endpoints that are mounted (feature `openapi`). It
+    /// describes the shape that the app chose.
     ///
-    /// It is what `GET /auth/openapi.json` answers. The members of an app's own user and registration, and bodies of its own,
-    /// are not described.
+    /// `GET /auth/openapi.json` answers with the same document. The document does not describe the
+    /// members of the app's own user and registration types, and the app's own bodies.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where it cannot be written, which no setting brings about.
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the document cannot be written. No
+    /// setting causes this.
     pub fn openapi(&self) -> Result<String, Error> {
         let http = &self.0.http;
         let writer = Writer { http, schemas: Schemas::new(http, ReadyTypes::of::<U>()) };
@@ -159,7 +160,8 @@ fn http_method(method: &Method) -> HttpMethod {
     }
 }
 
-/// Names an operation. A second method or path of an endpoint gets a suffix, because no name may occur twice.
+/// Returns the name of an operation. A second method or path of an endpoint gets a suffix, because
+/// each name may occur only once.
 fn operation_id(spec: &EndpointSpec, method: &Method, described: &[String]) -> String {
     let mut id = spec.operation_id.to_owned();
     if spec.methods.first() != Some(method) {
@@ -171,7 +173,8 @@ fn operation_id(spec: &EndpointSpec, method: &Method, described: &[String]) -> S
     id
 }
 
-/// Returns what authenticates a request: one of these, and an empty one where nothing has to.
+/// Returns the credentials that a request may bring. An empty requirement in the list means that
+/// they are optional.
 fn securities(caller: Caller) -> Vec<SecurityRequirement> {
     let by = |scheme: &str| SecurityRequirement::new(scheme, Vec::<String>::new());
     let nothing = SecurityRequirement::default;

@@ -1,4 +1,4 @@
-//! The `OpenAPI` 3.1 document (feature `openapi`). It reads the specifications of the endpoints and nothing else about them.
+//! Writes the `OpenAPI` 3.1 document (feature `openapi`) from the specifications of the endpoints.
 
 mod document;
 mod schemas;

@@ -1,4 +1,4 @@
-//! Turns the members of bodies into JSON Schema.
+//! Writes the members of bodies as JSON Schema.
 
 use serde_json::json;
 use utoipa::openapi::{
@@ -18,13 +18,13 @@ use crate::{
 
 type Described = RefOr<Schema>;
 
-/// What the bodies of a service look like.
+/// Writes the schemas of the bodies of a service.
 pub(super) struct Schemas {
     shape: Option<&'static dyn ResponseShape>,
     types: ReadyTypes,
-    /// The app writes successes itself.
+    /// Whether the app writes the bodies of successes.
     own_success: bool,
-    /// The app writes failures itself.
+    /// Whether the app writes the bodies of failures.
     own_failure: bool,
     deliveries: Vec<&'static str>,
     login_on_register: bool,
@@ -62,7 +62,7 @@ impl Schemas {
         body.into()
     }
 
-    /// Describes the body of a success. Returns `None` where there is none.
+    /// Describes the body of a success. Returns `None` if there is none.
     pub(super) fn success(&self, success: &SuccessSchema) -> Option<Described> {
         if let SuccessSchema::Document { fields, .. } = success {
             return Some(self.object(fields).into());
@@ -80,7 +80,7 @@ impl Schemas {
         }
     }
 
-    /// Describes what an endpoint answers, without what is around it.
+    /// Describes the answer of an endpoint, without the wrapper of the shape.
     fn content(&self, success: &SuccessSchema) -> Described {
         const USER: &[FieldSpec] = &[FieldSpec::required("user", FieldKind::User)];
         let shared = self.shared();
@@ -146,7 +146,7 @@ fn nullable(schema_type: Type) -> SchemaType {
     SchemaType::from_iter([schema_type, Type::Null])
 }
 
-/// Describes what an app writes itself.
+/// Describes a body that the app writes. It can be any JSON.
 fn anything() -> Schema {
     of_type(SchemaType::AnyValue).into()
 }

@@ -1,4 +1,4 @@
-//! Request bodies: JSON or a form, bounded, each name once.
+//! Reads request bodies: JSON or a form, of limited size, with each name at most once.
 
 use std::{any::TypeId, collections::HashSet, fmt, future::Future, pin::Pin};
 
@@ -18,7 +18,8 @@ use crate::error::{Error, ErrorKind};
 /// The largest body that an endpoint reads, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;
 
-/// The body of a request, of which nothing is read yet. Its type is erased, so that no handler is generic over it.
+/// The body of a request, before it is read. Its type is erased, so that no handler is generic over
+/// it.
 pub(crate) struct RequestBody(Pin<Box<dyn Future<Output = Result<Bytes, Error>> + Send>>);
 
 impl RequestBody {
@@ -32,7 +33,7 @@ impl RequestBody {
     }
 }
 
-/// The members of a body.
+/// The members of a body, by name.
 #[derive(Default)]
 pub(crate) struct Fields(Map<String, Value>);
 
@@ -40,17 +41,21 @@ impl Fields {
     /// Reads a body that may be left out.
     ///
     /// # Errors
-    /// As for [`read`](Self::read).
+    /// [`ErrorKind::BodyTooLarge`], [`ErrorKind::UnsupportedMediaType`] or
+    /// [`ErrorKind::InvalidBody`].
     pub(crate) async fn read_optional(headers: &HeaderMap, body: RequestBody) -> Result<Self, Error> {
         let bytes = body.0.await?;
         if bytes.is_empty() { Ok(Self::default()) } else { Self::from_bytes(headers, &bytes) }
     }
 
-    /// Reads a body by its content type. Without either it is an object without members, so that the answer can say which
-    /// are missing.
+    /// Reads a body by its content type.
+    ///
+    /// A request without body and content type gives no members. The answer can then name the
+    /// members that are missing.
     ///
     /// # Errors
-    /// [`ErrorKind::BodyTooLarge`], [`ErrorKind::UnsupportedMediaType`] or [`ErrorKind::InvalidBody`].
+    /// [`ErrorKind::BodyTooLarge`], [`ErrorKind::UnsupportedMediaType`] or
+    /// [`ErrorKind::InvalidBody`].
     pub(crate) async fn read(headers: &HeaderMap, body: RequestBody) -> Result<Self, Error> {
         let bytes = body.0.await?;
         Self::from_bytes(headers, &bytes)
@@ -68,7 +73,7 @@ impl Fields {
 
     fn from_json(bytes: &[u8]) -> Result<Self, Error> {
         let text = std::str::from_utf8(bytes).map_err(|_| invalid("The body is not UTF-8."))?;
-        // The parser's own words would repeat what the client sent.
+        // The parser's message is not used, because it repeats what the client sent.
         match serde_json::from_str::<EachNameOnce>(text) {
             Ok(EachNameOnce) => {}
             Err(error) if error.is_data() => return Err(invalid("The body names a member twice.")),
@@ -81,7 +86,7 @@ impl Fields {
     }
 
     fn from_form(bytes: &[u8]) -> Result<Self, Error> {
-        // Parsing replaces broken UTF-8, and two different passwords would become one.
+        // The parser replaces broken UTF-8. Two different passwords would then become the same.
         if percent_encoding::percent_decode(bytes).decode_utf8().is_err() {
             return Err(invalid("The form is not UTF-8."));
         }
@@ -94,7 +99,7 @@ impl Fields {
         Ok(Self(members))
     }
 
-    /// Takes a member for another one that is not there.
+    /// Renames a member, unless a member of the new name exists.
     pub(crate) fn rename(&mut self, from: &str, to: &str) {
         if self.0.contains_key(from) && !self.0.contains_key(to) {
             let member = self.0.remove(from);
@@ -102,20 +107,20 @@ impl Fields {
         }
     }
 
-    /// Returns a text member that is not blank, and leaves it there.
+    /// Returns a text member that is not blank, without removing it.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty())
     }
 
-    /// Drops a member.
+    /// Removes a member.
     pub(crate) fn drop(&mut self, name: &str) {
         self.0.remove(name);
     }
 
-    /// Takes a text member; absent and `null` are the same.
+    /// Removes a text member and returns it. Returns `None` if it is absent or `null`.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidBody`] where it is not a text.
+    /// [`ErrorKind::InvalidBody`] if the member is not a text.
     pub(crate) fn take(&mut self, name: &'static str) -> Result<Option<String>, Error> {
         match self.0.remove(name) {
             None | Some(Value::Null) => Ok(None),
@@ -124,15 +129,16 @@ impl Fields {
         }
     }
 
-    /// Reads the members that are left as the app's own type.
+    /// Reads the remaining members as the app's own type.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidBody`] where they do not fit it.
+    /// [`ErrorKind::InvalidBody`] if the members do not fit that type.
     pub(crate) fn rest<T: DeserializeOwned + 'static>(self) -> Result<T, Error> {
-        // An app without fields of its own says `()`, which serde reads from `null` alone.
+        // An app without fields of its own uses `()`, which serde reads only from `null`.
         let members = if TypeId::of::<T>() == TypeId::of::<()>() { Value::Null } else { Value::Object(self.0) };
         serde_json::from_value(members).map_err(|error| {
-            // The parser's other words would repeat what the client sent, to the log too; this name is the app's.
+            // The name of a missing member comes from the app's type. The parser's other messages
+            // repeat what the client sent, and neither the answer nor the log may have that.
             let said = error.to_string();
             match said.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
                 Some(name) => invalid(format!("The member `{name}` is missing.")),
@@ -146,13 +152,15 @@ fn invalid(detail: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::InvalidBody).with_detail(detail)
 }
 
-/// The media type in lower case, without parameters.
-/// Whether a request says that its body is JSON, which no page can send elsewhere without a CORS preflight.
+/// Returns whether the content type of a request is JSON.
+///
+/// A page cannot send JSON to another origin without a CORS preflight.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let several = headers.get_all(CONTENT_TYPE).iter().nth(1).is_some();
     !several && media_type(headers).as_deref() == Some("application/json")
 }
 
+/// Returns the media type in lower case, without parameters.
 fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
@@ -175,9 +183,10 @@ where
     }
 }
 
-/// Reads any JSON value and refuses one in which an object names a member twice.
+/// Accepts any JSON value, unless an object in it names a member twice.
 ///
-/// It keeps nothing: what a number becomes depends on features of `serde_json` that others may enable.
+/// It keeps no value. The type of a number depends on features of `serde_json`, which other crates
+/// may enable.
 struct EachNameOnce;
 
 impl<'de> Deserialize<'de> for EachNameOnce {
@@ -262,7 +271,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_left_is_read_as_the_apps_type_or_as_nothing() {
+    async fn remaining_members_are_read_as_the_apps_type() {
         #[derive(Debug, Deserialize)]
         struct Own {
             company: String,
@@ -279,7 +288,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_one_object_with_each_name_once_is_refused() {
+    async fn a_body_is_one_object_with_each_name_once() {
         for body in [
             b"{".as_slice(),
             b"[]",
@@ -301,7 +310,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_types_and_large_bodies_are_refused_and_no_body_is_no_members() {
+    async fn other_media_types_and_large_bodies_are_refused() {
         assert_eq!(read(Some("text/plain"), b"{}").await.err(), Some(ErrorKind::UnsupportedMediaType));
         assert_eq!(read(None, b"{}").await.err(), Some(ErrorKind::UnsupportedMediaType));
         assert!(read(None, b"").await.is_ok());

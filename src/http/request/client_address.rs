@@ -1,4 +1,4 @@
-//! Where a request came from.
+//! Finds the address of the client that sent a request.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -7,10 +7,28 @@ use std::{
 
 use http::{Extensions, HeaderMap};
 
-/// The address of the connection's other end: an extension that the server puts into each request.
+/// Carries the address of the connection's other end. The server inserts it as an extension into
+/// each request.
 ///
-/// With the feature `axum` it is read from axum's `ConnectInfo<SocketAddr>` too. Without either the address is unknown,
-/// which is said once in the log: sessions then show no address, and guesses are not counted by address.
+/// With the feature `axum`, the address is also read from axum's `ConnectInfo<SocketAddr>`.
+///
+/// Without either of them the address is unknown. Sessions then show no address, and password
+/// guesses are not counted by address. A warning in the log says so once.
+///
+/// # Examples
+///
+/// ```
+/// use std::net::SocketAddr;
+///
+/// use portcullis::http::PeerAddr;
+///
+/// fn with_peer<B>(mut request: http::Request<B>, peer: SocketAddr) -> http::Request<B> {
+///     request.extensions_mut().insert(PeerAddr::from(peer));
+///     request
+/// }
+/// # let request = with_peer(http::Request::new(()), SocketAddr::from(([192, 0, 2, 7], 443)));
+/// # assert_eq!(request.extensions().get(), Some(&PeerAddr([192, 0, 2, 7].into())));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddr(pub IpAddr);
 
@@ -20,17 +38,21 @@ impl From<SocketAddr> for PeerAddr {
     }
 }
 
-/// Where a request came from, as far as that can be known.
+/// The address of a client, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ClientAddress {
     pub(crate) ip: Option<IpAddr>,
-    /// It is that of a connection from inside, so that of a proxy as likely as not: many clients may have it.
+    /// The connection comes from a private network. Its other end may be a proxy, and many clients
+    /// may share the address.
     pub(crate) is_shared: bool,
 }
 
-/// The client's address: the connection's, or behind trusted proxies what the outermost of them wrote into
-/// `X-Forwarded-For`. Each proxy appends the address that it saw, so the client's is the entry `hops` from the right;
-/// everything further left was sent by the client and may be made up.
+/// Returns the client's address: the address of the connection, or the one that trusted proxies
+/// report.
+///
+/// Each proxy appends the address that it saw to `X-Forwarded-For`. Behind `hops` trusted proxies,
+/// the client's address is the entry at position `hops` from the right. The client sent the entries
+/// to the left of it, which may be forged.
 pub(crate) fn client_address(headers: &HeaderMap, extensions: &Extensions, hops: usize) -> ClientAddress {
     if let Some(ip) = forwarded(headers, hops) {
         return ClientAddress { ip: Some(ip), is_shared: false };
@@ -43,7 +65,8 @@ fn forwarded(headers: &HeaderMap, hops: usize) -> Option<IpAddr> {
     if hops == 0 {
         return None;
     }
-    // As bytes: an entry that is no text still counts as one, or it would shift the others.
+    // Entries are split as bytes. An entry that is not text still counts, because leaving it out
+    // would shift the others.
     let lines = headers.get_all("x-forwarded-for").iter();
     let entries: Vec<&[u8]> = lines.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).collect();
     let entry = entries.len().checked_sub(hops).and_then(|index| entries.get(index));
@@ -51,7 +74,8 @@ fn forwarded(headers: &HeaderMap, hops: usize) -> Option<IpAddr> {
     entry.and_then(|entry| parse(entry.trim()))
 }
 
-/// Loopback, private, link-local, and what providers use within their networks (RFC 6598).
+/// Returns whether an address is loopback, private, link-local, or in the range that providers use
+/// inside their networks (RFC 6598).
 fn is_internal(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => {
@@ -82,27 +106,29 @@ fn peer_address(extensions: &Extensions) -> Option<IpAddr> {
     peer.map(|ip| ip.to_canonical())
 }
 
-/// Says once that guesses are not counted by address.
+/// Warns once that password guesses are not counted by address, because many clients may share it.
 pub(crate) fn warn_of_shared() {
     static SAID: AtomicBool = AtomicBool::new(false);
     if !SAID.swap(true, Ordering::Relaxed) {
         tracing::warn!(
             target: "portcullis",
-            "requests come from a private address, as from a proxy: until trusted_proxy_hops (TRUSTED_PROXY_HOPS) says \
-             how many proxies append to X-Forwarded-For, guesses are not counted by address, and a stranger who keeps \
-             guessing at a login keeps its owner out on every device that has not logged in before"
+            "requests come from a private address, which may be a proxy; password guesses are not counted by address until \
+             trusted_proxy_hops (TRUSTED_PROXY_HOPS) says how many proxies append to X-Forwarded-For; an attacker who \
+             keeps guessing a user's password can lock the user out on every device that has not logged in before"
         );
     }
 }
 
+/// Warns once that requests carry no address.
 fn warn_once() {
     static SAID: AtomicBool = AtomicBool::new(false);
     if !SAID.swap(true, Ordering::Relaxed) {
         tracing::warn!(
             target: "portcullis",
-            "requests carry no peer address: until there is a `PeerAddr` extension (or axum is served with \
-             `into_make_service_with_connect_info::<SocketAddr>()`), guesses are not counted by address, and a stranger \
-             who keeps guessing at a login keeps its owner out on every device that has not logged in before"
+            "requests carry no peer address; password guesses are not counted by address until each request has a \
+             `PeerAddr` extension (with axum, serve with `into_make_service_with_connect_info::<SocketAddr>()`); an \
+             attacker who keeps guessing a user's password can lock the user out on every device that has not logged in \
+             before"
         );
     }
 }
@@ -132,12 +158,12 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_from_inside_may_be_a_proxy_for_many() {
+    fn a_private_address_may_be_shared_by_many_clients() {
         for inside in
             ["127.0.0.1", "::1", "10.1.2.3", "192.168.0.9", "172.16.0.1", "169.254.1.1", "100.64.0.1", "fd00::1"]
         {
             assert!(is_shared(inside, None, 0), "{inside}");
-            assert!(is_shared(inside, Some("192.0.2.7"), 0), "{inside}: without hops the header says nothing");
+            assert!(is_shared(inside, Some("192.0.2.7"), 0), "{inside}: without hops the header is ignored");
             assert!(is_shared(inside, None, 1), "{inside}: the proxy wrote nothing");
             assert!(!is_shared(inside, Some("10.9.9.9"), 1), "{inside}: an intranet behind a proxy");
         }
@@ -147,11 +173,15 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_addresses_count_only_through_trusted_hops_and_from_the_right() {
+    fn forwarded_addresses_are_counted_from_the_right() {
         assert_eq!(address(&["6.6.6.6"], 0).as_deref(), Some("10.0.0.1"));
         assert_eq!(address(&["6.6.6.6, 1.2.3.4"], 1).as_deref(), Some("1.2.3.4"));
         assert_eq!(address(&["6.6.6.6", "1.2.3.4, 10.9.9.9"], 2).as_deref(), Some("1.2.3.4"));
-        assert_eq!(address(&["1.2.3.4"], 2).as_deref(), Some("10.0.0.1"), "too few hops: the connection's");
+        assert_eq!(
+            address(&["1.2.3.4"], 2).as_deref(),
+            Some("10.0.0.1"),
+            "too few entries: the address of the connection"
+        );
         assert_eq!(address(&["6.6.6.6", "\u{ff}, 1.2.3.4"], 1).as_deref(), Some("1.2.3.4"));
         assert_eq!(address(&["6.6.6.6", "1.2.3.4, \u{ff}"], 1).as_deref(), Some("10.0.0.1"));
         assert_eq!(address(&["nonsense"], 1).as_deref(), Some("10.0.0.1"));

@@ -1,28 +1,31 @@
-//! Where tokens are found in a request: `Authorization: Bearer`, then the cookie; never the query string.
+//! Finds the tokens of a request: first in `Authorization: Bearer`, then in the cookie. A token in
+//! the query string is never read.
 
 use http::{HeaderMap, header};
 
 use crate::error::{Error, ErrorKind};
 
-/// Where an access token was found.
+/// The place of an access token in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     Bearer,
     Cookie,
 }
 
-/// An access token as the request has it, not yet verified: bytes, because only what verifies is worth reading as text.
+/// An access token of a request, before it is verified. It stays bytes, because only a valid token
+/// needs to be read as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Found<'a> {
     pub(crate) token: &'a [u8],
     pub(crate) source: Source,
 }
 
-/// Finds the access token; a bad Bearer token is found too, and never hidden by a good cookie.
+/// Finds the access token. A Bearer token takes precedence over the cookie, even if it is not
+/// valid.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidRequest`] for two `Authorization` headers, [`ErrorKind::TokenInvalid`] for a Bearer header
-/// without a token and for a cookie that is sent twice.
+/// - [`ErrorKind::InvalidRequest`] if there are two `Authorization` headers.
+/// - [`ErrorKind::TokenInvalid`] if a Bearer header has no token, or if the cookie is sent twice.
 pub(crate) fn access_token<'a>(headers: &'a HeaderMap, cookie: &str) -> Result<Option<Found<'a>>, Error> {
     if let Some(token) = bearer(headers)? {
         return Ok(Some(Found { token, source: Source::Bearer }));
@@ -36,7 +39,15 @@ pub(crate) fn access_token<'a>(headers: &'a HeaderMap, cookie: &str) -> Result<O
     }
 }
 
-/// The token of `Authorization: Bearer` (RFC 6750 §2.1); the scheme in any case (RFC 9110 §11.1), another scheme is none.
+/// Returns the token of `Authorization: Bearer` (RFC 6750 §2.1), or `None` if there is no such
+/// header.
+///
+/// The scheme is compared without regard to case (RFC 9110 §11.1). A header with another scheme is
+/// ignored.
+///
+/// # Errors
+/// - [`ErrorKind::InvalidRequest`] if there are two `Authorization` headers.
+/// - [`ErrorKind::TokenInvalid`] if a Bearer header has no token.
 pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&[u8]>, Error> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else {
@@ -58,7 +69,8 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&[u8]>, Error> {
         return if rest.is_empty() { Err(malformed()) } else { Ok(None) };
     };
     let token = trim_spaces(rest);
-    // Which letters it is made of is seen by whoever verifies it: nobody issues a token with others.
+    // The characters of the token are not checked here. Verification refuses a token with
+    // characters that no issuer uses.
     if token.is_empty() {
         return Err(malformed());
     }
@@ -72,10 +84,10 @@ fn trim_spaces(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Whether there is a Bearer header, good or bad.
+/// Returns whether there is a Bearer header, valid or not.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidRequest`] for two `Authorization` headers.
+/// [`ErrorKind::InvalidRequest`] if there are two `Authorization` headers.
 pub(crate) fn has_bearer(headers: &HeaderMap) -> Result<bool, Error> {
     match bearer(headers) {
         Ok(token) => Ok(token.is_some()),
@@ -89,11 +101,13 @@ pub(crate) fn has_bearer(headers: &HeaderMap) -> Result<bool, Error> {
 pub(crate) enum CookieValue<'a> {
     Absent,
     Once(&'a str),
-    /// Sent twice: one of them was planted, and nobody can tell which (RFC 6265bis §8.6).
+    /// The cookie is sent twice, or is not text. An attacker may have planted one of two cookies,
+    /// and the request does not say which (RFC 6265bis §8.6).
     Ambiguous,
 }
 
-/// Finds a cookie by its exact name. One that is empty is no cookie: some programs clear them so.
+/// Finds a cookie by its exact name. An empty cookie counts as absent, because some programs delete
+/// cookies by emptying them.
 pub(crate) fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> CookieValue<'a> {
     let mut values = cookie_values(headers, name);
     match (values.next(), values.next()) {
@@ -104,9 +118,11 @@ pub(crate) fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> CookieValu
     }
 }
 
-/// Every value that a cookie of this name has, over all `Cookie` headers (HTTP/2 may split them).
+/// Returns every value of the cookies with this name, from all `Cookie` headers. HTTP/2 may split
+/// the header.
 ///
-/// White space around the name is not part of it: what a proxy would see as a second cookie is one here too.
+/// White space around a name is ignored, as some proxies do. A cookie that such a proxy reads as a
+/// second one is then also a second one here.
 pub(crate) fn cookie_values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
     let lines = headers.get_all(header::COOKIE).iter();
     let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
@@ -136,14 +152,14 @@ mod tests {
     }
 
     #[test]
-    fn the_bearer_scheme_is_read_in_any_case_with_any_number_of_spaces() {
+    fn the_bearer_scheme_is_read_in_any_case_and_spacing() {
         for value in [&b"Bearer abc.def"[..], b"bearer abc.def", b"BEARER    abc.def", b"Bearer abc.def  "] {
             assert_eq!(found(&[("authorization", value)]), Ok(Some(("abc.def".into(), Source::Bearer))));
         }
     }
 
     #[test]
-    fn a_bearer_header_without_a_token_is_invalid_and_hides_the_cookie() {
+    fn a_bearer_header_without_a_token_hides_the_cookie() {
         for value in [&b"Bearer"[..], b"Bearer ", b"Bearer    "] {
             let result = found(&[("authorization", value), ("cookie", b"access_token=good")]);
             assert_eq!(result, Err(ErrorKind::TokenInvalid), "{}", String::from_utf8_lossy(value));
@@ -153,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_token_that_cannot_be_good_hides_the_cookie_as_well() {
+    fn a_malformed_bearer_token_hides_the_cookie() {
         for value in ["Bearer a b", "Bearer a,b", "Bearer \"a\"", "Bearer \ta", "Bearer \u{e9}"] {
             let result = found(&[("authorization", value.as_bytes()), ("cookie", b"access_token=good")]);
             let token = value.trim_start_matches("Bearer ").to_owned();
@@ -181,13 +197,13 @@ mod tests {
     }
 
     #[test]
-    fn two_authorization_headers_contradict_each_other() {
+    fn two_authorization_headers_are_refused() {
         let two = [("authorization", &b"Bearer a"[..]), ("authorization", &b"Bearer a"[..])];
         assert_eq!(found(&two), Err(ErrorKind::InvalidRequest));
     }
 
     #[test]
-    fn a_cookie_is_found_by_its_exact_name_and_only_once() {
+    fn a_cookie_is_found_by_its_exact_name_once() {
         let value = |cookie: &'static [u8]| match cookie_value(&headers(&[("cookie", cookie)]), "access_token") {
             CookieValue::Once(value) => Some(value.to_owned()),
             other => {

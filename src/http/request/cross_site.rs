@@ -1,45 +1,54 @@
-//! Cross-site requests: one pure decision from method-independent facts of a request.
+//! Decides from the headers of a request whether it comes from another site.
 //!
-//! A request passes if one of these holds, in this order:
-//! 1. its `Origin` is listed as trusted;
-//! 2. it has a `Sec-Fetch-Site` of exactly `same-origin` or `none`; any other value is refused;
-//! 3. it has none, but an `Origin` that equals its `Host`, and is `https` unless cookies are insecure;
-//! 4. it has neither, so that it comes from no browser of this decade, and strict mode is off.
+//! These rules are tried in this order:
+//! 1. A request passes if its `Origin` is listed as trusted.
+//! 2. A request with `Sec-Fetch-Site` passes if the value is exactly `same-origin` or `none`. Any
+//!    other value is refused.
+//! 3. A request with an `Origin` passes if the origin equals its `Host`. The origin has to be
+//!    `https`, unless cookies are insecure.
+//! 4. A request with neither header passes unless strict mode is on. Current browsers send at least
+//!    one of them.
 //!
-//! The caller decides that the request is one to ask about: an unsafe method that a cookie authenticates, or an endpoint that
-//! sets cookies. Trusted origins are those of web pages, compared by scheme, host and port, and those of apps and extensions
-//! with a scheme of their own, compared as text. `null` is none. A request that carries `Authorization: Bearer` is not, because no other site's page can
-//! make a browser send one without a CORS preflight.
+//! The caller decides which requests are checked: those of an unsafe method that a cookie
+//! authenticates, and those to an endpoint that sets cookies. A request that carries
+//! `Authorization: Bearer` is not checked, because a page of another site cannot make a browser
+//! send that header without a CORS preflight.
 //!
-//! A proxy that rewrites `Host` weakens rule 3 to refusals of old browsers, and one that strips `Origin` and
-//! `Sec-Fetch-Site` turns browsers into rule 4: forward all three unchanged.
+//! Trusted origins of web pages are compared by scheme, host and port. Apps and browser extensions
+//! have schemes of their own, and their origins are compared as text. `null` is never a trusted
+//! origin.
+//!
+//! Proxies have to forward `Host`, `Origin` and `Sec-Fetch-Site` unchanged. If a proxy rewrites
+//! `Host`, rule 3 refuses old browsers. If a proxy removes `Origin` and `Sec-Fetch-Site`, rule 4
+//! decides about all browsers.
 
 use http::{HeaderMap, Uri, header};
 
 use super::origin::{Origin, TrustedOrigin};
 use crate::error::{Error, ErrorKind};
 
-/// Who may send requests that carry cookies.
+/// The settings of the cross-site check.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CrossSite {
     pub(crate) trusted: Vec<TrustedOrigin>,
-    /// Refuse requests without `Origin` and `Sec-Fetch-Site`.
+    /// Refuses requests without `Origin` and `Sec-Fetch-Site`.
     pub(crate) strict: bool,
-    /// Plain HTTP is in use, so that an origin need not be https.
+    /// Accepts origins of plain HTTP.
     pub(crate) insecure: bool,
 }
 
-/// What the client is told, with what the operator may have to mend.
+/// Returns the error that refuses a request. Its source, which goes to the log, names the settings
+/// to check.
 pub(crate) fn refusal() -> Error {
     Error::new(ErrorKind::CrossSite).with_source(
-        "neither Sec-Fetch-Site nor Origin says that the request comes from this origin: trust the other one \
-         (TRUSTED_ORIGINS), and over plain HTTP allow insecure cookies (INSECURE_COOKIES), without which every http:// \
-         origin is another one",
+        "neither Sec-Fetch-Site nor Origin says that the request comes from this origin: if the origin is yours, trust \
+         it (TRUSTED_ORIGINS); over plain HTTP, also allow insecure cookies (INSECURE_COOKIES), because otherwise every \
+         http:// origin counts as another one",
     )
 }
 
 impl CrossSite {
-    /// Whether the request may use cookies; see the module for the rules.
+    /// Returns whether the request may use cookies. The module lists the rules.
     pub(crate) fn admits(&self, headers: &HeaderMap, uri: &Uri) -> bool {
         let (Ok(origin), Ok(fetch_site)) = (single(headers, "origin"), single(headers, "sec-fetch-site")) else {
             return false;
@@ -65,7 +74,7 @@ impl CrossSite {
     }
 }
 
-/// A header's value if it is there once; `Err` where it is there twice or is not text.
+/// Returns the value of a header, or `Err` if the header occurs twice or is not text.
 fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, ()> {
     let mut values = headers.get_all(name).iter();
     let first = values.next().map(http::HeaderValue::to_str).transpose().map_err(|_| ())?;
@@ -87,7 +96,7 @@ mod tests {
     const HOST: (&str, &str) = ("host", "example.com");
 
     #[test]
-    fn the_table_of_decisions() {
+    fn each_combination_of_headers_is_decided_by_the_rules() {
         let trusted = ["https://app.example.org", "capacitor://localhost"];
         let trusted = trusted.map(|origin| TrustedOrigin::from_setting(origin).unwrap()).to_vec();
         let trusted = CrossSite { trusted, ..CrossSite::default() };
@@ -132,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_is_its_own_origin_where_cookies_are_insecure() {
+    fn plain_http_passes_only_where_cookies_are_insecure() {
         let insecure = CrossSite { insecure: true, ..CrossSite::default() };
         assert!(admits(&insecure, &[("host", "127.0.0.1:3000"), ("origin", "http://127.0.0.1:3000")]));
         assert!(!admits(&insecure, &[("host", "127.0.0.1:3000"), ("origin", "http://127.0.0.1:3001")]));
@@ -140,14 +149,14 @@ mod tests {
     }
 
     #[test]
-    fn strict_mode_refuses_what_says_nothing() {
+    fn strict_mode_refuses_requests_without_both_headers() {
         let strict = CrossSite { strict: true, ..CrossSite::default() };
         assert!(!admits(&strict, &[("host", "example.com")]));
         assert!(admits(&strict, &[("host", "example.com"), ("sec-fetch-site", "same-origin")]));
     }
 
     #[test]
-    fn the_authority_of_the_request_target_counts_before_the_host_header() {
+    fn the_request_targets_authority_overrides_the_host_header() {
         let mut headers = HeaderMap::new();
         headers.insert("origin", "https://example.com".parse().unwrap());
         headers.insert("host", "other.example".parse().unwrap());

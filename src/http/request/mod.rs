@@ -1,4 +1,5 @@
-//! What is read from a request: credentials, body, the client's address, and where the request comes from.
+//! Reads from a request its credentials, its body, the client's address, and the origin that it
+//! comes from.
 
 pub(crate) mod body;
 pub(crate) mod client_address;

@@ -1,4 +1,4 @@
-//! Where a request comes from or goes to: scheme, host and port, parsed and never compared as text.
+//! Parses origins (scheme, host and port), so that they are not compared as text.
 
 #[cfg(feature = "client")]
 use std::fmt;
@@ -19,7 +19,8 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Reads `https://host[:port]`, nothing more: no path, user or query; `null` and other schemes are none.
+    /// Parses `https://host[:port]` or `http://host[:port]`. Returns `None` for anything else, such
+    /// as a path, a user, a query, another scheme or `null`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (https, authority) = if let Some(rest) = text.strip_prefix("https://") {
             (true, rest)
@@ -36,7 +37,7 @@ impl Origin {
         }
         let port = match authority.as_str().strip_prefix(authority.host())? {
             "" => default_port(https),
-            // `host:` and `host:99999` are no ports.
+            // `host:` and `host:99999` have no valid port.
             with_port => port(with_port.strip_prefix(':')?)?,
         };
         Some(Self { https, host: authority.host().to_ascii_lowercase(), port })
@@ -47,7 +48,7 @@ impl Origin {
     }
 }
 
-/// A port: digits alone, because `parse` takes a `+` as well.
+/// Parses a port. It accepts digits only, because `parse` alone would accept a `+`.
 fn port(text: &str) -> Option<u16> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
@@ -56,17 +57,19 @@ fn port(text: &str) -> Option<u16> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TrustedOrigin {
     Web(Origin),
-    /// An app in a web view, or a browser's extension: `capacitor://localhost`, `chrome-extension://<id>`. To the URL
-    /// standard such an origin is opaque, and only the program that has the scheme knows what its text means. So the whole
-    /// text is compared.
+    /// An app in a web view or a browser extension, such as `capacitor://localhost` or
+    /// `chrome-extension://<id>`.
+    ///
+    /// In the URL standard such an origin is opaque. Only the program that owns the scheme knows
+    /// what the text means. So the whole text is compared.
     App(String),
 }
 
 impl TrustedOrigin {
-    /// Reads a setting.
+    /// Parses a setting.
     ///
     /// # Errors
-    /// What is wrong with it and what to write.
+    /// A text that says what is wrong with the setting and what to write instead.
     pub(crate) fn from_setting(text: &str) -> Result<Self, &'static str> {
         let text = text.trim();
         if text.is_empty() {
@@ -116,7 +119,8 @@ impl TrustedOrigin {
         Ok(Self::App(format!("{scheme}://{authority}")))
     }
 
-    /// Whether a request's `Origin` header, as text and as it was parsed, says that it comes from there.
+    /// Returns whether the `Origin` header of a request, given as text and parsed, names this
+    /// origin.
     pub(super) fn is(&self, header: &str, parsed: Option<&Origin>) -> bool {
         match self {
             Self::Web(own) => parsed == Some(own),
@@ -125,13 +129,13 @@ impl TrustedOrigin {
     }
 }
 
-/// RFC 3986 §3.1.
+/// Returns whether a text is a scheme (RFC 3986 §3.1).
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
-/// A name, or an address in brackets.
+/// Returns whether a text is a host name, an IPv4 address, or an address in brackets.
 fn is_host(text: &str) -> bool {
     let (text, others): (&str, &[u8]) = match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(address) => (address, b":."),
@@ -146,7 +150,8 @@ const fn default_port(https: bool) -> u16 {
 
 #[cfg(feature = "client")]
 impl Origin {
-    /// The origin that a request goes to; `None` for a target without scheme and host, and for one with a user in it.
+    /// Returns the origin that a request goes to, or `None` if its target has no scheme, no host,
+    /// or a user name.
     pub(crate) fn of_uri(uri: &Uri) -> Option<Self> {
         let https = match uri.scheme_str()? {
             "https" => true,
@@ -156,13 +161,13 @@ impl Origin {
         Self::of(https, uri.authority()?)
     }
 
-    /// Whether nobody else can read what is sent there.
+    /// Returns whether requests to this origin are encrypted or stay on this machine.
     pub(crate) fn is_private(&self) -> bool {
         self.https || is_this_machine(&self.host)
     }
 }
 
-/// As [`parse`](Origin::parse) reads it; equal origins have one text.
+/// Writes the form that [`parse`](Origin::parse) reads. Equal origins are written as the same text.
 #[cfg(feature = "client")]
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -172,7 +177,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Whether a host is this machine by its name or number, whatever a resolver would say.
+/// Returns whether a host is this machine, by its name or address. No resolver is asked.
 #[cfg(any(feature = "client", feature = "jwks_url"))]
 pub(crate) fn is_this_machine(host: &str) -> bool {
     let v6 = host.trim_start_matches('[').trim_end_matches(']').parse::<Ipv6Addr>();

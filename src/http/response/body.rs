@@ -1,4 +1,4 @@
-//! [`ResponseBody`]: the body of an inner service, or a small one of ours.
+//! [`ResponseBody`]: the body of an inner service, or one of this crate.
 
 use std::{
     pin::Pin,
@@ -11,9 +11,11 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The body of an answer: the inner service's own, passed through, or this crate's refusal.
+    /// The body of an answer: either the body of the inner service, passed through, or one that
+    /// this crate wrote.
     ///
-    /// It asks nothing of the inner body but that it carries [`Bytes`], so that streaming, boxed and gRPC bodies fit.
+    /// The only requirement on the inner body is that it carries [`Bytes`]. So streaming, boxed and
+    /// gRPC bodies can be used.
     #[derive(Debug)]
     pub struct ResponseBody<B = Never> {
         #[pin]
@@ -66,7 +68,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     }
 }
 
-/// A body that cannot exist: the ready endpoints have no inner service.
+/// A body that cannot exist. The ready endpoints use it, because they have no inner service.
 #[derive(Clone, Copy, Debug)]
 pub enum Never {}
 

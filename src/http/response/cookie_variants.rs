@@ -1,30 +1,43 @@
-//! The variants of our cookies that a browser may still keep beside the present ones.
+//! Deletes variants of our cookies that a browser may still keep in addition to the current ones.
 //!
-//! Browsers tell cookies apart by name, `Domain` and `Path` (RFC 6265bis §5.7), and send every one that matches. After a
-//! change of a setting they keep the cookie of the setting before, and another host of the site can plant one where the name
-//! has no `__Host-` prefix. A request does not say which is which. What an answer can do is to delete every variant except
-//! the present one:
-//! - those of earlier settings that were named, with every answer that sets or clears cookies;
-//! - those that this host could have set, where the request brings a name twice;
-//! - those of this host alone under the name with the other prefix, where the request brings that name.
+//! Browsers distinguish cookies by name, `Domain` and `Path` (RFC 6265bis §5.7), and send every
+//! cookie that matches. There are two causes of a second cookie with the same name:
+//! - A setting has changed. The browser still keeps the cookie of the earlier setting.
+//! - Another host of the site has planted a cookie. This is possible if the name has no `__Host-`
+//!   prefix.
+//!
+//! A request does not say which of two cookies is the current one. An answer can only delete every
+//! variant except the current one. It deletes these:
+//! - variants of the earlier settings that the app has named, with every answer that sets or clears
+//!   cookies
+//! - variants that this host could have set, if the request brings a name twice
+//! - variants without `Domain` under the name with the other prefix, if the request brings that
+//!   name
 
 use http::{HeaderMap, HeaderValue, Uri, header::HOST, uri::Authority};
 
 use super::cookies::{CookieTemplate, Cookies, is_domain};
 use crate::{error::Error, http::request::credentials::cookie_values};
 
-/// The most `Domain`s that are tried by detection.
+/// Maximum number of `Domain`s for which variants are deleted after a name was sent twice.
 const MAX_DOMAINS: usize = 4;
-/// The most variants of a cookie that are deleted by detection, those with usual paths first. Two cookies make 24 lines of 110
-/// bytes then: usual proxies take 4 KiB as the head of an answer, and two tokens are in it as well.
+/// Maximum number of variants that one answer deletes for each cookie, in addition to those of
+/// earlier settings. The usual paths come first.
+///
+/// Two cookies then make 24 lines of 110 bytes. Many proxies limit the head of an answer to 4 KiB,
+/// and the head also has to hold two tokens.
 const MAX_DETECTED: usize = 12;
 
 impl Cookies {
-    /// The `Set-Cookie` lines that delete what the browser may keep beside the present cookies. They go before the lines
-    /// that set those: some clients do not tell a cookie without `Domain` from one with the host's own name.
+    /// Returns the `Set-Cookie` lines that delete the other variants of the cookies.
+    ///
+    /// The lines have to come before those that set the current cookies. The reason is that some
+    /// clients do not distinguish a cookie without `Domain` from one with the name of the host as
+    /// `Domain`.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where the settings were not checked.
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if a line is not a valid header. Checked
+    /// settings prevent that.
     pub(crate) fn expire_others(&self, headers: &HeaderMap, uri: &Uri) -> Result<Vec<HeaderValue>, Error> {
         let mut lines = Vec::new();
         for cookie in [&self.access, &self.refresh] {
@@ -36,7 +49,7 @@ impl Cookies {
     }
 }
 
-/// The variants of one cookie that are to be deleted, each once.
+/// Returns the variants of one cookie to delete, each once.
 fn others(cookie: &CookieTemplate, headers: &HeaderMap, uri: &Uri) -> Vec<CookieTemplate> {
     let mut variants = cookie.earlier().to_vec();
     let most = variants.len() + MAX_DETECTED;
@@ -59,8 +72,9 @@ fn others(cookie: &CookieTemplate, headers: &HeaderMap, uri: &Uri) -> Vec<Cookie
     }
     for name in cookie.other_names() {
         if cookie_values(headers, name).next().is_some() {
-            // Not those of a parent domain, which may be another service's. Of this host alone are `__Host-` with the path
-            // `/`, and `__Secure-` with another one.
+            // Variants with a `Domain` are left alone, because a cookie of a parent domain may
+            // belong to another service. Without a `Domain`, the prefix is `__Host-` for the path
+            // `/`, and `__Secure-` for other paths.
             for path in paths("/", uri.path()).filter(|path| (*path == "/") == name.starts_with("__Host-")) {
                 add(cookie.variant(name, None, path));
             }
@@ -69,15 +83,18 @@ fn others(cookie: &CookieTemplate, headers: &HeaderMap, uri: &Uri) -> Vec<Cookie
     variants
 }
 
-/// The `Domain`s that this host can have given a cookie: its name and those of its parents, of two labels at least. Where a
-/// proxy has put another name into `Host`, those of the setting are the ones that count.
+/// Returns the `Domain`s that this host can have given a cookie: its own name and the names of its
+/// parents, with at least two labels.
+///
+/// The domain of the setting and its parents come first, because a proxy may have put another name
+/// into `Host`.
 fn domains(configured: Option<&str>, headers: &HeaderMap, uri: &Uri) -> Vec<String> {
     let host = uri.authority().cloned().or_else(|| headers.get(HOST)?.to_str().ok()?.parse::<Authority>().ok());
     let host = host.map(|host| host.host().to_ascii_lowercase()).filter(|host| is_domain(host) && !is_address(host));
     let mut found: Vec<String> = Vec::new();
     for name in configured.map(str::to_ascii_lowercase).into_iter().chain(host) {
         let parents: Vec<&str> = name.match_indices('.').filter_map(|(at, _)| name.get(at + 1..)).collect();
-        // The nearest to the top first: those are what settings name.
+        // The shortest domains come first, because settings usually name those.
         for domain in parents.into_iter().rev().chain([name.as_str()]).filter(|domain| domain.contains('.')) {
             if found.len() < MAX_DOMAINS && !found.iter().any(|known| known == domain) {
                 found.push(domain.to_owned());
@@ -87,12 +104,14 @@ fn domains(configured: Option<&str>, headers: &HeaderMap, uri: &Uri) -> Vec<Stri
     found
 }
 
-/// A host of digits and dots alone is an IPv4 address, for which browsers take no `Domain`.
+/// Returns whether a host is an IPv4 address: digits and dots only. Browsers refuse a `Domain` for
+/// addresses.
 fn is_address(host: &str) -> bool {
     host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
-/// The `Path`s of cookies that a request of this path brings, without those that end with `/`.
+/// Returns the `Path`s of cookies that browsers send with a request to this path. Paths that end
+/// with `/` are left out.
 fn paths<'a>(own: &'a str, request: &'a str) -> impl Iterator<Item = &'a str> {
     let ends = request.match_indices('/').map(|(at, _)| at).skip(1).chain([request.len()]);
     let prefixes = ends.filter_map(|end| request.get(..end)).filter(|prefix| prefix.len() > 1);
@@ -119,7 +138,7 @@ mod tests {
     const TWICE: &str = "__Secure-access_token=a; __Secure-access_token=b";
 
     #[test]
-    fn a_name_that_is_sent_once_costs_no_line() {
+    fn a_name_that_is_sent_once_adds_no_line() {
         let settings = CookieSettings { domain: Some("example.com".into()), ..CookieSettings::default() };
         let once = headers("app.example.com", "__Secure-access_token=a; __Secure-refresh_token=b");
         assert_eq!(lines(&settings, &once, "/auth/login"), Vec::<String>::new());
@@ -128,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn every_variant_but_the_present_one_is_deleted_once() {
+    fn every_variant_but_the_current_one_is_deleted_once() {
         let settings = CookieSettings { domain: Some("example.com".into()), ..CookieSettings::default() };
         let lines = lines(&settings, &headers("API.app.Example.com:8443", TWICE), "/auth/login");
         let mut variants: Vec<(Option<&str>, &str)> = Vec::new();
@@ -158,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_hosts_and_paths_stay_within_a_head() {
+    fn lines_for_long_hosts_and_paths_stay_below_4_kib() {
         let settings = CookieSettings { domain: Some("d.e.example.com".into()), ..CookieSettings::default() };
         let both = "__Secure-access_token=a; __Secure-access_token=b; __Secure-refresh_token=; __Secure-refresh_token=";
         let lines = lines(&settings, &headers("a.b.c.d.e.example.com", both), "/a/b/c/d/e/f/g/login");

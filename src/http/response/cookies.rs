@@ -1,27 +1,45 @@
-//! The two cookies: their names, attributes, and the `Set-Cookie` lines that set and delete them (RFC 6265bis).
+//! The two cookies: their names, their attributes, and the `Set-Cookie` lines that set and delete
+//! them (RFC 6265bis).
 
 use cookie::{Cookie, time::Duration as CookieDuration};
 use http::{HeaderMap, HeaderValue};
 
 use crate::{error::Error, http::request::credentials::cookie_values};
 
-/// The longest name and value together that browsers keep (RFC 6265bis §5.6), in bytes.
+/// Maximum size of a cookie's name and value together that browsers keep (RFC 6265bis §5.6), in
+/// bytes.
 pub(crate) const MAX_COOKIE_BYTES: usize = 4096;
 
 /// Which cross-site requests carry the cookies (RFC 6265bis §5.4.7).
+///
+/// [`AuthBuilder::same_site`](crate::AuthBuilder::same_site) sets it. Default:
+/// [`Strict`](Self::Strict).
+///
+/// # Examples
+///
+/// ```
+/// use portcullis::{AuthBuilder, User, http::SameSite};
+///
+/// // A user who follows a link from an e-mail is still logged in.
+/// fn configure(builder: AuthBuilder<User>) -> AuthBuilder<User> {
+///     builder.same_site(SameSite::Lax)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum SameSite {
-    /// None at all: the default.
+    /// No cross-site request. The default.
     #[default]
     Strict,
-    /// Only top-level navigations, so that a link from a mail finds the user signed in.
+    /// Only top-level navigations. A user who follows a link from an e-mail is then still logged
+    /// in.
     Lax,
-    /// All of them: for an app embedded on other sites. Needs `Secure` cookies.
+    /// All cross-site requests. For apps that are embedded in other sites. It needs `Secure`
+    /// cookies.
     None,
 }
 
-/// How the cookies are set up; the names get the prefix that their attributes allow.
+/// The settings of the cookies. The names get the strictest prefix that their attributes allow.
 #[derive(Clone, Debug)]
 pub(crate) struct CookieSettings {
     pub(crate) access_name: String,
@@ -30,9 +48,9 @@ pub(crate) struct CookieSettings {
     pub(crate) domain: Option<String>,
     pub(crate) refresh_path: String,
     pub(crate) insecure: bool,
-    /// What `domain` was under earlier settings.
+    /// The values of `domain` in earlier settings.
     pub(crate) earlier_domains: Vec<Option<String>>,
-    /// What `refresh_path` was under earlier settings.
+    /// The values of `refresh_path` in earlier settings.
     pub(crate) earlier_refresh_paths: Vec<String>,
 }
 
@@ -51,13 +69,14 @@ impl Default for CookieSettings {
     }
 }
 
-/// The cookies of a service, ready to be written.
+/// The two cookies of a service, without values.
 #[derive(Clone, Debug)]
 pub(crate) struct Cookies {
     pub(crate) access: CookieTemplate,
     pub(crate) refresh: CookieTemplate,
 }
 
+/// The name and the attributes of a cookie.
 #[derive(Clone, Debug)]
 pub(crate) struct CookieTemplate {
     name: String,
@@ -65,17 +84,17 @@ pub(crate) struct CookieTemplate {
     same_site: SameSite,
     domain: Option<String>,
     secure: bool,
-    /// What it is named where its attributes allow another prefix.
+    /// The names that the cookie has when its attributes allow another prefix.
     other_names: Vec<String>,
-    /// What it was under the earlier settings that were named.
+    /// The cookie as the app's earlier settings made it.
     earlier: Vec<Self>,
 }
 
 impl CookieSettings {
-    /// Checks the settings together.
+    /// Checks the settings together, and makes the cookies.
     ///
     /// # Errors
-    /// Sentences that say what cannot be and how to mend it.
+    /// One sentence for each problem. It says how to fix the problem.
     pub(crate) fn build(&self) -> Result<Cookies, Vec<String>> {
         let mut problems = Vec::new();
         if self.insecure && self.same_site == SameSite::None {
@@ -96,7 +115,8 @@ impl CookieSettings {
         }
         let mut access = self.template(&self.access_name, "/", &mut problems);
         let mut refresh = self.template(&self.refresh_name, &self.refresh_path, &mut problems);
-        // Its path is `/` under all settings, so that `__Secure-` says that it has a `Domain`.
+        // The path of the access cookie is always `/`. With the prefix `__Secure-` it has a
+        // `Domain`, and may belong to another service.
         access.other_names.retain(|name| name.starts_with("__Host-"));
         self.check_earlier(&mut problems);
         access.earlier = self.earlier(&access, &self.access_name, &[]);
@@ -138,13 +158,15 @@ impl CookieSettings {
         }
     }
 
-    /// What the cookie was under each combination of the earlier settings with each other and with the present ones.
+    /// Returns the cookie for each combination of earlier and current settings, except the current
+    /// cookie.
     fn earlier(&self, present: &CookieTemplate, name: &str, paths: &[String]) -> Vec<CookieTemplate> {
         let mut earlier: Vec<CookieTemplate> = Vec::new();
         for domain in [&self.domain].into_iter().chain(&self.earlier_domains) {
             for path in [present.path.as_str()].into_iter().chain(paths.iter().map(String::as_str)) {
                 let settings = Self { domain: domain.clone(), ..self.clone() };
-                // What is wrong with the name has been said; one with a prefix of its own fits some of them only.
+                // Problems of the name are already reported. A name that has a prefix itself fits
+                // only some of the combinations.
                 let mut problems = Vec::new();
                 let variant = settings.template(name, path, &mut problems);
                 if problems.is_empty() && !variant.is_same_cookie(present) {
@@ -193,12 +215,13 @@ impl CookieSettings {
 }
 
 impl Cookies {
-    /// Every name under which a browser may bring refresh tokens of ours, the present one first.
+    /// Returns every name under which a browser may send our refresh tokens. The current name comes
+    /// first.
     pub(crate) fn refresh_names(&self) -> impl Iterator<Item = &str> {
         self.refresh.names()
     }
 
-    /// Whether a request brings any cookie of ours, good or bad.
+    /// Returns whether a request brings any of our cookies, with a valid token or not.
     pub(crate) fn are_in(&self, headers: &HeaderMap) -> bool {
         let mut names = self.access.names().chain(self.refresh.names());
         names.any(|name| cookie_values(headers, name).next().is_some())
@@ -226,13 +249,13 @@ impl CookieTemplate {
         &self.earlier
     }
 
-    /// Its name, and those that it may have had, each once.
+    /// Returns the name, and the names that the cookie may have had, each once.
     fn names(&self) -> impl Iterator<Item = &str> {
-        // Names of earlier settings differ in the prefix alone.
+        // The names of earlier settings differ only in the prefix.
         std::iter::once(self.name.as_str()).chain(self.other_names.iter().map(String::as_str))
     }
 
-    /// The same cookie with another name, `Domain` and `Path`.
+    /// Returns the same cookie with another name, `Domain` and `Path`.
     pub(super) fn variant(&self, name: &str, domain: Option<&str>, path: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -245,18 +268,20 @@ impl CookieTemplate {
         }
     }
 
-    /// Whether browsers keep one in place of the other.
+    /// Returns whether a browser replaces one of the cookies with the other.
     pub(super) fn is_same_cookie(&self, other: &Self) -> bool {
         let domain = |cookie: &Self| cookie.domain.as_deref().map(str::to_ascii_lowercase);
         self.name == other.name && self.path == other.path && domain(self) == domain(other)
     }
 
-    /// The `Set-Cookie` value that sets it for this many seconds.
+    /// Returns the `Set-Cookie` value that sets the cookie for a number of seconds.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where the value is no cookie value or is too long for browsers to keep.
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the value has characters that a
+    /// cookie value cannot have, or is too long for browsers to keep.
     pub(crate) fn set(&self, value: &str, max_age_secs: i64) -> Result<HeaderValue, Error> {
-        // The `cookie` crate writes any value as it is; `;` or a line break would add attributes or headers.
+        // The `cookie` crate writes every value unchanged. A `;` or a line break in it would add
+        // attributes or headers.
         if !value.bytes().all(is_value_byte) || self.name.len() + value.len() > MAX_COOKIE_BYTES {
             return Err(Error::internal(
                 "the token does not fit into a cookie: use fewer roles, or delivery in the body",
@@ -265,10 +290,12 @@ impl CookieTemplate {
         self.header(value, max_age_secs)
     }
 
-    /// The `Set-Cookie` value that deletes it: the same attributes and no time to live.
+    /// Returns the `Set-Cookie` value that deletes the cookie. It has the same attributes and
+    /// `Max-Age=0`.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where the settings were not checked.
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the line is not a valid header.
+    /// Checked settings prevent that.
     pub(crate) fn delete(&self) -> Result<HeaderValue, Error> {
         self.header("", 0)
     }
@@ -293,7 +320,7 @@ impl CookieTemplate {
     }
 }
 
-/// `cookie-octet` of RFC 6265bis §4.1.1.
+/// Returns whether a byte is a `cookie-octet` (RFC 6265bis §4.1.1).
 fn is_value_byte(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e)
 }
@@ -331,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_path_or_a_domain_costs_the_host_prefix() {
+    fn a_path_or_a_domain_removes_the_host_prefix() {
         let narrow = CookieSettings { refresh_path: "/auth".into(), ..CookieSettings::default() }.build().unwrap();
         assert_eq!(narrow.access.name(), "__Host-access_token");
         assert_eq!(narrow.refresh.name(), "__Secure-refresh_token");
@@ -365,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_a_cookie_value_gets_into_a_cookie() {
+    fn a_value_that_a_cookie_cannot_have_is_refused() {
         let cookies = CookieSettings::default().build().unwrap();
         for bad in ["a;b", "a\r\nb", "a b", "a\"b", "a,b", "ä"] {
             assert!(cookies.access.set(bad, 1).is_err(), "{bad:?}");

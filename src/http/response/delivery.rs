@@ -1,20 +1,39 @@
-//! How tokens reach a client.
+//! [`Delivery`]: how tokens reach a client.
 
 use std::{fmt, str::FromStr};
 
 use crate::{error::UnknownName, http::request::credentials::Source};
 
 /// How a client receives its tokens.
+///
+/// [`AuthBuilder::token_delivery`](crate::AuthBuilder::token_delivery) sets the deliveries that an
+/// app allows, with the default first. A login or registration may ask for one of them in its
+/// member `delivery`. Default: [`Cookie`](Self::Cookie) only.
+///
+/// # Examples
+///
+/// ```
+/// use portcullis::{AuthBuilder, User, http::Delivery};
+///
+/// // Browsers get cookies. The native app asks for `"delivery": "body"` when it logs in.
+/// fn configure(builder: AuthBuilder<User>) -> AuthBuilder<User> {
+///     builder.token_delivery([Delivery::Cookie, Delivery::Body])
+/// }
+///
+/// assert_eq!("body".parse(), Ok(Delivery::Body));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Delivery {
-    /// Both in cookies: for browsers, where no script ever sees a token. The default.
+    /// Both tokens in cookies. For browsers: no script can read a token. The default.
     Cookie,
-    /// The access token in the body, the refresh token in a cookie: for single-page apps that send Bearer.
+    /// The access token in the body, and the refresh token in a cookie. For single-page apps that
+    /// send Bearer tokens.
     Split,
-    /// Both in the body: for native apps and command lines.
+    /// Both tokens in the body. For native apps and command-line programs.
     Body,
-    /// Both in cookies and in the body: only for front ends that expect it, because every script can read them.
+    /// Both tokens in cookies and in the body. Only for front ends that expect this, because every
+    /// script of the page can read the tokens in the body.
     Both,
 }
 
@@ -29,7 +48,7 @@ impl Delivery {
         }
     }
 
-    /// Which of the two tokens go where.
+    /// Returns the places of the two tokens.
     const fn places(self) -> Places {
         match self {
             Self::Cookie => {
@@ -44,7 +63,7 @@ impl Delivery {
     }
 }
 
-/// Reads `cookie`, `split`, `body` or `both`.
+/// Parses `cookie`, `split`, `body` or `both`.
 impl FromStr for Delivery {
     type Err = UnknownName;
 
@@ -60,7 +79,7 @@ impl fmt::Display for Delivery {
     }
 }
 
-/// Where each token of an answer goes.
+/// The places of the tokens in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "four independent places, each used by name")]
 pub(crate) struct Places {
@@ -70,7 +89,7 @@ pub(crate) struct Places {
     pub(crate) refresh_body: bool,
 }
 
-/// The deliveries that are allowed, the default first; never empty.
+/// The deliveries that an app allows. There is at least one, the default.
 #[derive(Clone, Debug)]
 pub(crate) struct Deliveries {
     default: Delivery,
@@ -78,7 +97,7 @@ pub(crate) struct Deliveries {
 }
 
 impl Deliveries {
-    /// `None` where the list is empty.
+    /// Returns the deliveries of a list with the default first, or `None` if the list is empty.
     pub(crate) fn new(list: &[Delivery]) -> Option<Self> {
         let (default, others) = list.split_first()?;
         Some(Self { default: *default, others: others.to_vec() })
@@ -88,18 +107,19 @@ impl Deliveries {
         self.default == delivery || self.others.contains(&delivery)
     }
 
-    /// What a login may ask for.
+    /// Returns the names of the deliveries that a login may ask for.
     #[cfg(feature = "openapi")]
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
         std::iter::once(self.default).chain(self.others.iter().copied()).map(Delivery::as_str)
     }
 
-    /// Whether some clients keep the access token in a cookie.
+    /// Returns whether some clients keep the access token in a cookie.
     pub(crate) fn use_access_cookie(&self) -> bool {
         self.allows(Delivery::Cookie) || self.allows(Delivery::Both)
     }
 
-    /// For a login or registration: what was asked for, if it is allowed; `None` where it is not.
+    /// Returns the places for a login or registration that asks for a delivery, or for the default.
+    /// Returns `None` if the delivery is not allowed.
     pub(crate) fn asked(&self, asked: Option<&str>) -> Option<Places> {
         match asked {
             None => Some(self.default.places()),
@@ -107,21 +127,24 @@ impl Deliveries {
         }
     }
 
-    /// For a refresh token that came in a cookie: it goes back there, and nowhere else. The access token is in the body
-    /// only where some clients live on that.
+    /// Returns the places for a refresh whose token came in a cookie.
+    ///
+    /// The new refresh token goes only into the cookie. The access token is in the body only if a
+    /// delivery of the app needs it there.
     pub(crate) fn to_cookie(&self) -> Places {
         let access_body = self.allows(Delivery::Split) || self.allows(Delivery::Both);
         let access_cookie = self.allows(Delivery::Cookie) || self.allows(Delivery::Both) || !access_body;
         Places { access_cookie, access_body, refresh_cookie: true, refresh_body: false }
     }
 
-    /// For a refresh token that came in the body.
+    /// Returns the places for a refresh whose token came in the body.
     pub(crate) fn to_body(&self) -> Places {
         let both = self.allows(Delivery::Both) && !self.allows(Delivery::Body);
         if both { Delivery::Both.places() } else { Delivery::Body.places() }
     }
 
-    /// For a password change, which came with an access token: as the session's refresh token is held.
+    /// Returns the places for a password change, which an access token authenticates. The tokens go
+    /// where the client keeps the refresh token of the session.
     pub(crate) fn by_access(&self, source: Source, has_refresh_cookie: bool) -> Places {
         match source {
             Source::Cookie => self.to_cookie(),
@@ -152,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_is_read_as_it_is_written() {
+    fn a_delivery_is_parsed_from_its_name() {
         for delivery in [Delivery::Cookie, Delivery::Split, Delivery::Body, Delivery::Both] {
             assert_eq!(delivery.to_string().parse(), Ok(delivery));
         }
@@ -162,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_may_ask_for_what_is_allowed_only() {
+    fn a_login_may_ask_only_for_an_allowed_delivery() {
         let list = deliveries(&[Delivery::Cookie, Delivery::Body]);
         assert_eq!(list.asked(None), Some(Delivery::Cookie.places()));
         assert_eq!(list.asked(Some("body")), Some(Delivery::Body.places()));

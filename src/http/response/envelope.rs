@@ -1,7 +1,8 @@
-//! The envelope: `{"statusCode", "data", "message", "success"}`, as a widespread Express tutorial answers.
+//! The envelope: `{"statusCode", "data", "message", "success"}`, as in a widespread Express
+//! tutorial.
 //!
-//! [`ResponseFormat::Envelope`](super::format::ResponseFormat::Envelope) says what clients see. Everything that differs from
-//! the standard shape is in this file.
+//! [`ResponseFormat::Envelope`](super::format::ResponseFormat::Envelope) describes what clients
+//! see. All differences from the standard shape are in this file.
 
 use http::StatusCode;
 use serde::Serialize;
@@ -26,14 +27,15 @@ use crate::{
 
 pub(super) struct Envelope;
 
-/// Names of members of requests: the envelope's, then the standard one.
+/// Names of members of requests: first the name in the envelope, then the standard name.
 const REQUEST_NAMES: [(&str, &str); 3] =
     [("refreshToken", "refresh_token"), ("currentPassword", "current_password"), ("newPassword", "new_password")];
 
-/// The same for the ready profile. An app's own registration type reads its members as they were sent.
+/// Names of members of the ready profile. The members of an app's own registration type are not
+/// renamed.
 const PROFILE_NAMES: [(&str, &str); 2] = [("fullName", "name"), ("avatarUrl", "avatar_url")];
 
-/// The same for the ready user in an answer.
+/// Names of members of the ready user in answers.
 const USER_NAMES: [(&str, &str); 4] =
     [("_id", "id"), ("fullName", "name"), ("avatarUrl", "avatar_url"), ("createdAt", "created_at")];
 
@@ -54,7 +56,8 @@ impl ResponseShape for Envelope {
         for (theirs, standard) in names(spec, types) {
             fields.rename(theirs, standard);
         }
-        // That system has one input for either and sends it as both. It looks for whichever there is.
+        // The tutorial's front end has one input for the address or username, and sends its text as
+        // both members.
         if let (Endpoint::Login, Some(email), Some(_)) = (spec.endpoint, fields.text("email"), fields.text("username"))
         {
             let unused = if email.contains('@') { "username" } else { "email" };
@@ -66,7 +69,7 @@ impl ResponseShape for Envelope {
         names(spec, types).find(|(_, own)| *own == standard).map(|(theirs, _)| theirs)
     }
 
-    /// Every answer has a body, which no 204 may have.
+    /// Returns 200 instead of 204, because every answer has a body and a 204 may have none.
     fn status(&self, standard: StatusCode) -> StatusCode {
         if standard == StatusCode::NO_CONTENT { StatusCode::OK } else { standard }
     }
@@ -122,7 +125,8 @@ fn names(spec: &EndpointSpec, types: ReadyTypes) -> impl Iterator<Item = (&'stat
     REQUEST_NAMES.into_iter().chain(PROFILE_NAMES.into_iter().filter(move |_| has_profile))
 }
 
-/// Turns the standard body into `data`: the user and the tokens under that system's names, everything else as it is.
+/// Turns the standard body into `data`. It renames the members of the user and the tokens, and
+/// leaves all others unchanged.
 fn data(schema: &SuccessSchema, types: ReadyTypes, body: Value) -> Value {
     let mut members = match (schema, body) {
         (SuccessSchema::Tokens | SuccessSchema::Registration | SuccessSchema::User, Value::Object(members)) => members,
@@ -133,7 +137,7 @@ fn data(schema: &SuccessSchema, types: ReadyTypes, body: Value) -> Value {
         rename_user(&mut user);
     }
     let mut data = match (schema, user) {
-        // The data of a registration is the user alone.
+        // The data of a registration is the user, without a member `user` around it.
         (SuccessSchema::Registration, Value::Object(user)) => user,
         (_, user) => Map::from_iter([("user".to_owned(), user)]),
     };
@@ -144,7 +148,7 @@ fn data(schema: &SuccessSchema, types: ReadyTypes, body: Value) -> Value {
     data.into()
 }
 
-/// Shows the ready user as that system shows its own: it leaves out what a user lacks.
+/// Renames the members of the ready user, and leaves out members without a value.
 fn rename_user(user: &mut Value) {
     let Value::Object(members) = user else { return };
     members.retain(|_, value| !value.is_null());
@@ -178,7 +182,7 @@ static SCHEMAS: ShapeSchemas = ShapeSchemas {
         FieldSpec::optional("accessToken", FieldKind::Text),
         FieldSpec::optional("refreshToken", FieldKind::Text),
     ],
-    // The user, beside whose members a token may be.
+    // The user. Its object may also contain the tokens.
     registration: Some(FieldKind::User),
     wrapper: Some(&[
         FieldSpec::required("statusCode", FieldKind::Integer),

@@ -1,4 +1,4 @@
-//! gRPC calls: how they are recognized, and how a failure is answered to one.
+//! Recognizes gRPC calls, and answers failures to them.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
@@ -11,13 +11,14 @@ use crate::error::Error;
 pub(crate) fn is_grpc(method: &http::Method, headers: &HeaderMap) -> bool {
     method == http::Method::POST
         && headers.get(CONTENT_TYPE).is_some_and(|value| {
-            // `application/grpc-web` is another protocol, whose clients cannot read trailers in headers.
+            // `application/grpc-web` is another protocol. Its clients cannot read trailers in
+            // headers.
             let rest = value.as_bytes().strip_prefix(b"application/grpc");
             rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
         })
 }
 
-/// Answers a failure with HTTP 200 and its status in the headers ("trailers only").
+/// Answers a failure with HTTP 200 and the gRPC status in the headers ("trailers only").
 pub(crate) fn failure(error: &Error) -> Response<Full<Bytes>> {
     let status = status(error.kind());
     log(error, status);

@@ -1,7 +1,8 @@
-//! What is answered: status, headers, cookies and body.
+//! Writes answers: status, headers, cookies and body.
 //!
-//! The standard shape is written by [`problem`] and [`success`]. An app may choose another one by [`format`]. The shape
-//! [`envelope`] implements [`shape`], and nothing else knows it.
+//! [`responder`] writes answers in the shape that the app chose in [`format`]. [`problem`] has the
+//! failures of the standard shape. The other shape, [`envelope`], implements the trait of
+//! [`shape`].
 
 pub(crate) mod body;
 mod cookie_variants;

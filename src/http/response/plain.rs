@@ -1,4 +1,4 @@
-//! Responses with a body that is written already, and whether caches may keep them.
+//! Makes responses from bodies that are already written, and sets whether caches may keep them.
 
 use bytes::Bytes;
 use http::{
@@ -7,7 +7,8 @@ use http::{
 };
 use http_body_util::Full;
 
-/// How long caches may keep a public document. A new key is published for at least this long before it signs.
+/// How long caches may keep a public document: 300 s. A new key is published for at least this time
+/// before it signs.
 const PUBLIC_FOR_A_WHILE: &str = "public, max-age=300";
 
 /// Answers with JSON that no cache may keep.
@@ -25,7 +26,8 @@ pub(crate) fn empty(status: StatusCode) -> Response<Full<Bytes>> {
     response
 }
 
-/// Answers with a document that is the same for everyone, such as the set of public keys (RFC 7517 §8.5.2).
+/// Answers with a document that is the same for every client, such as the set of public keys (RFC
+/// 7517 §8.5.2).
 pub(crate) fn public_document(body: String, content_type: &'static str) -> Response<Full<Bytes>> {
     let mut response = with_bytes(StatusCode::OK, body.into_bytes(), content_type);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(PUBLIC_FOR_A_WHILE));

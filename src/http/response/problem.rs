@@ -1,4 +1,4 @@
-//! Failures as `application/problem+json` (RFC 9457), and the headers that every failure has in any shape.
+//! Failures as `application/problem+json` (RFC 9457), and the headers of failures in every shape.
 
 use std::time::Duration;
 
@@ -16,28 +16,46 @@ use super::{
 };
 use crate::error::{Error, ErrorKind, FieldError, causes};
 
-/// A failure, for an app's own body: see [`AuthBuilder::failure_body`](crate::AuthBuilder::failure_body).
+/// A failure, from which an app writes its own body.
 ///
-/// It serializes as the standard body does.
+/// [`AuthBuilder::failure_body`](crate::AuthBuilder::failure_body) takes the function that writes
+/// the body. A `FailureBody` serializes as the standard body.
+///
+/// # Examples
+///
+/// ```
+/// use portcullis::{AuthBuilder, User};
+///
+/// #[derive(serde::Serialize)]
+/// struct Failed {
+///     error: &'static str,
+///     message: String,
+/// }
+///
+/// fn configure(builder: AuthBuilder<User>) -> AuthBuilder<User> {
+///     builder.failure_body(|failure| Failed { error: failure.kind.code(), message: failure.detail })
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FailureBody {
-    /// What kind of failure it is, with its stable code.
+    /// The kind of the failure. It has a stable code.
     pub kind: ErrorKind,
     /// The status of the answer.
     pub status: StatusCode,
-    /// An English sentence for the reader of the answer. It names no cause.
+    /// An English sentence for the client. It never names an internal cause.
     pub detail: String,
-    /// The fields that did not pass.
+    /// The fields of the request that are not valid.
     pub fields: Vec<FieldError>,
-    /// How long to wait before the next try. It is a header as well.
+    /// The time to wait before the next attempt. The header `Retry-After` has it too, in whole
+    /// seconds.
     pub retry_after: Option<Duration>,
 }
 
 impl FailureBody {
     pub(super) fn of(error: &Error) -> Self {
         let kind = error.kind();
-        // The detail of an internal error may say too much.
+        // The detail of an internal error may contain secrets.
         let detail = error.detail().filter(|_| kind != ErrorKind::Internal).unwrap_or(kind.message()).to_owned();
         let (fields, retry_after) = (error.fields().to_vec(), error.retry_after());
         Self { kind, status: status(kind), detail, fields, retry_after }
@@ -48,7 +66,7 @@ impl Serialize for FailureBody {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut problem = serializer.serialize_struct("Problem", 6)?;
         problem.serialize_field("type", "about:blank")?;
-        // The title of `about:blank` is that of the status (RFC 9457 §4.2.1). The detail says the rest.
+        // With the type `about:blank`, the title is that of the status (RFC 9457 §4.2.1).
         problem.serialize_field("title", self.status.canonical_reason().unwrap_or_default())?;
         problem.serialize_field("status", &self.status.as_u16())?;
         problem.serialize_field("code", self.kind.code())?;
@@ -62,7 +80,7 @@ impl Serialize for FailureBody {
     }
 }
 
-/// Answers a failure with this body. What the client may not know goes to the log.
+/// Answers a failure with this body, and logs its cause, which the client may not see.
 pub(super) fn failure(error: &Error, content_type: &'static str, body: Vec<u8>) -> Response<Full<Bytes>> {
     let kind = error.kind();
     let status = status(kind);
@@ -70,7 +88,7 @@ pub(super) fn failure(error: &Error, content_type: &'static str, body: Vec<u8>) 
     let mut response = with_bytes(status, body, content_type);
     let headers = response.headers_mut();
     if let Some(after) = error.retry_after() {
-        // Rounded up, because a client that comes back a fraction early is refused again.
+        // The seconds are rounded up, because a client that returns too early is refused again.
         let seconds = after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0));
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
@@ -81,7 +99,7 @@ pub(super) fn failure(error: &Error, content_type: &'static str, body: Vec<u8>) 
     response
 }
 
-/// Logs a failure. An outage and an overload are warnings, because they are no fault of this process.
+/// Logs a failure. Outages and overloads are warnings, because this process does not cause them.
 pub(super) fn log(error: &Error, status: StatusCode) {
     let code = error.kind().code();
     match status {
@@ -97,8 +115,10 @@ pub(super) fn log(error: &Error, status: StatusCode) {
     }
 }
 
-/// What a 401 must say (RFC 9110 §11.6.1): bare where no token was sent, the fault where one was (RFC 6750 §3.1); and what
-/// a 403 says about scopes.
+/// Returns the challenge of a 401 (RFC 9110 §11.6.1), or of a 403 about scopes.
+///
+/// The challenge has no error code if no token was sent. Otherwise it names the fault of the token
+/// (RFC 6750 §3.1).
 fn challenge(error: &Error) -> HeaderValue {
     HeaderValue::from_static(match error.kind() {
         ErrorKind::InvalidRequest => {
@@ -120,7 +140,8 @@ fn challenge(error: &Error) -> HeaderValue {
     })
 }
 
-/// Scope tokens of RFC 6749 §3.3 with a space between each two: nothing that would end the quoted text.
+/// Returns whether a text is a list of scope tokens, separated by single spaces (RFC 6749 §3.3).
+/// Such a text cannot end the quoted string of the header.
 fn is_scope(scope: &str) -> bool {
     let is_token =
         |token: &str| !token.is_empty() && token.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
@@ -136,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_says_when_to_come_back() {
+    fn an_outage_has_a_retry_after_header() {
         let response = problem(&Error::new(ErrorKind::StoreUnavailable));
         assert_eq!(
             (response.status(), &response.headers()[RETRY_AFTER]),
@@ -145,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_attempts_are_told_how_many_whole_seconds_to_wait() {
+    fn retry_after_is_rounded_up_to_whole_seconds() {
         let error = Error::new(ErrorKind::TooManyAttempts).with_retry_after(Duration::from_millis(1_001));
         let response = problem(&error);
         assert_eq!(
@@ -155,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lacking_scope_is_named_where_it_is_one() {
+    fn the_challenge_names_a_lacking_scope_that_is_valid() {
         let challenge = |scope: &str| {
             let response = problem(&Error::new(ErrorKind::InsufficientScope).with_scope(scope));
             assert_eq!(response.status(), StatusCode::FORBIDDEN);

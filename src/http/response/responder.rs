@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{error::Error, http::endpoint::EndpointSpec};
 
-/// Writes an app's own body. Its type is erased once, when the builder gets it.
+/// Writes an app's own body. Its type is erased when the builder receives it.
 pub(crate) type BodyOf<T> = Arc<dyn Fn(T) -> serde_json::Result<Vec<u8>> + Send + Sync>;
 
 /// Writes answers in the shape that the app chose.
@@ -28,18 +28,19 @@ pub(crate) struct Responder {
 }
 
 impl Responder {
-    /// The responder of guards that belong to no [`Auth`](crate::Auth).
+    /// The responder of guards without an [`Auth`](crate::Auth).
     pub(crate) const STANDARD: Self = Self { format: ResponseFormat::Standard, failure: None, success: None };
 
-    /// Returns what differs from the standard shape.
+    /// Returns the shape, or `None` for the standard shape.
     pub(crate) fn shape(&self) -> Option<&'static dyn ResponseShape> {
         self.format.shape()
     }
 
-    /// Answers a success of an endpoint. `body` is the standard body, and `None` where there is none.
+    /// Answers a success of an endpoint. `body` is the standard body, or `None` if there is none.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where an app's own type cannot be written, because half a user is no answer.
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if an app's own type cannot be written.
+    /// An incomplete body is never sent.
     pub(crate) fn success(
         &self,
         spec: &EndpointSpec,
@@ -60,7 +61,7 @@ impl Responder {
         Ok(plain::json(status, bytes.map_err(Error::internal)?))
     }
 
-    /// Answers a failure. What the client may not know goes to the log.
+    /// Answers a failure, and logs its cause, which the client may not see.
     pub(crate) fn problem(&self, error: &Error) -> Response<Full<Bytes>> {
         let failure = FailureBody::of(error);
         let (content_type, bytes) = match (&self.failure, self.shape()) {
@@ -68,7 +69,8 @@ impl Responder {
             (None, Some(shape)) => ("application/json", shape.failure(&failure)),
             (None, None) => ("application/problem+json", serde_json::to_vec(&failure)),
         };
-        // Only an app's own body can fail to be written. Without it the answer still has the right status.
+        // Only an app's own body can fail to be written. The answer then has the correct status and
+        // no body.
         let bytes = bytes.unwrap_or_else(|error| {
             tracing::error!(target: "portcullis", %error, "the body of a failure cannot be written");
             Vec::new()
@@ -104,7 +106,7 @@ mod tests {
     const ENVELOPE: Responder = Responder { format: ResponseFormat::Envelope, failure: None, success: None };
 
     #[tokio::test]
-    async fn the_cause_of_a_fault_is_not_answered() {
+    async fn the_cause_of_an_internal_error_is_not_answered() {
         let error = || Error::new(ErrorKind::Internal).with_detail("secret path").with_source("secret cause");
         let own: BodyOf<FailureBody> = Arc::new(|failure| serde_json::to_vec(&format!("{failure:?}")));
         for responder in [Responder::STANDARD, ENVELOPE, Responder { failure: Some(own), ..Responder::STANDARD }] {
@@ -127,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_cannot_be_written_leaves_status_and_headers() {
+    async fn a_body_that_cannot_be_written_keeps_status_and_headers() {
         let own: BodyOf<FailureBody> = Arc::new(|_| Err(serde::ser::Error::custom("no")));
         let response = Responder { failure: Some(own), ..ENVELOPE }.problem(&ErrorKind::StoreUnavailable.into());
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);

@@ -1,4 +1,4 @@
-//! [`ResponseShape`]: what a shape of answers other than the standard one has to say.
+//! [`ResponseShape`]: the differences between another shape of answers and the standard one.
 
 use std::any::TypeId;
 
@@ -16,30 +16,32 @@ use crate::{
     user::{AuthUser, Profile, PublicUser},
 };
 
-/// Rewrites the standard requests and answers. The standard shape itself has none, so that nothing is rewritten.
+/// Rewrites requests to the standard shape, and answers from it. The standard shape itself does not
+/// implement it, because it needs no rewriting.
 pub(crate) trait ResponseShape: Send + Sync {
-    /// Second paths of endpoints.
+    /// Returns second paths of endpoints.
     fn aliases(&self) -> &'static [(Endpoint, &'static str)];
 
-    /// Default names of the cookies of the access and the refresh token.
+    /// Returns the default names of the access cookie and the refresh cookie.
     fn cookie_names(&self) -> (&'static str, &'static str);
 
-    /// Default of [`AuthBuilder::login_on_register`](crate::AuthBuilder::login_on_register).
+    /// Returns the default of
+    /// [`AuthBuilder::login_on_register`](crate::AuthBuilder::login_on_register).
     fn login_on_register(&self) -> bool;
 
     /// Turns the members of a request into those of the standard request.
     fn read(&self, spec: &EndpointSpec, types: ReadyTypes, fields: &mut Fields);
 
-    /// The shape's name of a member of a request, where it is not the standard one.
+    /// Returns the shape's name for a member of a request, if it differs from the standard name.
     fn field_name(&self, spec: &EndpointSpec, types: ReadyTypes, standard: &str) -> Option<&'static str>;
 
-    /// The status of a success that has this one in the standard shape.
+    /// Returns the status of a success, given its status in the standard shape.
     fn status(&self, standard: StatusCode) -> StatusCode;
 
-    /// Writes the body of a success, from the one that the standard shape has.
+    /// Writes the body of a success from the standard body.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// An error of `serde_json` if a value cannot be written.
     fn success(
         &self,
         spec: &EndpointSpec,
@@ -51,20 +53,21 @@ pub(crate) trait ResponseShape: Send + Sync {
     /// Writes the body of a failure.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// An error of `serde_json` if a value cannot be written.
     fn failure(&self, failure: &FailureBody) -> serde_json::Result<Vec<u8>>;
 
-    /// The members of bodies, for the `OpenAPI` document.
+    /// Returns the members of bodies, for the `OpenAPI` document.
     #[cfg(feature = "openapi")]
     fn schemas(&self) -> &'static ShapeSchemas;
 }
 
-/// Which of an app's types are the ready ones. A shape renames the members of those, and of no other type.
+/// Which types of the app are ready types of this crate. A shape renames members of ready types
+/// only.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReadyTypes {
-    /// [`AuthUser::Public`] is [`PublicUser`].
+    /// Whether [`AuthUser::Public`] is [`PublicUser`].
     pub(crate) user: bool,
-    /// [`AuthUser::Registration`] is [`Profile`].
+    /// Whether [`AuthUser::Registration`] is [`Profile`].
     pub(crate) profile: bool,
 }
 
@@ -77,20 +80,20 @@ impl ReadyTypes {
     }
 }
 
-/// The members of the bodies that every endpoint shares.
+/// The members of bodies that several endpoints share.
 #[cfg(feature = "openapi")]
 pub(crate) struct ShapeSchemas {
-    /// The ready user.
+    /// The ready [`PublicUser`].
     pub(crate) user: &'static [FieldSpec],
     pub(crate) failure: &'static [FieldSpec],
     pub(crate) tokens: &'static [FieldSpec],
-    /// The answer to a registration, where it is the same with and without a login.
+    /// The answer to a registration, if it is the same with and without a login.
     pub(crate) registration: Option<FieldKind>,
-    /// What is around the answer of each endpoint.
+    /// The wrapper around the answer of each endpoint.
     pub(crate) wrapper: Option<&'static [FieldSpec]>,
 }
 
-/// The members of a problem with one field.
+/// The members of an error about one field.
 #[cfg(feature = "openapi")]
 pub(crate) const FIELD_ERROR: &[FieldSpec] = &[
     FieldSpec::required("field", FieldKind::Text),
@@ -98,7 +101,8 @@ pub(crate) const FIELD_ERROR: &[FieldSpec] = &[
     FieldSpec::required("message", FieldKind::Text),
 ];
 
-/// The bodies of the standard shape. Failures are those of RFC 9457 with our `code` and `errors`.
+/// The bodies of the standard shape. Failures follow RFC 9457 and add the members `code` and
+/// `errors`.
 #[cfg(feature = "openapi")]
 pub(crate) static STANDARD: ShapeSchemas = ShapeSchemas {
     user: &[

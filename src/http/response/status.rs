@@ -1,10 +1,10 @@
-//! The status of each kind of error. This is the only place that knows it.
+//! The HTTP status of each kind of error. No other file assigns one.
 
 use http::StatusCode;
 
 use crate::error::ErrorKind;
 
-/// The status of each kind of error.
+/// Returns the status of a kind of error.
 pub(crate) const fn status(kind: ErrorKind) -> StatusCode {
     match kind {
         ErrorKind::InvalidBody | ErrorKind::ValidationFailed | ErrorKind::InvalidRequest => StatusCode::BAD_REQUEST,

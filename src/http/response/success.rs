@@ -1,4 +1,4 @@
-//! [`SuccessBody`]: a success, for an app that writes bodies of its own.
+//! [`SuccessBody`]: a success, for an app that writes its own bodies.
 
 use std::fmt;
 
@@ -8,9 +8,26 @@ use serde_json::Value;
 
 use crate::http::endpoint::Endpoint;
 
-/// A success, for an app's own body: see [`AuthBuilder::success_body`](crate::AuthBuilder::success_body).
+/// A success, from which an app writes its own body.
 ///
-/// It serializes as the standard body does.
+/// [`AuthBuilder::success_body`](crate::AuthBuilder::success_body) takes the function that writes
+/// the body. A `SuccessBody` serializes as the standard body.
+///
+/// # Examples
+///
+/// ```
+/// use portcullis::{AuthBuilder, User, http::SuccessBody};
+///
+/// #[derive(serde::Serialize)]
+/// struct Wrapped {
+///     status: u16,
+///     data: SuccessBody,
+/// }
+///
+/// fn configure(builder: AuthBuilder<User>) -> AuthBuilder<User> {
+///     builder.success_body(|success| Wrapped { status: success.status.as_u16(), data: success })
+/// }
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct SuccessBody {
@@ -27,7 +44,7 @@ impl Serialize for SuccessBody {
     }
 }
 
-/// Leaves the body out, because tokens may be in it.
+/// Leaves out the body, because it may contain tokens.
 impl fmt::Debug for SuccessBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SuccessBody")
