@@ -115,7 +115,7 @@ fn addresses_that_a_client_makes_up_change_nothing() {
     server.is_alive();
     let log = server.stop();
     assert_eq!(log.matches("TRUSTED_PROXY_HOPS").count(), 1, "{log}");
-    assert!(log.contains("keeps its owner out on every device that has not logged in before"), "{log}");
+    assert!(log.contains("lock the user out on every device that has not logged in before"), "{log}");
 }
 
 #[test]
