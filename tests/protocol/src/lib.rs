@@ -20,10 +20,12 @@
 mod bounds;
 mod flaw;
 mod model;
+mod nodes;
 mod operation;
 mod record;
 pub mod rules;
 mod state;
+mod steps;
 
 pub use self::{
     bounds::Bounds,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portcullis::{
     clock::Timestamp,
-    session::{EndReason, Ended, RotateOutcome, Rotation, Session, SessionId, TokenId, decide},
+    session::{AuthLevel, AuthMethods, EndReason, Ended, RotateOutcome, Rotation, Session, SessionId, TokenId, decide},
     user::UserId,
 };
 
@@ -122,6 +122,9 @@ impl Record {
             token_id: id(self.token.id),
             previous_token_id: self.previous.map(id),
             auth_time: at(0),
+            amr: AuthMethods::PASSWORD,
+            acr: AuthLevel::Aal1,
+            restamped_generation: None,
             created_at: at(0),
             rotated_at: at(self.rotated_at),
             expires_at: FOREVER,
