@@ -1,6 +1,6 @@
 //! Mistakes that can be put into the model, one at a time.
 
-/// A mistake that somebody who writes a store or changes the protocol could make.
+/// A mistake that the author of a store or of a change of the protocol could make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
     /// A rotation reads the record in one step and writes it in the next.
@@ -19,7 +19,7 @@ pub enum Flaw {
     OutageEndsSession,
     /// A rotation that is asked again asks for another next token.
     RetryAsksForAnother,
-    /// The client is told that it is logged out before the store has it.
+    /// The client receives the answer of a logout before the store has written it.
     LogoutAnswersFirst,
     /// A node serves guarded requests after a restart before it has read what has ended.
     ServesBeforeLoad,

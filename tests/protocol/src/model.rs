@@ -81,7 +81,8 @@ impl Protocol {
             Work::Refresh { .. } => operation.began,
             Work::Logout { step: EndStep::Raise | EndStep::Write, .. }
             | Work::LogoutAll { step: EndStep::Raise | EndStep::Write, .. } => operation.began,
-            // A password takes as long as it takes to verify, and what is written late is stamped anew.
+            // A password takes as long as it takes to verify, and what is written late is stamped
+            // anew.
             _ => return false,
         };
         state.now >= began + TIMEOUT
@@ -101,7 +102,8 @@ impl Protocol {
             return None;
         }
         *used += 1;
-        // Where nobody logs out, it matters neither when the user is read nor how long access tokens live.
+        // Where no user logs out, it matters neither when the user is read nor how long access
+        // tokens live.
         let (issued_at, step) = if self.bounds.endings == 0 {
             (0, RefreshStep::Rotate { version: 0 })
         } else {

@@ -92,7 +92,7 @@ pub enum EndStep {
     Write,
     /// Answers the client that it is done.
     Answer,
-    /// Writes the end later, because the store refused it. The client was told that it failed.
+    /// Writes the end later, because the store refused it. The client received an error.
     WriteLate,
     /// Raises the version after the answer: only with a flaw.
     RaiseLate,

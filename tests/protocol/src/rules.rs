@@ -15,10 +15,10 @@ pub const REUSE_ENDS: &str = "a reuse ends the session";
 pub const ENDED_IS_ENDED: &str = "no token after the end";
 /// Only a logout or a real reuse ends a session: no outage, crash or lost answer does.
 pub const OUTAGES_END_NOTHING: &str = "no outage ends a session";
-/// A guard admits no access token whose end the node must know: it ended it, or a poll or load that began after the
-/// end was written has come through.
+/// A guard admits no access token whose end the node must know: it ended it, or a poll or load that
+/// began after the end was written has come through.
 pub const GUARDS_KNOW: &str = "no guard admits what it must know to be revoked";
-/// When a client is told that a session has ended, the store has it.
+/// When a client receives the answer that a session has ended, the store has written it.
 pub const ANSWERED_IS_WRITTEN: &str = "what is answered is in the store";
 /// After a logout everywhere, a login that had read the user before it makes no session that lives.
 pub const NO_LOGIN_SLIPS_THROUGH: &str = "no login slips through a logout everywhere";

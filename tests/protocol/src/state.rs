@@ -20,7 +20,8 @@ pub const HORIZON: u8 = LIFETIME + CLOCKS + TIMEOUT;
 /// How far a poll reads back beyond the last one.
 pub const OVERLAP: u8 = CLOCKS + TIMEOUT;
 
-/// What has ended, as a node reads and remembers it. Each is kept until a moment of the node's clock.
+/// What has ended, as a node reads and remembers it. Each is kept until a moment of the node's
+/// clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Revoked {
     /// The session's access tokens are revoked.
@@ -116,7 +117,7 @@ pub struct Used {
 pub struct Seen {
     /// When the token of each generation was superseded, in global time.
     pub superseded_at: Vec<u8>,
-    /// The id of each generation that was signed for somebody.
+    /// The id of each generation that was signed.
     pub signed: Vec<Option<u8>>,
     /// Two tokens of one generation were signed.
     pub forked: bool,
@@ -128,9 +129,9 @@ pub struct Seen {
     pub token_after_end: bool,
     /// Something that may end the session has happened.
     pub may_end: bool,
-    /// A client was told that the session has ended.
+    /// A client received the answer that the session has ended.
     pub answered_logout: bool,
-    /// A client was told that all sessions have ended.
+    /// A client received the answer that all sessions have ended.
     pub answered_logout_all: bool,
     /// A token was given again for the one before it.
     pub replayed: bool,

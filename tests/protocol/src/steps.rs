@@ -28,7 +28,8 @@ impl Protocol {
                     }
                     return Some(());
                 }
-                // The node asks again for the same next token. One that was not given is as good as new.
+                // The node asks again for the same next token. One that was not given is as good as
+                // new.
                 let was_given = is_lost && state.store.record.token.id == asked;
                 let next = (was_given && !self.has(Flaw::RetryAsksForAnother)).then_some(asked);
                 let has_rotated = has_rotated || was_given;
@@ -55,7 +56,8 @@ impl Protocol {
         Some(())
     }
 
-    /// Takes a step of a refresh. Returns the next one, and whether there is one: an answer is the last.
+    /// Takes a step of a refresh. Returns the next one, and whether there is one: an answer is the
+    /// last.
     fn refresh_step(
         &self,
         state: &mut State,
@@ -120,8 +122,9 @@ impl Protocol {
         }
         seen.unnoticed_reuse |= is_too_late && after.end.is_none();
         if answer == Answer::Reused && before.end.is_none() {
-            // It may end the session only if it was superseded when it was presented, for longer than
-            // clocks and calls explain, or if it is two generations old. Its own rotation is no reuse.
+            // It may end the session only if it was superseded when it was presented, for longer
+            // than clocks and calls explain, or if it is two generations old. Its own rotation is
+            // no reuse.
             let elapsed = superseded.map_or(0, |at| operation.began.saturating_sub(at));
             let is_late = self.bounds.grace == 0 || elapsed > self.bounds.grace - CLOCKS - TIMEOUT;
             let is_own = matches!(operation.work, Work::Refresh { has_rotated: true, .. });
@@ -220,7 +223,8 @@ impl Protocol {
         Some(next)
     }
 
-    /// The store refuses the next step of an operation: the client is answered 503 and keeps what it has.
+    /// The store refuses the next step of an operation: the client is answered 503 and keeps what
+    /// it has.
     pub(crate) fn refuse(&self, state: &mut State, index: usize) -> Option<()> {
         let Operation { node, began, work } = state.under_way.remove(index);
         let late = |work| Operation { node, began, work };
