@@ -92,6 +92,7 @@ impl<U: AuthUser> Auth<U> {
     /// - [`ErrorKind::TokenExpired`], [`ErrorKind::TokenRevoked`] or [`ErrorKind::TokenInvalid`];
     /// - [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`] where a store was asked: at the first token of this
     ///   node's life, where the check says so, and while the set of ended sessions is full.
+    /// - [`ErrorKind::Overloaded`] where that set is full, and the store does not keep up with the questions about sessions.
     pub async fn authenticate(&self, access_token: &str, check: Check) -> Result<Authenticated<U>, Error> {
         self.authenticate_bytes(access_token.as_bytes(), check).await
     }
@@ -109,8 +110,10 @@ impl<U: AuthUser> Auth<U> {
         if standing == Standing::Ended {
             return Err(ErrorKind::TokenRevoked.into());
         }
-        if check.asks_session() || standing == Standing::AskStore {
+        if check.asks_session() {
             self.require_live_session(&claims).await?;
+        } else if standing == Standing::AskStore && !self.0.revocations.is_live(&claims).await? {
+            return Err(ErrorKind::TokenRevoked.into());
         }
         let user = if check.asks_user() { Some(self.load_user(&claims).await?) } else { None };
         Ok(Authenticated { claims, user })

@@ -47,8 +47,13 @@ impl<U: AuthUser> AuthBuilder<U> {
         self
     }
 
-    /// Sets how long polls may fail before the guard asks the store about every token. It must be
-    /// longer than the [poll](Self::revocation_poll). Default: the guard never asks.
+    /// Sets how long polls may fail before the guard asks the store about the session of every
+    /// token. It must be longer than the [poll](Self::revocation_poll). Default: the guard never
+    /// asks.
+    ///
+    /// What the store answers about a session counts for as long as the time between two polls, and
+    /// at most 256 sessions are asked about at once. A request beyond that is refused with 503 and
+    /// `Retry-After`.
     ///
     /// With it, an outage of the store stops requests. Without it, tokens of sessions that other
     /// nodes have ended are accepted until they expire or the store is back.
@@ -67,7 +72,8 @@ impl<U: AuthUser> AuthBuilder<U> {
     /// Sets how many ended sessions, and how many users with ended sessions, are kept in memory.
     /// Default: 1,048,576 of each, about 50 MB each when full.
     ///
-    /// Beyond it the guard asks the store about every token until entries have expired.
+    /// Beyond it the guard asks the store about the session of every token, until entries have
+    /// expired. [`max_poll_staleness`](Self::max_poll_staleness) says what is asked then.
     pub fn revocation_capacity(mut self, entries: usize) -> Self {
         self.revocation.capacity = entries;
         self

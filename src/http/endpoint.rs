@@ -137,14 +137,20 @@ pub(crate) enum CookieEffect {
 
 impl EndpointSpec {
     /// Returns every failure that the endpoint can answer: first those that follow from its other
-    /// members, then its own.
+    /// members, then its own. One that belongs to both comes twice.
     #[cfg(feature = "openapi")]
     pub(crate) fn all_failures(&self) -> impl Iterator<Item = ErrorKind> {
         const ALWAYS: &[ErrorKind] = &[ErrorKind::InvalidRequest, ErrorKind::Internal, ErrorKind::StoreUnavailable];
         const CROSS_SITE: &[ErrorKind] = &[ErrorKind::CrossSite];
         const BODY: &[ErrorKind] = &[ErrorKind::InvalidBody, ErrorKind::BodyTooLarge, ErrorKind::UnsupportedMediaType];
-        const TOKEN: &[ErrorKind] =
-            &[ErrorKind::TokenMissing, ErrorKind::TokenExpired, ErrorKind::TokenInvalid, ErrorKind::TokenRevoked];
+        // The guard is overloaded where it has to ask the store about too many sessions.
+        const TOKEN: &[ErrorKind] = &[
+            ErrorKind::TokenMissing,
+            ErrorKind::TokenExpired,
+            ErrorKind::TokenInvalid,
+            ErrorKind::TokenRevoked,
+            ErrorKind::Overloaded,
+        ];
         let implied = [
             (!matches!(self.success, SuccessSchema::Document { .. }), ALWAYS),
             (self.cross_site != CrossSiteRule::Unchecked, CROSS_SITE),

@@ -124,6 +124,7 @@ impl Revocations {
             Err(error) if error.is_unavailable() => self.sessions.end_all(&all).await,
             result => result,
         };
+        self.set.touch_user(&all.user_id);
         if result.is_ok() {
             self.outbox().forget_covered(&all, true);
         } else if result.as_ref().is_err_and(StoreError::is_unavailable) {
@@ -167,14 +168,19 @@ impl Revocations {
     async fn bring(&self, unfinished: &Unfinished) -> Result<bool, StoreError> {
         match unfinished {
             Unfinished::Session(user, id, ended, run) => {
-                let was_live = self.sessions.end(user, id, *ended).await?;
+                let result = self.sessions.end(user, id, *ended).await;
+                // What the store has answered before counts no longer, whatever it has done now.
+                self.set.touch_session(id);
+                let was_live = result?;
                 if was_live {
                     run.emit_of(EventKind::SessionEnded { reason: ended.reason }, user, *id);
                 }
                 Ok(was_live)
             }
             Unfinished::All(all, event) => {
-                self.sessions.end_all(all).await?;
+                let result = self.sessions.end_all(all).await;
+                self.set.touch_user(&all.user_id);
+                result?;
                 self.outbox().forget_covered(all, event.is_some());
                 if let Some((reason, run)) = event {
                     run.emit(EventKind::SessionsEnded { reason: *reason, kept: None });

@@ -11,6 +11,7 @@
 //! ```
 
 mod end;
+mod live_answers;
 mod outbox;
 mod overflow;
 mod revocations;

@@ -13,6 +13,7 @@ use std::{
 use tokio::task::AbortHandle;
 
 use super::{
+    live_answers::LiveAnswers,
     outbox::{Outbox, Unfinished},
     set::{RevokedSet, Standing},
     shared_clock::SharedClock,
@@ -54,6 +55,7 @@ pub(crate) struct Revocations {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) events: Arc<Events>,
     pub(super) set: RevokedSet,
+    pub(super) live_answers: LiveAnswers,
     pub(super) loaded: AtomicBool,
     pub(super) loading: tokio::sync::Mutex<()>,
     /// Number of loads that have failed. A caller who waited for one of them does not repeat it.
@@ -81,6 +83,7 @@ impl Revocations {
     ) -> Self {
         Self {
             set: RevokedSet::new(settings.capacity),
+            live_answers: LiveAnswers::default(),
             settings,
             sessions,
             clock,
@@ -143,6 +146,7 @@ impl Revocations {
         let now = self.clock.now();
         let revocation = Revocation::Session { id, keep_until: now.plus(self.settings.tombstone) };
         self.set.add(&revocation, now);
+        self.set.touch_session(&id);
         revocation
     }
 
@@ -152,6 +156,7 @@ impl Revocations {
         let keep_until = now.plus(self.settings.tombstone);
         let revocation = Revocation::User { id: user.clone(), min_version, keep_until };
         self.set.add(&revocation, now);
+        self.set.touch_user(user);
         revocation
     }
 

@@ -11,8 +11,8 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicI64, Ordering},
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicI64, AtomicU32, Ordering},
     },
     task::Poll,
 };
@@ -47,6 +47,18 @@ pub(crate) struct RevokedSet {
     /// Until when an ending that found no room counts.
     missed_until: AtomicI64,
     missed: Mutex<Missed>,
+    /// Counts endings by their key, from the first [`epoch`](RevokedSet::epoch) on.
+    counts: OnceLock<Box<[AtomicU32]>>,
+}
+
+/// Number of counts. Keys that share one only cause a question to the store.
+const COUNTS: usize = 65_536;
+
+/// Says whether an ending of a session or of its user has come meanwhile: two epochs are equal if none has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Epoch {
+    session: u32,
+    user: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -69,6 +81,30 @@ impl RevokedSet {
             capacity,
             missed_until: AtomicI64::new(i64::MIN),
             missed: Mutex::default(),
+            counts: OnceLock::new(),
+        }
+    }
+
+    /// Returns the epoch of a session and its user.
+    pub(super) fn epoch(&self, session: &SessionId, user: &UserId) -> Epoch {
+        let counts = self.counts.get_or_init(|| (0..COUNTS).map(|_| AtomicU32::new(0)).collect());
+        let read = |hash| count(counts, hash).map_or(0, |count| count.load(Ordering::Acquire));
+        Epoch { session: read(self.sessions.hash(session)), user: read(self.users.hash(user)) }
+    }
+
+    /// Begins a new epoch for a session that has ended or is ending.
+    pub(super) fn touch_session(&self, session: &SessionId) {
+        self.touch(self.sessions.hash(session));
+    }
+
+    /// Begins a new epoch for the sessions of a user.
+    pub(super) fn touch_user(&self, user: &UserId) {
+        self.touch(self.users.hash(user));
+    }
+
+    fn touch(&self, hash: u64) {
+        if let Some(count) = self.counts.get().and_then(|counts| count(counts, hash)) {
+            count.fetch_add(1, Ordering::AcqRel);
         }
     }
 
@@ -112,8 +148,11 @@ impl RevokedSet {
                 "the set of ended sessions is full: guards ask the store until it has room again"
             );
         }
-        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
-        missed.note(key, floor)
+        let is_news = self.missed.lock().unwrap_or_else(PoisonError::into_inner).note(key, floor);
+        if is_news {
+            self.touch(key);
+        }
+        is_news
     }
 
     /// Waits for an ending that may change the [`standing`](Self::standing) of this session or user: every one from this
@@ -199,6 +238,10 @@ impl RevokedSet {
             }
         }
     }
+}
+
+fn count(counts: &[AtomicU32], hash: u64) -> Option<&AtomicU32> {
+    counts.get(usize::try_from(hash % COUNTS as u64).unwrap_or(0))
 }
 
 impl std::fmt::Debug for RevokedSet {

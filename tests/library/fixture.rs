@@ -17,7 +17,7 @@ use portcullis::{
     store::{Created, EndAll, NewSession, SessionStore, StoreError, UserStore, memory::MemoryStore},
     user::{Login, NewUser, PasswordHash, UserId},
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 pub(crate) const PASSWORD: &str = "open sesame 42";
 
@@ -44,6 +44,8 @@ pub(crate) struct Probe {
 #[derive(Default)]
 struct Holding {
     name: Mutex<Option<&'static str>>,
+    /// Every call of this name is held, until it is another name.
+    all: watch::Sender<Option<&'static str>>,
     reached: Notify,
     go_on: Notify,
     last: Mutex<Option<&'static str>>,
@@ -80,6 +82,16 @@ impl Probe {
         *self.holding.name.lock().unwrap() = Some(name);
     }
 
+    /// Holds every call of this name, until [`release_all`](Self::release_all).
+    pub(crate) fn hold_all(&self, name: &'static str) {
+        self.holding.all.send_replace(Some(name));
+    }
+
+    /// Lets all held calls go on.
+    pub(crate) fn release_all(&self) {
+        self.holding.all.send_replace(None);
+    }
+
     /// Waits until a call is held.
     pub(crate) async fn held(&self) {
         self.holding.reached.notified().await;
@@ -111,6 +123,7 @@ impl Probe {
             self.holding.reached.notify_one();
             self.holding.go_on.notified().await;
         }
+        self.holding.all.subscribe().wait_for(|held| *held != Some(name)).await.unwrap();
         let failing = *self.failing.lock().unwrap();
         let failure = failing.filter(|(failing, _)| *failing == "*" || *failing == name).map(|(_, failure)| failure);
         if failure == Some(Failure::Before) {

@@ -25,6 +25,7 @@ mod custom_claims;
 mod endpoints;
 mod events;
 mod fixture;
+mod full_set;
 mod guides;
 mod jar;
 #[cfg(feature = "jwks_url")]

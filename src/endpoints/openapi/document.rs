@@ -95,7 +95,11 @@ impl Writer<'_> {
         }
         let mut codes: BTreeMap<StatusCode, Vec<&'static str>> = BTreeMap::new();
         for kind in spec.all_failures() {
-            codes.entry(status(kind)).or_default().push(kind.code());
+            let codes = codes.entry(status(kind)).or_default();
+            // An endpoint may name a failure that its caller's token implies.
+            if !codes.contains(&kind.code()) {
+                codes.push(kind.code());
+            }
         }
         for (status, codes) in codes {
             operation = operation.response(status.as_str(), self.failure(status, &codes));
