@@ -88,19 +88,6 @@ pub(crate) struct Lifetimes {
 }
 
 impl<U: AuthUser> Auth<U> {
-    /// Waits until this node has read what has ended.
-    ///
-    /// An `Auth` that is built in a Tokio runtime begins by itself, and guarded requests wait too. Call it before a server
-    /// listens, and in checks of readiness.
-    ///
-    /// # Errors
-    /// [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) and
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal). Guarded requests are answered the same until it succeeds.
-    pub async fn ready(&self) -> Result<(), Error> {
-        let _ = self.shared_now().await;
-        self.0.revocations.load().await
-    }
-
     /// Writes what this node has ended while the store was out of reach, and reads what has ended on other nodes.
     ///
     /// It reads what has ended since the last poll. The first poll reads back as far as the oldest access token that may

@@ -8,6 +8,7 @@
 //! | [`LoginOutcome`], [`LoggedIn`], [`TokenPair`] | are what a login leads to |
 //! | [`Presented`] | holds the tokens that a logout brings |
 //! | [`Check`], [`Authenticated`] | say how much is asked about an access token, and what was found |
+//! | [`Health`] | says how a node is |
 //!
 //! Every way to log in ends in `start_session`, which alone makes sessions.
 
@@ -15,6 +16,7 @@ mod auth;
 mod authenticate;
 mod change_password;
 mod client_info;
+mod lifecycle;
 mod login;
 mod logout;
 mod outcome;
@@ -31,6 +33,7 @@ pub use self::{
     auth::Auth,
     authenticate::{Authenticated, Check},
     client_info::ClientInfo,
+    lifecycle::Health,
     logout::Presented,
     outcome::{LoggedIn, LoginOutcome},
     register::Registration,

@@ -21,7 +21,7 @@ use crate::{
     auth::{Auth, Inner},
     clock::{Clock, SystemClock},
     error::{BuildError, Error},
-    event::Events,
+    event::{Events, Tasks},
     http::{HttpSettings, response::cookies::MAX_COOKIE_BYTES},
     revocation::Revocations,
     store::{SessionStore, UserStore},
@@ -263,7 +263,8 @@ impl<U: AuthUser> AuthBuilder<U> {
             MAX_TOKEN_BYTES
         };
         let tokens = self.tokens.into_parts(rings, max_access_bytes);
-        let events = Arc::new(Events { sinks: self.events.into_sinks(), clock: Arc::clone(&clock) });
+        let events =
+            Arc::new(Events { sinks: self.events.into_sinks(), clock: Arc::clone(&clock), tasks: Tasks::default() });
         let revocations = Revocations::new(
             self.revocation.into_settings(remembered),
             Arc::clone(&sessions),

@@ -10,10 +10,9 @@ use std::{
     time::Duration,
 };
 
-use tokio::runtime::Handle;
 use tracing::{Instrument, Span, field};
 
-use super::{AuthEvent, EventKind, Operation, Sinks};
+use super::{AuthEvent, EventKind, Operation, Sinks, tasks::Tasks};
 use crate::{
     clock::Clock,
     error::{Error, ErrorKind},
@@ -22,10 +21,11 @@ use crate::{
     user::UserId,
 };
 
-/// The sinks of an `Auth`, with the clock that events are stamped by.
+/// The sinks of an `Auth`, the clock that events are stamped by, and the tasks that emit them later.
 pub(crate) struct Events {
     pub(crate) sinks: Sinks,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tasks: Tasks,
 }
 
 impl Events {
@@ -109,14 +109,15 @@ impl FlowRun {
         result.map_err(|error| self.emit_outage(error))
     }
 
-    /// Runs a part of a flow that must not stop half-way (see [`to_the_end`]), and emits the event of an outage there,
+    /// Runs a part of a flow that must not stop half-way (see [`Tasks::to_the_end`]), and emits the event of an outage there,
     /// because the caller may be gone when the part fails.
     pub(crate) async fn see_through<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
         let run = self.clone();
-        to_the_end(async move { work.await.map_err(|error| run.emit_outage(error)) }).await
+        let tasks = &self.events.tasks;
+        tasks.to_the_end(async move { work.await.map_err(|error| run.emit_outage(error)) }).await
     }
 
     /// Runs a flow to its result, within its span.
@@ -203,19 +204,6 @@ impl Drop for Watch<'_> {
         self.run.span.record("outcome", self.outcome);
         metrics::flow(self.run.operation.as_str(), self.outcome, self.started.elapsed(clock));
     }
-}
-
-/// Runs work that must not stop half-way. When its caller drops it, because the connection is gone,
-/// it goes on as a task.
-///
-/// Without a Tokio runtime it is awaited in place. The raised token version still ends each session
-/// at its next refresh.
-pub(crate) async fn to_the_end<T: Send + 'static>(
-    work: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Result<T, Error> {
-    let Ok(runtime) = Handle::try_current() else { return work.await };
-    let done = runtime.spawn(work.in_current_span()).await;
-    done.unwrap_or_else(|error| Err(Error::internal(error)))
 }
 
 /// Returns the span of a flow. A span's name is part of its call site, so each operation has a call site.

@@ -106,6 +106,17 @@
 //! | `portcullis_hash_wait_seconds` | histogram | | how long it waits for its turn |
 //! | `portcullis_hash_queue_length` | gauge | | how many passwords wait |
 //! | `portcullis_store_duration_seconds` | histogram | `store`: `users` or `sessions`, `call`, `outcome` | how long calls to stores take; `outcome` is `ok`, `duplicate`, `too_many_sessions`, `unavailable`, `internal` or `abandoned` |
+//! | `portcullis_revocations` | gauge | `kind`: `session` or `user` | ended sessions, and users with ended sessions, in memory |
+//! | `portcullis_revocations_capacity` | gauge | | room for each of the two kinds |
+//! | `portcullis_revocations_full` | gauge | | 1 while guards ask the store because an ending found no room |
+//! | `portcullis_feed_up` | gauge | | 1 while the revocation feed is subscribed |
+//! | `portcullis_unwritten_endings` | gauge | | endings that the store could not take yet |
+//! | `portcullis_lost_endings_total` | counter | | endings that the store will never get |
+//! | `portcullis_poll_entries_total` | counter | | endings that polls have read |
+//! | `portcullis_store_questions_total` | counter | | sessions that guards have asked the store about, because the node was unsure |
+//!
+//! The gauges of revocations are set at each poll. Several `Auth`s of one process add up.
+//! [`Auth::health`](crate::Auth::health) has the numbers of one.
 //!
 //! Labels are words of ours, never what a request brought, so their number is bounded. Durations are by
 //! [`Clock::monotonic`](crate::clock::Clock::monotonic). To be woken for: `session.foreign_token` at all,
@@ -120,14 +131,16 @@ mod constructors;
 mod flow_run;
 mod kind;
 mod sink;
+mod tasks;
 
 use std::net::IpAddr;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 pub(crate) use self::{
-    flow_run::{Events, FlowRun, to_the_end},
+    flow_run::{Events, FlowRun},
     sink::Sinks,
+    tasks::Tasks,
 };
 pub use self::{
     kind::{EndAllReason, EventKind, LoginFailure, LoginMethod, Operation, RefreshRefusal, RegistrationRefusal},

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::RevocationState;
 use crate::clock::Clock;
 
 #[derive(Clone, Copy)]
@@ -38,3 +39,17 @@ pub(crate) fn event(_: &'static str, _: Option<&'static str>) {}
 pub(crate) fn flow(_: &'static str, _: &'static str, _: Duration) {}
 
 pub(crate) fn hash(_: Duration, _: Duration) {}
+
+#[derive(Debug, Default)]
+pub(crate) struct RevocationGauges;
+
+impl RevocationGauges {
+    #[expect(clippy::unused_self, reason = "the recorder's gauges need it")]
+    pub(crate) fn set(&self, _: RevocationState) {}
+}
+
+pub(crate) fn polled(_: usize) {}
+
+pub(crate) fn lost_ending() {}
+
+pub(crate) fn store_question() {}

@@ -10,6 +10,22 @@ mod disabled;
 mod recorder;
 
 #[cfg(not(feature = "metrics"))]
-pub(crate) use self::disabled::{Stopwatch, Waiting, describe, event, flow, hash};
+pub(crate) use self::disabled::{
+    RevocationGauges, Stopwatch, Waiting, describe, event, flow, hash, lost_ending, polled, store_question,
+};
 #[cfg(feature = "metrics")]
-pub(crate) use self::recorder::{Stopwatch, Waiting, describe, event, flow, hash, store};
+pub(crate) use self::recorder::{
+    RevocationGauges, Stopwatch, Waiting, describe, event, flow, hash, lost_ending, polled, store, store_question,
+};
+
+/// What a node holds of revocations, for gauges.
+#[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "only a recorder reads them"))]
+pub(crate) struct RevocationState {
+    pub(crate) sessions: usize,
+    pub(crate) users: usize,
+    pub(crate) capacity: usize,
+    pub(crate) is_full: bool,
+    pub(crate) is_feed_up: bool,
+    pub(crate) unwritten_endings: usize,
+}

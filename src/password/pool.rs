@@ -21,6 +21,7 @@ use std::{
     time::Duration,
 };
 
+use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::hash_memory::Memory;
@@ -31,7 +32,7 @@ use crate::{
 };
 
 /// Counts the work of the hashing threads, for metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct HashStats {
     /// Number of passwords that wait for a thread.

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
-
 use super::{Revocations, outbox::Unfinished};
 use crate::{
     error::Error,
@@ -138,8 +136,7 @@ impl Revocations {
     /// Publishes a revocation to the other nodes, once the store has it. No caller waits for that, because a feed may hang.
     pub(crate) fn publish(&self, revocation: Revocation) {
         let Some(feed) = self.settings.feed.clone() else { return };
-        let Ok(runtime) = Handle::try_current() else { return };
-        runtime.spawn(async move {
+        self.events.tasks.spawn(async move {
             if let Err(error) = feed.publish(&revocation).await {
                 tracing::warn!(
                     target: "portcullis",

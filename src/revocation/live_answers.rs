@@ -11,7 +11,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    pin::pin,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -22,7 +26,8 @@ use super::{revocations::Revocations, set::Epoch};
 use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind},
-    event::{FlowRun, Operation, to_the_end},
+    event::{FlowRun, Operation},
+    metrics,
     session::SessionId,
     token::Claims,
     user::UserId,
@@ -59,6 +64,7 @@ type Outcome = Option<Result<Answer, ErrorKind>>;
 pub(super) struct LiveAnswers {
     answers: OnceLock<Cache<SessionId, Answer>>,
     questions: Mutex<HashMap<SessionId, watch::Receiver<Outcome>>>,
+    asked: AtomicU64,
 }
 
 /// What a request does to learn about a session.
@@ -75,6 +81,11 @@ impl LiveAnswers {
         // A clock that was set back does not say how old the answer is.
         let counts = answer.asked_at <= now && now.since(answer.asked_at) < counts_for;
         (counts && answer.epoch == epoch).then_some(answer)
+    }
+
+    /// Returns how many questions the store has been asked.
+    pub(super) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
     }
 
     fn keep(&self, id: SessionId, answer: Answer) {
@@ -106,6 +117,8 @@ impl Question {
         // Before the store is asked, because an ending may come while it answers.
         let epoch = revocations.set.epoch(&self.id, &user);
         let asked_at = revocations.clock.now();
+        revocations.live_answers.asked.fetch_add(1, Ordering::Relaxed);
+        metrics::store_question();
         let now = revocations.shared_now().await;
         let session = revocations.sessions.find(&user, &self.id, now).await?;
         let version = session.filter(|session| session.is_live(now)).map(|session| session.token_version);
@@ -142,8 +155,9 @@ impl Revocations {
                     run.is_of_session(user, id);
                     let user = user.clone();
                     // The requests that wait need the answer even where the first one hangs up.
-                    let asked = to_the_end(async move { run.watch(std::pin::pin!(question.ask(user))).await });
-                    return asked.await.map(|answer| answer.is_live(version));
+                    let ask = async move { run.watch(pin!(question.ask(user))).await };
+                    let answer = self.events.tasks.to_the_end(ask).await?;
+                    return Ok(answer.is_live(version));
                 }
                 Turn::Wait(mut outcome) => {
                     // It closes without an outcome where the runtime of the question has ended.

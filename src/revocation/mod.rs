@@ -14,10 +14,12 @@ mod end;
 mod live_answers;
 mod outbox;
 mod overflow;
+mod report;
 mod revocations;
 mod set;
 mod sharded_map;
 mod shared_clock;
+mod shutdown;
 mod sync;
 
 pub(crate) use self::{

@@ -126,6 +126,11 @@ impl Outbox {
         self.retain(this.user(), |left| !left.is_same(this));
     }
 
+    /// Returns how many endings are left.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
     /// Whose turn it is, one after the other.
     pub(super) fn users(&self) -> Vec<UserId> {
         self.turns.iter().cloned().collect()

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     clock::{Clock, Timestamp},
     event::Events,
+    metrics::{self, RevocationGauges},
     random,
     session::{EndReason, Ended, Revocation, SessionId},
     store::{RevocationFeed, SessionStore},
@@ -69,6 +70,14 @@ pub(crate) struct Revocations {
     polled_at: AtomicI64,
     /// Of tokens that were issued before this moment an ending may have been missed, in milliseconds.
     pub(super) blind_before: AtomicI64,
+    /// Entries that the last successful poll has read.
+    pub(super) poll_entries: AtomicU64,
+    /// The feed is subscribed.
+    pub(super) is_feed_up: AtomicBool,
+    pub(super) is_shutting_down: AtomicBool,
+    pub(super) gauges: RevocationGauges,
+    /// Endings for which the outbox had no room.
+    pub(super) lost_endings: AtomicU64,
     pub(super) shared: SharedClock,
     stamps: AtomicU64,
     tasks: Mutex<Vec<AbortHandle>>,
@@ -96,6 +105,11 @@ impl Revocations {
             finishing: tokio::sync::Mutex::new(()),
             polled_at: AtomicI64::new(NEVER.as_millis()),
             blind_before: AtomicI64::new(NEVER.as_millis()),
+            poll_entries: AtomicU64::new(0),
+            is_feed_up: AtomicBool::new(false),
+            is_shutting_down: AtomicBool::new(false),
+            gauges: RevocationGauges::default(),
+            lost_endings: AtomicU64::new(0),
             shared: SharedClock::new(),
             // Other nodes begin elsewhere.
             stamps: AtomicU64::new(random::bytes().map_or(0, |bytes| u64::from(u16::from_le_bytes(bytes)))),
@@ -192,6 +206,8 @@ impl Revocations {
 
     pub(super) fn put_aside(&self, unfinished: Unfinished) {
         if !self.outbox().put_aside(unfinished) {
+            self.lost_endings.fetch_add(1, Ordering::Relaxed);
+            metrics::lost_ending();
             tracing::error!(target: "portcullis", "an ending is lost: the store has been out of reach for too many of them");
         }
     }

@@ -15,6 +15,7 @@ use std::{
         atomic::{AtomicI64, AtomicU32, Ordering},
     },
     task::Poll,
+    time::Duration,
 };
 
 use tokio::sync::Notify;
@@ -83,6 +84,22 @@ impl RevokedSet {
             missed: Mutex::default(),
             counts: OnceLock::new(),
         }
+    }
+
+    /// Returns the number of ended sessions that it holds.
+    pub(super) fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Returns the number of users with a floor that it holds.
+    pub(super) fn users(&self) -> usize {
+        self.users.len()
+    }
+
+    /// Returns how long an ending that found no room still counts.
+    pub(super) fn full_for(&self, now: Timestamp) -> Option<Duration> {
+        let until = self.missed_until.load(Ordering::Acquire);
+        (now.as_millis() < until).then(|| Timestamp::from_millis(until).since(now))
     }
 
     /// Returns the epoch of a session and its user.
@@ -255,8 +272,6 @@ impl std::fmt::Debug for RevokedSet {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::{super::sharded_map::SHARDS, *};
 
     fn session(n: u32) -> SessionId {

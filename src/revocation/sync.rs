@@ -13,7 +13,8 @@ use super::{Revocations, revocations::NEVER};
 use crate::{
     clock::Timestamp,
     error::{Error, ErrorKind},
-    event::{FlowRun, Operation, to_the_end},
+    event::{FlowRun, Operation},
+    metrics,
     session::Revocation,
     store::{RevocationFeed, StoreError},
 };
@@ -33,7 +34,9 @@ impl Revocations {
     /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`]. What was known before stays known.
     pub(crate) async fn poll(self: &Arc<Self>) -> Result<(), Error> {
         let run = FlowRun::begin(&self.events, Operation::Poll, None, None);
-        run.watch(pin!(self.read())).await
+        let result = run.watch(pin!(self.read())).await;
+        self.gauges.set(self.report().gauges());
+        result
     }
 
     async fn read(self: &Arc<Self>) -> Result<(), Error> {
@@ -45,6 +48,8 @@ impl Revocations {
         // A clock that was set back does not say when the last poll was.
         let since = if last > now { oldest } else { last.minus(OVERLAP).max(oldest) };
         let revocations = self.sessions.ended_since(since.moved(ahead), now.moved(ahead)).await?;
+        metrics::polled(revocations.len());
+        self.poll_entries.store(revocations.len() as u64, Ordering::Relaxed);
         let is_first = last == NEVER;
         for revocation in &revocations {
             if is_first {
@@ -70,13 +75,13 @@ impl Revocations {
     }
 
     /// Brings the outbox to the store. It runs as a task, because the request that polls may be given up.
-    async fn empty_outbox(self: &Arc<Self>) {
+    pub(super) async fn empty_outbox(self: &Arc<Self>) {
         let users = self.outbox().users();
         if users.is_empty() {
             return;
         }
         let this = Arc::clone(self);
-        let brought = to_the_end(async move {
+        let brought = self.events.tasks.to_the_end(async move {
             let Ok(_one_at_a_time) = this.finishing.try_lock() else { return Ok(()) };
             for user in users {
                 let left = this.outbox().of(&user);
@@ -211,7 +216,11 @@ impl Drop for Follower {
 /// long as a poll does, so that a feed that fails at once costs no more than polling.
 async fn listen(revocations: Weak<Revocations>, feed: Arc<dyn RevocationFeed>, retry: Duration) {
     loop {
-        if let Err(error) = hear(&revocations, &*feed).await {
+        let heard = hear(&revocations, &*feed).await;
+        if let Some(revocations) = revocations.upgrade() {
+            revocations.is_feed_up.store(false, Ordering::Release);
+        }
+        if let Err(error) = heard {
             tracing::warn!(target: "portcullis", ?error, "the revocation feed failed: polling until it is back");
         }
         if revocations.strong_count() == 0 {
@@ -223,10 +232,11 @@ async fn listen(revocations: Weak<Revocations>, feed: Arc<dyn RevocationFeed>, r
 
 async fn hear(revocations: &Weak<Revocations>, feed: &dyn RevocationFeed) -> Result<(), StoreError> {
     let mut subscription = feed.subscribe().await?;
-    if let Some(revocations) = revocations.upgrade()
-        && let Err(error) = revocations.poll().await
-    {
-        tracing::warn!(target: "portcullis", ?error, "what the feed may have missed could not be read");
+    if let Some(revocations) = revocations.upgrade() {
+        revocations.is_feed_up.store(true, Ordering::Release);
+        if let Err(error) = revocations.poll().await {
+            tracing::warn!(target: "portcullis", ?error, "what the feed may have missed could not be read");
+        }
     }
     loop {
         let revocation = subscription.next().await?;

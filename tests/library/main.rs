@@ -32,6 +32,7 @@ mod jar;
 mod jwks_url;
 mod keys;
 mod legacy;
+mod lifecycle;
 mod logins;
 #[cfg(feature = "metrics")]
 mod metrics;

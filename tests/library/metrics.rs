@@ -301,3 +301,34 @@ fn no_label_grows_with_what_requests_bring() {
     }
     assert_eq!(series[0], series[1]);
 }
+
+#[test]
+fn revocations_are_gauges_that_a_node_takes_back_at_its_end() {
+    let world = World::new();
+    let other = world.node_with(|builder| builder.revocation_capacity(500));
+    let tally = Tally::default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    metrics::with_local_recorder(&tally, || {
+        let auth = world.node_with(|builder| builder.revocation_capacity(1000));
+        runtime.block_on(async {
+            auth.start().await.unwrap();
+            let user = register(&other, "ada").await;
+            let (one, two) = (start_session(&other, &user).await, start_session(&other, &user).await);
+            other.logout(&Presented::refresh(&one.refresh), &ClientInfo::unknown()).await.unwrap();
+            world.store.fail("end", Failure::Before);
+            auth.logout(&Presented::refresh(&two.refresh), &ClientInfo::unknown()).await.unwrap_err();
+            auth.poll_revocations().await.unwrap();
+        });
+        let gauge = |key: &str| tally.0.lock().unwrap().gauges[key].0;
+        assert_eq!(gauge("portcullis_revocations{kind=session}"), 2.0);
+        assert_eq!(gauge("portcullis_revocations_capacity"), 1500.0, "of both");
+        assert_eq!(gauge("portcullis_unwritten_endings"), 1.0);
+        assert_eq!(tally.count("portcullis_poll_entries_total"), 1);
+        drop((auth, other));
+        runtime.block_on(tokio::task::yield_now());
+        drop(runtime);
+        for (key, (now, _)) in &tally.0.lock().unwrap().gauges {
+            assert_eq!(*now, 0.0, "{key}");
+        }
+    });
+}

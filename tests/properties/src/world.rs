@@ -61,7 +61,7 @@ impl World {
         let clock = ManualClock::new(START);
         let nodes: Vec<_> = wrapped.iter().map(|stores| settings.node(stores, &clock)).collect();
         for node in &nodes {
-            node.ready().await.expect("the store works");
+            node.start().await.expect("the store works");
         }
         let mut world = Self { settings, clock, control, nodes, people: Vec::new(), stores, wrapped };
         for _ in 0..people {
@@ -104,7 +104,7 @@ impl World {
     /// Where the store fails by itself.
     pub async fn restart(&mut self, node: usize) {
         self.nodes[node] = self.settings.node(&self.wrapped[node], &self.clock);
-        self.nodes[node].ready().await.expect("the store works");
+        self.nodes[node].start().await.expect("the store works");
     }
 }
 
