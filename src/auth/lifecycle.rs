@@ -124,6 +124,7 @@ pub struct Health {
     pub hashing: HashStats,
 }
 
+#[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
 fn seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     duration.map(|duration| duration.as_secs_f64()).serialize(serializer)
 }
