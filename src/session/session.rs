@@ -216,8 +216,9 @@ pub enum EndReason {
     EndedByUser,
     /// The user's password was changed.
     PasswordChanged,
-    /// The same browser logged in again.
-    SignedInAgain,
+    /// The same browser logged in again. The stable name is `signed_in_again`, as stores already
+    /// have it.
+    LoggedInAgain,
     /// The user had more sessions than the limit allows, and this one was used longest ago.
     Limit,
     /// A refresh token was used a second time.
@@ -234,7 +235,7 @@ impl EndReason {
         Self::LogoutAll,
         Self::EndedByUser,
         Self::PasswordChanged,
-        Self::SignedInAgain,
+        Self::LoggedInAgain,
         Self::Limit,
         Self::Reuse,
         Self::TokenVersion,
@@ -248,7 +249,7 @@ impl EndReason {
             Self::LogoutAll => "logout_all",
             Self::EndedByUser => "ended_by_user",
             Self::PasswordChanged => "password_changed",
-            Self::SignedInAgain => "signed_in_again",
+            Self::LoggedInAgain => "signed_in_again",
             Self::Limit => "limit",
             Self::Reuse => "reuse",
             Self::TokenVersion => "token_version",

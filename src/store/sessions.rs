@@ -219,14 +219,14 @@ pub struct Created {
     pub outdated: Vec<SessionId>,
     /// Whether the new session was added as ended, because its token version is below the user's
     /// minimum version.
-    pub dead_on_arrival: bool,
+    pub ended_at_once: bool,
 }
 
 impl Created {
     /// Makes the answer for a new session that is live, where no session of a lower token version
     /// ended.
     pub fn new(ended: Vec<SessionId>) -> Self {
-        Self { ended, outdated: Vec::new(), dead_on_arrival: false }
+        Self { ended, outdated: Vec::new(), ended_at_once: false }
     }
 }
 

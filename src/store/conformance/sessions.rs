@@ -322,7 +322,7 @@ async fn says_what_ended(store: Arc<impl SessionStore>) -> Result<(), String> {
     let expected = Created { outdated: vec![id(1), id(2)], ..Created::default() };
     expect("what a login of the next version says", created, expected)?;
     store.end_all(&end_all(&ada(), 3, at(4))).await.map_err(said)?;
-    let expected = Created { dead_on_arrival: true, ..Created::default() };
+    let expected = Created { ended_at_once: true, ..Created::default() };
     expect("what a late login says", of_version(2, 5).await.map_err(said)?, expected)?;
     let mut again = new(Session { token_version: 3, ..session(&ada(), 6, at(6)) });
     again.replaces = Some((ada(), id(3)));
@@ -397,7 +397,7 @@ async fn replaces(store: Arc<impl SessionStore>) -> Result<(), String> {
         let created = store.create(login).await.map_err(said)?;
         expect("what the login ended", created.ended, vec![id(replaced)])?;
         let outcome = rotate(&*store, &rotation(&ada(), replaced, at(2))).await?;
-        expect("the replaced session", outcome, RotateOutcome::Ended(EndReason::SignedInAgain))?;
+        expect("the replaced session", outcome, RotateOutcome::Ended(EndReason::LoggedInAgain))?;
     }
     let mut login = new(session(&ada(), 4, at(2)));
     login.replaces = Some((ada(), id(3)));

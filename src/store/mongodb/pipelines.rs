@@ -257,7 +257,7 @@ pub(super) fn create(new: &NewSession) -> Result<Vec<Document>, StoreError> {
         "$kept",
         doc! { "$switch": {
             "branches": [
-                { "case": { "$in": ["$$s.id", ids("$replaced".into())] }, "then": end(ended(EndReason::SignedInAgain)) },
+                { "case": { "$in": ["$$s.id", ids("$replaced".into())] }, "then": end(ended(EndReason::LoggedInAgain)) },
                 { "case": { "$in": ["$$s.id", "$login.ended"] }, "then": end(ended(EndReason::Limit)) },
             ],
             "default": "$$s",

@@ -136,13 +136,13 @@ impl SessionStore for MongoSessions {
         };
         let mut created = Created::new(ids("ended")?);
         created.outdated = ids("outdated")?;
-        created.dead_on_arrival = login.get_bool("dead").map_err(StoreError::internal)?;
+        created.ended_at_once = login.get_bool("dead").map_err(StoreError::internal)?;
         // Another user's session of the same browser is in another document, and ending it need not be one step with the rest.
         if let Some((owner, id)) = &new.replaces
             && *owner != user
         {
             let now = new.session.created_at;
-            let end = Ended { at: now, reason: EndReason::SignedInAgain, keep_until: now.plus(new.tombstone) };
+            let end = Ended { at: now, reason: EndReason::LoggedInAgain, keep_until: now.plus(new.tombstone) };
             if self.end(owner, id, end).await? {
                 created.ended.push(*id);
             }

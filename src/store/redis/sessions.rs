@@ -39,7 +39,7 @@ impl SessionStore for RedisSessions {
     async fn create(&self, new: NewSession) -> Result<Created, StoreError> {
         let NewSession { session, replaces, limit, tombstone } = new;
         let now = session.created_at;
-        let ended = Ended { at: now, reason: EndReason::SignedInAgain, keep_until: now.plus(tombstone) };
+        let ended = Ended { at: now, reason: EndReason::LoggedInAgain, keep_until: now.plus(tombstone) };
         let (kind, limit) = match limit {
             SessionLimit::Refuse(limit) => ("refuse", limit),
             SessionLimit::EndLeastRecentlyUsed(limit) => ("end", limit),
@@ -54,7 +54,7 @@ impl SessionStore for RedisSessions {
         let mut created = Created::default();
         let gone = match answer.split_first() {
             Some((word, gone)) if word == b"created" || word == b"dead" => {
-                created.dead_on_arrival = word == b"dead";
+                created.ended_at_once = word == b"dead";
                 gone
             }
             Some((word, _)) if word == b"refused" => return Err(StoreError::too_many_sessions()),

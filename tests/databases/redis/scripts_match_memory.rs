@@ -136,7 +136,7 @@ impl Game {
         }
         let (ours, theirs) = (self.redis.create(new.clone()).await, self.memory.create(new).await);
         let gone = |answer: Result<portcullis::store::Created, _>| {
-            answer.map(|it| (BTreeSet::from_iter(it.ended), BTreeSet::from_iter(it.outdated), it.dead_on_arrival))
+            answer.map(|it| (BTreeSet::from_iter(it.ended), BTreeSet::from_iter(it.outdated), it.ended_at_once))
         };
         assert_eq!(format!("{:?}", gone(ours)), format!("{:?}", gone(theirs)), "{what}: create");
         self.known.push(Known { user, id, tokens: vec![(0, token_id)] });

@@ -193,7 +193,7 @@ impl SessionStore for Naive {
             }
         }
         for other in records.sessions.iter_mut().filter(|other| Some(other.id) == replaced) {
-            other.end(ended(EndReason::SignedInAgain));
+            other.end(ended(EndReason::LoggedInAgain));
             gone.push(other.id);
         }
         records.sessions.push(session);
