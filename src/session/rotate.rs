@@ -114,6 +114,33 @@ impl Decision {
 /// without a grace. This is safe, because no other caller knows that id. If the session was ended
 /// for reuse at exactly the moments of this rotation, the answer is
 /// [`Reused`](RotateOutcome::Reused) again.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// use portcullis::{
+///     clock::Timestamp,
+///     session::{RotateOutcome, Rotation, SessionId, TokenId, decide},
+///     user::UserId,
+/// };
+///
+/// let rotation = Rotation {
+///     user_id: UserId::from("ada"),
+///     session_id: SessionId::from_bytes([1; 16]),
+///     generation: 0,
+///     token_id: TokenId::from_bytes([2; 16]),
+///     token_version: 0,
+///     next_token_id: TokenId::from_bytes([3; 16]),
+///     now: Timestamp::from_secs(1_800_000_000),
+///     grace: Duration::from_secs(10),
+///     idle: Duration::from_secs(7 * 86_400),
+///     tombstone: Duration::from_secs(960),
+/// };
+/// // There is no such session.
+/// let decision = decide(None, &rotation);
+/// assert_eq!((decision.write, decision.outcome), (None, RotateOutcome::Unknown));
+/// ```
 pub fn decide(record: Option<&Session>, rotation: &Rotation) -> Decision {
     let Some(record) = record.filter(|record| record.id == rotation.session_id && record.user_id == rotation.user_id)
     else {

@@ -14,7 +14,7 @@ use crate::{
 /// Stores sessions, one record each.
 ///
 /// Every method is **one atomic operation**: no other operation on the sessions of the same user
-/// happens during it. Each method gets the user's id beside the session's id, so that a store can
+/// happens during it. Each method gets the user's id and the session's id, so that a store can
 /// keep the sessions of a user together. A record past [`Session::delete_at`] counts as absent,
 /// even if it has not been deleted yet.
 ///
@@ -231,6 +231,18 @@ impl Created {
 }
 
 /// The limit of live sessions of a user, and what happens to a login beyond it.
+///
+/// # Examples
+/// ```
+/// use portcullis::{
+///     Auth,
+///     store::{SessionLimit, memory::MemoryStore},
+/// };
+///
+/// let store = MemoryStore::new();
+/// let builder = Auth::builder(store.clone(), store).session_limit(SessionLimit::Refuse(5));
+/// # let _ = builder;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionLimit {

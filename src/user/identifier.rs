@@ -124,6 +124,16 @@ fn is_address(text: &str) -> bool {
 /// A valid username has 2 to 32 of `A-Z a-z 0-9 . _ -`, and begins and ends with a letter or digit.
 /// Other characters are refused, because letters of another script (a Cyrillic `а`) can look like
 /// those of an existing user. `@` is refused too, so that no username looks like an e-mail address.
+///
+/// # Examples
+/// ```
+/// use portcullis::user::{Login, Username};
+///
+/// let username: Username = "Ada".parse().unwrap();
+/// assert_eq!(username.as_str(), "Ada");
+/// assert_eq!(username.key(), Login::username("aDA").key());
+/// assert_eq!("a@b".parse::<Username>().unwrap_err().code, "invalid_username");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Username {
     text: String,
@@ -179,6 +189,14 @@ text_type!(Username);
 ///
 /// It is deliberately not validated like a registration. Rows that are older than this crate may
 /// have any username and address. A login that cannot exist is simply unknown.
+///
+/// # Examples
+/// ```
+/// use portcullis::user::Login;
+///
+/// assert_eq!(Login::either(" Ada@Example.com "), Login::email("ada@example.com"));
+/// assert_eq!(Login::either("Ada"), Login::username("ada"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Login {
     /// Finds the user by e-mail address (see [`Email::key`]).

@@ -8,6 +8,25 @@ use crate::clock::Timestamp;
 
 /// A registration that passed every check, for
 /// [`UserStore::create`](crate::store::UserStore::create).
+///
+/// # Examples
+/// ```
+/// use portcullis::{
+///     Profile,
+///     clock::{Clock, SystemClock},
+///     store::{StoreError, UserStore, memory::MemoryUsers},
+///     user::{Login, NewUser, PasswordHash},
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), StoreError> {
+/// let users = MemoryUsers::default();
+/// let hash = PasswordHash::new("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g");
+/// let email = "ada@example.com".parse().unwrap();
+/// users.create(NewUser::new(email, None, hash, Profile::default(), SystemClock.now())).await?;
+/// assert!(users.find_by_login(&Login::email("Ada@example.com")).await?.is_some());
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct NewUser<R> {

@@ -53,7 +53,7 @@ impl User {
     }
 }
 
-/// What a registration may contain beside e-mail address, username and password.
+/// What a registration may contain besides the e-mail address, the username and the password.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Profile {

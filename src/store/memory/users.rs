@@ -20,6 +20,14 @@ use crate::{
 
 /// Stores users in memory. Clones share them. See [`MemoryStore`](super::MemoryStore) for the
 /// limits.
+///
+/// # Examples
+/// ```
+/// use portcullis::store::memory::MemoryUsers;
+///
+/// let users = MemoryUsers::with_capacity(10_000);
+/// assert!(users.is_empty());
+/// ```
 #[derive(Clone)]
 pub struct MemoryUsers(Arc<Inner>);
 

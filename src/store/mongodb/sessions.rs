@@ -34,7 +34,22 @@ const BATCH: u32 = 10_000;
 /// How often an upsert is repeated when another one added the same document.
 const MAX_ATTEMPTS: usize = 4;
 
-/// Stores sessions in a MongoDB collection, beside any store of users. Clones share the client.
+/// Stores sessions in a MongoDB collection, together with any store of users. Clones share the client.
+///
+/// # Examples
+/// ```no_run
+/// use portcullis::{
+///     Auth, User,
+///     store::{memory::MemoryUsers, mongodb::MongoSessions},
+/// };
+///
+/// # async fn start(database: mongodb::Database) -> Result<(), Box<dyn std::error::Error>> {
+/// let sessions = MongoSessions::new(&database);
+/// sessions.migrate().await?;
+/// let auth: Auth<User> = Auth::from_env(MemoryUsers::default(), sessions)?;
+/// # let _ = auth;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct MongoSessions {
     handle: Handle,
@@ -234,25 +249,25 @@ impl SessionStore for MongoSessions {
             .batch_size(BATCH)
             .max_time(self.handle.time_limit());
         let found: Vec<Document> = self.handle.run(async { action.await?.try_collect().await }).await?;
-        let mut endings = Vec::new();
+        let mut revocations = Vec::new();
         for document in &found {
             for session in sessions(Some(document)) {
                 if let Some(Ended { keep_until, .. }) = read_ended(session)? {
-                    endings.push(Revocation::Session { id: read_id(session)?, keep_until });
+                    revocations.push(Revocation::Session { id: read_id(session)?, keep_until });
                 }
             }
             for session in gone(document) {
-                endings.push(Revocation::Session { id: read_id(session)?, keep_until: read_keep_until(session)? });
+                revocations.push(Revocation::Session { id: read_id(session)?, keep_until: read_keep_until(session)? });
             }
             if let Some((min_version, at, keep_until)) = read_min_version(document)?
                 && at >= since
                 && now < keep_until
             {
                 let id = UserId::from(document.get_str("_id").map_err(StoreError::internal)?);
-                endings.push(Revocation::User { id, min_version, keep_until });
+                revocations.push(Revocation::User { id, min_version, keep_until });
             }
         }
-        Ok(endings)
+        Ok(revocations)
     }
 
     fn begin(&self, clock: &Arc<dyn Clock>) {

@@ -24,7 +24,25 @@ use crate::{
 /// The name of the collection, unless the app has one.
 const COLLECTION: &str = "portcullis_users";
 
-/// Stores users in a MongoDB collection, beside any store of sessions. Clones share the client.
+/// Stores users in a MongoDB collection, together with any store of sessions. Clones share the client.
+///
+/// # Examples
+/// ```no_run
+/// use portcullis::{
+///     Auth, User,
+///     store::{
+///         memory::MemorySessions,
+///         mongodb::{MongoUsers, UserFields},
+///     },
+/// };
+///
+/// # async fn start(database: mongodb::Database) -> Result<(), Box<dyn std::error::Error>> {
+/// let users = MongoUsers::existing(&database, "users", UserFields::mongoose())?;
+/// users.migrate().await?;
+/// let auth: Auth<User> = Auth::from_env(users, MemorySessions::default())?;
+/// # let _ = auth;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct MongoUsers {
     pub(super) handle: Handle,

@@ -54,6 +54,14 @@ pub(super) struct Replicas {
 }
 
 /// What must survive a restart of the server.
+///
+/// # Examples
+/// ```
+/// use portcullis::store::redis::{Persistence, RedisOptions};
+///
+/// let options = RedisOptions::from("redis://127.0.0.1/").persistence(Persistence::Snapshots);
+/// # let _ = options;
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Persistence {

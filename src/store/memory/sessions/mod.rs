@@ -32,6 +32,14 @@ use crate::{
 /// The store keeps the last 16 ended sessions of a user as records. Of the older ones it keeps only
 /// the id, until the last access token has expired. These ids do not count for the capacity, so
 /// that one user cannot fill the store.
+///
+/// # Examples
+/// ```
+/// use portcullis::store::memory::MemorySessions;
+///
+/// let sessions = MemorySessions::with_capacity(10_000);
+/// assert_eq!(sessions.len(), 0);
+/// ```
 #[derive(Clone)]
 pub struct MemorySessions(Arc<Inner>);
 
@@ -449,22 +457,22 @@ impl SessionStore for MemorySessions {
     }
 
     async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
-        let mut endings = Vec::new();
+        let mut revocations = Vec::new();
         for shard in &self.0.shards {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             if shard.last_ended_at.is_none_or(|last| last < since) {
                 continue;
             }
             for (user, owned) in shard.ended.iter().filter_map(|user| shard.users.get_key_value(user)) {
-                endings.extend(owned.sessions.iter().filter_map(|session| {
+                revocations.extend(owned.sessions.iter().filter_map(|session| {
                     let ended = session.ended.filter(|ended| ended.at >= since && now < ended.keep_until)?;
                     Some(Revocation::Session { id: session.id, keep_until: ended.keep_until })
                 }));
-                endings.extend(owned.gone.iter().filter_map(|gone| {
+                revocations.extend(owned.gone.iter().filter_map(|gone| {
                     let is_listed = gone.at >= since && now < gone.keep_until;
                     is_listed.then_some(Revocation::Session { id: gone.id, keep_until: gone.keep_until })
                 }));
-                endings.extend(
+                revocations.extend(
                     owned.raised.as_ref().filter(|raised| raised.at >= since && now < raised.keep_until).map(
                         |raised| Revocation::User {
                             id: user.clone(),
@@ -475,7 +483,7 @@ impl SessionStore for MemorySessions {
                 );
             }
         }
-        Ok(endings)
+        Ok(revocations)
     }
 
     fn begin(&self, clock: &Arc<dyn Clock>) {
