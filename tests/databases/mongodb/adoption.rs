@@ -344,11 +344,8 @@ async fn logs_in(auth: &portcullis::Auth<portcullis::User>, users: &MongoUsers, 
         (refused.kind(), refused.to_string())
     };
     assert_eq!(wrong(name).await, wrong("unknown").await, "{id:?}: the answer shows that there is such a user");
-    let first = auth
-        .login(&login, PASSWORD.into(), &client)
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap_or_else(|error| panic!("{id:?}: {error:?}"));
+    let outcome = auth.login(&login, PASSWORD.into(), &client).await;
+    let first = outcome.unwrap_or_else(|error| panic!("{id:?}: {error:?}")).complete().unwrap();
     let user = first.user.id.clone();
     let second = auth.refresh(first.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     assert_eq!(second.user.id, user);
