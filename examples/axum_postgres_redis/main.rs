@@ -1,5 +1,5 @@
 //! The same service for several machines: users in PostgreSQL, sessions in Redis, and revocations
-//! that reach every node at once.
+//! that reach every node at once. Guesses at passwords are counted in Redis as well.
 //!
 //! On Debian or Ubuntu, as root, once:
 //!
@@ -30,6 +30,7 @@ use async_trait::async_trait;
 use portcullis::{
     AuthBuilder,
     store::{StoreError, redis::RedisSessions, sql::PostgresStore},
+    throttle::RedisThrottle,
     user::UserId,
 };
 use support::{Administer, BoxError};
@@ -40,7 +41,10 @@ async fn main() -> Result<(), BoxError> {
     let users = users().await?;
     let sessions = sessions().await?;
     let feed = sessions.feed();
-    let auth = AuthBuilder::from_env_or_ephemeral(users.clone(), sessions)?.revocation_feed(feed).build()?;
+    // Guesses are counted for all nodes together.
+    let throttle = RedisThrottle::new(&sessions);
+    let auth = AuthBuilder::from_env_or_ephemeral(users.clone(), sessions)?;
+    let auth = auth.revocation_feed(feed).throttle(throttle).build()?;
     support::seed_admin(&auth, &users).await?;
 
     let listener = support::listen().await?;

@@ -39,10 +39,11 @@ impl Default for ThrottleSettings {
 
 impl<U: AuthUser> AuthBuilder<U> {
     /// Sets the throttle, which slows guesses. Default: a [`MemoryThrottle`], which counts on this
-    /// node only. Nodes that share their counts need a throttle over a store.
+    /// node only. `RedisThrottle` (feature `redis_1`) counts for all nodes together.
+    ///
+    /// [`no_throttle`](Self::no_throttle) and `THROTTLE=off` turn this one off as well.
     pub fn throttle(mut self, throttle: impl Throttle) -> Self {
         self.throttle.throttle = Some(Arc::new(throttle));
-        self.throttle.is_on = true;
         self
     }
 

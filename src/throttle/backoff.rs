@@ -25,7 +25,7 @@ impl Rule {
 
     /// Returns the number of failures that reaches the cap. More are not remembered, so that they
     /// are forgotten in bounded time.
-    fn most(self) -> u32 {
+    pub(super) fn most(self) -> u32 {
         let doublings = self.cap.as_millis().div_ceil(self.first.as_millis().max(1)).max(1).next_power_of_two();
         self.free.saturating_add(1).saturating_add(doublings.ilog2())
     }

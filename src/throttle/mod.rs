@@ -80,8 +80,10 @@
 //! # Where it is kept
 //!
 //! [`MemoryThrottle`] is the default. It counts for this process only, and its memory is bounded.
-//! With several nodes a guesser has as many budgets as there are nodes. For a shared budget,
-//! implement [`Throttle`] over your Redis or database.
+//! With several nodes a guesser has as many budgets as there are nodes.
+//!
+//! `RedisThrottle` (feature `redis_1`) counts the same in Redis, for all nodes together, with one
+//! script for each call. For another shared store, implement [`Throttle`].
 //!
 //! The counters are our own, over a bounded map. `governor` has neither delays that grow with
 //! failures nor a reset of one key, and its keyed state grows until the caller sweeps it.
@@ -89,13 +91,19 @@
 mod attempt;
 mod backoff;
 mod bounded_map;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod event_dedup;
 mod memory;
 mod quota;
+#[cfg(feature = "redis_1")]
+mod redis;
 mod throttle;
 mod units;
 
 pub(crate) use self::event_dedup::EventDedup;
+#[cfg(feature = "redis_1")]
+pub use self::redis::RedisThrottle;
 pub use self::{
     attempt::{Account, Action, Address, Attempt, Network, Source},
     memory::MemoryThrottle,

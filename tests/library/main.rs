@@ -51,6 +51,7 @@ mod skipped_suites;
 mod spans;
 mod testing;
 mod throttle;
+mod throttle_conformance;
 mod unknown_user_timing;
 mod until_ended;
 mod websocket_upgrade;

@@ -71,6 +71,7 @@ mod samples;
 mod sessions;
 mod users;
 
+pub(crate) use self::report::{ensure, said};
 pub use self::{
     report::{Broken, Report},
     sessions::sessions,

@@ -41,7 +41,7 @@ impl Report {
     }
 
     /// Checks one promise and records the result.
-    pub(super) async fn check(&mut self, promise: &'static str, seen: impl Future<Output = Result<(), String>>) {
+    pub(crate) async fn check(&mut self, promise: &'static str, seen: impl Future<Output = Result<(), String>>) {
         match seen.await {
             Ok(()) => self.kept.push(promise),
             Err(seen) => self.broken.push(Broken { promise, seen }),
@@ -63,11 +63,11 @@ pub(super) fn expect<T: PartialEq + fmt::Debug>(what: &str, seen: T, expected: T
 }
 
 /// Fails the check where the condition does not hold.
-pub(super) fn ensure(holds: bool, seen: impl Into<String>) -> Result<(), String> {
+pub(crate) fn ensure(holds: bool, seen: impl Into<String>) -> Result<(), String> {
     if holds { Ok(()) } else { Err(seen.into()) }
 }
 
 /// Converts a store's error to the failure of a check.
-pub(super) fn said(error: impl fmt::Debug) -> String {
+pub(crate) fn said(error: impl fmt::Debug) -> String {
     format!("the store failed: {error:?}")
 }

@@ -17,7 +17,7 @@ use super::{options::Replicas, scripts::Script};
 use crate::store::StoreError;
 
 /// A connection whose calls have a timeout.
-pub(super) struct Link {
+pub(crate) struct Link {
     client: Client,
     manager: Mutex<ConnectionManager>,
     timeout: Duration,
@@ -58,12 +58,7 @@ impl Link {
 
     /// Runs a script that writes. This takes one round trip, and a second one if the server does
     /// not have the script yet.
-    pub(super) async fn write(
-        &self,
-        script: &Script,
-        keys: [&str; 2],
-        arguments: &[&[u8]],
-    ) -> Result<Value, StoreError> {
+    pub(crate) async fn write(&self, script: &Script, keys: &[&str], arguments: &[&[u8]]) -> Result<Value, StoreError> {
         self.in_time(async {
             match self.run(script.by_name(keys, arguments)).await {
                 Err(Refused::Server(error)) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {

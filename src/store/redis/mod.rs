@@ -90,6 +90,7 @@ mod scripts;
 mod sessions;
 mod store;
 
+pub(crate) use self::{connection::Link, scripts::Script};
 pub use self::{
     feed::RedisFeed,
     options::{Persistence, RedisOptions},

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use ::redis::Cmd;
 
 /// The source of a script, and its hash.
-pub(super) struct Script {
+pub(crate) struct Script {
     source: String,
     name: String,
 }
@@ -23,25 +23,25 @@ script!(END, "lua/end.lua");
 script!(END_ALL, "lua/end_all.lua");
 
 impl Script {
-    fn new(source: &str) -> Self {
+    pub(crate) fn new(source: &str) -> Self {
         let name = ::redis::Script::new(source).get_hash().to_owned();
         Self { source: source.to_owned(), name }
     }
 
     /// Calls the script by its hash, which works if the server has it.
-    pub(super) fn by_name(&self, keys: [&str; 2], arguments: &[&[u8]]) -> Cmd {
+    pub(super) fn by_name(&self, keys: &[&str], arguments: &[&[u8]]) -> Cmd {
         command("EVALSHA", &self.name, keys, arguments)
     }
 
     /// Calls the script by its source. The server keeps it for later calls.
-    pub(super) fn in_full(&self, keys: [&str; 2], arguments: &[&[u8]]) -> Cmd {
+    pub(super) fn in_full(&self, keys: &[&str], arguments: &[&[u8]]) -> Cmd {
         command("EVAL", &self.source, keys, arguments)
     }
 }
 
-fn command(name: &str, script: &str, keys: [&str; 2], arguments: &[&[u8]]) -> Cmd {
+fn command(name: &str, script: &str, keys: &[&str], arguments: &[&[u8]]) -> Cmd {
     let mut command = ::redis::cmd(name);
-    command.arg(script).arg(keys.len()).arg(&keys).arg(arguments);
+    command.arg(script).arg(keys.len()).arg(keys).arg(arguments);
     command
 }
 

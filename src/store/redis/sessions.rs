@@ -30,7 +30,7 @@ impl RedisSessions {
         let (now, keep_until) = (codec::moment(ended.at), codec::moment(ended.keep_until));
         let mut all: Vec<&[u8]> = vec![now.as_bytes(), keep_until.as_bytes()];
         all.extend(arguments);
-        self.link.write(script, [&self.keys.user(user), &self.keys.endings(user)], &all).await
+        self.link.write(script, &[&self.keys.user(user), &self.keys.endings(user)], &all).await
     }
 }
 

@@ -46,6 +46,14 @@ impl RedisSessions {
     pub fn feed(&self) -> RedisFeed {
         RedisFeed { link: Arc::clone(&self.link), keys: self.keys.clone() }
     }
+
+    pub(crate) fn link(&self) -> Arc<Link> {
+        Arc::clone(&self.link)
+    }
+
+    pub(crate) fn key_prefix(&self) -> &str {
+        &self.options.prefix
+    }
 }
 
 impl fmt::Debug for RedisSessions {

@@ -16,26 +16,26 @@ use super::super::{
 use crate::clock::Timestamp;
 
 /// First guesses at one login, from anywhere: 60 an hour, 5 at once.
-const LOGIN: Quota = Quota { burst: 5, every: MINUTE };
+pub(in crate::throttle) const LOGIN: Quota = Quota { burst: 5, every: MINUTE };
 
 /// First guesses at one user, by any spelling. Where there is only one spelling, [`LOGIN`] admits
 /// fewer, so that the answers never say whether a login has a user.
-const USER: Quota = Quota { burst: 20, every: MINUTE };
+pub(in crate::throttle) const USER: Quota = Quota { burst: 20, every: MINUTE };
 
 /// First guesses at one login from one network, for an IPv4 address or a /64, a /56, and a /48: 3,
 /// 6 and 16 a day.
-const NETWORK: [Quota; 3] = [
+pub(in crate::throttle) const NETWORK: [Quota; 3] = [
     Quota { burst: 3, every: HOUR.saturating_mul(8) },
     Quota { burst: 6, every: HOUR.saturating_mul(4) },
     Quota { burst: 16, every: MINUTE.saturating_mul(90) },
 ];
 
 /// Maximum time from now to a promised time. It bounds the promises that a login has at any time.
-const LONGEST: Duration = Duration::from_secs(15 * 60);
+pub(in crate::throttle) const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// How long a promise is kept after its time. Otherwise a botnet would collect promises, to use all
 /// of them at once.
-const KEPT: Duration = Duration::from_secs(5 * 60);
+pub(in crate::throttle) const KEPT: Duration = Duration::from_secs(5 * 60);
 
 /// The promises, and what was spent of the quotas. An entry here costs the guesser no password
 /// hash. The entries are therefore in maps of their own, so that they push no count out. An attempt

@@ -7,50 +7,17 @@ use async_trait::async_trait;
 use super::{
     budget::{Budget, NetworkBudget},
     first_guess::FirstGuesses,
+    rules::{GOOD, LOGINS, LOOSE, REGISTRATIONS, STRICT},
 };
 use crate::{
     clock::Timestamp,
     store::StoreError,
     throttle::{
         attempt::{Account, Action, Attempt},
-        backoff::Rule,
         bounded_map::{self, Bounded, Key, Keys},
         throttle::{Admission, Outcome, Throttle},
-        units::{HOUR, MINUTE, SECOND},
     },
 };
-
-/// One login from one address, one login from one device, or the current password from one session.
-/// People mistype up to five times. After that, 15 minutes between guesses leave 96 a day, which is
-/// below the 100 in a row that NIST SP 800-63B-4 §3.2.2 allows before a lockout.
-const STRICT: Rule = Rule { free: 5, first: SECOND, cap: Duration::from_secs(15 * 60), leak: HOUR };
-
-/// One login from anywhere. 1,440 guesses a day are hopeless against any password that the policy
-/// accepts, and a stranger delays the owner by a minute at most. Half of NIST's 100 are free, so
-/// that a busy account rarely meets the delay: its logins count while they run.
-const LOOSE: Rule = Rule { free: 50, first: SECOND, cap: MINUTE, leak: MINUTE };
-
-/// Successful logins of one user: 60 an hour and then one a minute, which is more than people need.
-/// Each leaves a record of a session, and one account must not fill a store.
-const GOOD: Rule = Rule { free: 60, first: SECOND, cap: MINUTE, leak: MINUTE };
-
-/// One address at any login. An office behind one address can mistype often enough, and a list of
-/// leaked passwords gets some 700 tries a day.
-const ADDRESS: Rule = Rule { free: 40, first: SECOND, cap: Duration::from_secs(120), leak: Duration::from_secs(120) };
-
-/// A /56, which many providers give to one household, at any login: twice as much.
-const NETWORK_56: Rule = Rule { free: 80, first: SECOND, cap: MINUTE, leak: MINUTE };
-
-/// A /48 at any login: 6 times as many free attempts as an address, and 8 times the rate. Tunnel
-/// brokers give it away, and hosters usually assign one. At a mobile provider it is thousands of
-/// customers.
-const NETWORK_48: Rule = Rule { free: 240, first: SECOND, cap: Duration::from_secs(15), leak: Duration::from_secs(15) };
-
-const LOGINS: [Rule; 3] = [ADDRESS, NETWORK_56, NETWORK_48];
-
-/// Registrations, half as many: enough for a class that registers together.
-const REGISTRATIONS: [Rule; 3] =
-    [Rule { free: 20, ..ADDRESS }, Rule { free: 40, ..NETWORK_56 }, Rule { free: 120, ..NETWORK_48 }];
 
 /// Counts in the memory of this process. [The module](crate::throttle) says what it counts and how
 /// long the delays are.

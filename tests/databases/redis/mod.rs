@@ -8,6 +8,7 @@ pub(crate) mod samples;
 mod scripts_match_memory;
 mod server;
 mod settings;
+mod throttle;
 
 use portcullis::store::conformance;
 

@@ -22,10 +22,18 @@ const STEPS: usize = 120;
 const TOMBSTONE: Duration = Duration::from_secs(960);
 
 /// A random number generator (xorshift). A seed gives the same steps in every run.
-struct Dice(u64);
+pub(super) struct Dice(u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(super) fn index(&mut self, len: usize) -> usize {
+        self.roll(len as u64) as usize
+    }
+
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
