@@ -24,8 +24,8 @@ enum Slot {
     KnownOfLogin = 10,
     KnownOfUser,
     Promise,
-    SlotOfLogin,
-    SlotOfUser,
+    GrantsOfLogin,
+    GrantsOfUser,
     /// The first of three.
     Spent,
 }
@@ -44,11 +44,11 @@ impl<'a> Keys<'a> {
         let login = login.unwrap_or_default().as_bytes();
         let user = user.map(|user| user.as_str().as_bytes());
         keys.set(Slot::Login, &[b"login", login]);
-        keys.set(Slot::SlotOfLogin, &[b"slot of login", login]);
+        keys.set(Slot::GrantsOfLogin, &[b"grants of login", login]);
         if let Some(user) = user {
             keys.set(Slot::Good, &[b"good", user]);
             keys.set(Slot::User, &[b"user", user]);
-            keys.set(Slot::SlotOfUser, &[b"slot of user", user]);
+            keys.set(Slot::GrantsOfUser, &[b"grants of user", user]);
         }
         if let Some(device) = attempt.source.device {
             let user = user.unwrap_or_default();

@@ -1,7 +1,14 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::*;
-use crate::{session::SessionId, throttle::Address, user::UserId};
+use crate::{
+    session::SessionId,
+    throttle::{
+        Address,
+        units::{MINUTE, SECOND},
+    },
+    user::UserId,
+};
 
 const NOON: Timestamp = Timestamp::from_secs(1_800_000_000);
 
