@@ -31,7 +31,7 @@ pub enum LoginOutcome<U> {
 
 impl<U> LoginOutcome<U> {
     /// Returns the user and the tokens, or `None` where the login needs one more step.
-    pub fn complete(self) -> Option<LoggedIn<U>> {
+    pub fn into_logged_in(self) -> Option<LoggedIn<U>> {
         match self {
             Self::Complete(logged_in) => Some(logged_in),
         }

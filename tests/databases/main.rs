@@ -8,6 +8,8 @@ mod auth;
 mod event_log;
 #[path = "../support/log_buffer.rs"]
 mod log_buffer;
+#[path = "../support/login.rs"]
+mod login;
 #[path = "../support/mongodb_process.rs"]
 mod mongodb_process;
 #[path = "../support/postgres_server.rs"]

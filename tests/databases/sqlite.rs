@@ -21,6 +21,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
 };
 
+use crate::login::session_of;
 use crate::{
     outages::{Behind, Fault, Ground, Outage},
     temp_dir::TempDir,
@@ -54,16 +55,8 @@ async fn a_restart_of_the_process_forgets_nothing() {
         .await
         .unwrap();
     store.set_roles(&ada.id, &["admin".into(), "it's \"odd\"".into()]).await.unwrap();
-    let tokens = auth
-        .start_session(&ada, &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap().tokens)
-        .unwrap();
-    let ended = auth
-        .start_session(&ada, &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap().tokens)
-        .unwrap();
+    let tokens = session_of(&auth, &ada).await;
+    let ended = session_of(&auth, &ada).await;
     auth.logout(&Presented::refresh(ended.refresh_token.expose()), &ClientInfo::unknown()).await.unwrap();
     drop((store, auth));
 
@@ -182,16 +175,12 @@ async fn a_full_disk_is_an_outage_and_takes_nothing_that_was_written() {
         .register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown())
         .await
         .unwrap();
-    let first = auth
-        .start_session(&ada, &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap().tokens)
-        .unwrap();
+    let first = session_of(&auth, &ada).await;
     // It has as many pages as there will ever be.
     sqlx::query("PRAGMA max_page_count = 1").execute(&pool).await.unwrap();
     let mut sessions = 1;
     let full = loop {
-        match auth.start_session(&ada, &ClientInfo::unknown()).await.map(|outcome| outcome.complete().unwrap().tokens) {
+        match auth.start_session(&ada, &ClientInfo::unknown()).await {
             Ok(_) => sessions += 1,
             Err(error) => break error,
         }
@@ -201,7 +190,7 @@ async fn a_full_disk_is_an_outage_and_takes_nothing_that_was_written() {
     assert_eq!(auth.sessions(&ada.id).await.unwrap().len(), sessions);
     sqlx::query("PRAGMA max_page_count = 1000000").execute(&pool).await.unwrap();
     assert!(auth.refresh(first.refresh_token.expose(), &ClientInfo::unknown()).await.is_ok());
-    auth.start_session(&ada, &ClientInfo::unknown()).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
+    session_of(&auth, &ada).await;
 }
 
 #[tokio::test]

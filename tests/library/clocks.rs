@@ -13,6 +13,7 @@ use portcullis::{
 };
 
 use crate::fixture::{Pair, kind, register, start_session};
+use crate::login::session_of;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -159,11 +160,7 @@ async fn sessions_are_written_by_the_clock_of_the_store() {
         let clock = ManualClock::new(NOW.plus(secs(differs)));
         let auth = node(&store, server.clone(), &clock);
         let ada = register(&auth, &format!("ada{differs}")).await;
-        let pair = auth
-            .start_session(&ada, &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap().tokens)
-            .unwrap();
+        let pair = session_of(&auth, &ada).await;
         assert_eq!(pair.issued_at, clock.now(), "tokens have the time of their node");
         assert_eq!(auth.sessions(&ada.id).await.unwrap()[0].created_at, written_at);
     }

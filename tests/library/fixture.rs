@@ -19,6 +19,8 @@ use portcullis::{
 };
 use tokio::sync::Notify;
 
+use crate::login::session_of;
+
 pub(crate) const PASSWORD: &str = "open sesame 42";
 
 /// When a failing call fails: before it did anything, or after it did all.
@@ -243,12 +245,7 @@ pub(crate) async fn register(auth: &Auth<User>, name: &str) -> User {
 
 /// Logs a user in without the cost of a password.
 pub(crate) async fn start_session(auth: &Auth<User>, user: &User) -> Pair {
-    Pair::from(
-        auth.start_session(user, &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap().tokens)
-            .unwrap(),
-    )
+    Pair::from(session_of(&auth, user).await)
 }
 
 /// A pair of tokens as a client holds them.
@@ -291,7 +288,7 @@ pub(crate) async fn end_by(way: &str, world: &World, auth: &Auth<User>, (user, p
         "login_again" => {
             let mut client = ClientInfo::unknown();
             client.refresh_token = Some(pair.refresh.as_str().into());
-            auth.start_session(user, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
+            auth.start_session(user, &client).await.unwrap();
         }
         "limit" => {
             world.clock.advance(Duration::from_secs(1));

@@ -2,12 +2,12 @@
 
 use portcullis::{
     Auth, ErrorKind, Profile, User,
-    auth::ClientInfo,
     store::UserStore,
-    user::{Email, Login, NewUser, PasswordHash},
+    user::{Email, NewUser, PasswordHash},
 };
 
 use crate::fixture::{World, kind};
+use crate::login::log_in;
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -41,11 +41,7 @@ async fn stored(world: &World, user: &User) -> String {
 }
 
 async fn login(auth: &Auth<User>, password: &str) -> Option<ErrorKind> {
-    kind(
-        auth.login(&Login::either("ada@example.com"), password.into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap()),
-    )
+    kind(log_in(auth, "ada@example.com", password).await)
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@ mod event_log;
 #[allow(dead_code, reason = "other suites use the rest of it")]
 #[path = "../support/log_buffer.rs"]
 mod log_buffer;
+#[path = "../support/login.rs"]
+mod login;
 #[path = "../support/temp_dir.rs"]
 mod temp_dir;
 

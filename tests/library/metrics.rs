@@ -17,6 +17,7 @@ use portcullis::{
 };
 
 use crate::fixture::{Failure, PASSWORD, World, register, start_session};
+use crate::login::log_in;
 
 /// What was recorded, by name and labels.
 #[derive(Clone, Default)]
@@ -168,10 +169,7 @@ fn a_recorder_that_panics_stops_nothing() {
         runtime.block_on(async {
             let user = register(&auth, "ada").await;
             let pair = start_session(&auth, &user).await;
-            auth.login(&ada(), PASSWORD.into(), &ClientInfo::unknown())
-                .await
-                .map(|outcome| outcome.complete().unwrap())
-                .unwrap();
+            log_in(&auth, "ada@example.com", PASSWORD).await.unwrap();
             auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap();
             auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
             auth.authenticate(&pair.access, Check::Stateless).await.unwrap_err();
@@ -185,22 +183,13 @@ fn flows_events_hashes_and_store_calls_are_counted() {
     let tally = recorded(&world, async |auth| {
         let user = register(&auth, "ada").await;
         let pair = start_session(&auth, &user).await;
-        auth.login(&ada(), PASSWORD.into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .unwrap();
-        auth.login(&ada(), "a wrong guess".into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .unwrap_err();
+        log_in(&auth, "ada@example.com", PASSWORD).await.unwrap();
+        auth.login(&ada(), "a wrong guess".into(), &ClientInfo::unknown()).await.unwrap_err();
         auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap();
         auth.refresh("forged", &ClientInfo::unknown()).await.unwrap_err();
         auth.authenticate(&pair.access, Check::User).await.unwrap();
         world.store.fail("find_by_login", Failure::Before);
-        auth.login(&ada(), PASSWORD.into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .unwrap_err();
+        auth.login(&ada(), PASSWORD.into(), &ClientInfo::unknown()).await.unwrap_err();
         world.store.recover();
         auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
     });
@@ -290,10 +279,7 @@ fn no_label_grows_with_what_requests_bring() {
                 let mut client = ClientInfo::unknown();
                 client.ip = Some([192, 0, 2, number].into());
                 client.user_agent = Some(name.clone());
-                auth.login(&Login::either(&name), "a wrong guess".into(), &client)
-                    .await
-                    .map(|outcome| outcome.complete().unwrap())
-                    .unwrap_err();
+                auth.login(&Login::either(&name), "a wrong guess".into(), &client).await.unwrap_err();
             }
         });
         let recorded = tally.0.lock().unwrap();

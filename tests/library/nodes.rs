@@ -9,6 +9,7 @@ use portcullis::{
 };
 
 use crate::fixture::{PASSWORD, Pair, World, end_by, kind, register, start_session};
+use crate::login::log_in;
 
 async fn access(auth: &Auth<User>, pair: &Pair) -> Option<ErrorKind> {
     kind(auth.authenticate(&pair.access, Check::Stateless).await)
@@ -149,13 +150,7 @@ async fn a_refresh_that_overtakes_a_password_change_does_not_cost_the_caller_the
     world.store.recover();
     assert_eq!(kind(auth.refresh(&current.refresh, &ClientInfo::unknown()).await), Some(ErrorKind::RefreshInvalid));
     // The password was changed, the sessions are ended: signing in with the new one works.
-    let login = portcullis::user::Login::either("ada@example.com");
-    let pair = Pair::from(
-        auth.login(&login, "close sesame 43".into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .unwrap(),
-    );
+    let pair = Pair::from(log_in(&auth, "ada@example.com", "close sesame 43").await.unwrap());
     assert_eq!(access(&auth, &pair).await, None);
 }
 

@@ -6,7 +6,6 @@ use portcullis::{
     auth::{Check, ClientInfo},
     password::{BreachCheck, PasswordPolicy},
     store::UserStore,
-    user::Login,
 };
 
 use crate::fixture::{PASSWORD, World, kind, register, start_session};
@@ -15,11 +14,7 @@ const OLD: &str = "Zk4vTq8LwXn2Rb6Yc0Mf5Jd9Hs3Gp7Ae";
 const NEW: &str = "Bq1Wm7Xt5Kz9Lr3Vn0Cf8Jy2Hs6Gd4Pu";
 
 async fn login(auth: &Auth<User>) -> Option<ErrorKind> {
-    kind(
-        auth.login(&Login::either("ada@example.com"), PASSWORD.into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap()),
-    )
+    log_in(auth, PASSWORD).await
 }
 
 #[tokio::test]
@@ -105,11 +100,7 @@ const COMPOSED: &str = "caf\u{e9} crossing";
 const DECOMPOSED: &str = "cafe\u{301} crossing";
 
 async fn log_in(auth: &Auth<User>, password: &str) -> Option<ErrorKind> {
-    kind(
-        auth.login(&Login::either("ada@example.com"), password.into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap()),
-    )
+    kind(crate::login::log_in(auth, "ada@example.com", password).await)
 }
 
 #[tokio::test]
@@ -122,11 +113,7 @@ async fn a_password_is_the_same_in_either_normal_form() {
         assert_eq!(log_in(&auth, typed).await, None, "{typed:?}");
         assert_eq!(log_in(&auth, "cafe crossing").await, Some(ErrorKind::InvalidCredentials));
 
-        let logged_in = auth
-            .login(&Login::either("ada@example.com"), typed.into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .unwrap();
+        let logged_in = crate::login::log_in(&auth, "ada@example.com", typed).await.unwrap();
         let access = logged_in.tokens.access_token.expose();
         let claims = auth.authenticate(access, Check::Stateless).await.unwrap().claims;
         let (current, new) = (typed.into(), format!("{typed} 2").as_str().into());

@@ -11,6 +11,7 @@ use portcullis::{
 };
 
 use crate::fixture::{Failure, World, kind, register, start_session};
+use crate::login::log_in;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -108,12 +109,7 @@ async fn a_node_that_only_logs_people_in_knows_what_ended() {
     elsewhere.logout(&Presented::refresh(&ended.refresh), &ClientInfo::unknown()).await.unwrap();
 
     let auth = world.node();
-    let login = portcullis::user::Login::either("ada@example.com");
-    let logged_in = auth
-        .login(&login, crate::fixture::PASSWORD.into(), &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap();
+    let logged_in = log_in(&auth, "ada@example.com", crate::fixture::PASSWORD).await.unwrap();
     let pair = crate::fixture::Pair::from(logged_in);
     settle().await;
     world.store.fail("*", Failure::Before);

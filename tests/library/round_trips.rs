@@ -1,11 +1,9 @@
 //! What each operation costs, in calls to the stores.
 
-use portcullis::{
-    auth::{Check, ClientInfo, Presented},
-    user::Login,
-};
+use portcullis::auth::{Check, ClientInfo, Presented};
 
 use crate::fixture::{PASSWORD, World, register, start_session};
+use crate::login::log_in;
 
 #[tokio::test]
 async fn each_operation_costs_the_round_trips_that_it_says() {
@@ -13,7 +11,6 @@ async fn each_operation_costs_the_round_trips_that_it_says() {
     let auth = world.node();
     let store = &world.store;
     let client = ClientInfo::unknown();
-    let login = Login::either("ada@example.com");
     // At its start a node asks what has ended: the first guarded request waits for that.
     let eve = register(&auth, "eve").await;
     let pair = start_session(&auth, &eve).await;
@@ -25,7 +22,7 @@ async fn each_operation_costs_the_round_trips_that_it_says() {
     let ada = register(&auth, "ada").await;
     start_session(&auth, &ada).await;
     cost("register, signed in");
-    let first = auth.login(&login, PASSWORD.into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap();
+    let first = log_in(&auth, "ada@example.com", PASSWORD).await.unwrap();
     cost("login");
     let access = first.tokens.access_token.expose().clone();
     let claims = auth.authenticate(&access, Check::Stateless).await.unwrap().claims;

@@ -22,6 +22,7 @@ use tracing::{
 };
 
 use crate::fixture::{Failure, PASSWORD, World, register, start_session};
+use crate::login::log_in;
 
 /// The name of a span and its fields.
 type Span = (&'static str, BTreeMap<&'static str, String>);
@@ -116,15 +117,12 @@ async fn each_flow_has_a_span_that_says_whom_it_was_about_and_how_it_ended() {
     let ada = register(&auth, "ada").await;
     let pair = start_session(&auth, &ada).await;
     assert_eq!(spans.last()["session"], pair.session.to_string());
-    auth.login(&login, PASSWORD.into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap();
+    log_in(&auth, "ada@example.com", PASSWORD).await.unwrap();
     let id = ada.id.to_string();
     assert_eq!(spans.last()["user"], id, "said once");
-    auth.login(&login, "a wrong guess".into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap_err();
+    auth.login(&login, "a wrong guess".into(), &client).await.unwrap_err();
     assert_eq!(spans.last(), BTreeMap::from([("user", id.clone()), ("outcome", "invalid_credentials".to_owned())]));
-    auth.login(&Login::either("a password"), "a wrong guess".into(), &client)
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap_err();
+    auth.login(&Login::either("a password"), "a wrong guess".into(), &client).await.unwrap_err();
     assert_eq!(spans.last().len(), 1, "an unknown login is nobody's, and is not shown");
     for check in [Check::Stateless, Check::Stateless, Check::Session, Check::User] {
         auth.authenticate(&pair.access, check).await.unwrap();
@@ -143,7 +141,7 @@ async fn each_flow_has_a_span_that_says_whom_it_was_about_and_how_it_ended() {
     auth.logout_all(&claims, &ClientInfo::unknown()).await.unwrap();
     auth.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
     world.store.fail("find_by_login", Failure::Before);
-    auth.login(&login, PASSWORD.into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap_err();
+    auth.login(&login, PASSWORD.into(), &client).await.unwrap_err();
     assert_eq!(
         spans.brief(),
         [

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+use crate::login::log_in;
 use crate::{
     fixture::{World, kind, register},
     log_buffer::LogBuffer,
@@ -59,22 +60,12 @@ async fn a_user_is_as_the_test_says() {
     assert_eq!(kind(test.user("ada@example.com").create().await), Some(ErrorKind::EmailTaken));
     assert_eq!(kind(test.user("bob@example.com").password("short").create().await), Some(ErrorKind::ValidationFailed));
 
-    let client = ClientInfo::unknown();
-    let by_password = test
-        .auth()
-        .login(&Login::either("ada"), PASSWORD.into(), &client)
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap();
+    let by_password = log_in(test.auth(), "ada", PASSWORD).await.unwrap();
     assert_eq!(by_password.user.id, ada.id);
     let hash = by_password.user.password_hash.unwrap();
     assert!(hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "made in no time");
     for _ in 0..20 {
-        let guess = test
-            .auth()
-            .login(&Login::either("ada"), "a wrong guess".into(), &client)
-            .await
-            .map(|outcome| outcome.complete().unwrap());
+        let guess = log_in(test.auth(), "ada", "a wrong guess").await;
         assert_eq!(kind(guess), Some(ErrorKind::InvalidCredentials), "nobody waits");
     }
 }
@@ -180,12 +171,7 @@ async fn an_app_keeps_its_settings_and_its_own_users() {
     assert!(cookies.to_str().unwrap().starts_with("__Host-at=") && cookies.to_str().unwrap().contains("; __Host-rt="));
     assert_eq!(session.tokens().access_expires_at, test.clock().now().plus(Duration::from_secs(60)));
     let guess = async || {
-        kind(
-            test.auth()
-                .login(&Login::either("ada@example.com"), "a wrong guess".into(), &ClientInfo::unknown())
-                .await
-                .map(|outcome| outcome.complete().unwrap()),
-        )
+        kind(test.auth().login(&Login::either("ada@example.com"), "a wrong guess".into(), &ClientInfo::unknown()).await)
     };
     while guess().await == Some(ErrorKind::InvalidCredentials) {}
     assert_eq!(guess().await, Some(ErrorKind::TooManyAttempts), "the throttle that was set is in force");

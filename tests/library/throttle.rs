@@ -24,6 +24,7 @@ use portcullis::{
 use tower::ServiceExt;
 
 use crate::fixture::{Failure, PASSWORD, World, kind, register, start_session};
+use crate::login::log_in;
 
 const TOO_MANY: Option<ErrorKind> = Some(ErrorKind::TooManyAttempts);
 const WRONG: Option<ErrorKind> = Some(ErrorKind::InvalidCredentials);
@@ -35,7 +36,9 @@ fn client(ip: &str) -> ClientInfo {
 }
 
 async fn login(auth: &Auth<User>, name: &str, password: &str, ip: &str) -> Result<LoggedIn<User>, Error> {
-    auth.login(&Login::either(name), password.into(), &client(ip)).await.map(|outcome| outcome.complete().unwrap())
+    auth.login(&Login::either(name), password.into(), &client(ip))
+        .await
+        .map(|outcome| outcome.into_logged_in().unwrap())
 }
 
 #[tokio::test]
@@ -166,11 +169,7 @@ async fn good_logins_beyond_what_people_do_are_slowed() {
     assert_eq!((Some(refused.kind()), refused.retry_after()), (TOO_MANY, Some(Duration::from_secs(1))));
     assert_eq!(kind(login(&auth, "ada", PASSWORD, "203.0.113.1").await), TOO_MANY, "by the username, from elsewhere");
     let device = bringing(&refresh.unwrap(), None);
-    assert_eq!(
-        kind(auth.login(&of_ada(), PASSWORD.into(), &device).await.map(|outcome| outcome.complete().unwrap())),
-        TOO_MANY,
-        "nor by a device that is known"
-    );
+    assert_eq!(kind(auth.login(&of_ada(), PASSWORD.into(), &device).await), TOO_MANY, "nor by a device that is known");
     assert_eq!(kind(login(&auth, "bob@example.com", PASSWORD, "192.0.2.1").await), None, "another user");
     // One good login is forgotten every minute.
     world.clock.advance(Duration::from_secs(60));
@@ -206,11 +205,7 @@ fn bringing(refresh: &str, ip: Option<&str>) -> ClientInfo {
 /// Guesses without an address until the login is delayed by a minute.
 async fn keep_out(world: &World, auth: &Auth<User>) {
     loop {
-        let error = auth
-            .login(&of_ada(), "wrong guess".into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .unwrap_err();
+        let error = auth.login(&of_ada(), "wrong guess".into(), &ClientInfo::unknown()).await.unwrap_err();
         match error.retry_after() {
             Some(wait) if wait == Duration::from_secs(60) => return,
             wait => world.clock.advance(wait.unwrap_or_default()),
@@ -228,16 +223,10 @@ async fn a_device_that_has_logged_in_is_not_kept_out_by_strangers() {
         auth.refresh(&first.refresh, &ClientInfo::unknown()).await.unwrap().tokens.refresh_token.expose().clone();
     let ended = start_session(&auth, &ada).await;
     auth.logout(&Presented::refresh(&ended.refresh), &ClientInfo::unknown()).await.unwrap();
-    let by_login = auth
-        .login(&of_ada(), PASSWORD.into(), &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap();
+    let by_login = log_in(&auth, "ada@example.com", PASSWORD).await.unwrap();
     let by_login = by_login.tokens.refresh_token.expose().clone();
     keep_out(&world, &auth).await;
-    let outcome = async |client: &ClientInfo| {
-        kind(auth.login(&of_ada(), PASSWORD.into(), client).await.map(|outcome| outcome.complete().unwrap()))
-    };
+    let outcome = async |client: &ClientInfo| kind(auth.login(&of_ada(), PASSWORD.into(), client).await);
     assert_eq!(outcome(&ClientInfo::unknown()).await, TOO_MANY, "a device of which nothing is known");
     for (what, token) in [
         ("of the generation before", &first.refresh),
@@ -274,33 +263,15 @@ async fn only_a_refresh_token_of_ours_for_that_user_is_a_device() {
         ("no token", "nonsense"),
         ("nothing", ""),
     ] {
-        let outcome = kind(
-            auth.login(&of_ada(), PASSWORD.into(), &bringing(token, None))
-                .await
-                .map(|outcome| outcome.complete().unwrap()),
-        );
+        let outcome = kind(auth.login(&of_ada(), PASSWORD.into(), &bringing(token, None)).await);
         assert_eq!(outcome, TOO_MANY, "{what}");
     }
     // Nor does the token of another user spare a stranger the delay of an unknown login.
     let nobody = Login::either("nobody@example.com");
     for _ in 0..51 {
-        assert_eq!(
-            kind(
-                auth.login(&nobody, "wrong guess".into(), &bringing(&own.refresh, None))
-                    .await
-                    .map(|outcome| outcome.complete().unwrap())
-            ),
-            WRONG
-        );
+        assert_eq!(kind(auth.login(&nobody, "wrong guess".into(), &bringing(&own.refresh, None)).await), WRONG);
     }
-    assert_eq!(
-        kind(
-            auth.login(&nobody, "wrong guess".into(), &bringing(&own.refresh, None))
-                .await
-                .map(|outcome| outcome.complete().unwrap())
-        ),
-        TOO_MANY
-    );
+    assert_eq!(kind(auth.login(&nobody, "wrong guess".into(), &bringing(&own.refresh, None)).await), TOO_MANY);
 }
 
 #[tokio::test]
@@ -310,40 +281,16 @@ async fn a_device_has_a_strict_budget_of_its_own() {
     let ada = register(&auth, "ada").await;
     let (stolen, own) = (start_session(&auth, &ada).await, start_session(&auth, &ada).await);
     for _ in 0..6 {
-        let guess = auth
-            .login(&of_ada(), "wrong guess".into(), &bringing(&stolen.refresh, None))
-            .await
-            .map(|outcome| outcome.complete().unwrap());
+        let guess = auth.login(&of_ada(), "wrong guess".into(), &bringing(&stolen.refresh, None)).await;
         assert_eq!(kind(guess), WRONG);
     }
-    let refused = auth
-        .login(&of_ada(), PASSWORD.into(), &bringing(&stolen.refresh, None))
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap_err();
+    let refused = auth.login(&of_ada(), PASSWORD.into(), &bringing(&stolen.refresh, None)).await.unwrap_err();
     assert_eq!((Some(refused.kind()), refused.retry_after()), (TOO_MANY, Some(Duration::from_secs(1))));
-    let guess = auth
-        .login(&of_ada(), "wrong guess".into(), &bringing(&stolen.refresh, Some("192.0.2.9")))
-        .await
-        .map(|outcome| outcome.complete().unwrap());
+    let guess = auth.login(&of_ada(), "wrong guess".into(), &bringing(&stolen.refresh, Some("192.0.2.9"))).await;
     assert_eq!(kind(guess), TOO_MANY, "from whatever address");
-    assert_eq!(
-        kind(
-            auth.login(&of_ada(), PASSWORD.into(), &bringing(&own.refresh, None))
-                .await
-                .map(|outcome| outcome.complete().unwrap())
-        ),
-        None
-    );
+    assert_eq!(kind(auth.login(&of_ada(), PASSWORD.into(), &bringing(&own.refresh, None)).await), None);
     world.clock.advance(Duration::from_secs(1));
-    assert_eq!(
-        kind(
-            auth.login(&of_ada(), PASSWORD.into(), &bringing(&stolen.refresh, None))
-                .await
-                .map(|outcome| outcome.complete().unwrap())
-        ),
-        None
-    );
+    assert_eq!(kind(auth.login(&of_ada(), PASSWORD.into(), &bringing(&stolen.refresh, None)).await), None);
 }
 
 #[tokio::test]
@@ -359,10 +306,7 @@ async fn a_neighbour_does_not_hold_up_a_device_that_is_known() {
     }
     assert_eq!(kind(login(&auth, "ada@example.com", PASSWORD, "192.0.2.1").await), TOO_MANY, "the address is shared");
     let at_home = bringing(&device.refresh, Some("192.0.2.1"));
-    assert_eq!(
-        kind(auth.login(&of_ada(), PASSWORD.into(), &at_home).await.map(|outcome| outcome.complete().unwrap())),
-        None
-    );
+    assert_eq!(kind(auth.login(&of_ada(), PASSWORD.into(), &at_home).await), None);
     // The neighbour gains nothing by that.
     assert_eq!(kind(login(&auth, "ada@example.com", "wrong guess", "192.0.2.1").await), TOO_MANY);
 }

@@ -92,11 +92,7 @@ pub(super) async fn admin_with(fault: Fault) -> (Auth<User>, String) {
     let id: UserId = user.id;
     store.users().set_roles(&id, vec!["admin".into()]);
     let admin = store.find_by_id(&id).await.unwrap().unwrap();
-    let tokens = here
-        .start_session(&admin, &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap().tokens)
-        .unwrap();
+    let tokens = session_of(&here, &admin).await;
     let token = tokens.access_token.expose().clone();
     here.authenticate(&token, Check::Stateless).await.unwrap();
     if matches!(fault, EndedElsewhere | DisabledAndEndedElsewhere | DemotedAndEndedElsewhere) {

@@ -58,7 +58,10 @@
 //! let ada = before.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await?;
 //! let logged_in = |auth: Auth<User>| {
 //!     let ada = ada.clone();
-//!     async move { auth.start_session(&ada, &ClientInfo::unknown()).await.map(|outcome| outcome.complete().unwrap().tokens.access_token) }
+//!     async move {
+//!         let outcome = auth.start_session(&ada, &ClientInfo::unknown()).await?;
+//!         Ok::<_, portcullis::Error>(outcome.into_logged_in().unwrap().tokens.access_token)
+//!     }
 //! };
 //!
 //! // 1. Publish: the set has both, tokens are signed with the old key.

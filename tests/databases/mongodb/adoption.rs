@@ -19,6 +19,7 @@ use portcullis::{
 
 use super::{auth, server::Server};
 use crate::log_buffer::LogBuffer;
+use crate::login::log_in;
 use crate::user_keys::{EMAILS, TYPED};
 
 const PASSWORD: &str = "correct horse battery staple";
@@ -73,15 +74,8 @@ async fn the_users_of_a_mongoose_app_sign_in_and_their_hashes_are_renewed() {
     let auth = auth(users.clone(), sessions);
 
     let client = ClientInfo::unknown();
-    let login = async |text: &str| {
-        auth.login(&Login::either(text), PASSWORD.into(), &client).await.map(|outcome| outcome.complete().unwrap())
-    };
-    assert!(
-        auth.login(&Login::either("ada"), "another password".into(), &client)
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .is_err()
-    );
+    let login = async |text: &str| log_in(&auth, text, PASSWORD).await;
+    assert!(auth.login(&Login::either("ada"), "another password".into(), &client).await.is_err());
     let first = login("ADA@example.COM").await.unwrap();
     assert_eq!(first.user.id, UserId::from(id.to_hex()));
     assert_eq!((first.user.email.as_str(), first.user.name.as_deref()), ("Ada@Example.com", Some("Ada Lovelace")));
@@ -254,10 +248,7 @@ async fn the_keys_of_an_earlier_release_are_made_anew() {
         users.migrate().await.unwrap();
         drop(guard);
         for (typed, user) in TYPED {
-            let answer = auth
-                .login(&Login::either(typed), PASSWORD.into(), &ClientInfo::unknown())
-                .await
-                .map(|outcome| outcome.complete().unwrap());
+            let answer = log_in(&auth, typed, PASSWORD).await;
             let found = answer.ok().map(|logged_in| logged_in.user.id);
             assert_eq!(found, user.map(|user| ids[user].clone()), "{typed}, keys: {with_keys}");
         }
@@ -332,21 +323,13 @@ async fn fields_are_read_as_apps_write_them() {
 
 /// Signs a user of another kind of id in, and does with them what there is to do.
 async fn signs_in(auth: &portcullis::Auth<portcullis::User>, users: &MongoUsers, name: &str, id: &Bson) -> UserId {
-    let (login, client) = (Login::either(name), ClientInfo::unknown());
+    let client = ClientInfo::unknown();
     let wrong = async |name: &str| {
-        let refused = auth
-            .login(&Login::either(name), "another password".into(), &client)
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .unwrap_err();
+        let refused = auth.login(&Login::either(name), "another password".into(), &client).await.unwrap_err();
         (refused.kind(), refused.to_string())
     };
     assert_eq!(wrong(name).await, wrong("nobody").await, "{id:?}: a stranger learns that there is such a user");
-    let first = auth
-        .login(&login, PASSWORD.into(), &client)
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap_or_else(|error| panic!("{id:?}: {error:?}"));
+    let first = log_in(auth, name, PASSWORD).await.unwrap_or_else(|error| panic!("{id:?}: {error:?}"));
     let user = first.user.id.clone();
     let second = auth.refresh(first.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     assert_eq!(second.user.id, user);
@@ -406,11 +389,7 @@ async fn users_of_every_type_of_id_sign_in() {
         let left = collection.find_one(doc! { "_id": id }).await.unwrap().unwrap();
         assert_eq!(left.get("_id"), Some(id), "its type is as it was");
     }
-    let refused = auth
-        .login(&Login::either("long"), PASSWORD.into(), &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap_err();
+    let refused = auth.login(&Login::either("long"), PASSWORD.into(), &ClientInfo::unknown()).await.unwrap_err();
     assert_eq!(refused.kind(), portcullis::ErrorKind::InvalidCredentials);
     for (n, user) in seen.iter().enumerate() {
         assert!(users.remove_user(user).await.unwrap());

@@ -23,11 +23,12 @@ use portcullis::{
         memory::MemorySessions,
         mongodb::{MongoFeed, MongoSessions, MongoStore, MongoUsers},
     },
-    user::Login,
 };
 use tokio::task::JoinSet;
 
 use self::server::{Server, database_at, migrated, watched};
+
+use crate::login::{log_in, session_of};
 
 /// The users of a database of their own, reached at this address alone.
 pub(crate) async fn users_at(addr: SocketAddr) -> MongoUsers {
@@ -165,7 +166,6 @@ async fn each_operation_is_one_command_that_an_index_answers() {
     let (database, sent) = watched(server.uri()).await;
     let store = migrated(&database).await;
     let auth = auth_over(&store);
-    let login = Login::either("ada@example.com");
     let client = ClientInfo::unknown();
     let mut table = Vec::new();
     let mut commands = Vec::new();
@@ -174,7 +174,7 @@ async fn each_operation_is_one_command_that_an_index_answers() {
         .register(Registration::new("eve@example.com", PASSWORD, Profile::default()), &ClientInfo::unknown())
         .await
         .unwrap();
-    let tokens = auth.start_session(&eve, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
+    let tokens = session_of(&auth, &eve).await;
     auth.authenticate(tokens.access_token.expose(), Check::Stateless).await.unwrap();
     assert_eq!(sent.take().iter().filter(|command| command.contains_key("hello")).count(), 1);
     let mut cost = |operation: &'static str| {
@@ -184,9 +184,9 @@ async fn each_operation_is_one_command_that_an_index_answers() {
     };
 
     let ada = ada(&auth).await;
-    auth.start_session(&ada, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
+    session_of(&auth, &ada).await;
     cost("register, signed in");
-    let first = auth.login(&login, PASSWORD.into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap();
+    let first = log_in(&auth, "ada@example.com", PASSWORD).await.unwrap();
     cost("login");
     let access = first.tokens.access_token.expose().clone();
     let claims = auth.authenticate(&access, Check::Stateless).await.unwrap().claims;
@@ -261,11 +261,7 @@ async fn a_uri_cannot_weaken_what_is_read_and_written() {
     sent.take();
     let auth = auth_over(&store);
     let ada = ada(&auth).await;
-    let logged_in = auth
-        .login(&Login::either("ada@example.com"), PASSWORD.into(), &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap();
+    let logged_in = log_in(&auth, "ada@example.com", PASSWORD).await.unwrap();
     auth.refresh(logged_in.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     auth.sessions(&ada.id).await.unwrap();
     auth.poll_revocations().await.unwrap();
@@ -301,11 +297,7 @@ async fn users_here_go_with_sessions_elsewhere() {
     users.migrate().await.unwrap();
     let auth = auth(users, MemorySessions::default());
     ada(&auth).await;
-    let logged_in = auth
-        .login(&Login::either("ADA@example.com"), PASSWORD.into(), &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap();
+    let logged_in = log_in(&auth, "ADA@example.com", PASSWORD).await.unwrap();
     auth.refresh(logged_in.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     let collections = database.list_collection_names().await.unwrap();
     assert_eq!(collections, ["portcullis_users"]);

@@ -10,6 +10,7 @@ use sqlx::PgPool;
 
 use super::Server;
 use crate::log_buffer::LogBuffer;
+use crate::login::log_in;
 use crate::redis::samples::{NOW, at, builder, id, new, rotation, session};
 use crate::required_servers::can_run;
 use crate::sql_rules::{everything_of, newcomer};
@@ -51,10 +52,7 @@ async fn what_postgres_refuses_is_logged_by_code_and_name_alone() {
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     // The login is good; its hash would be renewed.
-    auth.login(&Login::email("ada@example.com"), "open sesame 42".into(), &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap();
+    log_in(&auth, "ada@example.com", "open sesame 42").await.unwrap();
     let newcomer = Registration::new("eve@example.com", "open sesame 42", Profile::default());
     assert_eq!(
         auth.register(newcomer, &ClientInfo::unknown()).await.unwrap_err().kind(),
@@ -124,8 +122,5 @@ async fn a_role_that_may_make_no_tables_starts_where_they_are_there() {
     auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown())
         .await
         .unwrap();
-    auth.login(&Login::email("ada@example.com"), "open sesame 42".into(), &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap();
+    log_in(&auth, "ada@example.com", "open sesame 42").await.unwrap();
 }

@@ -18,6 +18,7 @@ use sqlx::{
 };
 
 use super::Server;
+use crate::login::session_of;
 use crate::postgres_server::unprivileged;
 use crate::redis::samples::builder;
 use crate::required_servers::can_run;
@@ -115,11 +116,7 @@ async fn a_pooler_in_session_mode_serves_everything() {
     for _ in 0..16 {
         let (auth, ada) = (auth.clone(), ada.clone());
         tasks.spawn(async move {
-            let tokens = auth
-                .start_session(&ada, &ClientInfo::unknown())
-                .await
-                .map(|outcome| outcome.complete().unwrap().tokens)
-                .unwrap();
+            let tokens = session_of(&auth, &ada).await;
             auth.refresh(tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
         });
     }

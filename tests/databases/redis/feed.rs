@@ -18,6 +18,7 @@ use super::{
     samples::{at, builder},
     url_of,
 };
+use crate::login::session_of;
 use crate::proxy::{Mode, Proxy};
 
 /// Asks until it is so; the polls of these nodes are a minute apart, so that what they hear is heard by the feed.
@@ -54,11 +55,7 @@ async fn an_ending_on_one_node_is_heard_on_another() {
         .register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown())
         .await
         .unwrap();
-    let client = ClientInfo::unknown();
-    let (one, all) = (
-        here.start_session(&ada, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap(),
-        here.start_session(&ada, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap(),
-    );
+    let (one, all) = (session_of(&here, &ada).await, session_of(&here, &ada).await);
     let (one, all) = ((one.access_token.expose(), one.refresh_token.expose()), all.access_token.expose());
     assert!(!is_revoked(&there, one.0).await && !is_revoked(&there, all).await);
     // The listening task subscribes by itself once the node has begun.
@@ -125,11 +122,7 @@ async fn what_was_not_heard_is_brought_by_a_poll() {
         .register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown())
         .await
         .unwrap();
-    let tokens = here
-        .start_session(&ada, &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap().tokens)
-        .unwrap();
+    let tokens = session_of(&here, &ada).await;
     assert!(!is_revoked(&there, tokens.access_token.expose()).await);
     here.logout(&Presented::refresh(tokens.refresh_token.expose()), &ClientInfo::unknown()).await.unwrap();
     assert!(!is_revoked(&there, tokens.access_token.expose()).await);

@@ -25,6 +25,7 @@ use super::{
     url_of,
 };
 use crate::event_log::EventLog;
+use crate::login::session_of;
 use crate::proxy::{Mode, Proxy};
 
 const SHORT: Duration = Duration::from_millis(400);
@@ -259,21 +260,10 @@ async fn a_device_ended_with_its_answer_lost_is_204_and_told() {
     let auth = builder(MemoryUsers::default(), store).event_sink(ear.clone()).build().unwrap();
     let registration = Registration::new("ada@example.com", "open sesame 42", Profile::default());
     let ada = auth.register(registration, &ClientInfo::unknown()).await.unwrap();
-    let [mine, other] = [(); 2]
-        .map(|()| async {
-            auth.start_session(&ada, &ClientInfo::unknown())
-                .await
-                .map(|outcome| outcome.complete().unwrap().tokens)
-                .unwrap()
-        })
-        .map(Box::pin);
+    let [mine, other] = [(); 2].map(|()| async { session_of(&auth, &ada).await }).map(Box::pin);
     let (mine, other) = (mine.await, other.await);
     // The answer to the first is that the server has yet to learn the script.
-    let third = auth
-        .start_session(&ada, &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap().tokens)
-        .unwrap();
+    let third = session_of(&auth, &ada).await;
     auth.logout(&Presented::refresh(third.refresh_token.expose()), &ClientInfo::unknown()).await.unwrap();
     auth.authenticate(mine.access_token.expose(), Check::Stateless).await.unwrap();
     let delete = || {

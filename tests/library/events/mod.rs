@@ -44,11 +44,7 @@ fn ada() -> Login {
 }
 
 async fn log_in(auth: &Auth<User>, password: &str) -> Option<Pair> {
-    auth.login(&ada(), password.into(), &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .ok()
-        .map(Pair::from)
+    crate::login::log_in(auth, "ada@example.com", password).await.ok().map(Pair::from)
 }
 
 #[tokio::test]
@@ -67,10 +63,7 @@ async fn each_operation_tells_what_it_did() {
     told("login");
     assert!(log_in(&auth, "a wrong guess").await.is_none());
     told("wrong password");
-    auth.login(&Login::either("eve@example.com"), PASSWORD.into(), &client)
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap_err();
+    auth.login(&Login::either("eve@example.com"), PASSWORD.into(), &client).await.unwrap_err();
     told("unknown login");
     auth.authenticate(&second.access, Check::User).await.unwrap();
     let claims = auth.authenticate(&second.access, Check::Stateless).await.unwrap().claims;
@@ -156,17 +149,13 @@ async fn an_event_says_when_whose_which_session_and_where_from() {
     let mut client = ClientInfo::unknown();
     client.ip = Some([192, 0, 2, 7].into());
     client.user_agent = Some("Firefox".repeat(100));
-    let tokens =
-        auth.login(&ada(), PASSWORD.into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap().tokens;
+    let tokens = auth.login(&ada(), PASSWORD.into(), &client).await.unwrap().into_logged_in().unwrap().tokens;
     let [event] = ear.take().try_into().unwrap();
     assert_eq!((event.at, event.user_id, event.ip), (now(&world), Some(user.id), client.ip));
     assert_eq!(event.session_id, Some(tokens.session_id));
     assert_eq!(event.user_agent.unwrap().len(), 256, "no place to store novels");
 
-    auth.login(&Login::either("eve@example.com"), PASSWORD.into(), &client)
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap_err();
+    auth.login(&Login::either("eve@example.com"), PASSWORD.into(), &client).await.unwrap_err();
     let [event] = ear.take().try_into().unwrap();
     assert_eq!((event.user_id, event.session_id, event.ip), (None, None, client.ip), "an unknown login is nobody's");
 }
@@ -181,10 +170,7 @@ async fn why_a_sign_in_failed_is_told_to_the_operator_alone() {
     ear.take();
     let mut answers = Vec::new();
     for login in ["ada@example.com", "federated@example.com", "eve@example.com"] {
-        let answer = auth
-            .login(&Login::either(login), PASSWORD.into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap());
+        let answer = crate::login::log_in(&auth, login, PASSWORD).await;
         answers.push(answer.unwrap_err().to_string());
     }
     answers.dedup();
@@ -194,10 +180,7 @@ async fn why_a_sign_in_failed_is_told_to_the_operator_alone() {
     // For whom the app vouches as well.
     let mut disabled = user.clone();
     disabled.disabled = true;
-    auth.start_session(&disabled, &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap().tokens)
-        .unwrap_err();
+    auth.start_session(&disabled, &ClientInfo::unknown()).await.unwrap_err();
     let [event] = ear.take().try_into().unwrap();
     assert!(matches!(event.kind, EventKind::LoginFailed { reason: LoginFailure::Disabled, .. }));
     assert_eq!(event.user_id, Some(user.id));
@@ -284,7 +267,7 @@ async fn a_login_tells_of_the_sessions_that_it_ends_and_whose_they_were() {
     world.clock.advance(Duration::from_secs(1));
     let mut client = ClientInfo::unknown();
     client.refresh_token = Some(others.refresh.into());
-    auth.login(&ada(), PASSWORD.into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap();
+    auth.login(&ada(), PASSWORD.into(), &client).await.unwrap();
     let events = ear.take();
     assert_eq!(events[0].name(), "login.succeeded");
     let mut ended: Vec<_> =
@@ -314,10 +297,7 @@ async fn what_a_limit_or_a_throttle_refuses_is_told() {
     client.ip = Some([192, 0, 2, 7].into());
     // Those who are refused pay nothing, and must not fill a log.
     for _ in 0..20 {
-        auth.login(&ada(), "a wrong guess".into(), &client)
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .unwrap_err();
+        auth.login(&ada(), "a wrong guess".into(), &client).await.unwrap_err();
     }
     let events = ear.take();
     assert_eq!(events.len(), 7);
@@ -325,10 +305,7 @@ async fn what_a_limit_or_a_throttle_refuses_is_told() {
     assert_eq!((&events[6].user_id, events[6].ip), (&None, client.ip), "nothing was looked up");
     world.clock.advance(Duration::from_secs(1));
     for _ in 0..3 {
-        auth.login(&ada(), "a wrong guess".into(), &client)
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .unwrap_err();
+        auth.login(&ada(), "a wrong guess".into(), &client).await.unwrap_err();
     }
     let next = ["login.failed reason=wrong_password", "attempt.throttled operation=login retry_after_ms=2000"];
     assert_eq!(ear.brief(), next, "the next delay is another");
@@ -405,11 +382,7 @@ async fn a_sink_that_panics_fails_no_sign_in() {
     register(&auth, "ada").await;
     assert!(log_in(&auth, PASSWORD).await.is_some());
     assert_eq!(
-        kind(
-            auth.login(&ada(), "wrong".into(), &ClientInfo::unknown()).await.map(|outcome| outcome.complete().unwrap())
-        )
-        .unwrap()
-        .code(),
+        kind(auth.login(&ada(), "wrong".into(), &ClientInfo::unknown()).await).unwrap().code(),
         "invalid_credentials"
     );
     assert_eq!(ear.take().len(), 3, "the other sink hears of all");

@@ -25,15 +25,10 @@ async fn everything(world: &World, auth: &Auth<User>) -> Vec<String> {
     let ada = register(auth, "ada").await;
     // The password in the field of the login, as people do, and where it looks like an address.
     for typed in ["canary-password", "canary-password@example.com"] {
-        auth.login(&Login::either(typed), "canary-password".into(), &client)
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .unwrap_err();
+        auth.login(&Login::either(typed), "canary-password".into(), &client).await.unwrap_err();
     }
     let ours = Login::either("ada@example.com");
-    let first = keep(
-        auth.login(&ours, PASSWORD.into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap().into(),
-    );
+    let first = keep(auth.login(&ours, PASSWORD.into(), &client).await.unwrap().into_logged_in().unwrap().into());
     let second = keep(auth.refresh(&first.refresh, &ClientInfo::unknown()).await.unwrap().into());
     keep(auth.refresh(&first.refresh, &ClientInfo::unknown()).await.unwrap().into());
     let claims = auth.authenticate(&second.access, Check::User).await.unwrap().claims;
@@ -44,17 +39,11 @@ async fn everything(world: &World, auth: &Auth<User>) -> Vec<String> {
     auth.refresh(&second.refresh, &ClientInfo::unknown()).await.unwrap_err();
     auth.refresh(&third.refresh, &ClientInfo::unknown()).await.unwrap_err();
     client.refresh_token = Some(third.refresh.clone().into());
-    let fourth = keep(
-        auth.login(&ours, "close sesame 43".into(), &client)
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .unwrap()
-            .into(),
-    );
+    let fourth =
+        keep(auth.login(&ours, "close sesame 43".into(), &client).await.unwrap().into_logged_in().unwrap().into());
     for call in ["find_by_login", "find_by_id", "create_session", "rotate", "end", "end_all", "bump_token_version"] {
         world.store.fail(call, Failure::After);
-        let _ =
-            kind(auth.login(&ours, "close sesame 43".into(), &client).await.map(|outcome| outcome.complete().unwrap()));
+        let _ = kind(auth.login(&ours, "close sesame 43".into(), &client).await);
         let _ = kind(auth.refresh(&fourth.refresh, &ClientInfo::unknown()).await);
         let _ = kind(
             auth.logout(&Presented::refresh(&fourth.refresh).with_access(&fourth.access), &ClientInfo::unknown()).await,
@@ -65,8 +54,7 @@ async fn everything(world: &World, auth: &Auth<User>) -> Vec<String> {
     auth.poll_revocations().await.unwrap();
     auth.logout_all(&claims, &ClientInfo::unknown()).await.unwrap();
     for _ in 0..7 {
-        let _ =
-            kind(auth.login(&ours, "canary-password".into(), &client).await.map(|outcome| outcome.complete().unwrap()));
+        let _ = kind(auth.login(&ours, "canary-password".into(), &client).await);
     }
     for user in [Some(ada), portcullis::store::UserStore::find_by_login(&world.store, &ours).await.unwrap()] {
         secrets.push(user.unwrap().password_hash.unwrap().rsplit('$').next().unwrap().to_owned());

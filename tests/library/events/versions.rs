@@ -6,7 +6,7 @@ use portcullis::{
     store::UserStore,
 };
 
-use super::{ada, log_in, node};
+use super::{log_in, node};
 use crate::event_log::{EventLog, brief};
 use crate::fixture::{PASSWORD, Pair, World, kind, register, start_session};
 
@@ -20,9 +20,7 @@ async fn a_login_that_a_password_change_overtakes_is_no_session() {
     world.store.hold("create_session");
     let thief = tokio::spawn({
         let auth = auth.clone();
-        async move {
-            auth.login(&ada(), PASSWORD.into(), &ClientInfo::unknown()).await.map(|outcome| outcome.complete().unwrap())
-        }
+        async move { crate::login::log_in(&auth, "ada@example.com", PASSWORD).await }
     });
     world.store.held().await;
     ear.take();

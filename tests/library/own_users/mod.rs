@@ -10,6 +10,8 @@ use portcullis::{
     user::{Login, NewUser, PasswordHash, UserId},
 };
 
+use crate::login::log_in;
+
 pub(crate) use self::account::{Account, Accounts, SignUp};
 
 include!("store.rs");
@@ -31,8 +33,7 @@ async fn an_existing_table_goes_through_the_whole_flow() {
     let taken = auth.register(sign_up("Others"), &ClientInfo::unknown()).await.err().map(|error| error.kind());
     assert_eq!(taken, Some(ErrorKind::EmailTaken));
 
-    let first =
-        auth.login(&login, "open sesame 42".into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap();
+    let first = log_in(&auth, "ada@example.com", "open sesame 42").await.unwrap();
     let next = auth.refresh(first.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     let claims = auth.authenticate(next.tokens.access_token.expose(), Check::User).await.unwrap().claims;
     assert_eq!((claims.subject().as_str(), claims.has_role("customer")), ("1000", true));
@@ -42,11 +43,7 @@ async fn an_existing_table_goes_through_the_whole_flow() {
     assert!(auth.authenticate(changed.tokens.access_token.expose(), Check::User).await.is_ok());
     let stale = auth.authenticate(next.tokens.access_token.expose(), Check::Stateless).await.unwrap_err();
     assert_eq!(stale.kind(), ErrorKind::TokenRevoked);
-    let refused = auth
-        .login(&login, "open sesame 42".into(), &client)
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap_err();
+    let refused = auth.login(&login, "open sesame 42".into(), &client).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::InvalidCredentials);
 }
 
