@@ -146,7 +146,7 @@ impl<S: UserStore> TestAuth<S> {
     /// Moves the clock forwards: what waits for an expiry that is reached ends, such as a WebSocket.
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
-        self.auth.0.revocations.ring_all();
+        self.auth.0.revocations.wake_all();
     }
 
     /// Registers a user of the app's own type, with [`PASSWORD`].
