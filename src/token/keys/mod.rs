@@ -55,7 +55,7 @@
 //! };
 //! let (old, new) = (Key::generate_ed25519()?, Key::generate_ed25519()?);
 //! let before = node(KeyRing::new(old.clone()))?;
-//! let ada = before.register(Registration::new("ada@example.com", "open sesame 42", Profile::default())).await?;
+//! let ada = before.register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown()).await?;
 //! let logged_in = |auth: Auth<User>| {
 //!     let ada = ada.clone();
 //!     async move {
