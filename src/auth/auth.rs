@@ -32,22 +32,27 @@ use crate::{
 /// # Examples
 ///
 /// ```
-/// use portcullis::{Auth, Registration, User, auth::{ClientInfo, LoginOutcome}, keys::Key, store::memory::MemoryStore};
-/// use portcullis::user::{Login, Profile};
+/// use portcullis::{
+///     Auth, Profile, Registration,
+///     auth::{ClientInfo, LoginOutcome},
+///     store::memory::MemoryStore,
+///     user::Login,
+/// };
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// let store = MemoryStore::<User>::new();
+/// let store = MemoryStore::new();
 /// let auth = Auth::builder(store.clone(), store)
 ///     .issuer("https://example.com")
-///     .access_key(Key::from_secret("the secret of the access tokens of the example")?)
-///     .refresh_key(Key::from_secret("another secret, which signs the refresh tokens")?)
+///     .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
+///     .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
 ///     .build()?;
 ///
 /// let client = ClientInfo::unknown();
 /// let new = Registration::new("ada@example.com", "correct horse battery staple", Profile::default());
 /// auth.register(new, &client).await?;
 /// let login = Login::email("ada@example.com");
-/// if let LoginOutcome::Complete(ada) = auth.login(&login, "correct horse battery staple".into(), &client).await? {
+/// let outcome = auth.login(&login, "correct horse battery staple".into(), &client).await?;
+/// if let LoginOutcome::Complete(ada) = outcome {
 ///     let next = auth.refresh(ada.tokens.refresh_token.expose(), &client).await?;
 ///     assert_eq!(next.tokens.session_id, ada.tokens.session_id);
 /// }

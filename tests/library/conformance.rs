@@ -1,4 +1,4 @@
-//! The suite of promises, run by the memory store, and by stores that break them.
+//! The conformance suite, run against the memory store and against stores that break its promises.
 
 use std::sync::{Arc, Mutex};
 
@@ -22,7 +22,7 @@ async fn the_memory_store_keeps_every_promise() {
     conformance::users(|| async { MemoryStore::new() }, Profile::default).await.assert_kept();
 }
 
-/// A way to be wrong.
+/// A fault of a session store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     ReadsThenWrites,
@@ -47,7 +47,7 @@ enum Fault {
     SaysNothingOfVersions,
 }
 
-/// As a script does that knows no integers.
+/// Numbers are read as a script without integers does.
 fn in_doubles(number: u64) -> u64 {
     #[allow(
         clippy::cast_precision_loss,
@@ -119,7 +119,8 @@ impl SessionStore for Wrong {
     async fn rotate(&self, rotation: &Rotation) -> Result<RotateOutcome, StoreError> {
         if self.is(Fault::ReadsThenWrites) {
             let mut read = self.aside.lock().unwrap().iter().find(|s| s.id == rotation.session_id).cloned();
-            // As long as a database takes: nobody else can have written before all have read.
+            // It waits as long as a database takes, so that all callers have read before one
+            // writes.
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             let decision = decide(read.as_ref(), rotation);
             if let (Some(read), Some(new)) = (&mut read, decision.write) {
@@ -185,7 +186,7 @@ impl SessionStore for Wrong {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_store_is_told_which_promise_it_breaks() {
+async fn the_suite_names_the_promise_that_a_session_store_breaks() {
     for (fault, promise) in [
         (Fault::ReadsThenWrites, "of racing rotations one advances and the others replay it"),
         (Fault::ForgetsReuse, "a session ended for reuse says so until it would have expired"),
@@ -214,7 +215,7 @@ async fn a_session_store_is_told_which_promise_it_breaks() {
     }
 }
 
-/// A users table that is wrong in one way.
+/// A users table with one fault.
 struct WrongUsers {
     memory: MemoryUsers,
     fault: UserFault,
@@ -301,7 +302,7 @@ impl UserStore for WrongUsers {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_user_store_is_told_which_promise_it_breaks() {
+async fn the_suite_names_the_promise_that_a_user_store_breaks() {
     for (fault, promise) in [
         (UserFault::ComparesCase, "an e-mail address names one user, in any case of letters"),
         (UserFault::RenewsBlindly, "a hash is renewed only in the place of the one that was read"),
@@ -321,7 +322,7 @@ async fn a_user_store_is_told_which_promise_it_breaks() {
     }
 }
 
-/// A table whose users have no names.
+/// A table whose users have no usernames.
 struct Nameless(WrongUsers);
 
 #[async_trait]
@@ -370,7 +371,7 @@ async fn a_store_without_usernames_has_a_suite_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_table_of_promises_is_the_suite() {
+async fn the_table_of_promises_lists_the_whole_suite() {
     let sessions = conformance::sessions(|| async { MemorySessions::default() }).await;
     let users = conformance::users(|| async { MemoryUsers::default() }, Profile::default).await;
     let page = include_str!("../../src/store/conformance/mod.rs");

@@ -1,4 +1,4 @@
-//! Tests through the public API, with a clock that is moved by hand.
+//! Tests through the public API, with a clock that the test moves.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must fail")]
 
 #[path = "../support/auth.rs"]

@@ -1,4 +1,4 @@
-//! What is counted and timed, by the names and labels that are promised.
+//! Counts and durations, by the documented names and labels.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,7 @@ use portcullis::{
 use crate::fixture::{Failure, PASSWORD, World, register, start_session};
 use crate::login::log_in;
 
-/// What was recorded, by name and labels.
+/// Recorded values, by name and labels.
 #[derive(Clone, Default)]
 struct Tally(Arc<Mutex<Recorded>>);
 
@@ -31,7 +31,7 @@ struct Recorded {
     times: BTreeMap<String, Vec<f64>>,
 }
 
-/// One name with its labels, as `name{label=value,…}`.
+/// Returns a name with its labels, as `name{label=value,…}`.
 struct Series {
     key: String,
     tally: Tally,
@@ -63,7 +63,7 @@ impl CounterFn for Series {
     }
 
     fn absolute(&self, _: u64) {
-        panic!("nothing here knows an absolute count");
+        panic!("no counter here is absolute");
     }
 }
 
@@ -116,7 +116,7 @@ impl Recorder for Tally {
     }
 }
 
-/// Records what a node does, on this thread alone: other tests run beside it.
+/// Records what a node does on this thread only, because other tests run beside it.
 fn recorded<F: Future<Output = ()>>(world: &World, flows: impl FnOnce(Auth<User>) -> F) -> Tally {
     let tally = Tally::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -131,7 +131,7 @@ fn ada() -> Login {
     Login::either("ada@example.com")
 }
 
-/// A recorder that panics at whatever it is told.
+/// A recorder that panics at every call.
 struct Broken;
 
 impl Recorder for Broken {
@@ -228,7 +228,7 @@ fn flows_events_hashes_and_store_calls_are_counted() {
     ] {
         assert_eq!(tally.times(&format!("portcullis_store_duration_seconds{{{labels}}}")).len(), count, "{labels}");
     }
-    // A registration and two logins that reached the password.
+    // A registration, and two logins whose password was verified.
     for name in ["portcullis_hash_duration_seconds", "portcullis_hash_wait_seconds"] {
         assert_eq!(tally.times(name).len(), 3, "{name}");
     }
@@ -242,7 +242,7 @@ fn flows_events_hashes_and_store_calls_are_counted() {
 }
 
 #[test]
-fn time_is_that_of_the_injected_clock() {
+fn durations_use_the_injected_clock() {
     let world = World::new();
     let tally = recorded(&world, async |auth| {
         let user = register(&auth, "ada").await;
@@ -266,7 +266,7 @@ fn time_is_that_of_the_injected_clock() {
 }
 
 #[test]
-fn no_label_grows_with_what_requests_bring() {
+fn no_label_comes_from_a_request() {
     let world = World::new();
     let mut series = Vec::new();
     for users in [2, 4] {

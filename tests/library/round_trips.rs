@@ -1,4 +1,4 @@
-//! What each operation costs, in calls to the stores.
+//! Calls to the stores that each operation takes.
 
 use portcullis::auth::{Check, ClientInfo, Presented};
 
@@ -6,12 +6,12 @@ use crate::fixture::{PASSWORD, World, register, start_session};
 use crate::login::log_in;
 
 #[tokio::test]
-async fn each_operation_costs_the_round_trips_that_it_says() {
+async fn each_operation_takes_the_documented_round_trips() {
     let world = World::new();
     let auth = world.node();
     let store = &world.store;
     let client = ClientInfo::unknown();
-    // At its start a node asks what has ended: the first guarded request waits for that.
+    // At its start a node reads what has ended. The first guarded request waits for that.
     let eve = register(&auth, "eve").await;
     let pair = start_session(&auth, &eve).await;
     auth.authenticate(&pair.access, Check::Stateless).await.unwrap();
@@ -21,7 +21,7 @@ async fn each_operation_costs_the_round_trips_that_it_says() {
 
     let ada = register(&auth, "ada").await;
     start_session(&auth, &ada).await;
-    cost("register, signed in");
+    cost("register, logged in");
     let first = log_in(&auth, "ada@example.com", PASSWORD).await.unwrap();
     cost("login");
     let access = first.tokens.access_token.expose().clone();
@@ -56,7 +56,7 @@ async fn each_operation_costs_the_round_trips_that_it_says() {
     assert_eq!(
         table,
         [
-            ("register, signed in", 2),
+            ("register, logged in", 2),
             ("login", 2),
             ("protected request, stateless", 0),
             ("protected request, session checked", 1),

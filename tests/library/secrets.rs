@@ -1,4 +1,4 @@
-//! No secret, token, hash or password in `Debug` or logs, whatever happens.
+//! No secret, token, hash or password in `Debug` or in logs.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use crate::login::log_in;
 async fn neither_debug_nor_the_log_at_trace_shows_a_secret() {
     let log = LogBuffer::default();
     let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_max_level(tracing::Level::TRACE);
-    // A span that closes shows all its fields.
+    // A closing span shows all its fields.
     let subscriber = subscriber.with_span_events(FmtSpan::CLOSE).finish();
-    // For all tests of this binary: whatever they log must be free of secrets too.
+    // It is set for all tests of this binary, whose logs must be free of secrets too.
     tracing::subscriber::set_global_default(subscriber).unwrap();
 
     let world = World::new();
@@ -52,7 +52,7 @@ async fn neither_debug_nor_the_log_at_trace_shows_a_secret() {
     let tokens = [&first, second.tokens.access_token.expose(), second.tokens.refresh_token.expose(), &other.refresh];
     let hash = ada.password_hash.clone().unwrap();
     let mut canaries = vec!["open sesame 42", "canary-password", &hash, "Jo8mWqk1Yb0cK3zv", "Qe7uAa4VxZi1Rk9p"];
-    // The signature alone is enough to tell that a token was written out.
+    // The signature alone shows that a token was written out.
     canaries.extend(tokens.iter().filter_map(|token| token.rsplit('.').next()));
     for text in &shown {
         for canary in &canaries {

@@ -1,4 +1,4 @@
-//! What `portcullis::testing` makes is real, but for the waiting.
+//! `portcullis::testing`: what it makes is real, except that no test has to wait.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use crate::{
     own_users::{Accounts, SignUp},
 };
 
-/// An app as its guide shows one.
+/// The app of the guide.
 fn app(auth: &Auth<User>) -> Router {
     let profile = Router::new().route("/profile", get(async |claims: Claims| claims.subject().to_string()));
     let admin = Router::new().route("/admin", get(async || "the keys"));
@@ -44,7 +44,7 @@ async fn status(auth: &Auth<User>, path: &str, bearer: HeaderValue) -> StatusCod
 }
 
 #[tokio::test]
-async fn a_user_is_as_the_test_says() {
+async fn a_user_is_made_as_the_test_says() {
     let test = TestAuth::new().unwrap();
     let ada = test.user("Ada@example.com").username("ada").name("Ada").role("admin").role("editor").create().await;
     let ada = ada.unwrap();
@@ -63,10 +63,10 @@ async fn a_user_is_as_the_test_says() {
     let by_password = log_in(test.auth(), "ada", PASSWORD).await.unwrap();
     assert_eq!(by_password.user.id, ada.id);
     let hash = by_password.user.password_hash.unwrap();
-    assert!(hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "made in no time");
+    assert!(hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "a cheap hash");
     for _ in 0..20 {
         let guess = log_in(test.auth(), "ada", "a wrong guess").await;
-        assert_eq!(kind(guess), Some(ErrorKind::InvalidCredentials), "nobody waits");
+        assert_eq!(kind(guess), Some(ErrorKind::InvalidCredentials), "no delay");
     }
 }
 
@@ -83,7 +83,7 @@ async fn a_session_passes_the_guard_by_either_header() {
         );
         assert_eq!(visit(test.auth(), "/admin", name, value).await.0, StatusCode::FORBIDDEN);
     }
-    // The endpoints know it as well.
+    // The endpoints accept it too.
     let (status, body) = visit(test.auth(), "/auth/sessions", header::COOKIE, session.cookies()).await;
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &body["sessions"][0]["id"]), (StatusCode::OK, &json!(session.id().encode())));
@@ -102,7 +102,7 @@ async fn status_of(test: &TestAuth, session: &TestSession<User>) -> StatusCode {
 }
 
 #[tokio::test]
-async fn time_moves_by_hand() {
+async fn the_test_moves_the_time() {
     let test = TestAuth::new().unwrap();
     let ada = test.user("ada@example.com").create().await.unwrap();
     let session = test.log_in(&ada).await.unwrap();
@@ -115,7 +115,7 @@ async fn time_moves_by_hand() {
     assert_eq!(status_of(&test, &next).await, StatusCode::OK);
     test.advance(Duration::from_secs(11));
     assert_eq!(kind(session.refresh().await), Some(ErrorKind::RefreshReused));
-    assert_eq!(status_of(&test, &next).await, StatusCode::UNAUTHORIZED, "a stolen token was found out");
+    assert_eq!(status_of(&test, &next).await, StatusCode::UNAUTHORIZED, "the reuse was found");
     let last = test.log_in(&ada).await.unwrap();
     test.advance(Duration::from_secs(7 * 24 * 60 * 60));
     assert_eq!(kind(last.refresh().await), Some(ErrorKind::RefreshExpired));
@@ -176,7 +176,7 @@ async fn an_app_keeps_its_settings_and_its_own_users() {
     while guess().await == Some(ErrorKind::InvalidCredentials) {}
     assert_eq!(guess().await, Some(ErrorKind::TooManyAttempts), "the throttle that was set is in force");
 
-    // What is wrong with an app's settings is said in tests too.
+    // Invalid settings of an app are reported in tests too.
     let too_cheap = HashCost { memory_kib: 8, iterations: 1, parallelism: 1 };
     let builder = Auth::builder(store.clone(), store.clone()).mount_path("auth").hash_cost(too_cheap).hash_threads(0);
     let refused = TestAuth::of(builder, store).unwrap_err().to_string();
@@ -206,10 +206,10 @@ async fn a_session_starts_on_any_auth() {
 }
 
 #[test]
-fn the_log_warns_of_what_must_serve_nobody_but_a_test() {
+fn the_log_warns_that_this_is_only_for_tests() {
     let log = LogBuffer::default();
     let subscriber = || tracing_subscriber::fmt().with_writer(log.clone()).finish();
-    // With a second one Tracing asks this thread's, whichever thread comes first.
+    // With a second subscriber, `tracing` asks that of this thread.
     let _guards = (tracing::subscriber::set_default(subscriber()), tracing::Dispatch::new(subscriber()));
     World::new().node();
     assert!(!log.text().contains("TestAuth"), "{}", log.text());
@@ -218,7 +218,7 @@ fn the_log_warns_of_what_must_serve_nobody_but_a_test() {
 }
 
 #[tokio::test]
-async fn nothing_that_was_made_prints_a_token() {
+async fn no_debug_output_shows_a_token() {
     let test = TestAuth::new().unwrap();
     let ada = test.user("ada@example.com").password("canary password").create().await.unwrap();
     let session = test.log_in(&ada).await.unwrap();
@@ -231,12 +231,12 @@ async fn nothing_that_was_made_prints_a_token() {
 }
 
 #[tokio::test]
-async fn a_token_that_names_no_live_session_is_not_told_of_those_there_are() {
+async fn an_error_about_a_token_names_no_live_session() {
     let test = TestAuth::new().unwrap();
     let ada = test.user("ada@example.com").create().await.unwrap();
     let session = test.log_in(&ada).await.unwrap();
     assert_eq!(status(test.auth(), "/auth/sessions", session.bearer()).await, StatusCode::OK);
-    // As one who holds the key of access tokens and nothing else would make it.
+    // An attacker who has the key of access tokens, and nothing else, can make this token.
     let forged = session.draft().unwrap().claim("sid", "AAAAAAAAAAAAAAAAAAAAAA").bearer().unwrap();
     assert_eq!(status(test.auth(), "/profile", forged.clone()).await, StatusCode::OK);
     assert_eq!(status(test.auth(), "/auth/sessions", forged).await, StatusCode::UNAUTHORIZED);

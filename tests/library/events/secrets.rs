@@ -1,4 +1,4 @@
-//! No password, token, hash or key in an event, in any form that it can be written in.
+//! No event contains a password, token, hash or key, in any form that it can be written in.
 
 use std::time::Duration;
 
@@ -12,18 +12,19 @@ use super::node;
 use crate::event_log::EventLog;
 use crate::fixture::{Failure, PASSWORD, Pair, World, kind, register};
 
-/// Every flow with everything that can go wrong in it, and each secret that was in the hands of one of them.
+/// Runs every flow with everything that can go wrong in it. Returns each secret that one of them
+/// had.
 async fn everything(world: &World, auth: &Auth<User>) -> Vec<String> {
     let mut secrets = vec![PASSWORD.to_owned(), "canary-password".to_owned(), "close sesame 43".to_owned()];
     let mut keep = |pair: Pair| {
-        // The signature alone is enough to tell that a token was written out.
+        // The signature alone shows that a token was written out.
         secrets.extend([&pair.access, &pair.refresh].map(|token| token.rsplit('.').next().unwrap().to_owned()));
         pair
     };
     let mut client = ClientInfo::unknown();
     client.user_agent = Some("Firefox".to_owned());
     let ada = register(auth, "ada").await;
-    // The password in the field of the login, as people do, and where it looks like an address.
+    // People type the password into the field of the login. One of these looks like an address.
     for typed in ["canary-password", "canary-password@example.com"] {
         auth.login(&Login::either(typed), "canary-password".into(), &client).await.unwrap_err();
     }
@@ -64,15 +65,15 @@ async fn everything(world: &World, auth: &Auth<User>) -> Vec<String> {
 
 #[tokio::test]
 async fn no_form_of_any_event_of_any_flow_shows_a_secret() {
-    let (world, ear) = (World::new(), EventLog::default());
-    let auth = node(&world, &ear);
+    let (world, sink) = (World::new(), EventLog::default());
+    let auth = node(&world, &sink);
     let mut secrets = everything(&world, &auth).await;
     secrets.extend(["Jo8mWqk1Yb0cK3zv".to_owned(), "Qe7uAa4VxZi1Rk9p".to_owned()]);
-    let events = ear.take();
+    let events = sink.take();
     let mut names: Vec<_> = events.iter().map(portcullis::event::AuthEvent::name).collect();
     names.sort_unstable();
     names.dedup();
-    assert!(names.len() >= 12, "the flows tell of most that there is: {names:?}");
+    assert!(names.len() >= 12, "the flows emit most kinds: {names:?}");
     for event in &events {
         let written = [format!("{event:?}"), format!("{event:#?}"), serde_json::to_string(event).unwrap()];
         for secret in &secrets {

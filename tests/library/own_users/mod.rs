@@ -1,4 +1,4 @@
-//! An app's own user type and table, with the store in as few lines as it takes.
+//! A user type and a table of an app, with a store of as few lines as possible.
 
 mod account;
 
@@ -25,7 +25,7 @@ fn sign_up(company: &str) -> Registration<SignUp> {
 }
 
 #[tokio::test]
-async fn an_existing_table_goes_through_the_whole_flow() {
+async fn an_existing_table_works_in_the_whole_flow() {
     let auth = auth();
     let login = Login::either("ada@example.com");
     let client = ClientInfo::unknown();
@@ -48,19 +48,19 @@ async fn an_existing_table_goes_through_the_whole_flow() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_over_an_own_table_keeps_every_promise() {
+async fn a_store_over_a_table_of_an_app_keeps_every_promise() {
     let sign_up = || SignUp { company: "Acme".into() };
     conformance::users_by_email(|| async { Accounts::default() }, sign_up).await.assert_kept();
 }
 
 #[tokio::test]
-async fn an_app_checks_its_own_fields() {
+async fn an_app_checks_its_registration_fields() {
     let error = auth().register(sign_up("  "), &ClientInfo::unknown()).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::ValidationFailed);
     assert_eq!(error.fields()[0].field, "company");
 }
 
 #[test]
-fn the_store_of_an_app_takes_at_most_forty_lines() {
+fn the_store_of_an_app_has_at_most_forty_lines() {
     assert!(include_str!("store.rs").lines().count() <= 40);
 }
