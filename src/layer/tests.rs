@@ -74,7 +74,7 @@ async fn fixture() -> Fixture {
         .await
         .unwrap();
     let token = session_of(&auth, &user).await.access_token.expose().clone();
-    Fixture { auth, store, token, user }
+    Fixture { auth, store, user, token }
 }
 
 fn get() -> http::request::Builder {

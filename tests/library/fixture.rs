@@ -245,7 +245,7 @@ pub(crate) async fn register(auth: &Auth<User>, name: &str) -> User {
 
 /// Logs a user in without a password.
 pub(crate) async fn start_session(auth: &Auth<User>, user: &User) -> Pair {
-    Pair::from(session_of(&auth, user).await)
+    Pair::from(session_of(auth, user).await)
 }
 
 /// Tokens as a client holds them.
