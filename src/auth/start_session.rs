@@ -16,8 +16,8 @@ impl<U: AuthUser> Auth<U> {
     /// Logs in a user who was authenticated by the app itself: makes a session and its first pair
     /// of tokens.
     ///
-    /// It takes one store round trip. If the user's sessions are ended while this call runs, the new
-    /// session ends at once, and its tokens are refused.
+    /// It takes one store round trip. If the user's sessions are ended while this call runs, the
+    /// new session ends at once, and its tokens are refused.
     ///
     /// # Errors
     /// - [`ErrorKind::InvalidCredentials`] if the user is disabled.
