@@ -483,7 +483,7 @@ macro_rules! sql_store {
                     let floor = floors.first().map(|row| number(row, "min_version")).transpose()?;
                     if floor.is_some_and(|floor| signed(session.token_version).is_ok_and(|version| version < floor)) {
                         session.end(end(EndReason::TokenVersion));
-                        created.dead_on_arrival = true;
+                        created.ended_at_once = true;
                     } else {
                         let (user, version) = (&session.user_id, session.token_version);
                         let ended = end(EndReason::TokenVersion);
@@ -491,7 +491,7 @@ macro_rules! sql_store {
                     }
                     // Where the limit refuses, the transaction is dropped, and this ends nothing.
                     if let Some((owner, id)) = &replaces
-                        && Self::end_in(&mut transaction, owner, id, end(EndReason::SignedInAgain)).await?
+                        && Self::end_in(&mut transaction, owner, id, end(EndReason::LoggedInAgain)).await?
                     {
                         created.ended.push(*id);
                     }
