@@ -195,7 +195,7 @@ async fn a_clock_that_was_set_is_looked_at_again_and_one_that_stands_still_not_f
 async fn a_test_that_moves_its_clock_sees_a_wait_end_at_once() {
     let test = TestAuth::new().unwrap();
     let ada = test.user("ada@example.com").create().await.unwrap();
-    let session = test.log_in(&ada).await.unwrap();
+    let session = test.login(&ada).await.unwrap();
     tokio::time::pause();
     let began = tokio::time::Instant::now();
     let claims = test.auth().authenticate(session.access_token(), Check::Stateless).await.unwrap().claims;
