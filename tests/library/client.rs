@@ -286,9 +286,11 @@ async fn a_refusal_reaches_the_caller_with_its_reason() {
 #[tokio::test]
 async fn neither_debug_nor_the_log_at_trace_shows_a_secret() {
     let log = LogBuffer::default();
-    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_max_level(tracing::Level::TRACE).finish();
-    // Everything except hashing runs on this thread.
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let subscriber =
+        || tracing_subscriber::fmt().with_writer(log.clone()).with_max_level(tracing::Level::TRACE).finish();
+    // Everything except hashing runs on this thread. With a second subscriber, `tracing` asks all of
+    // them, and not only that of the thread that logs a message first.
+    let _guards = (tracing::subscriber::set_default(subscriber()), tracing::Dispatch::new(subscriber()));
     let here = InProcess::new();
     let ada = register(&here.auth, "ada").await;
     let client = here.client_with(|builder| builder.refresh_attempts(1));
