@@ -1,4 +1,5 @@
-//! `ClientAuth` against the real endpoints, in process and over TCP, with hyper-util and reqwest.
+//! The client against the real endpoints, in process and over TCP, with the two common HTTP
+//! clients.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -28,7 +29,8 @@ fn node(world: &World) -> Auth<User> {
     world.node_with(|builder| builder.token_delivery([Delivery::Cookie, Delivery::Body]))
 }
 
-/// The endpoints, and `/notes` behind the guard. It answers with the user and the body.
+/// Serves the endpoints, and `/notes` for users who are logged in. `/notes` answers with the user
+/// and the body that was sent.
 fn app(auth: &Auth<User>) -> Router {
     let add = |claims: Claims, body: String| async move { format!("{}: {body}", claims.subject().as_str()) };
     Router::new().route("/notes", post(add)).route_layer(auth.require()).merge(auth.router())
@@ -105,23 +107,23 @@ async fn a_program_stays_logged_in_for_a_month() {
     assert_eq!((&shown["username"], &shown["name"]), (&fields["username"], &fields["name"]));
     for _ in 0..29 {
         assert_eq!(here.notes(&client).await.1, format!("{}: a note", user.id().unwrap()));
-        // Another process each morning.
+        // The next morning another process starts.
         here.world.clock.advance(Duration::from_secs(86_400));
         assert!(here.is_logged_in(&here.client()).await);
     }
     here.world.clock.advance(Duration::from_secs(2 * 86_400));
-    assert!(!here.is_logged_in(&client).await, "the session has expired");
+    assert!(!here.is_logged_in(&client).await, "a session expires");
     assert!(here.storage.load().await.unwrap().is_none());
 }
 
 #[tokio::test]
 async fn requests_at_expiry_rotate_the_session_once() {
     let here = InProcess::new();
-    // Without a margin each of them meets the server's 401 first.
+    // Without a margin each of them gets the 401 of the server first.
     let client = here.client_with(|builder| builder.refresh_margin(Duration::ZERO));
     register(&here.auth, "ada").await;
     let user = client.login("ada@example.com", PASSWORD.into()).await.unwrap();
-    // The clock of this client is behind, so only the server sees the expiry.
+    // The clock of the client is behind, and the answer of the server decides.
     let behind = ClientAuth::builder(HERE)
         .storage(here.storage.clone())
         .clock(portcullis::clock::ManualClock::new(portcullis::clock::Clock::now(&here.world.clock)))
@@ -142,7 +144,7 @@ async fn requests_at_expiry_rotate_the_session_once() {
 }
 
 #[tokio::test]
-async fn a_stolen_token_that_was_used_ends_the_session() {
+async fn a_stolen_token_ends_the_session_and_is_reported_once() {
     let here = InProcess::new();
     let client = here.client();
     register(&here.auth, "ada").await;
@@ -163,7 +165,7 @@ async fn a_stolen_token_that_was_used_ends_the_session() {
 }
 
 #[tokio::test]
-async fn an_outage_of_the_store_ends_no_session() {
+async fn an_outage_of_the_store_logs_no_user_out() {
     let here = InProcess::new();
     let client = here.client_with(|builder| builder.refresh_attempts(1));
     register(&here.auth, "ada").await;
@@ -184,7 +186,7 @@ async fn an_outage_of_the_store_ends_no_session() {
 }
 
 #[tokio::test]
-async fn a_user_changes_the_password_and_replaces_the_session() {
+async fn a_program_changes_its_password_and_ends_its_session() {
     let here = InProcess::new();
     let client = here.client_with(|builder| builder.user_agent("my-cli/1.0"));
     let ada = register(&here.auth, "ada").await;
@@ -192,7 +194,7 @@ async fn a_user_changes_the_password_and_replaces_the_session() {
     let sessions = here.auth.sessions(&ada.id).await.unwrap();
     assert_eq!(sessions[0].user_agent.as_deref(), Some("my-cli/1.0"));
     client.login("ada@example.com", PASSWORD.into()).await.unwrap();
-    assert_eq!(here.auth.sessions(&ada.id).await.unwrap().len(), 1, "the new session replaces the one before");
+    assert_eq!(here.auth.sessions(&ada.id).await.unwrap().len(), 1, "it replaces the one before");
 
     let other = here.client_with(|builder| builder.storage(MemoryStorage::new()));
     other.login("ada@example.com", PASSWORD.into()).await.unwrap();
@@ -206,14 +208,14 @@ async fn a_user_changes_the_password_and_replaces_the_session() {
     assert!(here.is_logged_in(&client).await);
 
     let user = client.register("bob@example.com", PASSWORD.into(), ()).await.unwrap();
-    assert!(here.auth.sessions(&ada.id).await.unwrap().is_empty(), "a registration replaces it as well");
+    assert!(here.auth.sessions(&ada.id).await.unwrap().is_empty(), "a registration ends the session too");
     assert!(here.notes(&client).await.1.starts_with(user.id().unwrap()));
     client.logout().await.unwrap();
     assert!(!here.is_logged_in(&client).await);
 }
 
 #[tokio::test]
-async fn a_request_of_one_user_never_arrives_as_anothers() {
+async fn a_request_of_one_user_is_never_sent_as_another() {
     let here = InProcess::new();
     let daemon = here.client();
     for name in ["ada", "bob"] {
@@ -244,7 +246,7 @@ async fn a_password_change_logs_no_other_process_out() {
 }
 
 #[tokio::test]
-async fn a_strict_cross_site_server_refuses_programs() {
+async fn a_server_for_browsers_only_refuses_programs() {
     let world = World::new();
     let strict =
         world.node_with(|builder| builder.token_delivery([Delivery::Cookie, Delivery::Body]).strict_cross_site());
@@ -257,7 +259,7 @@ async fn a_strict_cross_site_server_refuses_programs() {
 }
 
 #[tokio::test]
-async fn a_refusal_reaches_the_caller_with_its_reason() {
+async fn refusals_are_passed_on_with_their_reasons() {
     let here = InProcess::new();
     let client = here.client();
     let error = client.register("ada", "short".into(), ()).await.unwrap_err();
@@ -288,8 +290,8 @@ async fn neither_debug_nor_the_log_at_trace_shows_a_secret() {
     let log = LogBuffer::default();
     let subscriber =
         || tracing_subscriber::fmt().with_writer(log.clone()).with_max_level(tracing::Level::TRACE).finish();
-    // Everything except hashing runs on this thread. With a second subscriber, `tracing` asks all of
-    // them, and not only that of the thread that logs a message first.
+    // Everything runs on this thread, except the hashes. With a second subscriber, `tracing` asks all
+    // of them, and not only that of the thread that logs a message first.
     let _guards = (tracing::subscriber::set_default(subscriber()), tracing::Dispatch::new(subscriber()));
     let here = InProcess::new();
     let ada = register(&here.auth, "ada").await;
@@ -303,7 +305,7 @@ async fn neither_debug_nor_the_log_at_trace_shows_a_secret() {
         let stored: serde_json::Value =
             serde_json::from_str(here.storage.load().await.unwrap().unwrap().expose()).unwrap();
         for token in ["access_token", "refresh_token"] {
-            // Each token has another signature, so the signature alone is searched for.
+            // The signature alone shows that a token was written out.
             canaries.push(stored[token].as_str().unwrap().rsplit('.').next().unwrap().to_owned());
         }
         here.world.clock.advance(LIFETIME);
@@ -327,7 +329,7 @@ async fn neither_debug_nor_the_log_at_trace_shows_a_secret() {
     assert!(shown.last().unwrap().contains("the session has ended"), "the log was captured");
 }
 
-/// Starts a server and uses a client with this HTTP client against it.
+/// Starts a server, and uses it with a client over a given transport.
 async fn over_tcp<H, R>(http: H)
 where
     H: Service<Request<Full<Bytes>>, Response = Response<R>> + Clone + Send + Sync + 'static,

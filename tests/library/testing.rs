@@ -220,7 +220,7 @@ async fn a_session_starts_on_any_auth() {
 }
 
 #[test]
-fn a_test_auth_logs_a_warning() {
+fn the_log_warns_of_what_must_serve_nobody_but_a_test() {
     let log = LogBuffer::default();
     let subscriber = || tracing_subscriber::fmt().with_writer(log.clone()).finish();
     // With a second one Tracing asks this thread's, whichever thread comes first.
@@ -245,7 +245,7 @@ async fn nothing_that_was_made_prints_a_token() {
 }
 
 #[tokio::test]
-async fn a_token_without_a_live_session_cannot_list_sessions() {
+async fn a_token_that_names_no_live_session_is_not_told_of_those_there_are() {
     let test = TestAuth::new().unwrap();
     let ada = test.user("ada@example.com").create().await.unwrap();
     let session = test.login(&ada).await.unwrap();
