@@ -1,4 +1,4 @@
-//! Users in a line.
+//! [`TestUser`]: registers a user in one line.
 
 use super::{PASSWORD, TestAuth};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     user::{Profile, User},
 };
 
-/// A user to be, in memory: made by [`TestAuth::user`].
+/// A user that is not registered yet. [`TestAuth::user`] makes one.
 #[derive(Debug)]
 #[must_use = "`create` registers the user"]
 pub struct TestUser<'a> {
@@ -22,46 +22,57 @@ pub struct TestUser<'a> {
     disabled: bool,
 }
 
-impl<'a> TestUser<'a> {
-    pub(super) fn new(test: &'a TestAuth, email: String) -> Self {
-        let password = PASSWORD.into();
-        Self { test, email, username: None, name: None, password, roles: Vec::new(), disabled: false }
+impl TestAuth {
+    /// Begins a user with this address. [`TestUser::create`] registers the user.
+    pub fn user(&self, email: impl Into<String>) -> TestUser<'_> {
+        TestUser {
+            test: self,
+            email: email.into(),
+            username: None,
+            name: None,
+            password: PASSWORD.into(),
+            roles: Vec::new(),
+            disabled: false,
+        }
     }
+}
 
-    /// Gives them a username; none unless set.
+impl TestUser<'_> {
+    /// Sets the username. Default: none.
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self
     }
 
-    /// Gives them a name to show; none unless set.
+    /// Sets the name to show. Default: none.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Gives them a password; [`PASSWORD`] unless set.
+    /// Sets the password. Default: [`PASSWORD`].
     pub fn password(mut self, password: impl Into<Secret<String>>) -> Self {
         self.password = password.into();
         self
     }
 
-    /// Adds a role; none unless set.
+    /// Adds a role. Default: none.
     pub fn role(mut self, role: impl Into<String>) -> Self {
         self.roles.push(role.into());
         self
     }
 
-    /// Disables them.
+    /// Disables the user.
     pub fn disabled(mut self) -> Self {
         self.disabled = true;
         self
     }
 
-    /// Registers the user as the endpoint does, and gives them what no registration can ask for.
+    /// Registers the user as the endpoint does, then sets the roles and disables the user, which no
+    /// registration can do.
     ///
     /// # Errors
-    /// As of [`Auth::register`](crate::Auth::register).
+    /// The same as for [`Auth::register`](crate::Auth::register).
     pub async fn create(self) -> Result<User, Error> {
         let mut registration = Registration::new(self.email, self.password, Profile::default());
         registration.username = self.username;

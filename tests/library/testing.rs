@@ -56,7 +56,7 @@ async fn a_user_is_made_as_the_test_says() {
     assert_eq!(ada.created_at, test.clock().now());
     let eve = test.user("eve@example.com").password("another lantern 8").disabled().create().await.unwrap();
     assert!(eve.disabled && eve.roles.is_empty());
-    assert_eq!(kind(test.log_in(&eve).await), Some(ErrorKind::InvalidCredentials));
+    assert_eq!(kind(test.login(&eve).await), Some(ErrorKind::InvalidCredentials));
     assert_eq!(kind(test.user("ada@example.com").create().await), Some(ErrorKind::EmailTaken));
     assert_eq!(kind(test.user("bob@example.com").password("short").create().await), Some(ErrorKind::ValidationFailed));
 
@@ -74,7 +74,7 @@ async fn a_user_is_made_as_the_test_says() {
 async fn a_session_passes_the_guard_by_either_header() {
     let test = TestAuth::new().unwrap();
     let ada = test.user("ada@example.com").create().await.unwrap();
-    let session = test.log_in(&ada).await.unwrap();
+    let session = test.login(&ada).await.unwrap();
     for (name, value) in [(header::AUTHORIZATION, session.bearer()), (header::COOKIE, session.cookies())] {
         assert!(value.is_sensitive());
         assert_eq!(
@@ -105,7 +105,7 @@ async fn status_of(test: &TestAuth, session: &TestSession<User>) -> StatusCode {
 async fn the_test_moves_the_time() {
     let test = TestAuth::new().unwrap();
     let ada = test.user("ada@example.com").create().await.unwrap();
-    let session = test.log_in(&ada).await.unwrap();
+    let session = test.login(&ada).await.unwrap();
     assert_eq!(session.tokens().issued_at, test.clock().now());
     test.advance(Duration::from_secs(15 * 60 - 1));
     assert_eq!(status_of(&test, &session).await, StatusCode::OK);
@@ -116,7 +116,7 @@ async fn the_test_moves_the_time() {
     test.advance(Duration::from_secs(11));
     assert_eq!(kind(session.refresh().await), Some(ErrorKind::RefreshReused));
     assert_eq!(status_of(&test, &next).await, StatusCode::UNAUTHORIZED, "the reuse was found");
-    let last = test.log_in(&ada).await.unwrap();
+    let last = test.login(&ada).await.unwrap();
     test.advance(Duration::from_secs(7 * 24 * 60 * 60));
     assert_eq!(kind(last.refresh().await), Some(ErrorKind::RefreshExpired));
 }
@@ -133,7 +133,7 @@ async fn a_draft_says_what_the_test_wants_refused() {
     let test = TestAuth::of(builder.custom_claims(|_: &User| Plan { tenant: "acme".into() }), store).unwrap();
     let auth = test.auth();
     let ada = test.user("ada@example.com").create().await.unwrap();
-    let session = test.log_in(&ada).await.unwrap();
+    let session = test.login(&ada).await.unwrap();
     let draft = || session.draft().unwrap();
     assert_eq!(status(auth, "/profile", draft().bearer().unwrap()).await, StatusCode::OK);
     assert_eq!(status(auth, "/admin", draft().claim("roles", ["admin"]).bearer().unwrap()).await, StatusCode::OK);
@@ -166,7 +166,7 @@ async fn an_app_keeps_its_settings_and_its_own_users() {
     let test = TestAuth::of(builder, store.clone()).unwrap();
     let ada = test.register("ada@example.com", portcullis::Profile::default()).await.unwrap();
     assert_eq!(test.users().users().len(), 1);
-    let session = test.log_in(&ada).await.unwrap();
+    let session = test.login(&ada).await.unwrap();
     let cookies = session.cookies();
     assert!(cookies.to_str().unwrap().starts_with("__Host-at=") && cookies.to_str().unwrap().contains("; __Host-rt="));
     assert_eq!(session.tokens().access_expires_at, test.clock().now().plus(Duration::from_secs(60)));
@@ -190,7 +190,7 @@ async fn an_app_brings_its_own_users() {
     let users = Accounts::default();
     let test = TestAuth::of(Auth::builder(users.clone(), MemorySessions::default()), users).unwrap();
     let ada = test.register("ada@example.com", SignUp { company: "Acme".into() }).await.unwrap();
-    let session = test.log_in(&ada).await.unwrap();
+    let session = test.login(&ada).await.unwrap();
     let authenticated = test.auth().authenticate(session.access_token(), Check::User).await.unwrap();
     assert!(authenticated.claims.has_role("customer"));
 }
@@ -221,7 +221,7 @@ fn the_log_warns_that_this_is_only_for_tests() {
 async fn no_debug_output_shows_a_token() {
     let test = TestAuth::new().unwrap();
     let ada = test.user("ada@example.com").password("canary password").create().await.unwrap();
-    let session = test.log_in(&ada).await.unwrap();
+    let session = test.login(&ada).await.unwrap();
     let draft = session.draft().unwrap().claim("tenant", "canary tenant");
     let user = test.user("eve@example.com").password("canary password");
     let printed = format!("{test:?} {session:?} {draft:?} {user:?}");
@@ -234,7 +234,7 @@ async fn no_debug_output_shows_a_token() {
 async fn an_error_about_a_token_names_no_live_session() {
     let test = TestAuth::new().unwrap();
     let ada = test.user("ada@example.com").create().await.unwrap();
-    let session = test.log_in(&ada).await.unwrap();
+    let session = test.login(&ada).await.unwrap();
     assert_eq!(status(test.auth(), "/auth/sessions", session.bearer()).await, StatusCode::OK);
     // An attacker who has the key of access tokens, and nothing else, can make this token.
     let forged = session.draft().unwrap().claim("sid", "AAAAAAAAAAAAAAAAAAAAAA").bearer().unwrap();

@@ -197,7 +197,7 @@ async fn the_clock_is_read_again_after_a_minute_at_most() {
 async fn moving_the_clock_of_a_test_ends_a_wait_at_once() {
     let test = TestAuth::new().unwrap();
     let ada = test.user("ada@example.com").create().await.unwrap();
-    let session = test.log_in(&ada).await.unwrap();
+    let session = test.login(&ada).await.unwrap();
     tokio::time::pause();
     let began = tokio::time::Instant::now();
     let claims = test.auth().authenticate(session.access_token(), Check::Stateless).await.unwrap().claims;
