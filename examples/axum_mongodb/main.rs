@@ -11,14 +11,9 @@ mod support;
 
 use std::{env, error::Error, net::SocketAddr, time::Duration};
 
-use async_trait::async_trait;
 use mongodb::{Client, options::ClientOptions};
-use portcullis::{
-    AuthBuilder,
-    store::{StoreError, mongodb::MongoStore},
-    user::UserId,
-};
-use support::{Administer, BoxError};
+use portcullis::{AuthBuilder, store::mongodb::MongoStore};
+use support::BoxError;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -49,15 +44,4 @@ async fn connect() -> Result<MongoStore, BoxError> {
         format!("MongoDB at MONGODB_URI cannot be used (is it running?): {error}: {cause}")
     })?;
     Ok(store)
-}
-
-#[async_trait]
-impl Administer for MongoStore {
-    async fn make_admin(&self, id: &UserId) -> Result<(), StoreError> {
-        self.users().set_roles(id, &["admin".to_owned()]).await.map(drop)
-    }
-
-    async fn disable(&self, id: &UserId) -> Result<bool, StoreError> {
-        self.users().set_disabled(id, true).await
-    }
 }

@@ -3,6 +3,7 @@
 //! | trait | what it keeps | ready stores |
 //! |---|---|---|
 //! | [`UserStore`] | users | [`memory`], `mongodb`, `sql`, or an app's own table |
+//! | [`UserAdmin`] | nothing more: it changes, removes and lists users, for an app's admin pages | [`memory`], `mongodb`, `sql` |
 //! | [`SessionStore`] | sessions | [`memory`], `mongodb`, `redis`, `sql` |
 //! | [`RevocationFeed`] | nothing: it tells the other nodes at once what ended | [`memory`], `mongodb`, `redis`, `sql` |
 //!
@@ -10,6 +11,7 @@
 //! [`SessionStore`] for the sessions. The two need not be in the same engine: [`SplitStore`] makes
 //! one store of two. The suite in `conformance` checks a store of an app's own.
 
+mod admin;
 mod clocks;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -32,6 +34,7 @@ pub(crate) use self::clocks::SharedClock;
 #[cfg(feature = "metrics")]
 pub(crate) use self::timed::Timed;
 pub use self::{
+    admin::{PageLimit, UserAdmin, UserPage},
     error::{StoreError, UniqueField},
     feed::{RevocationFeed, Subscription},
     sessions::{Created, EndAll, Keep, NewSession, SessionLimit, SessionStore},

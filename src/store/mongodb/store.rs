@@ -8,6 +8,7 @@ use super::{sessions::MongoSessions, users::MongoUsers};
 use crate::{
     store::{
         StoreError,
+        admin::delegate_user_admin,
         sessions::delegate_session_store,
         split::{of_sessions, of_users},
         users::delegate_user_store,
@@ -56,4 +57,5 @@ impl MongoStore {
 }
 
 delegate_user_store!([] MongoStore, User, of_users);
+delegate_user_admin!([] MongoStore, of_users);
 delegate_session_store!([] MongoStore, of_sessions);

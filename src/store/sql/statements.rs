@@ -154,3 +154,7 @@ pub(super) const SET_DISABLED: &str = "UPDATE portcullis_users SET disabled = $2
 pub(super) const SET_ROLES: &str = "UPDATE portcullis_users SET roles = $2 WHERE id = $1";
 
 pub(super) const REMOVE_USER: &str = "DELETE FROM portcullis_users WHERE id = $1";
+
+/// A page of users, in the order of their ids.
+pub(super) const USERS_AFTER: &str =
+    concat!("SELECT ", user_columns!(), " FROM portcullis_users WHERE id > $1 ORDER BY id LIMIT $2");

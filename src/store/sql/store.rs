@@ -14,8 +14,8 @@ macro_rules! sql_store {
                 AuthMethods, Ended, EndReason, Revocation, MAX_ENDED_SESSIONS_OF_A_USER, RotateOutcome, Rotation, Session, SessionId, decide,
             },
             store::{
-                Created, EndAll, NewSession, SessionLimit, SessionStore, SharedClock, StoreError, UniqueField,
-                UserStore,
+                Created, EndAll, NewSession, PageLimit, SessionLimit, SessionStore, SharedClock, StoreError,
+                UniqueField, UserAdmin, UserPage, UserStore,
                 sql::{
                     connection::on_connection,
                     failure::failed,
@@ -134,44 +134,6 @@ macro_rules! sql_store {
             pub fn with_timeout(mut self, timeout: Duration) -> Self {
                 self.timeout = timeout;
                 self
-            }
-
-            /// Disables or enables a user; `false` where there is none. Their sessions end with
-            /// [`Auth::end_sessions_of`](crate::Auth::end_sessions_of).
-            ///
-            /// # Errors
-            /// As of [`UserStore`].
-            pub async fn set_disabled(&self, id: &UserId, disabled: bool) -> Result<bool, StoreError> {
-                let Some(id) = id.to_key::<i64>() else { return Ok(false) };
-                on_connection!(self, |connection| {
-                    let statement = sqlx::query(sql::SET_DISABLED).bind(id).bind(disabled);
-                    Ok(changes(connection, statement).await.map_err(failed)? > 0)
-                })
-            }
-
-            /// Gives a user these roles; `false` where there is none. Access tokens carry them from the next refresh on.
-            ///
-            /// # Errors
-            /// As of [`UserStore`].
-            pub async fn set_roles(&self, id: &UserId, roles: &[String]) -> Result<bool, StoreError> {
-                let Some(id) = id.to_key::<i64>() else { return Ok(false) };
-                let roles = serde_json::to_string(roles).map_err(StoreError::internal)?;
-                on_connection!(self, |connection| {
-                    let statement = sqlx::query(sql::SET_ROLES).bind(id).bind(roles.as_str());
-                    Ok(changes(connection, statement).await.map_err(failed)? > 0)
-                })
-            }
-
-            /// Removes a user; `false` where there is none.
-            ///
-            /// # Errors
-            /// As of [`UserStore`].
-            pub async fn remove_user(&self, id: &UserId) -> Result<bool, StoreError> {
-                let Some(id) = id.to_key::<i64>() else { return Ok(false) };
-                on_connection!(self, |connection| {
-                    let statement = sqlx::query(sql::REMOVE_USER).bind(id);
-                    Ok(changes(connection, statement).await.map_err(failed)? > 0)
-                })
             }
 
             /// Deletes what has expired by `now`. It also happens by itself, as users log in.
@@ -465,6 +427,49 @@ macro_rules! sql_store {
                 on_connection!(self, |connection| again_if_overtaken!(version(
                     fetch(&mut *connection, sqlx::query(sql::BUMP_VERSION).bind(id)).await
                 )))
+            }
+        }
+
+        #[async_trait]
+        impl UserAdmin for $store {
+            async fn set_roles(&self, id: &UserId, roles: &[String]) -> Result<bool, StoreError> {
+                let Some(id) = id.to_key::<i64>() else { return Ok(false) };
+                let roles = serde_json::to_string(roles).map_err(StoreError::internal)?;
+                on_connection!(self, |connection| again_if_overtaken!({
+                    let statement = sqlx::query(sql::SET_ROLES).bind(id).bind(roles.as_str());
+                    changes(&mut *connection, statement).await.map_err(failed).map(|count| count > 0)
+                }))
+            }
+
+            async fn set_disabled(&self, id: &UserId, disabled: bool) -> Result<bool, StoreError> {
+                let Some(id) = id.to_key::<i64>() else { return Ok(false) };
+                on_connection!(self, |connection| again_if_overtaken!({
+                    let statement = sqlx::query(sql::SET_DISABLED).bind(id).bind(disabled);
+                    changes(&mut *connection, statement).await.map_err(failed).map(|count| count > 0)
+                }))
+            }
+
+            async fn remove_user(&self, id: &UserId) -> Result<bool, StoreError> {
+                let Some(id) = id.to_key::<i64>() else { return Ok(false) };
+                on_connection!(self, |connection| again_if_overtaken!({
+                    let statement = sqlx::query(sql::REMOVE_USER).bind(id);
+                    changes(&mut *connection, statement).await.map_err(failed).map(|count| count > 0)
+                }))
+            }
+
+            async fn list_users(&self, after: Option<&UserId>, limit: PageLimit) -> Result<UserPage<User>, StoreError> {
+                let Some(after) = after.map_or(Some(i64::MIN), |id| id.to_key::<i64>()) else {
+                    return Ok(UserPage::new(Vec::new(), limit));
+                };
+                // One more than the page has, which says whether there is a next page.
+                let count = i64::try_from(limit.get() + 1).map_err(StoreError::internal)?;
+                on_connection!(self, |connection| again_if_overtaken!({
+                    let statement = sqlx::query(sql::USERS_AFTER).bind(after).bind(count);
+                    let found = fetch(&mut *connection, statement).await.map_err(failed);
+                    found.and_then(|rows| {
+                        Ok(UserPage::new(rows.iter().map(read_user).collect::<Result<_, _>>()?, limit))
+                    })
+                }))
             }
         }
 

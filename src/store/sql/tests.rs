@@ -26,6 +26,7 @@ async fn every_statement_finds_its_rows_by_an_index() {
         (sql::SET_DISABLED, "INTEGER PRIMARY KEY"),
         (sql::SET_ROLES, "INTEGER PRIMARY KEY"),
         (sql::REMOVE_USER, "INTEGER PRIMARY KEY"),
+        (sql::USERS_AFTER, "INTEGER PRIMARY KEY (rowid>?)"),
         (sql::FIND, "(user_id=? AND id=?)"),
         (sql::ROTATE, "(user_id=? AND id=?)"),
         (sql::END_AS_READ, "(user_id=? AND id=?)"),

@@ -19,7 +19,7 @@ use portcullis::{
     clock::Timestamp,
     session::{AuthLevel, AuthMethods, Revocation, RotateOutcome, Rotation, Session, SessionId, TokenId},
     store::{
-        NewSession, RevocationFeed, SessionLimit, SessionStore, conformance,
+        NewSession, RevocationFeed, SessionLimit, SessionStore, UserAdmin, conformance,
         memory::MemorySessions,
         mongodb::{MongoFeed, MongoSessions, MongoStore, MongoUsers},
     },
@@ -28,6 +28,7 @@ use portcullis::{
 use tokio::task::JoinSet;
 
 use self::server::{Server, database_at, migrated, watched};
+use crate::sqlite::ROLES;
 
 /// The users of a database of their own, reached at this address alone.
 pub(crate) async fn users_at(addr: SocketAddr) -> MongoUsers {
@@ -104,6 +105,7 @@ async fn mongodb_keeps_every_promise() {
     let fresh = async || server.store().await;
     conformance::sessions(&fresh).await.assert_kept();
     conformance::users(&fresh, Profile::default).await.assert_kept();
+    conformance::user_admin(&fresh, Profile::default, &ROLES).await.assert_kept();
     nodes_may_migrate_at_once(server.database().await).await;
     a_token_that_two_nodes_are_given_at_once_moves_the_session_on_once(&server).await;
     a_document_of_hostile_texts_comes_back_as_it_was(server.store().await).await;

@@ -16,7 +16,7 @@ use portcullis::{
         RegistrationRefusal,
     },
     session::SessionId,
-    store::{NewSession, SessionLimit, SessionStore, UserStore},
+    store::{NewSession, SessionLimit, SessionStore, UserAdmin, UserStore},
     user::Login,
 };
 
@@ -177,7 +177,7 @@ async fn why_a_sign_in_failed_is_told_to_the_operator_alone() {
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
     register(&auth, "federated").await;
-    world.store.memory.users().set_disabled(&user.id, true);
+    world.store.memory.set_disabled(&user.id, true).await.unwrap();
     ear.take();
     let mut answers = Vec::new();
     for login in ["ada@example.com", "federated@example.com", "eve@example.com"] {
@@ -232,7 +232,7 @@ async fn a_user_who_is_gone_ends_the_session_once_and_is_told_of_each_time() {
     let auth = node(&world, &ear);
     let user = register(&auth, "ada").await;
     let pair = start_session(&auth, &user).await;
-    world.store.memory.users().set_disabled(&user.id, true);
+    world.store.memory.set_disabled(&user.id, true).await.unwrap();
     ear.take();
     for _ in 0..2 {
         auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap_err();
