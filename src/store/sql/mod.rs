@@ -105,22 +105,30 @@
 //! | SQLite | process killed in the middle of refreshes | every session goes on, each once; the file is whole |
 
 mod connection;
+mod engine;
 mod failure;
 #[cfg(feature = "sqlx_0_9_postgres")]
 mod feed;
 mod page;
 #[cfg(feature = "sqlx_0_9_postgres")]
+mod pooler;
+#[cfg(feature = "sqlx_0_9_postgres")]
 mod postgres;
 mod query;
-mod rows;
+mod record;
+mod schema;
+mod session_statements;
+mod sessions;
 #[cfg(feature = "sqlx_0_9_sqlite")]
 mod sqlite;
+mod statement;
 mod statements;
 mod store;
 mod sweep;
 #[cfg(all(test, feature = "sqlx_0_9_sqlite"))]
 mod tests;
 mod user_keys;
+mod users;
 
 pub use self::{failure::store_error, query::fetch_rows};
 

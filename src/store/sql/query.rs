@@ -11,9 +11,6 @@ use super::{
 };
 use crate::store::StoreError;
 
-/// How often an operation is tried anew when another changed the record in between.
-pub(super) const MAX_ATTEMPTS: usize = 16;
-
 /// The rows of a statement and what it has changed. An answer that ends without the engine's last word was cut off, as by a
 /// driver's thread that panicked, and says nothing of what is not in it.
 ///

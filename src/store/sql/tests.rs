@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
-use sqlx::{AssertSqlSafe, Row, SqlitePool, sqlite::SqlitePoolOptions};
+use sqlx::{AssertSqlSafe, Row, Sqlite, SqlitePool, sqlite::SqlitePoolOptions};
 
-use super::{SqliteStore, sqlite::SWEEPS, statements as sql};
+use super::{SqliteStore, engine::Engine, statements as sql};
 
 async fn plan(pool: &SqlitePool, statement: &str) -> String {
     let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
@@ -39,9 +39,9 @@ async fn every_statement_finds_its_rows_by_an_index() {
         (sql::FLOOR, "(user_id=?)"),
         (sql::ENDED_SINCE, "portcullis_sessions_ended_at (ended_at>?)"),
         (sql::ENDED_SINCE, "portcullis_floors_raised_at (raised_at>?)"),
-        (SWEEPS[0], "portcullis_sessions_delete_at (delete_at<?)"),
-        (SWEEPS[0], "(user_id=? AND id=?)"),
-        (SWEEPS[1], "portcullis_floors_keep_until (keep_until<?)"),
+        (Sqlite::SWEEPS[0], "portcullis_sessions_delete_at (delete_at<?)"),
+        (Sqlite::SWEEPS[0], "(user_id=? AND id=?)"),
+        (Sqlite::SWEEPS[1], "portcullis_floors_keep_until (keep_until<?)"),
     ] {
         let plan = plan(&pool, statement).await;
         // A page is read again as it is; a table never is.
