@@ -4,7 +4,7 @@
 //! cargo run --example existing_app --features sqlx_0_9_sqlite
 //! ```
 //!
-//! `store.rs` is all that the table needs to take part, and `admin.rs` is for the app's admin pages.
+//! `store.rs` is all that the table needs to take part. `admin.rs` is for the app's admin pages.
 //! `members.rs` is the app as it was before.
 
 mod admin;

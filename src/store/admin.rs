@@ -72,8 +72,8 @@ pub trait UserAdmin: UserStore {
 
     /// Disables or enables a user. Returns `false` where there is no such user.
     ///
-    /// A disabled user cannot log in, and a refresh ends the session. Access tokens that were issued
-    /// before pass guards that do not load the user until they expire.
+    /// A disabled user cannot log in, and a refresh ends the session. Access tokens that were
+    /// issued before pass guards that do not load the user until they expire.
     ///
     /// # Errors
     /// - [`StoreError::unavailable`] where the store cannot be reached.
@@ -82,10 +82,10 @@ pub trait UserAdmin: UserStore {
 
     /// Removes a user. Returns `false` where there is no such user.
     ///
-    /// The e-mail address and the username are free again. No later user gets the id. The records of
-    /// the user's sessions stay until they expire, because other nodes learn from them what has
-    /// ended: [`Auth::end_sessions_of`](crate::Auth::end_sessions_of) ends the sessions of a removed
-    /// user too.
+    /// The e-mail address and the username are free again. No later user gets the id. The records
+    /// of the user's sessions stay until they expire, because other nodes learn from them what has
+    /// ended: [`Auth::end_sessions_of`](crate::Auth::end_sessions_of) ends the sessions of a
+    /// removed user too.
     ///
     /// # Errors
     /// - [`StoreError::unavailable`] where the store cannot be reached.
@@ -96,17 +96,17 @@ pub trait UserAdmin: UserStore {
     /// Lists the users whose ids come after `after`, at most `limit` of them. The first page has no
     /// `after`; each further page has the [`next`](UserPage::next) of the page before it.
     ///
-    /// Users are in the order of their ids, which is the store's order and never changes. A user who
-    /// exists for as long as the pages are read is in exactly one page, whatever other users are added
-    /// or removed meanwhile.
+    /// Users are in the order of their ids, which is the store's order and never changes. A user
+    /// who exists for as long as the pages are read is in exactly one page, whatever other users
+    /// are added or removed meanwhile.
     ///
-    /// The user of `after` may have been removed. An `after` that the store cannot parse is followed
-    /// by no user.
+    /// The user of `after` may have been removed. An `after` that the store cannot parse is
+    /// followed by no user.
     ///
     /// # Errors
     /// - [`StoreError::unavailable`] where the store cannot be reached.
-    /// - [`StoreError::internal`] for what does not pass by itself, such as a user whose row cannot be
-    ///   read.
+    /// - [`StoreError::internal`] for what does not pass by itself, such as a user whose row cannot
+    ///   be read.
     async fn list_users(&self, after: Option<&UserId>, limit: PageLimit) -> Result<UserPage<Self::User>, StoreError>;
 }
 

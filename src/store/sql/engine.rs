@@ -4,12 +4,13 @@ use std::{future::Future, time::Duration};
 
 use sqlx::{Database, Transaction, database::HasStatementCache};
 
-use super::{record::Record, statement::Statement};
+use super::statement::Statement;
 use crate::{store::StoreError, user::UserId};
 
 /// A database engine, as the code that both engines share sees it.
 ///
-/// The shared code knows no type of a driver. It runs a [`Statement`], and reads [`Record`]s.
+/// The shared code knows no type of a driver. It runs a [`Statement`], and reads its
+/// [`Record`](super::record::Record)s.
 pub(super) trait Engine: Database + HasStatementCache {
     /// The time limit of an operation. Two of them are shorter than the refresh grace (10 s).
     const TIMEOUT: Duration;
@@ -62,7 +63,7 @@ pub(super) trait Engine: Database + HasStatementCache {
 
 /// What a statement has read and changed.
 pub(super) struct Answer<E: Engine> {
-    pub(super) records: Vec<Record<E>>,
+    pub(super) rows: Vec<E::Row>,
     /// The number of rows that were changed.
     pub(super) changes: u64,
 }
@@ -76,8 +77,7 @@ macro_rules! driver_calls {
             statement: $crate::store::sql::statement::Statement<'_>,
         ) -> Result<$crate::store::sql::engine::Answer<Self>, sqlx::Error> {
             let (rows, done) = $crate::store::sql::query::whole::<Self>(connection, statement.query()).await?;
-            let records = rows.into_iter().map($crate::store::sql::record::Record::new).collect();
-            Ok($crate::store::sql::engine::Answer { records, changes: done.rows_affected() })
+            Ok($crate::store::sql::engine::Answer { rows, changes: done.rows_affected() })
         }
 
         fn number(row: &Self::Row, column: &str) -> Result<Option<i64>, sqlx::Error> {

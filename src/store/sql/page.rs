@@ -3,7 +3,8 @@
 /// The number of sessions, and the number of users with a raised version, that one statement reads.
 pub(super) const PAGE: u32 = 10_000;
 
-/// Where the reading goes on, in the sessions that ended and in the users whose versions were raised.
+/// Where the reading goes on, in the sessions that ended and in the users whose versions were
+/// raised.
 pub(super) struct Page {
     pub(super) sessions: Cursor,
     pub(super) users: Cursor,

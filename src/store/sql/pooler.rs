@@ -15,8 +15,8 @@ use crate::store::StoreError;
 /// trips, and a start can wait.
 const OPERATIONS: u32 = 3;
 
-/// Fails where a pooler loses prepared statements between two transactions, and where that could not
-/// be found out.
+/// Fails where a pooler loses prepared statements between two transactions, and where that could
+/// not be found out.
 pub(super) async fn check_pooler(pool: &PgPool, timeout: Duration) -> Result<(), StoreError> {
     let checked = tokio::time::timeout(timeout.saturating_mul(OPERATIONS), prepare_twice(pool, timeout)).await;
     let checked = checked.unwrap_or_else(|_| {

@@ -98,8 +98,8 @@ impl PostgresStore {
     /// Brings the tables up to date. Several nodes may do it at once.
     ///
     /// It changes and locks nothing where the tables are up to date. A role that may not create
-    /// tables can therefore call it, after a role that may create them has called it with this version
-    /// of the crate.
+    /// tables can therefore call it, after a role that may create them has called it with this
+    /// version of the crate.
     ///
     /// First it checks that no pooler loses the store's prepared statements.
     ///
@@ -107,7 +107,8 @@ impl PostgresStore {
     /// - [`StoreError::unavailable`] where the server cannot be reached, or where the check of the
     ///   pooler could not be made.
     /// - [`StoreError::internal`], with a sentence for the operator, where a pooler in transaction
-    ///   mode loses prepared statements, or where the role may not create the tables that are missing.
+    ///   mode loses prepared statements, or where the role may not create the tables that are
+    ///   missing.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         check_pooler(&self.store.pool, self.store.timeout).await?;
         self.store.migrate().await
@@ -167,8 +168,8 @@ impl Engine for Postgres {
 
     const CLOCK: Option<&'static str> = Some("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now");
 
-    /// The isolation is READ COMMITTED, whatever the default of the database is: the transaction must
-    /// see what was committed before it got the lock.
+    /// The isolation is READ COMMITTED, whatever the default of the database is: the transaction
+    /// must see what was committed before it got the lock.
     ///
     /// A node that vanishes in the middle keeps the lock until the server gives up on it: after
     /// `pause`, not after the two hours of a TCP connection.
@@ -191,8 +192,8 @@ impl Engine for Postgres {
     driver_calls!();
 }
 
-/// Returns a number for the user, the same on every node and in every release (FNV-1a). Two users with
-/// the same number wait for each other.
+/// Returns a number for the user, the same on every node and in every release (FNV-1a). Two users
+/// with the same number wait for each other.
 fn lock_number(user: &UserId) -> i32 {
     let hash =
         user.as_str().bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));

@@ -1,8 +1,9 @@
-//! [`Record`]: a row of either engine, and what its columns mean.
+//! [`Record`]: a row of either engine, what its columns mean, and how a [`Statement`] is run for
+//! records.
 
 use std::net::IpAddr;
 
-use super::{engine::Engine, failure::failed};
+use super::{engine::Engine, failure::failed, statement::Statement};
 use crate::{
     clock::Timestamp,
     session::{AuthMethods, EndReason, Ended, Session, SessionId, TokenId},
@@ -13,11 +14,39 @@ use crate::{
 /// A row that a statement returned.
 pub(super) struct Record<E: Engine>(E::Row);
 
-impl<E: Engine> Record<E> {
-    pub(super) fn new(row: E::Row) -> Self {
-        Self(row)
+impl Statement<'_> {
+    /// Runs the statement, and returns all records.
+    pub(super) async fn fetch<E: Engine>(self, connection: &mut E::Connection) -> Result<Vec<Record<E>>, StoreError> {
+        let answer = E::run(connection, self).await.map_err(failed)?;
+        Ok(answer.rows.into_iter().map(Record).collect())
     }
 
+    /// Runs the statement, and returns the first record. The other rows are read too, because
+    /// SQLite reports only after the last row whether a change was committed.
+    pub(super) async fn first<E: Engine>(
+        self,
+        connection: &mut E::Connection,
+    ) -> Result<Option<Record<E>>, StoreError> {
+        self.first_or::<E>(connection, failed).await
+    }
+
+    /// As [`first`](Self::first), with a meaning of the driver's error.
+    pub(super) async fn first_or<E: Engine>(
+        self,
+        connection: &mut E::Connection,
+        meaning: fn(sqlx::Error) -> StoreError,
+    ) -> Result<Option<Record<E>>, StoreError> {
+        let answer = E::run(connection, self).await.map_err(meaning)?;
+        Ok(answer.rows.into_iter().next().map(Record))
+    }
+
+    /// Runs the statement, and returns the number of rows that it changed.
+    pub(super) async fn changes<E: Engine>(self, connection: &mut E::Connection) -> Result<u64, StoreError> {
+        E::run(connection, self).await.map(|answer| answer.changes).map_err(failed)
+    }
+}
+
+impl<E: Engine> Record<E> {
     /// Reads an integer that may be `NULL`.
     pub(super) fn number_or_null(&self, column: &str) -> Result<Option<i64>, StoreError> {
         E::number(&self.0, column).map_err(failed)

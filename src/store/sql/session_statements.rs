@@ -145,8 +145,8 @@ impl<E: Engine> SqlStore<E> {
         let read = Self::find_session(connection, &rotation.user_id, &rotation.session_id, rotation.now).await?;
         let decision = decide(read.as_ref(), rotation);
         let (Some(read), Some(write)) = (read, decision.write) else { return Ok(Some(decision.outcome)) };
-        // Where `decide` now moves the session on, the record was changed since the statement above.
-        // No end is written then, and the rotation is tried again.
+        // Where `decide` now moves the session on, the record was changed since the statement
+        // above. No end is written then, and the rotation is tried again.
         Ok(Self::end_as_read(connection, &read, &write).await?.then_some(decision.outcome))
     }
 

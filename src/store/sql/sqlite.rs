@@ -46,8 +46,8 @@ impl SqliteStore {
     /// Opens the database of a URL or path, and brings its tables up to date.
     ///
     /// The settings suit this store: write-ahead log, full synchronisation, and 3 s to wait for the
-    /// write of another connection. Synchronisation is full because after a power failure no session
-    /// that had ended may live again, and no token may be ahead of its record.
+    /// write of another connection. Synchronisation is full because after a power failure no
+    /// session that had ended may live again, and no token may be ahead of its record.
     ///
     /// | URL or path | opens |
     /// |---|---|
@@ -63,8 +63,8 @@ impl SqliteStore {
     ///
     /// # Errors
     /// - [`StoreError::unavailable`] where the file cannot be opened.
-    /// - [`StoreError::internal`] where the file is not a database of this crate, or where the driver
-    ///   does not know a parameter or value.
+    /// - [`StoreError::internal`] where the file is not a database of this crate, or where the
+    ///   driver does not know a parameter or value.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         let Some(rest) = url.strip_prefix("sqlite:") else { return Self::open(url).await };
         let options: SqliteConnectOptions = url.parse().map_err(failed)?;

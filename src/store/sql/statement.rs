@@ -2,9 +2,6 @@
 
 use sqlx::{Database, Encode, Type, database::HasStatementCache, query::Query};
 
-use super::{engine::Engine, failure::failed, record::Record};
-use crate::store::StoreError;
-
 /// A statement and the values of its parameters.
 pub(super) struct Statement<'a> {
     text: &'static str,
@@ -53,24 +50,6 @@ impl<'a> Statement<'a> {
             Value::Text(text) => query.bind(text),
             Value::Bytes(bytes) => query.bind(bytes),
         })
-    }
-
-    /// Runs the statement, and returns all records.
-    pub(super) async fn fetch<E: Engine>(self, connection: &mut E::Connection) -> Result<Vec<Record<E>>, StoreError> {
-        E::run(connection, self).await.map(|answer| answer.records).map_err(failed)
-    }
-
-    /// Runs the statement, and returns the first record.
-    pub(super) async fn first<E: Engine>(
-        self,
-        connection: &mut E::Connection,
-    ) -> Result<Option<Record<E>>, StoreError> {
-        self.fetch::<E>(connection).await.map(|records| records.into_iter().next())
-    }
-
-    /// Runs the statement, and returns the number of rows that it changed.
-    pub(super) async fn changes<E: Engine>(self, connection: &mut E::Connection) -> Result<u64, StoreError> {
-        E::run(connection, self).await.map(|answer| answer.changes).map_err(failed)
     }
 }
 

@@ -66,9 +66,9 @@ impl<E: Engine> fmt::Debug for SqlStore<E> {
 /// between.
 pub(super) const MAX_ATTEMPTS: usize = 16;
 
-/// Says whether a statement lost against another transaction. Under REPEATABLE READ and SERIALIZABLE,
-/// PostgreSQL refuses a statement that waited for another one. SQLite has one writer, and never
-/// refuses for this reason.
+/// Says whether a statement lost against another transaction. Under REPEATABLE READ and
+/// SERIALIZABLE, PostgreSQL refuses a statement that waited for another one. SQLite has one writer,
+/// and never refuses for this reason.
 pub(super) fn is_overtaken(error: &StoreError) -> bool {
     verdict(error) == Some(Verdict::Overtaken)
 }
@@ -91,8 +91,8 @@ pub(super) use again_if_overtaken;
 macro_rules! public_store {
     ($name:ident) => {
         impl $name {
-            /// Sets how long an operation may take, with the wait for a connection, before it fails as
-            /// unavailable.
+            /// Sets how long an operation may take, with the wait for a connection, before it fails
+            /// as unavailable.
             ///
             /// Default: 3 s for PostgreSQL, 4 s for SQLite. Keep twice this below the refresh grace
             /// (10 s), because an operation whose answer was lost is asked again.
@@ -102,16 +102,17 @@ macro_rules! public_store {
                 self
             }
 
-            /// Deletes the records that have expired by `now`. A task also does this by itself, as users
-            /// log in.
+            /// Deletes the records that have expired by `now`. A task also does this by itself, as
+            /// users log in.
             ///
-            /// It deletes 500 rows at a time, and pauses in between, so that other writers have their
-            /// turn. The timeout holds for each such piece.
+            /// It deletes 500 rows at a time, and pauses in between, so that other writers have
+            /// their turn. The timeout holds for each such piece.
             ///
             /// # Errors
-            /// - [`StoreError::unavailable`] where the database cannot be reached or does not answer in
-            ///   time.
-            /// - [`StoreError::internal`] for what does not pass by itself, such as a missing table.
+            /// - [`StoreError::unavailable`] where the database cannot be reached or does not
+            ///   answer in time.
+            /// - [`StoreError::internal`] for what does not pass by itself, such as a missing
+            ///   table.
             pub async fn sweep(&self, now: $crate::clock::Timestamp) -> Result<(), StoreError> {
                 self.store.sweep(now).await
             }

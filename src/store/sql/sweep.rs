@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{clock::Timestamp, store::StoreError};
 
-/// The number of rows of each table that one statement deletes. In SQLite, this blocks other writers
-/// for some milliseconds.
+/// The number of rows of each table that one statement deletes. In SQLite, this blocks other
+/// writers for some milliseconds.
 const PIECE: u32 = 500;
 
 /// The time between two pieces, in which other writers have their turn.

@@ -32,7 +32,7 @@ async fn every_statement_finds_its_rows_by_an_index() {
         (sql::END_AS_READ, "(user_id=? AND id=?)"),
         (sql::END, "(user_id=? AND id=?)"),
         (sql::RESTAMP, "(user_id=? AND id=?)"),
-        // By the index of live sessions: a user may have ended any number of others.
+        // By the index of live sessions, because a user may have any number of ended ones.
         (sql::LIST, "portcullis_sessions_live (user_id=?"),
         (sql::END_VERSIONS, "portcullis_sessions_live (user_id=?"),
         (sql::FORGET_REUSED, "portcullis_sessions_reuse (user_id=?"),
@@ -44,7 +44,7 @@ async fn every_statement_finds_its_rows_by_an_index() {
         (Sqlite::SWEEPS[1], "portcullis_floors_keep_until (keep_until<?)"),
     ] {
         let plan = plan(&pool, statement).await;
-        // A page is read again as it is; a table never is.
+        // A page is read again as a whole. A table never is.
         assert!(plan.contains(index) && !plan.contains("SCAN portcullis"), "{statement}\n{plan}");
     }
 }

@@ -50,13 +50,8 @@ impl<E: Engine> UserStore for SqlStore<E> {
                 .bind(avatar_url.as_deref())
                 .bind(new.password_hash.as_ref().map(PasswordHash::as_str))
                 .bind(new.created_at.as_millis());
-            match E::run(connection, statement).await {
-                Ok(added) => added
-                    .records
-                    .first()
-                    .map_or_else(|| Err(StoreError::internal("no row was added")), |record| record.user()),
-                Err(error) => Err(not_added(error)),
-            }
+            let added = statement.first_or::<E>(connection, not_added).await;
+            added.and_then(|record| record.ok_or_else(|| StoreError::internal("no row was added"))?.user())
         }))
     }
 
