@@ -99,7 +99,7 @@ async fn a_pooler_check_that_cannot_be_made_is_unavailable() {
     }
 }
 
-/// The pooler keeps no prepared statements of clients: `PgBouncer` before 1.21, or one that is set so.
+/// The pooler keeps no prepared statements: `PgBouncer` before 1.21, or one that is set so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pooler_that_loses_statements_is_refused_at_connect() {
     if !can_run("PostgreSQL", Server::is_installed()) || !can_run("PgBouncer", fs::exists(BINARY).unwrap()) {
