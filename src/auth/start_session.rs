@@ -87,7 +87,7 @@ impl<U: AuthUser> Auth<U> {
             error.of_a_write()
         })?;
         run.is_of_session(&owner, id);
-        if created.dead_on_arrival {
+        if created.ended_at_once {
             run.emit(EventKind::LoginFailed { reason: LoginFailure::Superseded });
             revocations.publish(revocations.revoke_session(id));
         } else {
@@ -102,7 +102,7 @@ impl<U: AuthUser> Auth<U> {
             revocations.publish(revocations.revoke_session(id));
             match &replaced {
                 Some((user, replaced)) if *replaced == id => {
-                    run.emit_of(EventKind::SessionEnded { reason: EndReason::SignedInAgain }, user, id);
+                    run.emit_of(EventKind::SessionEnded { reason: EndReason::LoggedInAgain }, user, id);
                 }
                 _ => run.emit_of(EventKind::SessionEnded { reason: EndReason::Limit }, &owner, id),
             }

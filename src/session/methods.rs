@@ -4,7 +4,8 @@ use std::{fmt, str::FromStr};
 
 use crate::error::UnknownName;
 
-/// One way in which a user has proved who they are, by its name in RFC 8176 or by one of ours.
+/// Names one way in which a user has proved who they are. The names are those of RFC 8176, and a
+/// few of this crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum AuthMethod {
@@ -14,7 +15,7 @@ pub enum AuthMethod {
     OneTimeCode,
     /// `pop`: a key that does not leave a device, such as a passkey's.
     PossessionOfKey,
-    /// `user`: the user was present at the device, and was verified by it.
+    /// `user`: the user was present at the device, and the device verified the user.
     UserPresence,
     /// `mfa`: two factors of different kinds.
     MultipleFactors,
@@ -22,7 +23,7 @@ pub enum AuthMethod {
     Email,
     /// `recovery`: a recovery code.
     RecoveryCode,
-    /// `fed`: a provider, such as an `OpenID` Connect issuer.
+    /// `fed`: an identity provider, such as an `OpenID` Connect issuer.
     Federated,
 }
 
@@ -71,10 +72,10 @@ impl fmt::Display for AuthMethod {
     }
 }
 
-/// The set of [`AuthMethod`]s of a session: the material of the claim `amr` (RFC 8176).
+/// The [`AuthMethod`]s that a session has used. The claim `amr` (RFC 8176) is made of them.
 ///
-/// Its text form has the names in a fixed order, with one space in between. A name that this release
-/// does not know is left out when a text is read, so that nodes of two releases can share a store.
+/// The text form has the names in a fixed order, separated by one space. Reading a text ignores the
+/// names that this release does not know, so that nodes of two releases can share a store.
 ///
 /// # Examples
 /// ```
@@ -89,10 +90,10 @@ impl fmt::Display for AuthMethod {
 pub struct AuthMethods(u16);
 
 impl AuthMethods {
-    /// A password alone: what every session of a release without this field was begun with.
+    /// A password alone. Sessions that were stored before this field existed have this value.
     pub const PASSWORD: Self = Self(AuthMethod::Password.bit());
 
-    /// Returns the set with one more method.
+    /// Returns the set with `method` added.
     #[must_use]
     pub const fn with(self, method: AuthMethod) -> Self {
         Self(self.0 | method.bit())
@@ -108,12 +109,12 @@ impl AuthMethods {
         self.0 == 0
     }
 
-    /// Lists the methods in their fixed order.
+    /// Returns the methods in their fixed order.
     pub fn iter(self) -> impl Iterator<Item = AuthMethod> {
         AuthMethod::ALL.into_iter().filter(move |method| self.contains(*method))
     }
 
-    /// Reads the names of methods, in any order. Leaves out names that this release does not know.
+    /// Reads the names of methods, in any order. Ignores names that this release does not know.
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         names.into_iter().filter_map(|name| name.parse().ok()).collect()
     }
@@ -143,7 +144,7 @@ impl fmt::Debug for AuthMethods {
     }
 }
 
-/// How well a user has proved who they are (NIST SP 800-63B): the material of the claim `acr`.
+/// How well a user has proved who they are (NIST SP 800-63B). The claim `acr` is made of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum AuthLevel {

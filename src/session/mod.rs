@@ -1,15 +1,17 @@
-//! Sessions: one record for each login on one device, and the rules by which it lives, rotates and ends.
+//! Sessions: one record for each login on one device, and the rules for its rotation and its end.
 //!
-//! The record holds what a refresh token must match (its generation and token id), never the token: a dump of the
-//! store cannot be presented, and a leaked signing key cannot make a token that the record knows.
+//! The record contains what a refresh token must match: its generation and its token id. It never
+//! contains the token. A leaked copy of the store therefore yields no token that can be presented.
+//! A leaked signing key alone yields no token that matches a record.
 
 mod methods;
 mod revocation;
 mod rotate;
 mod session;
 
-/// How many of a user's sessions that have ended are kept as records, of every reason. Of the others a store keeps what
-/// other nodes have to know: one who logs in again and again must not fill it.
+/// How many ended sessions of one user a store keeps as records. Of further ended sessions, a store
+/// keeps only what other nodes have to know. A user who logs in again and again therefore cannot
+/// fill the store.
 pub(crate) const MAX_ENDED_SESSIONS_OF_A_USER: usize = 16;
 
 pub use self::{

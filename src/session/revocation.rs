@@ -1,4 +1,4 @@
-//! [`Revocation`]: an ended session or a raised token version, as one node tells it to the others.
+//! [`Revocation`]: an ended session or a raised token version, as nodes report it to each other.
 
 use super::SessionId;
 use crate::{clock::Timestamp, user::UserId};
@@ -7,20 +7,20 @@ use crate::{clock::Timestamp, user::UserId};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Revocation {
-    /// One session.
+    /// One session ended.
     Session {
         /// Id of the session.
         id: SessionId,
         /// When the last access token of the session has expired.
         keep_until: Timestamp,
     },
-    /// Every session of a user that has a lower token version.
+    /// Every session of a user with a lower token version ended.
     User {
         /// Id of the user.
         id: UserId,
-        /// The least token version that still counts.
+        /// The lowest token version that is still valid.
         min_version: u64,
-        /// When the last access token of a lower version has expired.
+        /// When the last access token with a lower version has expired.
         keep_until: Timestamp,
     },
 }

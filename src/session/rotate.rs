@@ -1,14 +1,15 @@
-//! What happens when a refresh token is presented: one pure decision over one record.
+//! [`decide`]: what happens to a session when a refresh token is presented.
 //!
-//! A store runs [`decide`] (or its own statement to the same effect) as **one atomic operation**: read, decide and write
-//! with nothing in between. Two operations that both read before either writes would give two holders a live token.
+//! A store runs [`decide`], or a statement with the same effect, as **one atomic operation**:
+//! nothing happens between reading, deciding and writing. If two operations both read before either
+//! writes, two clients get a valid token each.
 
 use std::time::Duration;
 
 use super::session::{EndReason, Ended, Session, SessionId, TokenId};
 use crate::{clock::Timestamp, user::UserId};
 
-/// A refresh token with a good signature, presented at a moment.
+/// A refresh token whose signature is valid, presented at a moment.
 #[derive(Clone, Debug)]
 pub struct Rotation {
     /// The token's `sub`.
@@ -19,24 +20,25 @@ pub struct Rotation {
     pub generation: u64,
     /// The token's `jti`.
     pub token_id: TokenId,
-    /// The user's token version, read just before.
+    /// The user's token version, read immediately before.
     pub token_version: u64,
-    /// What `jti` the next token has, if there is to be one.
+    /// The `jti` of the next token, if the session rotates.
     pub next_token_id: TokenId,
     /// The present moment, in milliseconds.
     pub now: Timestamp,
-    /// How long after a rotation the token before it is still accepted. Zero turns it off. Default: 10 s, see
-    /// [`refresh_grace`](crate::AuthBuilder::refresh_grace).
+    /// How long after a rotation the token before it is still accepted. Zero turns the grace off.
+    /// Default: 10 s, see [`refresh_grace`](crate::AuthBuilder::refresh_grace).
     pub grace: Duration,
     /// How long the session lives without a refresh. Default: 7 days, see
     /// [`refresh_lifetime`](crate::AuthBuilder::refresh_lifetime).
     pub idle: Duration,
-    /// How long the record stays if this ends the session: until every access token of it has expired.
+    /// How long a store keeps the record if this call ends the session. Every access token of the
+    /// session has expired by then.
     pub tombstone: Duration,
 }
 
 impl Rotation {
-    /// How this ends the session if it finds a reuse.
+    /// Returns how the session ends, if this call finds a reuse.
     fn reuse(&self) -> Ended {
         Ended { at: self.now, reason: EndReason::Reuse, keep_until: self.now.plus(self.tombstone) }
     }
@@ -46,31 +48,34 @@ impl Rotation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RotateOutcome {
-    /// There is no such session of this user, or it expired.
+    /// There is no such session of this user, or it has expired.
     Unknown,
-    /// It was ended before, or just now because the user's token version has moved on.
+    /// The session had ended, or this call ended it because the user's token version has been
+    /// raised.
     Ended(EndReason),
-    /// The token was current: here is the record after it moved on by one generation.
+    /// The token was current. Contains the record after it moved to the next generation.
     Rotated(Session),
-    /// The token was current until a moment ago: here is the record, unchanged.
+    /// The token is the one before the current one, within the grace. Contains the record,
+    /// unchanged.
     Replayed(Session),
-    /// The token was used before: the session has just been ended.
+    /// The token was used before. This call ended the session.
     Reused,
-    /// The token was current until the password was changed a moment ago: refused, nothing changed. Whoever changed the
-    /// password has the next one.
+    /// The token was current until a password change within the grace. It is refused, and nothing
+    /// changed. The client that changed the password has the next token.
     Superseded,
-    /// The token names an id that the record never gave: refused, nothing changed.
+    /// The record never had the token's id. The token is refused, and nothing changed.
     Foreign,
-    /// The record was made under a later token version than the caller knows: nothing changed, the user is to be read again.
+    /// The record has a later token version than the caller read. Nothing changed, and the caller
+    /// reads the user again.
     StaleUser,
 }
 
-/// What [`decide`] found: what to write, if anything, and what to answer.
+/// What [`decide`] decided: the record to write, if any, and the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// The record to put in the old one's place; `None` leaves it as it is.
+    /// The record that replaces the old one. `None` leaves the old one as it is.
     pub write: Option<Session>,
-    /// The answer.
+    /// The answer to the caller.
     pub outcome: RotateOutcome,
 }
 
@@ -98,20 +103,51 @@ impl Decision {
 /// | the one before, within the grace | [`Replayed`](RotateOutcome::Replayed) |
 /// | the one before a password change, within the grace | [`Superseded`](RotateOutcome::Superseded) |
 /// | an older generation, or the one before after the grace | ended now: [`Reused`](RotateOutcome::Reused) |
-/// | a token id that the record never gave, or a later generation | [`Foreign`](RotateOutcome::Foreign) |
+/// | a token id that the record never had, or a later generation | [`Foreign`](RotateOutcome::Foreign) |
 ///
-/// The grace starts when the session rotated and a replay does not move it; it admits the direct predecessor only, so
-/// that there is always one chain. Ending beats the grace.
+/// The grace starts when the session rotates. A replay does not extend it. The grace accepts only
+/// the direct predecessor of the current token, so that a session never has two chains of tokens.
+/// An ended session refuses every token, within the grace too.
 ///
-/// A rotation that is asked again because its answer was lost finds its own `next_token_id` in the record and is
-/// answered [`Rotated`](RotateOutcome::Rotated) once more, whatever the grace: nobody else can know that id. One that ended
-/// the session for reuse finds its own ending, and is answered [`Reused`](RotateOutcome::Reused) once more.
+/// A caller that lost the answer calls again with the same rotation. If the record has the
+/// `next_token_id` of the rotation, the answer is [`Rotated`](RotateOutcome::Rotated) again, even
+/// without a grace. This is safe, because no other caller knows that id. If the session was ended
+/// for reuse at exactly the moments of this rotation, the answer is
+/// [`Reused`](RotateOutcome::Reused) again.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// use portcullis::{
+///     clock::Timestamp,
+///     session::{RotateOutcome, Rotation, SessionId, TokenId, decide},
+///     user::UserId,
+/// };
+///
+/// let rotation = Rotation {
+///     user_id: UserId::from("ada"),
+///     session_id: SessionId::from_bytes([1; 16]),
+///     generation: 0,
+///     token_id: TokenId::from_bytes([2; 16]),
+///     token_version: 0,
+///     next_token_id: TokenId::from_bytes([3; 16]),
+///     now: Timestamp::from_secs(1_800_000_000),
+///     grace: Duration::from_secs(10),
+///     idle: Duration::from_secs(7 * 86_400),
+///     tombstone: Duration::from_secs(960),
+/// };
+/// // There is no such session.
+/// let decision = decide(None, &rotation);
+/// assert_eq!((decision.write, decision.outcome), (None, RotateOutcome::Unknown));
+/// ```
 pub fn decide(record: Option<&Session>, rotation: &Rotation) -> Decision {
     let Some(record) = record.filter(|record| record.id == rotation.session_id && record.user_id == rotation.user_id)
     else {
         return Decision::keep(RotateOutcome::Unknown);
     };
-    // Before the expiry: a session ended for reuse says so for as long as its record is there.
+    // This comes before the expiry, so that a session that was ended for reuse reports it for as
+    // long as its record exists.
     if let Some(ended) = record.ended {
         let is_this_one = ended == rotation.reuse();
         return Decision::keep(if is_this_one { RotateOutcome::Reused } else { RotateOutcome::Ended(ended.reason) });
@@ -145,8 +181,9 @@ pub fn decide(record: Option<&Session>, rotation: &Rotation) -> Decision {
             return Decision::keep(RotateOutcome::Foreign);
         }
         if !rotation.grace.is_zero() && rotation.now.since(record.rotated_at) <= rotation.grace {
-            // A password change moved it to this generation. The grace is for a second tab, not for the
-            // one against whom the password was changed.
+            // A password change moved the record to this generation. The grace is for a second
+            // browser tab. It must not accept a token that an attacker stole before the
+            // password change.
             return Decision::keep(if record.restamped_generation == Some(record.generation) {
                 RotateOutcome::Superseded
             } else {
@@ -184,7 +221,7 @@ mod tests {
         Timestamp::from_millis(1_000_000_000).plus(Duration::from_millis(millis.unsigned_abs()))
     }
 
-    /// Generation 5 with token 5, rotated at 0, previous token 4.
+    /// Returns a record of generation 5 with token 5, rotated at 0. Its previous token is 4.
     fn record() -> Session {
         Session {
             id: SessionId::from_bytes([1; 16]),
@@ -227,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn the_current_token_moves_the_session_on_by_one() {
+    fn the_current_token_rotates_the_session_by_one_generation() {
         let decision = decide(Some(&record()), &presented(5, 5, at(1)));
         let next = decision.write.unwrap();
         assert_eq!(decision.outcome, RotateOutcome::Rotated(next.clone()));
@@ -243,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn the_grace_admits_the_direct_predecessor_to_its_last_millisecond() {
+    fn the_grace_accepts_the_previous_token_to_the_last_millisecond() {
         let last = at(10_000);
         assert_eq!(outcome(&presented(4, 4, last)), RotateOutcome::Replayed(record()));
         assert_eq!(decide(Some(&record()), &presented(4, 4, last)).write, None);
@@ -253,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn two_generations_old_is_reuse_inside_the_window_too() {
+    fn a_token_two_generations_old_is_reuse_within_the_grace() {
         let decision = decide(Some(&record()), &presented(3, 3, at(1)));
         assert_eq!(decision.outcome, RotateOutcome::Reused);
         let ended = decision.write.unwrap().ended.unwrap();
@@ -261,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_was_never_given_changes_nothing() {
+    fn an_unknown_token_id_changes_nothing() {
         for foreign in
             [presented(5, 99, at(1)), presented(4, 99, at(1)), presented(6, 6, at(1)), presented(u64::MAX, 5, at(1))]
         {
@@ -271,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn ending_beats_the_grace_and_keeps_its_reason() {
+    fn an_ended_session_refuses_the_grace_and_keeps_its_reason() {
         for reason in [EndReason::Logout, EndReason::Reuse] {
             let mut ended = record();
             ended.end(Ended { at: at(0), reason, keep_until: at(900_000) });
@@ -283,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn the_grace_does_not_reach_back_over_a_password_change() {
+    fn the_grace_ends_at_a_password_change() {
         let changed = Session { restamped_generation: Some(5), ..record() };
         let decision = decide(Some(&changed), &presented(4, 4, at(1)));
         assert_eq!((decision.outcome, decision.write), (RotateOutcome::Superseded, None));
@@ -295,13 +332,13 @@ mod tests {
     }
 
     #[test]
-    fn a_later_auth_time_alone_supersedes_no_token() {
+    fn a_later_auth_time_alone_does_not_supersede_a_token() {
         let stepped_up = Session { created_at: at(0).minus(IDLE), acr: AuthLevel::Aal2, ..record() };
         assert_eq!(decide(Some(&stepped_up), &presented(4, 4, at(1))).outcome, RotateOutcome::Replayed(stepped_up));
     }
 
     #[test]
-    fn a_raised_token_version_ends_the_session_and_a_stale_reader_does_not() {
+    fn a_raised_version_ends_the_session_and_a_stale_one_does_not() {
         let raised = decide(Some(&record()), &Rotation { token_version: 4, ..presented(5, 5, at(1)) });
         assert_eq!(raised.outcome, RotateOutcome::Ended(EndReason::TokenVersion));
         assert_eq!(raised.write.unwrap().ended.unwrap().reason, EndReason::TokenVersion);
@@ -310,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rotation_that_is_asked_again_is_answered_again_without_a_grace() {
+    fn a_repeated_rotation_is_answered_again_without_a_grace() {
         let off = Rotation { grace: Duration::ZERO, ..presented(5, 5, at(1)) };
         let moved = decide(Some(&record()), &off).write.unwrap();
         let again = decide(Some(&moved), &off);
@@ -320,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reuse_that_is_asked_again_is_answered_again() {
+    fn a_repeated_reuse_is_answered_again() {
         let late = presented(3, 3, at(100));
         let ended = decide(Some(&record()), &late).write.unwrap();
         assert_eq!(decide(Some(&ended), &late).outcome, RotateOutcome::Reused);
@@ -342,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_stepped_back_counts_as_the_moment_of_rotation() {
+    fn a_clock_set_back_counts_as_the_moment_of_rotation() {
         let before = at(0).minus(Duration::from_secs(3600));
         assert_eq!(outcome(&presented(4, 4, before)), RotateOutcome::Replayed(record()));
     }

@@ -1,4 +1,4 @@
-//! The record of a session.
+//! [`Session`]: the record of a session, its ids, and why it ended.
 
 use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr};
 
@@ -13,13 +13,16 @@ use crate::{
     user::UserId,
 };
 
-/// Names a session in tokens (`sid`) and in the list of a user's devices: 128 random bits, 22 characters of base64url.
+/// Identifies a session, in tokens (`sid`) and in the list of a user's devices. It has 128 random
+/// bits, written as 22 characters of base64url.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId([u8; 16]);
 
-/// Names one refresh token of a session (its `jti`): 128 random bits that only the token and the record know.
+/// Identifies one refresh token of a session (`jti`). It has 128 random bits that only the token
+/// and the record contain.
 ///
-/// Redacted in `Debug`, because together with a leaked signing key it would make a refresh token.
+/// `Debug` prints `[redacted]`, because an attacker with this id and a leaked signing key could
+/// make a refresh token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenId([u8; 16]);
 
@@ -30,28 +33,29 @@ macro_rules! random_id {
                 random::bytes().map(Self)
             }
 
-            /// Reads an id from its 16 bytes.
+            /// Makes an id of its 16 bytes.
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(bytes)
             }
 
-            /// The 16 bytes, to store.
+            /// Returns the 16 bytes, to store.
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 &self.0
             }
 
-            /// The 22 characters of unpadded base64url that tokens carry.
+            /// Returns the 22 characters of unpadded base64url, as tokens carry them.
             pub fn encode(&self) -> String {
                 URL_SAFE_NO_PAD.encode(self.0)
             }
         }
 
-        /// Reads the one canonical form of 22 characters; anything else names nothing.
+        /// Reads 22 characters of canonical base64url. Every other text is an error.
         impl FromStr for $name {
             type Err = UnknownId;
 
             fn from_str(text: &str) -> Result<Self, UnknownId> {
-                // 22 characters are estimated as up to 18 bytes before they are decoded; anything longer does not fit.
+                // The decoder needs room for 18 bytes to decode 22 characters. A longer text does
+                // not fit.
                 let mut buffer = [0; 18];
                 match URL_SAFE_NO_PAD.decode_slice(text, &mut buffer) {
                     Ok(16) => buffer.first_chunk().copied().map(Self).ok_or(UnknownId),
@@ -65,7 +69,7 @@ macro_rules! random_id {
 random_id!(SessionId);
 random_id!(TokenId);
 
-/// A text that is no [`SessionId`] or [`TokenId`]: nothing of that name exists.
+/// The error for a text that is no [`SessionId`] or [`TokenId`]. Nothing with that name exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an id")]
 #[non_exhaustive]
@@ -89,7 +93,7 @@ impl Serialize for SessionId {
     }
 }
 
-/// Reads the text of 22 characters that it was written as.
+/// Reads the 22 characters that `Serialize` writes.
 impl<'de> Deserialize<'de> for SessionId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
@@ -102,44 +106,48 @@ impl fmt::Debug for TokenId {
     }
 }
 
-/// A login on one device, as a store keeps it.
+/// One login on one device, as a store keeps it.
 ///
-/// All fields are public because every store must write and read all of them; only [`decide`](super::decide) changes one.
+/// All fields are public, because every store writes and reads all of them. Only
+/// [`decide`](super::decide) and [`Keep::restamp`](crate::store::Keep::restamp) change the fields
+/// of a live session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
-    /// Public: users see it in their list of devices.
+    /// Id of the session. Users see it in their list of devices.
     pub id: SessionId,
     /// Owner of the session.
     pub user_id: UserId,
-    /// The user's token version that it was made under; it lives no longer than that version.
+    /// The user's token version at login. The session ends when the user's version is raised above
+    /// it.
     pub token_version: u64,
-    /// How often its refresh token was rotated.
+    /// How often the refresh token was rotated.
     pub generation: u64,
-    /// The current refresh token's `jti`.
+    /// The `jti` of the current refresh token.
     pub token_id: TokenId,
-    /// The `jti` of the one before, which the grace admits.
+    /// The `jti` of the refresh token before, which the grace accepts.
     pub previous_token_id: Option<TokenId>,
-    /// When a password was last given (`auth_time`, OpenID Connect Core §2); tokens carry it in whole seconds.
+    /// When the user last entered a password (`auth_time`, OpenID Connect Core §2). Tokens carry it
+    /// in whole seconds.
     pub auth_time: Timestamp,
-    /// Ways in which the user has proved who they are, for the claim `amr`. A refresh never adds one.
-    /// Sessions of a release without this field are read as [`AuthMethods::PASSWORD`].
+    /// Ways in which the user has proved who they are, for the claim `amr`. A refresh never adds
+    /// one. Sessions that were stored before this field existed have [`AuthMethods::PASSWORD`].
     pub amr: AuthMethods,
     /// How well the user has proved who they are, for the claim `acr`. A refresh never raises it.
-    /// Sessions of a release without this field are read as [`AuthLevel::Aal1`].
+    /// Sessions that were stored before this field existed have [`AuthLevel::Aal1`].
     pub acr: AuthLevel,
     /// Generation to which the last password change moved the session. While it is the current
-    /// generation, the token before it is superseded: the grace does not accept it. `None` where no
-    /// password change has kept this session.
+    /// generation, the grace does not accept the token before it. `None` where no password change
+    /// has kept this session.
     pub restamped_generation: Option<u64>,
     /// When the session began. A store keeps every time in milliseconds.
     pub created_at: Timestamp,
-    /// When it last rotated. The grace starts then, and the session was last used then.
+    /// When the session last rotated, which is when it was last used. The grace starts here.
     pub rotated_at: Timestamp,
-    /// Idle expiry; slides with every rotation.
+    /// Idle expiry. Every rotation extends it.
     pub expires_at: Timestamp,
     /// Absolute expiry. A rotation never extends it.
     pub absolute_expires_at: Timestamp,
-    /// Set once, never cleared.
+    /// How the session ended. It is set once and never cleared.
     pub ended: Option<Ended>,
     /// The first [`MAX_USER_AGENT`](Self::MAX_USER_AGENT) bytes of the client's `User-Agent`.
     pub user_agent: Option<Box<str>>,
@@ -148,27 +156,32 @@ pub struct Session {
 }
 
 impl Session {
-    /// How much of a `User-Agent` is kept, in bytes: enough to tell devices apart, and no place to store novels.
+    /// How many bytes of a `User-Agent` are kept. This is enough for a user to recognize a device.
+    /// Clients cannot fill the store with long texts.
     pub const MAX_USER_AGENT: usize = 256;
 
-    /// Whether it can still be refreshed: not ended and before both expiries.
+    /// Returns whether the session can still be refreshed: it has not ended, and neither expiry has
+    /// come.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.ended.is_none() && !self.is_expired(now)
     }
 
-    /// Whether one of its expiries has come; the moment itself counts as past.
+    /// Returns whether one of the two expiries has come. The moment of the expiry counts as
+    /// expired.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         now >= self.expires_at || now >= self.absolute_expires_at
     }
 
-    /// Ends it, unless it is ended already.
+    /// Ends the session, unless it has ended already.
     pub fn end(&mut self, ended: Ended) {
         self.ended.get_or_insert(ended);
     }
 
-    /// When a store may delete it: an ended one when its tombstone is no longer needed, any other when it expires.
+    /// Returns when a store may delete the record. A live session may be deleted when it expires.
+    /// An ended session may be deleted when its tombstone is no longer needed.
     ///
-    /// A session ended for reuse is kept until it would have expired, so that every later try is told `refresh_reused`.
+    /// A session that was ended for reuse is kept until it would have expired. Every later refresh
+    /// is therefore answered with `refresh_reused`.
     pub fn delete_at(&self) -> Timestamp {
         let expires = self.expires_at.min(self.absolute_expires_at);
         match self.ended {
@@ -186,7 +199,8 @@ pub struct Ended {
     pub at: Timestamp,
     /// Why the session ended.
     pub reason: EndReason,
-    /// Until when a store must keep the record: every access token of the session has expired by then.
+    /// Until when a store must keep the record. Every access token of the session has expired by
+    /// then.
     pub keep_until: Timestamp,
 }
 
@@ -194,23 +208,24 @@ pub struct Ended {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EndReason {
-    /// Its holder signed out.
+    /// The user logged out.
     Logout,
-    /// Its holder signed out everywhere, or an app ended all sessions of the user.
+    /// The user logged out everywhere, or an app ended all sessions of the user.
     LogoutAll,
-    /// Its holder ended it from another device.
+    /// The user ended it from another device.
     EndedByUser,
     /// The user's password was changed.
     PasswordChanged,
-    /// The same browser signed in again.
-    SignedInAgain,
-    /// The user had more sessions than are allowed, and this was the one used longest ago.
+    /// The same browser logged in again. The stable name is `signed_in_again`, as stores already
+    /// have it.
+    LoggedInAgain,
+    /// The user had more sessions than the limit allows, and this one was used longest ago.
     Limit,
     /// A refresh token was used a second time.
     Reuse,
-    /// The user's token version moved on.
+    /// The user's token version was raised.
     TokenVersion,
-    /// The user is gone or disabled.
+    /// The user was removed or disabled.
     UserGone,
 }
 
@@ -220,21 +235,21 @@ impl EndReason {
         Self::LogoutAll,
         Self::EndedByUser,
         Self::PasswordChanged,
-        Self::SignedInAgain,
+        Self::LoggedInAgain,
         Self::Limit,
         Self::Reuse,
         Self::TokenVersion,
         Self::UserGone,
     ];
 
-    /// A stable name, for stores and logs.
+    /// Returns the stable name, for stores and logs.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Logout => "logout",
             Self::LogoutAll => "logout_all",
             Self::EndedByUser => "ended_by_user",
             Self::PasswordChanged => "password_changed",
-            Self::SignedInAgain => "signed_in_again",
+            Self::LoggedInAgain => "signed_in_again",
             Self::Limit => "limit",
             Self::Reuse => "reuse",
             Self::TokenVersion => "token_version",
@@ -243,7 +258,7 @@ impl EndReason {
     }
 }
 
-/// Reads what [`as_str`](EndReason::as_str) wrote.
+/// Reads what [`as_str`](EndReason::as_str) returns.
 impl FromStr for EndReason {
     type Err = UnknownName;
 
@@ -284,12 +299,12 @@ mod tests {
         {
             assert!(other.parse::<SessionId>().is_err(), "{other:?}");
         }
-        // 22 characters are 132 bits: the last four must be zero.
+        // 22 characters have 132 bits. The last four bits must be zero.
         assert!("AAAAAAAAAAAAAAAAAAAAAB".parse::<SessionId>().is_err());
     }
 
     #[test]
-    fn ids_and_reasons_are_read_as_they_are_written() {
+    fn ids_and_reasons_are_read_as_written() {
         let id = SessionId::random().unwrap();
         let json = serde_json::to_string(&id).unwrap();
         assert_eq!(json, format!("\"{id}\""));

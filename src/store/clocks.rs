@@ -1,4 +1,4 @@
-//! The clock that the nodes over one store share.
+//! [`SharedClock`]: the clock that all nodes over one store use.
 
 use std::{
     fmt,
@@ -9,22 +9,26 @@ use std::{
 use crate::clock::CLOCK_SKEW;
 use crate::clock::{Clock, Timestamp};
 
-/// Which clock a store goes by: its server's, or that of the first [`Auth`](crate::Auth) over it where there is no server or
-/// where that clock is an app's own.
+/// Gives the present moment by the clock that all nodes over one store share.
 ///
-/// Clones of a store share it, so that several `Auth`s in one process agree whatever clocks they were given.
+/// This is the clock of the store's server. It is the clock of the first [`Auth`](crate::Auth)
+/// instead, where there is no server or where the app has set a clock of its own.
+///
+/// Clones of a store share one `SharedClock`. Several `Auth`s in one process therefore agree on the
+/// moment, even if each was built with another clock.
 #[derive(Clone, Default)]
 pub(crate) struct SharedClock(Arc<OnceLock<First>>);
 
 struct First {
     clock: Arc<dyn Clock>,
-    /// By how many milliseconds the server was ahead of a clock of an app's own, when it was asked.
+    /// How many milliseconds the server was ahead of the app's clock, when the server was first
+    /// asked.
     #[cfg(any(test, feature = "sqlx_0_9_postgres", feature = "redis_1", feature = "mongodb_3"))]
     behind: OnceLock<i64>,
 }
 
 impl SharedClock {
-    /// Notes the clock of an `Auth`; the first one counts.
+    /// Keeps the clock of the first `Auth`. Later calls change nothing.
     pub(crate) fn begin(&self, clock: &Arc<dyn Clock>) {
         self.0.get_or_init(|| First {
             clock: Arc::clone(clock),
@@ -33,26 +37,27 @@ impl SharedClock {
         });
     }
 
-    /// The shared moment of a store without a server.
+    /// Returns the shared moment of a store without a server.
     pub(crate) fn without_server(&self) -> Option<Timestamp> {
         self.0.get().map(|first| first.clock.now())
     }
 
-    /// The shared moment, where no server has to be asked for it.
+    /// Returns the shared moment, where it is known without asking the server.
     #[cfg(any(test, feature = "sqlx_0_9_postgres", feature = "redis_1", feature = "mongodb_3"))]
     pub(crate) fn known(&self) -> Option<Timestamp> {
         let first = self.0.get().filter(|first| !first.clock.is_machine())?;
         first.behind.get().map(|behind| first.clock.now().moved(*behind))
     }
 
-    /// The shared moment, where the server says that it is `server`.
+    /// Returns the shared moment, given that the server's clock shows `server`.
     #[cfg(any(test, feature = "sqlx_0_9_postgres", feature = "redis_1", feature = "mongodb_3"))]
     pub(crate) fn with_server(&self, server: Timestamp) -> Timestamp {
         let Some(first) = self.0.get().filter(|first| !first.clock.is_machine()) else { return server };
         let now = first.clock.now();
         let behind = first.behind.get_or_init(|| {
             let is_near = server.since(now).max(now.since(server)) <= CLOCK_SKEW;
-            // A clock of another age is a test's, which moves it by hand.
+            // A clock that differs more belongs to a test, which sets it by hand. It is used as it
+            // is.
             if is_near { server.as_millis().saturating_sub(now.as_millis()) } else { 0 }
         });
         now.moved(*behind)
@@ -82,13 +87,13 @@ mod tests {
     }
 
     #[test]
-    fn a_machines_clock_gives_way_to_the_servers() {
+    fn the_server_clock_replaces_the_machine_clock() {
         let shared = begun(SystemClock);
         assert_eq!((shared.known(), shared.with_server(NOW)), (None, NOW));
     }
 
     #[test]
-    fn a_clock_of_an_app_keeps_its_distance_to_the_server() {
+    fn an_app_clock_keeps_its_first_distance_to_the_server() {
         let clock = ManualClock::new(NOW);
         let shared = begun(clock.clone());
         let ahead = NOW.plus(Duration::from_secs(24));
@@ -99,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_of_another_age_is_believed() {
+    fn a_clock_set_to_another_time_is_used_as_it_is() {
         let shared = begun(ManualClock::new(NOW));
         assert_eq!(shared.with_server(NOW.minus(Duration::from_secs(61))), NOW);
         assert_eq!(shared.without_server(), Some(NOW));

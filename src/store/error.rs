@@ -1,4 +1,4 @@
-//! What a store can answer besides what it was asked.
+//! [`StoreError`]: how a store call fails.
 
 use std::fmt;
 
@@ -6,13 +6,29 @@ use crate::error::{Error, ErrorKind, causes};
 
 type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// A store's failure: a duplicate, an outage, or a bug. The three are told apart because the first is the client's to
-/// mend, the second passes, and the third is ours.
+/// Describes why a store call failed.
 ///
-/// Errors are logged. The `Debug` of a `StoreError` shows the `Display` of its cause, and never the cause's `Debug`: in a
-/// driver's error that may contain the row that was refused, a password's hash included. Where a driver's `Display` contains
-/// it too (`tokio-postgres` prints PostgreSQL's `DETAIL`), give a text of your own as the cause: the code and the name of the
-/// constraint.
+/// | constructor | meaning | answer to the client |
+/// |---|---|---|
+/// | [`duplicate`](Self::duplicate) | another user has this e-mail address or username | 409 |
+/// | [`too_many_sessions`](Self::too_many_sessions) | the limit refuses a further session | 409 |
+/// | [`unavailable`](Self::unavailable) | an outage, which ends by itself | 503 |
+/// | [`internal`](Self::internal) | a bug or a wrong setup | 500 |
+///
+/// Errors are logged. The `Debug` form of a `StoreError` shows the `Display` form of its cause,
+/// never the `Debug` form. The `Debug` form of a driver's error may contain the refused row, with
+/// the password hash. Some drivers show the row in `Display` too: `tokio-postgres` prints the
+/// `DETAIL` of PostgreSQL. With such a driver, pass a text of your own as the cause, for example
+/// the error code and the name of the constraint.
+///
+/// # Examples
+/// ```
+/// use portcullis::store::{StoreError, UniqueField};
+///
+/// let error = StoreError::duplicate(UniqueField::Email);
+/// assert_eq!(error.duplicate_field(), Some(UniqueField::Email));
+/// assert!(StoreError::unavailable("no answer within 5 s").is_unavailable());
+/// ```
 pub struct StoreError(Kind);
 
 enum Kind {
@@ -22,7 +38,7 @@ enum Kind {
     Internal(Source),
 }
 
-/// Which unique field another user has.
+/// Names the unique field whose value another user has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UniqueField {
@@ -33,27 +49,30 @@ pub enum UniqueField {
 }
 
 impl StoreError {
-    /// Another user has this value.
+    /// Makes the error for a value that another user has.
     pub fn duplicate(field: UniqueField) -> Self {
         Self(Kind::Duplicate(field))
     }
 
-    /// The user has as many sessions as are allowed, and the limit refuses more.
+    /// Makes the error for a login beyond the limit of sessions, where the limit refuses further
+    /// logins.
     pub fn too_many_sessions() -> Self {
         Self(Kind::TooManySessions)
     }
 
-    /// The store cannot be reached, timed out, or has no room: it may work again later. The cause is logged, never answered.
+    /// Makes the error for an outage: the store cannot be reached, did not answer in time, or has
+    /// no room. The cause is logged. Clients do not see it.
     pub fn unavailable(source: impl Into<Source>) -> Self {
         Self(Kind::Unavailable(source.into()))
     }
 
-    /// Something that will not pass by itself: a broken row, a statement that is wrong. The cause is logged, never answered.
+    /// Makes the error for what does not pass by itself, such as a broken row or a wrong statement.
+    /// The cause is logged. Clients do not see it.
     pub fn internal(source: impl Into<Source>) -> Self {
         Self(Kind::Internal(source.into()))
     }
 
-    /// What it is, in one word for metrics.
+    /// Returns the kind of the error in one word, for metrics.
     #[cfg(feature = "metrics")]
     pub(crate) const fn word(&self) -> &'static str {
         match self.0 {
@@ -64,7 +83,7 @@ impl StoreError {
         }
     }
 
-    /// The field that another user has, for a duplicate.
+    /// Returns the field whose value another user has. Returns `None` for every other error.
     pub fn duplicate_field(&self) -> Option<UniqueField> {
         match self.0 {
             Kind::Duplicate(field) => Some(field),
@@ -72,12 +91,12 @@ impl StoreError {
         }
     }
 
-    /// Whether the store may work again later.
+    /// Returns whether this is an outage, so that a later call may succeed.
     pub fn is_unavailable(&self) -> bool {
         matches!(self.0, Kind::Unavailable(_))
     }
 
-    /// Whether the user has as many sessions as are allowed.
+    /// Returns whether the user has as many sessions as the limit allows.
     pub fn is_too_many_sessions(&self) -> bool {
         matches!(self.0, Kind::TooManySessions)
     }
@@ -117,7 +136,8 @@ impl std::error::Error for StoreError {
 }
 
 impl StoreError {
-    /// Returns the error of a flow whose write failed. Where the answer is lost, the write may have happened.
+    /// Converts the error of a write. After an outage the write may have happened, so the error
+    /// says that the outcome is uncertain.
     pub(crate) fn of_a_write(self) -> Error {
         let is_lost = self.is_unavailable();
         let error = Error::from(self);
@@ -141,7 +161,7 @@ impl From<StoreError> for Error {
 mod tests {
     use super::*;
 
-    /// A driver's error, whose `Debug` has the refused row.
+    /// Imitates a driver's error whose `Debug` form contains the refused row.
     #[derive(Debug)]
     struct Refused(#[expect(dead_code, reason = "it is printed")] &'static str);
 
@@ -154,7 +174,7 @@ mod tests {
     impl std::error::Error for Refused {}
 
     #[test]
-    fn the_debug_of_an_error_has_no_debug_of_its_cause() {
+    fn debug_shows_the_display_form_of_the_cause() {
         for make in [StoreError::internal, StoreError::unavailable] {
             let error = make(Box::<dyn std::error::Error + Send + Sync>::from(Refused("$argon2id$")));
             let shown = format!("{error:?} {error:#?}");

@@ -1,35 +1,39 @@
-//! How nodes learn at once what another has ended, where the engine can tell them.
+//! [`RevocationFeed`]: how the engine of a store carries revocations to the other nodes at once.
 
 use async_trait::async_trait;
 
 use super::StoreError;
 use crate::session::Revocation;
 
-/// Tells every node what one of them has ended: a change stream, pub/sub, `LISTEN`/`NOTIFY`.
+/// Carries revocations from the node that caused them to all nodes. Engines offer this as a change
+/// stream, as publish and subscribe, or as `LISTEN` and `NOTIFY`.
 ///
-/// It only makes nodes faster: what it loses is brought by the next poll
-/// ([`SessionStore::ended_since`](super::SessionStore::ended_since)), so it may be down without any request failing.
+/// A feed only makes nodes faster. Each node also polls
+/// [`SessionStore::ended_since`](super::SessionStore::ended_since), which returns every revocation
+/// that the feed lost. No request fails while the feed is down.
 #[async_trait]
 pub trait RevocationFeed: Send + Sync + 'static {
-    /// Tells the other nodes; called after the store has the ending. Hearing its own endings again does a node no harm.
+    /// Sends a revocation to the other nodes. The store has already written it. A node may receive
+    /// its own revocations, which changes nothing.
     ///
     /// # Errors
-    /// Any; it is logged, and the poll makes up for it.
-    async fn publish(&self, ending: &Revocation) -> Result<(), StoreError>;
+    /// Any error is logged. The other nodes read the revocation at their next poll.
+    async fn publish(&self, revocation: &Revocation) -> Result<(), StoreError>;
 
-    /// Begins to listen; what is published from now on reaches the subscription.
+    /// Begins to listen. The subscription receives every revocation that is published from now on.
     ///
     /// # Errors
-    /// Any; it is logged and tried again at the next poll.
+    /// Any error is logged. The node subscribes again at its next poll.
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, StoreError>;
 }
 
-/// What a node hears of a [`RevocationFeed`].
+/// Receives revocations from a [`RevocationFeed`].
 #[async_trait]
 pub trait Subscription: Send {
-    /// Waits for the next ending.
+    /// Waits for the next revocation.
     ///
     /// # Errors
-    /// Where something may have been missed, or the feed is gone: the node then polls and subscribes anew.
+    /// Returns an error where a revocation may have been missed, or where the feed is gone. The
+    /// node then polls and subscribes again.
     async fn next(&mut self) -> Result<Revocation, StoreError>;
 }

@@ -1,15 +1,15 @@
-//! Where users and sessions are kept.
+//! Stores of users and sessions: the traits, and ready stores.
 //!
-//! | trait | what it keeps | ready stores |
+//! | trait | what it stores | ready stores |
 //! |---|---|---|
 //! | [`UserStore`] | users | [`memory`], `mongodb`, `sql`, or an app's own table |
 //! | [`UserAdmin`] | nothing more: it changes, removes and lists users, for an app's admin pages | [`memory`], `mongodb`, `sql` |
 //! | [`SessionStore`] | sessions | [`memory`], `mongodb`, `redis`, `sql` |
-//! | [`RevocationFeed`] | nothing: it tells the other nodes at once what ended | [`memory`], `mongodb`, `redis`, `sql` |
+//! | [`RevocationFeed`] | nothing: it reports to the other nodes at once what ended | [`memory`], `mongodb`, `redis`, `sql` |
 //!
-//! An app implements [`UserStore`] over the users table that it has, and takes a ready
-//! [`SessionStore`] for the sessions. The two need not be in the same engine: [`SplitStore`] makes
-//! one store of two. The suite in `conformance` checks a store of an app's own.
+//! An app implements [`UserStore`] over the users table that it has, and uses a ready
+//! [`SessionStore`] for the sessions. The two may be in different engines: [`SplitStore`] combines
+//! two stores into one. The suite in `conformance` checks a store that an app has written.
 
 mod admin;
 mod clocks;

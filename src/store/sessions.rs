@@ -1,4 +1,4 @@
-//! [`SessionStore`]: sessions, and what its methods take and return.
+//! [`SessionStore`] and the types that its methods use.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,16 +13,18 @@ use crate::{
 
 /// Stores sessions, one record each.
 ///
-/// Every method is **one atomic operation**: no other operation on the same user's sessions happens
-/// in between. Each gets the user's id beside the session's id, so that a store can keep the
-/// sessions of a user together. A record past [`Session::delete_at`] counts as absent, whether it
-/// has been deleted or not.
+/// Every method is **one atomic operation**: no other operation on the sessions of the same user
+/// happens during it. Each method gets the user's id and the session's id, so that a store can
+/// keep the sessions of a user together. A record past [`Session::delete_at`] counts as absent,
+/// even if it has not been deleted yet.
 ///
-/// A store whose calls can hang sets a timeout on them. It is below the refresh grace (10 s), so
-/// that a client that was answered 503 comes back in time.
+/// A store whose calls can hang must set a timeout on them. The timeout must be below the refresh
+/// grace (default: 10 s), so that a client that was answered 503 can repeat its refresh within the
+/// grace.
 ///
 /// # Examples
-/// A ready store is used as it is. A wrapper passes each call on, for example to count the logins:
+/// Ready stores implement this trait. A store can also wrap another one, for example to count the
+/// logins:
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -84,15 +86,15 @@ use crate::{
 /// ```
 #[async_trait]
 pub trait SessionStore: Send + Sync + 'static {
-    /// Adds a session, ends the one that it replaces, and keeps the user within the limit.
+    /// Adds a session, ends the session that it replaces, and enforces the limit.
     ///
-    /// A session whose token version is below the user's floor (see [`end_all`](Self::end_all)) is
-    /// added as ended, because its login read the user before the version was raised. Live sessions
-    /// of lower versions than the new one's end. Neither kind counts for the limit. A login that is
-    /// refused changes nothing. [`Created`] says what ended.
+    /// A session whose token version is below the user's minimum version (see
+    /// [`end_all`](Self::end_all)) is added as ended, because its login read the user before the
+    /// version was raised. Live sessions with a lower version than the new one are ended. Neither
+    /// kind counts for the limit. A refused login changes nothing. [`Created`] says what ended.
     ///
     /// # Errors
-    /// - [`StoreError::too_many_sessions`] where the limit refuses.
+    /// - [`StoreError::too_many_sessions`] where the limit refuses the login.
     /// - [`StoreError::unavailable`] where the store cannot be reached, or did not answer in time.
     /// - [`StoreError::internal`] for what does not pass by itself, such as a missing table.
     async fn create(&self, new: NewSession) -> Result<Created, StoreError>;
@@ -104,11 +106,11 @@ pub trait SessionStore: Send + Sync + 'static {
     /// - [`StoreError::internal`] for what does not pass by itself, such as a missing table.
     async fn find(&self, user: &UserId, id: &SessionId, now: Timestamp) -> Result<Option<Session>, StoreError>;
 
-    /// Applies [`decide`](crate::session::decide) to the record: reads, decides and writes with
-    /// nothing in between.
+    /// Applies [`decide`](crate::session::decide) to the record. Nothing happens between reading,
+    /// deciding and writing.
     ///
-    /// Where the outcome is unknown (a timeout), the caller asks again with the same rotation. It is
-    /// answered as the first time.
+    /// A caller that lost the answer (a timeout) calls again with the same rotation. The store then
+    /// answers as it did the first time.
     ///
     /// # Errors
     /// - [`StoreError::unavailable`] where the store cannot be reached, or did not answer in time.
@@ -117,8 +119,8 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// Ends a session of the user. Returns `false` where there is no live session with this id.
     ///
-    /// Where the answer was lost, the caller asks again with the same [`Ended`], and is answered
-    /// `true` again. No other call has the same moments.
+    /// A caller that lost the answer calls again with the same [`Ended`]. The store then returns
+    /// `true` again. Another call never has the same moments.
     ///
     /// # Errors
     /// - [`StoreError::unavailable`] where the store cannot be reached, or did not answer in time.
@@ -126,8 +128,8 @@ pub trait SessionStore: Send + Sync + 'static {
     async fn end(&self, user: &UserId, id: &SessionId, ended: Ended) -> Result<bool, StoreError>;
 
     /// Ends every session of the user whose token version is below `min_version`, except the one to
-    /// keep. Remembers the floor for [`ended_since`](Self::ended_since). Returns the kept session as
-    /// it is afterwards.
+    /// keep. Stores `min_version` for [`ended_since`](Self::ended_since). Returns the kept session
+    /// after the change.
     ///
     /// # Errors
     /// - [`StoreError::unavailable`] where the store cannot be reached, or did not answer in time.
@@ -141,64 +143,66 @@ pub trait SessionStore: Send + Sync + 'static {
     /// - [`StoreError::internal`] for what does not pass by itself, such as a missing table.
     async fn list(&self, user: &UserId, now: Timestamp) -> Result<Vec<Session>, StoreError>;
 
-    /// Lists everything that ended at `since` or later and whose tombstone is still needed at `now`,
-    /// floors included.
+    /// Lists everything that ended at `since` or later and whose tombstone is still needed at
+    /// `now`. Raised minimum versions are included.
     ///
     /// # Errors
     /// - [`StoreError::unavailable`] where the store cannot be reached, or did not answer in time.
     /// - [`StoreError::internal`] for what does not pass by itself, such as a missing table.
     async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Revocation>, StoreError>;
 
-    /// Begins to serve an [`Auth`](crate::Auth) that uses `clock`. Each `Auth` calls it once, when it
-    /// is built.
+    /// Gives the store the clock of an [`Auth`](crate::Auth) that uses it. Each `Auth` calls this
+    /// once, when it is built.
     ///
     /// Default: does nothing.
     fn begin(&self, clock: &Arc<dyn Clock>) {
         let _ = clock;
     }
 
-    /// Returns the moment since which this store has kept sessions, where it forgets them with its
-    /// process. For an access token that was issued before, the guard asks whether its session is
-    /// here.
+    /// Returns the moment since which this store has kept sessions, where the store loses them at a
+    /// restart. For an access token that was issued before this moment, the guard checks whether
+    /// its session is in the store.
     ///
-    /// Default: `None`, for a store that keeps its sessions.
+    /// Default: `None`, for a store that keeps its sessions over a restart.
     fn began(&self) -> Option<Timestamp> {
         None
     }
 
-    /// Returns the present moment by the clock that all nodes share, which is the server's.
+    /// Returns the present moment on the clock that all nodes share, which is the clock of the
+    /// store's server.
     ///
-    /// A node asks for it when it starts and every 10 minutes. It adds the difference to its own
-    /// clock wherever it writes or decides about a session. Differences of up to a minute are
-    /// corrected, to within half of the round trip.
+    /// A node calls this when it starts and then every 10 minutes. It adds the difference to its
+    /// own clock wherever it writes or decides about a session. Differences of up to a minute are
+    /// corrected. The remaining error is at most half of the round trip.
     ///
-    /// Default: `None`, for nodes that have no other clock than their own.
+    /// Default: `None`, for nodes that have only their own clock.
     ///
     /// # Errors
-    /// - [`StoreError::unavailable`] where the store cannot be reached: the node uses its own clock
-    ///   until it is answered.
+    /// - [`StoreError::unavailable`] where the store cannot be reached. The node uses its own clock
+    ///   until the store answers.
     /// - [`StoreError::internal`] for what does not pass by itself.
     async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
         Ok(None)
     }
 }
 
-/// A session to be added.
+/// A session to add, for [`SessionStore::create`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NewSession {
-    /// The record.
+    /// The record of the session.
     pub session: Session,
-    /// The session that the same browser still had, of this user or another. It ends.
+    /// The session that the same browser had before, of this user or another. It ends.
     pub replaces: Option<(UserId, SessionId)>,
-    /// How many live sessions the user may have, this one included.
+    /// The limit of live sessions of the user. The new session counts.
     pub limit: SessionLimit,
-    /// How long the records of the sessions that this ends must stay: until every access token of them has expired.
+    /// How long the records of the sessions that this login ends must stay. Every access token of
+    /// them has expired by then.
     pub tombstone: Duration,
 }
 
 impl NewSession {
-    /// Makes a session that replaces none.
+    /// Makes a new session that replaces none.
     pub fn new(session: Session, limit: SessionLimit, tombstone: Duration) -> Self {
         Self { session, replaces: None, limit, tombstone }
     }
@@ -210,50 +214,65 @@ impl NewSession {
 pub struct Created {
     /// The sessions that ended: the replaced one, and those beyond the limit.
     pub ended: Vec<SessionId>,
-    /// The user's sessions that ended because their token version is lower, the replaced one among them.
+    /// The user's sessions that ended because their token version is lower. This includes the
+    /// replaced one, if its version is lower.
     pub outdated: Vec<SessionId>,
-    /// Whether the new session itself was added as ended, because its token version is below the floor.
-    pub dead_on_arrival: bool,
+    /// Whether the new session was added as ended, because its token version is below the user's
+    /// minimum version.
+    pub ended_at_once: bool,
 }
 
 impl Created {
-    /// Makes the answer for a new session that is live and found none of a lower token version.
+    /// Makes the answer for a new session that is live, where no session of a lower token version
+    /// ended.
     pub fn new(ended: Vec<SessionId>) -> Self {
-        Self { ended, outdated: Vec::new(), dead_on_arrival: false }
+        Self { ended, outdated: Vec::new(), ended_at_once: false }
     }
 }
 
-/// How many sessions a user may have, and what happens beyond.
+/// The limit of live sessions of a user, and what happens to a login beyond it.
+///
+/// # Examples
+/// ```
+/// use portcullis::{
+///     Auth,
+///     store::{SessionLimit, memory::MemoryStore},
+/// };
+///
+/// let store = MemoryStore::new();
+/// let builder = Auth::builder(store.clone(), store).session_limit(SessionLimit::Refuse(5));
+/// # let _ = builder;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionLimit {
-    /// At most this many: a further login ends the session that was used longest ago.
+    /// The limit. A further login ends the session that was used longest ago.
     EndLeastRecentlyUsed(usize),
-    /// At most this many: a further login is refused.
+    /// The limit. A further login is refused.
     Refuse(usize),
 }
 
-/// What [`SessionStore::end_all`] does.
+/// The arguments of [`SessionStore::end_all`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EndAll {
     /// The user whose sessions end.
     pub user_id: UserId,
-    /// The least token version that still counts, already written to the user.
+    /// The lowest token version that is still valid. The user's row already has it.
     pub min_version: u64,
     /// The session to keep.
     pub keep: Option<Keep>,
-    /// How the others end. Its `keep_until` holds for the floor as well.
+    /// When and why the other sessions end. Its `keep_until` also applies to the minimum version.
     pub ended: Ended,
 }
 
 impl EndAll {
-    /// Ends all sessions of the user whose token version is below `min_version`.
+    /// Makes a call that ends all sessions of the user whose token version is below `min_version`.
     pub fn new(user_id: UserId, min_version: u64, ended: Ended) -> Self {
         Self { user_id, min_version, keep: None, ended }
     }
 
-    /// Keeps one session.
+    /// Returns the call with one session to keep.
     #[must_use]
     pub fn keeping(mut self, keep: Keep) -> Self {
         self.keep = Some(keep);
@@ -261,13 +280,14 @@ impl EndAll {
     }
 }
 
-/// The session that a password change keeps: it moves to the new token version and on by one generation.
+/// The session that a password change keeps. It moves to the new token version and to the next
+/// generation.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Keep {
-    /// The session's id.
+    /// Id of the session.
     pub session_id: SessionId,
-    /// The `jti` of its next refresh token.
+    /// The `jti` of the session's next refresh token.
     pub next_token_id: TokenId,
     /// How long the session lives without a refresh.
     pub idle: Duration,
@@ -276,16 +296,16 @@ pub struct Keep {
 }
 
 impl Keep {
-    /// Makes what keeps this session.
+    /// Makes the argument for [`EndAll::keeping`].
     pub fn new(session_id: SessionId, next_token_id: TokenId, idle: Duration, now: Timestamp) -> Self {
         Self { session_id, next_token_id, idle, now }
     }
 
-    /// Returns the kept session after its restamp, or `None` where the record is another one or no
-    /// longer live.
+    /// Returns the kept session after the change. Returns `None` where the record is another
+    /// session or is no longer live.
     ///
-    /// A restamp that is asked again because its answer was lost finds its own `next_token_id` in the
-    /// record, and changes nothing more.
+    /// A caller that lost the answer calls again. The record then already has `next_token_id`, and
+    /// nothing more changes.
     pub fn restamp(&self, record: &Session, min_version: u64) -> Option<Session> {
         if record.id == self.session_id && record.is_live(self.now) && record.token_id == self.next_token_id {
             return Some(record.clone());
@@ -304,8 +324,9 @@ impl Keep {
     }
 }
 
-/// Implements [`SessionStore`] for a type that passes every call on. `$call!(self, method(arguments))`
-/// makes a call that waits, and `$call!(self, [now] method(arguments))` one that does not.
+/// Implements [`SessionStore`] for a type that passes every call on. The macro `$call!(self,
+/// method(arguments))` makes an async call. `$call!(self, [now] method(arguments))` makes a call
+/// that is not async.
 macro_rules! delegate_session_store {
     ([$($generics:tt)*] $type:ty, $call:ident) => {
         #[async_trait::async_trait]

@@ -1,4 +1,4 @@
-//! The stores behind a stopwatch (feature `metrics`): each call, however it ends, in one place.
+//! Stores that measure each call (feature `metrics`).
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::{
     user::AuthUser,
 };
 
-/// A store, and the clock by which its calls are timed.
+/// Wraps a store and measures its calls with a clock.
 pub(crate) struct Timed<S: ?Sized> {
     store: Arc<S>,
     clock: Arc<dyn Clock>,
@@ -42,7 +42,7 @@ impl<S: ?Sized> Timed<S> {
     }
 }
 
-/// A call that is under way; one that its caller no longer waits for is counted too.
+/// Records a call when it is dropped. A call that its caller abandons is therefore recorded too.
 struct Call<'a> {
     store: &'static str,
     call: &'static str,

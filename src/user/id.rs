@@ -1,30 +1,32 @@
-//! [`UserId`]: the string that names a user in tokens and stores.
+//! [`UserId`]: the text that identifies a user in tokens and stores.
 
 use std::{borrow::Cow, convert::Infallible, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Names a user: the `sub` of their tokens (RFC 7519 §4.1.2) and the key of their row.
+/// Identifies a user: the `sub` of their tokens (RFC 7519 §4.1.2) and the key of their row.
 ///
-/// It is a string, because stores have integers, UUIDs and object ids. It is cheap to clone. A
-/// store answers an id that is none of its keys with "not found", never with an error: see
+/// The id is a text, because stores have integers, UUIDs and object ids as keys. It is cheap to
+/// clone. For an id that is not a valid key, a store answers "not found", never an error. See
 /// [`to_key`](Self::to_key).
 ///
+/// # Examples
 /// ```
 /// use portcullis::user::UserId;
 /// assert_eq!(UserId::from(42).as_str(), "42");
 /// assert_eq!(UserId::from("65f0c0ffee").to_key::<i64>(), None);
-/// // This is not user 42: sessions and revocations are kept by the text.
+/// // This id is not that of user 42, because sessions and revocations are kept by the text.
 /// assert_eq!(UserId::from("042").to_key::<i64>(), None);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(Arc<str>);
 
 impl UserId {
-    /// The longest id that tokens carry, in bytes: room for any key in use, and no room for abuse.
+    /// The length of the longest id that tokens carry, in bytes. This is enough for every usual
+    /// key, and keeps tokens short.
     pub const MAX_BYTES: usize = 256;
 
-    /// The id as a string.
+    /// Returns the id as a text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -36,7 +38,7 @@ impl UserId {
         self.0.parse().ok().filter(|id: &T| id.to_string() == *self.0)
     }
 
-    /// Whether tokens can carry it: 1 to [`MAX_BYTES`](Self::MAX_BYTES) bytes.
+    /// Returns whether tokens can carry the id: it has 1 to [`MAX_BYTES`](Self::MAX_BYTES) bytes.
     pub(crate) fn fits(text: &str) -> bool {
         (1..=Self::MAX_BYTES).contains(&text.len())
     }

@@ -1,4 +1,4 @@
-//! E-mail addresses and usernames: what may be registered, and how a login finds it again.
+//! [`Email`], [`Username`] and [`Login`]: what may be registered, and how a login finds it again.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -12,7 +12,7 @@ use crate::{
     unicode::{becomes_ascii, fold, is_ignorable, nfc},
 };
 
-/// Writes a validated text as it was given, and validates what it reads.
+/// Implements `Display`, `Serialize` and `Deserialize`. Reading validates the text.
 macro_rules! text_type {
     ($name:ident) => {
         impl fmt::Display for $name {
@@ -35,15 +35,28 @@ macro_rules! text_type {
     };
 }
 
-/// An e-mail address that passed validation; compared without regard to case, normal form and spelling of the domain.
+/// An e-mail address that passed validation. Addresses are compared without regard to case, Unicode
+/// normal form and the spelling of the domain.
 ///
-/// At most 254 bytes (RFC 5321 §4.5.3.1), `local@domain` with a dot in the domain, no display name, no address literal, no
-/// quoted local part. A domain outside ASCII must be one by UTS 46. Refused besides are characters that a reader cannot
-/// see, and characters that are ASCII in another width or style (`＠`, `ﬁ`): they pass for another address.
+/// A valid address has at most 254 bytes (RFC 5321 §4.5.3.1) and the form `local@domain`. The
+/// domain contains a dot, and is valid by UTS 46 if it is not ASCII. A display name, an address
+/// literal and a quoted local part are refused. Invisible characters are refused too. So are
+/// characters that are ASCII letters in another width or style (`＠`, `ﬁ`), because the address
+/// would look like another one.
 ///
-/// Surrounding white space is trimmed. What is left is kept as written, in Unicode's NFC (RFC 6532 §3.1), and shown so.
-/// Users with addresses that are refused here, from before this rule or from another app, can still log in:
-/// [`Login::email`] does not validate.
+/// White space around the address is removed. The rest is stored and shown as written, in Unicode's
+/// NFC (RFC 6532 §3.1). Users whose stored address is refused here, because it is older than this
+/// rule or comes from another app, can still log in: [`Login::email`] does not validate.
+///
+/// # Examples
+/// ```
+/// use portcullis::user::{Email, Login};
+///
+/// let email: Email = " Ada@Example.com ".parse().unwrap();
+/// assert_eq!(email.as_str(), "Ada@Example.com");
+/// assert_eq!(email.key(), Login::email("ADA@example.COM").key());
+/// assert_eq!("ada".parse::<Email>().unwrap_err().code, "invalid_email");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Email {
     text: String,
@@ -51,7 +64,8 @@ pub struct Email {
 }
 
 impl Email {
-    /// The longest address, in bytes (RFC 5321: a path of 256 with its angle brackets).
+    /// The length of the longest address, in bytes (RFC 5321: a path of 256 bytes, minus its two
+    /// angle brackets).
     pub const MAX_BYTES: usize = 254;
 
     /// Returns the address as it was written, in NFC.
@@ -59,15 +73,15 @@ impl Email {
         &self.text
     }
 
-    /// Returns the form that is unique among users, and that a [`Login::Email`] of the same address has. See
-    /// [`LoginKey`].
+    /// Returns the form that is unique among users. A [`Login::Email`] of the same address has the
+    /// same form. See [`LoginKey`].
     pub fn key(&self) -> &str {
         &self.key
     }
 }
 
-/// Validates an address. Its [`FieldError`] is of `email`: `required` where it is blank,
-/// `too_long`, or `invalid_email`.
+/// Validates an address. The [`FieldError`] names the field `email`. Its code is `required` where
+/// the address is blank, otherwise `too_long` or `invalid_email`.
 impl FromStr for Email {
     type Err = FieldError;
 
@@ -80,7 +94,7 @@ impl FromStr for Email {
         if text.len() > Self::MAX_BYTES {
             return Err(FieldError::new("email", "too_long", "The e-mail address has more than 254 bytes."));
         }
-        // In what was typed, because NFC makes a `K` of the Kelvin sign.
+        // Checks the text as it was typed, because NFC replaces the Kelvin sign by a `K`.
         let passes_for_another =
             typed.chars().any(|c| c.is_control() || c.is_whitespace() || is_ignorable(c) || becomes_ascii(c));
         if passes_for_another || !is_address(&text) {
@@ -97,18 +111,29 @@ fn is_address(text: &str) -> bool {
         return false;
     };
     let is_encoded = |label: &str| label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"));
-    // A domain of plain ASCII is judged below, where names of an intranet pass that the DNS would not take.
+    // An ASCII domain is checked below. Domains of an intranet are accepted there, although the DNS
+    // would refuse them.
     let is_plain = domain.is_ascii() && !domain.split('.').any(is_encoded);
     let domain = if is_plain { Some(domain.into()) } else { ascii_domain(domain, DnsLength::Verify) };
     let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
     domain.is_some_and(|domain| EmailAddress::parse_with_options(&format!("{local}@{domain}"), options).is_ok())
 }
 
-/// A username that passed validation; compared without regard to case.
+/// A username that passed validation. Usernames are compared without regard to case.
 ///
-/// 2 to 32 of `A-Z a-z 0-9 . _ -`, beginning and ending with a letter or digit. Nothing outside ASCII, so that no
-/// look-alike of another script (a Cyrillic `а`) can pass for an existing user; and no `@`, so that a username is never
-/// taken for an e-mail address.
+/// A valid username has 2 to 32 of `A-Z a-z 0-9 . _ -`, and begins and ends with a letter or digit.
+/// Other characters are refused, because letters of another script (a Cyrillic `а`) can look like
+/// those of an existing user. `@` is refused too, so that no username looks like an e-mail address.
+///
+/// # Examples
+/// ```
+/// use portcullis::user::{Login, Username};
+///
+/// let username: Username = "Ada".parse().unwrap();
+/// assert_eq!(username.as_str(), "Ada");
+/// assert_eq!(username.key(), Login::username("aDA").key());
+/// assert_eq!("a@b".parse::<Username>().unwrap_err().code, "invalid_username");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Username {
     text: String,
@@ -121,15 +146,15 @@ impl Username {
         &self.text
     }
 
-    /// Returns the lower-case form that is unique among users, and that a [`Login::Username`] of the same
-    /// username has.
+    /// Returns the lower-case form that is unique among users. A [`Login::Username`] of the same
+    /// username has the same form.
     pub fn key(&self) -> &str {
         &self.key
     }
 }
 
-/// Validates a username. Its [`FieldError`] is of `username`: `too_short` (blank too), `too_long`,
-/// or `invalid_username`.
+/// Validates a username. The [`FieldError`] names the field `username`. Its code is `too_short`
+/// (also where it is blank), `too_long` or `invalid_username`.
 impl FromStr for Username {
     type Err = FieldError;
 
@@ -159,43 +184,53 @@ impl FromStr for Username {
 
 text_type!(Username);
 
-/// What a person types to say who they are, in the form in which logins are compared ([`LoginKey`]).
+/// The e-mail address or username that a user types to log in, in the form in which logins are
+/// compared ([`LoginKey`]).
 ///
-/// Deliberately not validated like a registration: rows from before this crate may have any username and address, and an
-/// impossible one is simply unknown.
+/// It is deliberately not validated like a registration. Rows that are older than this crate may
+/// have any username and address. A login that cannot exist is simply unknown.
+///
+/// # Examples
+/// ```
+/// use portcullis::user::Login;
+///
+/// assert_eq!(Login::either(" Ada@Example.com "), Login::email("ada@example.com"));
+/// assert_eq!(Login::either("Ada"), Login::username("ada"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Login {
-    /// Look for this e-mail address (see [`Email::key`]).
+    /// Finds the user by e-mail address (see [`Email::key`]).
     Email(LoginKey),
-    /// Look for this username (see [`Username::key`]).
+    /// Finds the user by username (see [`Username::key`]).
     Username(LoginKey),
 }
 
 impl Login {
-    /// Reads an e-mail address.
+    /// Makes a login by e-mail address.
     pub fn email(text: &str) -> Self {
         Self::Email(LoginKey::of_email(text))
     }
 
-    /// Reads a username.
+    /// Makes a login by username.
     pub fn username(text: &str) -> Self {
         Self::Username(LoginKey::of_username(text))
     }
 
-    /// Reads either: an e-mail address where there is an `@`, else a username.
+    /// Makes a login by e-mail address where the text contains an `@`, otherwise by username.
     pub fn either(text: &str) -> Self {
         if text.contains('@') { Self::email(text) } else { Self::username(text) }
     }
 
-    /// The text that is looked up.
+    /// Returns the text that a store looks up.
     pub fn key(&self) -> &str {
         self.login_key().as_str()
     }
 
-    /// Returns the login under the key that it had before keys had normal forms, where that is another.
+    /// Returns the login with the key that earlier releases made of it, before keys had normal
+    /// forms. Returns `None` where that key is the same.
     ///
-    /// A row whose key was made then is found by it: in a table of an app's own, or where two users have one address by
-    /// now and only one of them can have its key.
+    /// It finds rows whose key was made by such a release. These are rows in a table of an app, and
+    /// rows of two users whose addresses have the same key today.
     pub fn earlier(&self) -> Option<Self> {
         let earlier = self.login_key().earlier()?.into();
         Some(match self {
@@ -215,14 +250,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_compare_trimmed_and_without_regard_to_case() {
+    fn addresses_compare_trimmed_and_in_any_case() {
         let email = "  Ada@Example.COM ".parse::<Email>().unwrap();
         assert_eq!(email.as_str(), "Ada@Example.COM");
         assert_eq!(Login::email("ADA@example.com\n").key(), email.key());
     }
 
     #[test]
-    fn what_is_no_address_is_refused_with_its_code() {
+    fn an_invalid_address_is_refused_with_its_code() {
         for bad in [
             "ada",
             "ada@",
@@ -243,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_are_validated_where_they_are_read() {
+    fn identifiers_are_validated_when_they_are_read() {
         let email: Email = "Ada@Example.com".parse().unwrap();
         let json = serde_json::to_string(&email).unwrap();
         assert_eq!(json, format!("\"{email}\""));

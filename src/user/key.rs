@@ -1,4 +1,4 @@
-//! The forms in which logins are compared: one function for what is registered and for what is typed.
+//! [`LoginKey`]: the form in which logins are compared. Registrations and logins make it by the same function.
 
 use std::{borrow::Cow, fmt, ops::Deref};
 
@@ -8,13 +8,15 @@ use crate::unicode::fold;
 
 /// A login in the form in which logins are compared.
 ///
-/// An e-mail address has its domain as UTS 46 makes it for the DNS (in ASCII and lower case: `xn--bcher-kva.example` for
-/// `bücher.example`). Its local part, and a username, are in Unicode's NFC and without regard to case; the final sigma is
-/// a sigma. A login of ASCII alone is simply in lower case.
+/// The domain of an e-mail address is in the form that UTS 46 makes for the DNS. This form is in
+/// ASCII and lower case: `xn--bcher-kva.example` for `bücher.example`. The local part, and a
+/// username, are in Unicode's NFC and in lower case, where the final sigma equals the other sigma.
+/// A login of only ASCII is therefore in lower case.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LoginKey {
     key: String,
-    /// As releases made it that knew neither normal forms nor domains; absent where that is the same.
+    /// The key that earlier releases made, which knew neither normal forms nor domains. `None`
+    /// where it is the same.
     earlier: Option<Box<str>>,
 }
 
@@ -34,12 +36,12 @@ impl LoginKey {
         Self { key, earlier: earlier.map(String::into_boxed_str) }
     }
 
-    /// Returns the text that is looked up.
+    /// Returns the text that a store looks up.
     pub fn as_str(&self) -> &str {
         &self.key
     }
 
-    /// Returns the text that was looked up before keys had normal forms, where it is another.
+    /// Returns the key that earlier releases made, where it is another one.
     pub(crate) fn earlier(&self) -> Option<&str> {
         self.earlier.as_deref()
     }
@@ -59,14 +61,14 @@ impl AsRef<str> for LoginKey {
     }
 }
 
-/// Takes a key as it is.
+/// Uses the text as a key, unchanged.
 impl From<String> for LoginKey {
     fn from(key: String) -> Self {
         Self { key, earlier: None }
     }
 }
 
-/// Takes a key as it is.
+/// Uses the text as a key, unchanged.
 impl From<&str> for LoginKey {
     fn from(key: &str) -> Self {
         Self::from(key.to_owned())
@@ -89,7 +91,8 @@ pub(super) fn email_key(text: &str) -> String {
     }
 }
 
-/// Returns a domain as the DNS has it (UTS 46, non-transitional), or nothing where it is none.
+/// Returns the domain in the form that the DNS uses (UTS 46, non-transitional). Returns `None`
+/// where it is no domain.
 pub(super) fn ascii_domain(domain: &str, length: DnsLength) -> Option<Cow<'_, str>> {
     Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::Allow, length).ok()
 }

@@ -1,5 +1,5 @@
-//! Users: what this crate needs of an app's own ([`AuthUser`]), the ready [`User`], and what a
-//! registration brings ([`NewUser`]).
+//! Users: what this crate reads of an app's user ([`AuthUser`]), the ready [`User`], and a
+//! registration to store ([`NewUser`]).
 
 mod auth_user;
 mod id;

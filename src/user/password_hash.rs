@@ -1,16 +1,17 @@
-//! [`PasswordHash`]: the text of a hash, which is not printed.
+//! [`PasswordHash`]: the text of a hash, which `Debug` does not print.
 
-/// A password hash in PHC form (`$argon2id$v=19$m=19456,t=2,p=1$…`), redacted in `Debug`.
+/// A password hash in PHC form (`$argon2id$v=19$m=19456,t=2,p=1$…`). `Debug` prints `[redacted]`.
 #[derive(Clone)]
 pub struct PasswordHash(String);
 
 impl PasswordHash {
-    /// Wraps a PHC string; whether it can be verified shows at the next login.
+    /// Wraps a PHC string. The string is not checked: a hash that cannot be verified fails at the
+    /// next login.
     pub fn new(phc: impl Into<String>) -> Self {
         Self(phc.into())
     }
 
-    /// The string to store.
+    /// Returns the PHC string, to store.
     pub fn as_str(&self) -> &str {
         &self.0
     }

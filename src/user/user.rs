@@ -1,4 +1,4 @@
-//! The ready [`User`] of the ready stores.
+//! [`User`]: the user of the ready stores.
 
 use std::fmt;
 
@@ -7,34 +7,36 @@ use serde::{Deserialize, Serialize};
 use super::{auth_user::AuthUser, id::UserId, new_user::NewUser};
 use crate::{clock::Timestamp, error::FieldError};
 
-/// A user with everything the ready stores and endpoints need, for apps that have no users table yet.
+/// A user with everything that the ready stores and endpoints need. It is for apps that have no
+/// users table yet.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct User {
-    /// Never given to another user.
+    /// Id of the user. It is never given to another user.
     pub id: UserId,
-    /// As it was registered.
+    /// E-mail address, as it was registered.
     pub email: String,
-    /// As it was registered.
+    /// Username, as it was registered.
     pub username: Option<String>,
     /// The name to show.
     pub name: Option<String>,
-    /// Where a picture is.
+    /// Address of a picture.
     pub avatar_url: Option<String>,
-    /// What access tokens carry; set by the app, never by a client.
+    /// Roles that access tokens carry. The app sets them, a client never does.
     pub roles: Vec<String>,
-    /// PHC string.
+    /// Hash of the password, as a PHC string. `None` for a user without a password.
     pub password_hash: Option<String>,
-    /// Raised to end every token.
+    /// Token version. Raising it makes every token of the user invalid.
     pub token_version: u64,
-    /// May not sign in.
+    /// Whether the user is disabled. A disabled user cannot log in.
     pub disabled: bool,
     /// When the user registered, in milliseconds.
     pub created_at: Timestamp,
 }
 
 impl User {
-    /// A user from a registration: version 0, no roles, not disabled.
+    /// Makes a user of a registration. The token version is 0, there are no roles, and the user is
+    /// not disabled.
     pub fn from_new(id: UserId, new: NewUser<Profile>) -> Self {
         Self {
             id,
@@ -51,13 +53,13 @@ impl User {
     }
 }
 
-/// What a registration may say beside e-mail, username and password.
+/// What a registration may contain besides the e-mail address, the username and the password.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Profile {
     /// The name to show, at most 200 characters.
     pub name: Option<String>,
-    /// Where a picture is: an `https:` or `http:` address of at most 2,048 bytes.
+    /// Address of a picture: an `https:` or `http:` address of at most 2,048 bytes.
     pub avatar_url: Option<String>,
 }
 
@@ -134,7 +136,8 @@ impl AuthUser for User {
             if url.len() > 2048 {
                 errors.push(FieldError::new("avatar_url", "too_long", "The address has more than 2,048 bytes."));
             } else if !is_web_address(url) {
-                // `javascript:` and `data:` would run in whoever looks at the picture.
+                // An address with `javascript:` or `data:` could run code in the browser of a user
+                // who looks at the picture.
                 errors.push(FieldError::new("avatar_url", "invalid_url", "This is not an http or https address."));
             }
         }
@@ -142,7 +145,8 @@ impl AuthUser for User {
     }
 }
 
-/// HTML forms send an empty text for a field that was left alone.
+/// Replaces an empty text by `None`, because HTML forms send an empty text for a field without
+/// input.
 fn given(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }

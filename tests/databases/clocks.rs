@@ -1,4 +1,4 @@
-//! Nodes whose clocks differ from that of the server which keeps their sessions.
+//! Tests nodes whose clocks differ from the clock of the server that stores their sessions.
 
 use std::{
     sync::{
@@ -17,7 +17,7 @@ use portcullis::{
 
 use crate::{mongodb, postgres, redis, required_servers::can_run};
 
-/// The machine's clock, as another machine may have it.
+/// Imitates the system clock of another machine.
 #[derive(Clone, Default)]
 struct Machine(Arc<AtomicI64>);
 
@@ -26,7 +26,7 @@ impl Machine {
         Self(Arc::new(AtomicI64::new(millis)))
     }
 
-    /// Lets time pass for it.
+    /// Advances the clock by `millis` milliseconds.
     fn advance(&self, millis: i64) {
         self.0.fetch_add(millis, Ordering::SeqCst);
     }
@@ -42,15 +42,16 @@ fn node(users: &MemoryUsers, sessions: &Arc<dyn SessionStore>, clock: &Machine) 
     redis::samples::builder(users.clone(), Arc::clone(sessions)).clock(clock.clone()).build().unwrap()
 }
 
-/// Each store is a connection of its own to one database, as nodes have it.
-async fn nodes_apart_agree(stores: [Arc<dyn SessionStore>; 2]) {
+/// Tests that two nodes with different clocks agree. Each store is a connection of its own to one
+/// database, as nodes have it.
+async fn nodes_with_different_clocks_agree(stores: [Arc<dyn SessionStore>; 2]) {
     let users = MemoryUsers::default();
     for (case, (seconds, other)) in [(0, 24), (24, 0), (0, 59), (59, 0), (-29, 30)].into_iter().enumerate() {
         let clocks = [seconds, other].map(|seconds| Machine::differing_by(seconds * 1000));
         let nodes = [0, 1].map(|n: usize| node(&users, &stores[n], &clocks[n]));
         let registration = Registration::new(format!("ada{case}@example.com"), "open sesame 42", Profile::default());
         let ada = nodes[0].register(registration, &ClientInfo::unknown()).await.unwrap();
-        // Two tabs that ask at once.
+        // Two browser tabs refresh at the same time.
         let pair = nodes[0]
             .start_session(&ada, &ClientInfo::unknown())
             .await
@@ -60,7 +61,7 @@ async fn nodes_apart_agree(stores: [Arc<dyn SessionStore>; 2]) {
         let won = refresh(0).await.unwrap();
         let second = refresh(1).await.unwrap_or_else(|error| panic!("{seconds} and {other}: {error:?}"));
         assert_eq!(won.tokens.session_id, second.tokens.session_id);
-        // The grace is 10 seconds on either.
+        // The grace is 10 s on both nodes.
         for n in [1, 0] {
             let pair = nodes[n]
                 .start_session(&ada, &ClientInfo::unknown())
@@ -81,44 +82,44 @@ async fn nodes_apart_agree(stores: [Arc<dyn SessionStore>; 2]) {
     }
 }
 
-/// A node whose clock is the machine's goes by the server's, which here is the same.
-async fn the_servers_clock_is_told(store: &dyn SessionStore) {
+/// Tests that a node with the system clock uses the server's clock, which is the same here.
+async fn the_server_clock_is_returned(store: &dyn SessionStore) {
     let before = SystemClock.now();
-    let told = store.clock().await.unwrap().unwrap();
+    let returned = store.clock().await.unwrap().unwrap();
     let within = Duration::from_millis(5);
-    assert!(before.since(told) <= within && told.since(SystemClock.now()) <= within, "{told}");
+    assert!(before.since(returned) <= within && returned.since(SystemClock.now()) <= within, "{returned}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nodes_apart_agree_over_redis() {
+async fn nodes_with_different_clocks_agree_over_redis() {
     if redis::Server::can_run() {
         let server = redis::Server::start().await;
         let store = async || Arc::new(server.store_like("clocks").await);
-        the_servers_clock_is_told(&*store().await).await;
-        nodes_apart_agree([store().await, store().await]).await;
+        the_server_clock_is_returned(&*store().await).await;
+        nodes_with_different_clocks_agree([store().await, store().await]).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nodes_apart_agree_over_postgres() {
+async fn nodes_with_different_clocks_agree_over_postgres() {
     if can_run("PostgreSQL", postgres::Server::is_installed()) {
         let server = postgres::Server::start().await;
         let url = server.url(&server.database().await);
         let store = async || Arc::new(portcullis::store::sql::PostgresStore::connect(&url).await.unwrap());
-        the_servers_clock_is_told(&*store().await).await;
-        nodes_apart_agree([store().await, store().await]).await;
+        the_server_clock_is_returned(&*store().await).await;
+        nodes_with_different_clocks_agree([store().await, store().await]).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nodes_apart_agree_over_mongodb() {
+async fn nodes_with_different_clocks_agree_over_mongodb() {
     if mongodb::server::Server::can_run() {
         let server = mongodb::server::Server::start().await;
         let database = server.database().await;
         let sessions =
             || portcullis::store::mongodb::MongoSessions::new(&database).with_timeout(Duration::from_secs(30));
         sessions().migrate().await.unwrap();
-        the_servers_clock_is_told(&sessions()).await;
-        nodes_apart_agree([Arc::new(sessions()), Arc::new(sessions())]).await;
+        the_server_clock_is_returned(&sessions()).await;
+        nodes_with_different_clocks_agree([Arc::new(sessions()), Arc::new(sessions())]).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The store of `examples/existing_app`, as an adopter would prove it.
+//! Tests the store of `examples/existing_app`, as an app would test its own store.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -29,7 +29,7 @@ async fn the_table_of_the_existing_app_keeps_every_promise() {
 }
 
 #[tokio::test]
-async fn its_logins_are_found_by_the_index_that_adoption_made() {
+async fn logins_are_found_by_the_index_of_the_migration() {
     let scratch = TempDir::new();
     let members = Members::open(scratch.path().join("app.db").to_str().unwrap()).await.unwrap();
     let explain = concat!("EXPLAIN QUERY PLAN SELECT ", columns!(), " FROM members WHERE mail_key = $1");
@@ -38,9 +38,9 @@ async fn its_logins_are_found_by_the_index_that_adoption_made() {
     assert!(plan.contains("USING INDEX members_mail_key"), "{plan}");
 }
 
-/// Another tool migrates the table while the app runs.
+/// Another tool adds a column to the table while the app runs.
 #[tokio::test]
-async fn a_column_added_while_the_app_runs_hides_no_member() {
+async fn a_column_added_while_the_app_runs_hides_no_user() {
     let scratch = TempDir::new();
     let members = Members::open(scratch.path().join("app.db").to_str().unwrap()).await.unwrap();
     let email = "ada@example.com".parse::<Email>().unwrap();
@@ -62,7 +62,7 @@ async fn a_column_added_while_the_app_runs_hides_no_member() {
 }
 
 #[test]
-fn its_store_has_at_most_forty_lines() {
+fn the_store_of_the_example_has_at_most_40_lines() {
     let store = include_str!("../../examples/existing_app/store.rs");
     let implementation = store.lines().skip_while(|line| *line != "#[async_trait]");
     assert!(implementation.count() <= 40);

@@ -1,5 +1,6 @@
-//! Sessions as the last release wrote them, before `amr`, `acr` and `restamped_generation`: read, rotated and
-//! restamped, whether they were written before the migration or after it by a node that is not yet upgraded.
+//! Tests sessions as the last release wrote them, without `amr`, `acr` and `restamped_generation`.
+//! This release reads, rotates and restamps them. It does so for sessions from before the
+//! migration, and for those that a node of the last release writes afterwards.
 
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ fn token(n: u8) -> TokenId {
     TokenId::from_bytes([n; 16])
 }
 
-/// What the last release's record means.
+/// Returns the session that a record of the last release means.
 fn record(n: u8) -> Session {
     Session {
         id: SessionId::from_bytes([n; 16]),
@@ -90,13 +91,13 @@ async fn goes_on(store: &impl SessionStore, n: u8) {
 }
 
 #[tokio::test]
-async fn memory_shows_what_the_other_stores_must_do() {
+async fn memory_does_what_the_other_stores_must_do() {
     let store = MemorySessions::default();
     store.create(NewSession::new(record(1), SessionLimit::Refuse(9), TOMBSTONE)).await.unwrap();
     goes_on(&store, 1).await;
 }
 
-/// Takes the tables back to the last release.
+/// Changes the tables back to those of the last release.
 const BACK: [&str; 4] = [
     "DELETE FROM portcullis_schema WHERE version >= 4",
     "ALTER TABLE portcullis_sessions DROP COLUMN restamped_generation",
@@ -104,7 +105,7 @@ const BACK: [&str; 4] = [
     "ALTER TABLE portcullis_sessions DROP COLUMN acr",
 ];
 
-/// The last release's statement.
+/// Returns the statement by which the last release adds a session.
 fn insert(n: u8, bytes: impl Fn(&str) -> String) -> String {
     let repeated = |n: u8| bytes(&format!("{n:02x}").repeat(16));
     let (now, expires, last) = (NOW.as_millis(), NOW.plus(HOUR).as_millis(), NOW.plus(HOUR * 24).as_millis());
@@ -132,7 +133,7 @@ async fn sql_goes_on(
     }
     run(insert(1, &bytes)).await;
     migrate().await;
-    // By a node that is not yet upgraded.
+    // This is written by a node of the last release.
     run(insert(2, &bytes)).await;
     migrate().await;
     goes_on(store, 1).await;
@@ -140,7 +141,7 @@ async fn sql_goes_on(
 }
 
 #[tokio::test]
-async fn sqlite_goes_on_with_the_rows_of_the_last_release() {
+async fn sqlite_reads_the_rows_of_the_last_release() {
     let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap();
     let store = SqliteStore::new(pool.clone());
     let run = async |sql: String| {
@@ -150,7 +151,7 @@ async fn sqlite_goes_on_with_the_rows_of_the_last_release() {
 }
 
 #[tokio::test]
-async fn postgres_goes_on_with_the_rows_of_the_last_release() {
+async fn postgres_reads_the_rows_of_the_last_release() {
     if !can_run("PostgreSQL", Postgres::is_installed()) {
         return;
     }
@@ -164,13 +165,13 @@ async fn postgres_goes_on_with_the_rows_of_the_last_release() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redis_goes_on_with_the_records_of_the_last_release() {
+async fn redis_reads_the_records_of_the_last_release() {
     if !Redis::can_run() {
         return;
     }
     let server = Redis::start().await;
     let store = server.store().await;
-    // A session of this release, which shows where the user's records are.
+    // A session of this release shows which key has the user's records.
     let mut other = record(9);
     other.generation = 0;
     store.create(NewSession::new(other, SessionLimit::Refuse(9), TOMBSTONE)).await.unwrap();
@@ -184,7 +185,7 @@ async fn redis_goes_on_with_the_records_of_the_last_release() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mongodb_goes_on_with_the_documents_of_the_last_release() {
+async fn mongodb_reads_the_documents_of_the_last_release() {
     if !Mongo::can_run() {
         return;
     }

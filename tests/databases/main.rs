@@ -1,4 +1,5 @@
-//! The stores of real engines, each in a directory of its own that ends with its test.
+//! Tests the stores over real servers. Each server has a directory of its own, and stops at the end
+//! of its test.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must fail")]
 
 #[path = "../support/auth.rs"]

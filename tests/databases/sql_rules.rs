@@ -1,4 +1,5 @@
-//! What the stores of both SQL engines keep, beyond the suite for every store: small sweeps, bounded records, repeated calls.
+//! Tests what the SQL stores guarantee beyond the conformance suite: small sweeps, a bounded number
+//! of records, and the same answer to a repeated call.
 
 use std::time::Duration;
 
@@ -24,8 +25,8 @@ async fn sqlite(scratch: &TempDir) -> (SqliteStore, SqlitePool) {
     (store, SqlitePool::connect_with(SqliteConnectOptions::new().filename(&path)).await.unwrap())
 }
 
-/// An ending whose answer was lost is asked for again: it is the same ending, and not a second one.
-async fn recognises_its_own_ending(store: &impl SessionStore) {
+/// A caller that lost the answer ends the session again. It is the same end, not a second one.
+async fn recognises_its_own_end(store: &impl SessionStore) {
     let ada = "ada".into();
     store.create(new(session(&ada, id(1), NOW))).await.unwrap();
     let ending = ended(EndReason::EndedByUser, at(1));
@@ -41,7 +42,8 @@ async fn recognises_its_own_ending(store: &impl SessionStore) {
     assert_eq!(store.find(&ada, &id(1), at(3)).await.unwrap().unwrap().ended, Some(ending));
 }
 
-/// A session that ended for reuse is kept long, so that later tries are told so; but not any number of them.
+/// A session that ended for reuse is kept for long, so that later refreshes are answered. But only
+/// a few of them are kept.
 async fn keeps_few_sessions_that_ended_for_reuse(store: &impl SessionStore) {
     let eve = "eve".into();
     for n in 1..=20_u8 {
@@ -49,24 +51,24 @@ async fn keeps_few_sessions_that_ended_for_reuse(store: &impl SessionStore) {
         store.create(new(record)).await.unwrap();
         assert_eq!(store.rotate(&rotation(&eve, id(n), at(n.into()))).await.unwrap(), RotateOutcome::Reused);
     }
-    let told = async |n, now| store.rotate(&rotation(&eve, id(n), now)).await.unwrap();
+    let rotated = async |n, now| store.rotate(&rotation(&eve, id(n), now)).await.unwrap();
     for n in 1..=20 {
-        assert_eq!(told(n, at(21)).await, RotateOutcome::Ended(EndReason::Reuse), "within the tombstone: {n}");
+        assert_eq!(rotated(n, at(21)).await, RotateOutcome::Ended(EndReason::Reuse), "within the tombstone: {n}");
     }
-    // After the last access token has expired only the newest are needed.
+    // After the last access token has expired, only the newest are needed.
     let late = at(21).plus(TOMBSTONE);
     for n in 1..=4 {
-        assert_eq!(told(n, late).await, RotateOutcome::Unknown, "an old one: {n}");
+        assert_eq!(rotated(n, late).await, RotateOutcome::Unknown, "an old one: {n}");
     }
     for n in 5..=20 {
-        assert_eq!(told(n, late).await, RotateOutcome::Ended(EndReason::Reuse), "a new one: {n}");
+        assert_eq!(rotated(n, late).await, RotateOutcome::Ended(EndReason::Reuse), "a new one: {n}");
     }
 }
 
 #[tokio::test]
-async fn sqlite_recognises_an_ending_that_is_asked_again() {
+async fn sqlite_answers_a_repeated_end_again() {
     let scratch = TempDir::new();
-    recognises_its_own_ending(&sqlite(&scratch).await.0).await;
+    recognises_its_own_end(&sqlite(&scratch).await.0).await;
 }
 
 #[tokio::test]
@@ -76,16 +78,16 @@ async fn sqlite_keeps_few_sessions_that_ended_for_reuse() {
 }
 
 #[tokio::test]
-async fn postgres_bounds_what_it_keeps_and_knows_its_endings() {
+async fn postgres_bounds_records_and_answers_repeated_ends() {
     if !can_run("PostgreSQL", Server::is_installed()) {
         return;
     }
     let server = Server::start().await;
-    recognises_its_own_ending(&server.store("read committed").await).await;
+    recognises_its_own_end(&server.store("read committed").await).await;
     keeps_few_sessions_that_ended_for_reuse(&server.store("serializable").await).await;
 }
 
-/// Rows that expired long ago, written by a statement.
+/// Adds rows that expired long ago, by a statement.
 async fn fill(pool: &SqlitePool, count: u32) {
     let rows = format!(
         "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {count}) \
@@ -101,21 +103,21 @@ async fn expired(pool: &SqlitePool) -> i64 {
 }
 
 #[tokio::test]
-async fn a_login_never_waits_for_a_sweep_of_all_that_expired() {
+async fn a_login_never_waits_for_a_sweep_of_all_expired_rows() {
     let scratch = TempDir::new();
     let (store, pool) = sqlite(&scratch).await;
-    // More than the sweep of one login may delete.
+    // These are more rows than the sweep of one login may delete.
     fill(&pool, 40_000).await;
     SessionStore::create(&store, new(session(&"ada".into(), id(1), NOW))).await.unwrap();
     assert!(expired(&pool).await > 0, "the login has deleted all of it");
-    // Little by little it goes: a sweep that an app asks for takes all.
+    // Each login deletes a few. A sweep that an app asks for deletes all.
     store.sweep(NOW).await.unwrap();
     assert_eq!(expired(&pool).await, 0);
     assert!(store.find(&"ada".into(), &id(1), NOW).await.unwrap().is_some());
 }
 
 #[tokio::test]
-async fn expired_rows_go_as_users_log_in() {
+async fn logins_delete_expired_rows() {
     let scratch = TempDir::new();
     let (store, pool) = sqlite(&scratch).await;
     fill(&pool, 1_500).await;
@@ -129,7 +131,7 @@ async fn expired_rows_go_as_users_log_in() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_read_only_opens_where_its_tables_are_there() {
+async fn a_read_only_database_with_its_tables_can_be_opened() {
     let scratch = TempDir::new();
     let (store, _pool) = sqlite(&scratch).await;
     SessionStore::create(&store, new(session(&"ada".into(), id(1), NOW))).await.unwrap();
@@ -139,11 +141,11 @@ async fn a_database_that_is_read_only_opens_where_its_tables_are_there() {
     assert!(store.find(&"ada".into(), &id(1), NOW).await.unwrap().is_some());
 }
 
-/// A password's hash, as a refused row would show it.
+/// A password hash, as an error with the refused row would show it.
 pub(crate) const CANARY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$Y2FuYXJ5Y2FuYXJ5$TmV2ZXJJbkFueUxvZ0ZpbGVQbGVhc2VUaGFua1lvdQ";
 
-/// Everything that a log or a report could make of an error.
+/// Returns everything that a log or a report could show of an error.
 pub(crate) fn everything_of(error: &StoreError) -> String {
     let mut text = format!("{error} {error:?} {error:#?}");
     let mut cause = std::error::Error::source(error);
@@ -154,7 +156,7 @@ pub(crate) fn everything_of(error: &StoreError) -> String {
     text
 }
 
-pub(crate) fn newcomer() -> NewUser<Profile> {
+pub(crate) fn new_user() -> NewUser<Profile> {
     NewUser::new(
         "canary@example.com".parse::<Email>().unwrap(),
         None,
@@ -165,26 +167,26 @@ pub(crate) fn newcomer() -> NewUser<Profile> {
 }
 
 #[tokio::test]
-async fn what_sqlite_refuses_is_logged_by_code_and_name_alone() {
+async fn errors_of_sqlite_have_only_the_code_and_the_name() {
     let scratch = TempDir::new();
     let (store, pool) = sqlite(&scratch).await;
     let trigger = "CREATE TRIGGER refuse BEFORE INSERT ON portcullis_users BEGIN \
                    SELECT RAISE(ABORT, 'refused: $argon2id$v=19$m=19456,t=2,p=1$Y2FuYXJ5Y2FuYXJ5'); END";
     sqlx::query(trigger).execute(&pool).await.unwrap();
-    let error = UserStore::create(&store, newcomer()).await.unwrap_err();
+    let error = UserStore::create(&store, new_user()).await.unwrap_err();
     let all = everything_of(&error);
     assert!(!all.contains("Y2FuYXJ5") && !all.contains("canary"), "{all}");
     assert!(all.contains("1811"), "its code is not there: {all}");
 }
 
-/// A poll and a start read what has ended in pages, none of which is lost.
+/// A poll and the start of a node read revocations in pages, and none is lost.
 #[tokio::test]
-async fn all_that_ended_is_read_however_much_it_is() {
+async fn all_revocations_are_read_however_many_there_are() {
     const COUNT: usize = 25_000;
     let scratch = TempDir::new();
     let (store, pool) = sqlite(&scratch).await;
     let now = SystemClock.now();
-    // Many of one moment, so that a page ends in the middle of it.
+    // Many have the same moment, so that a page ends in the middle of it.
     let rows = format!(
         "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {COUNT}) \
          INSERT INTO portcullis_sessions (user_id, id, token_version, generation, token_id, auth_time, created_at, \
@@ -210,9 +212,9 @@ async fn all_that_ended_is_read_however_much_it_is() {
     assert_eq!(endings.len(), 2 * COUNT);
 }
 
-/// One account that logs in again and again costs a login no more than any other.
+/// One user who logs in often makes a login no slower than any other.
 #[tokio::test]
-async fn a_login_works_beside_any_number_of_ended_sessions() {
+async fn a_login_works_with_any_number_of_ended_sessions() {
     let scratch = TempDir::new();
     let (store, _pool) = sqlite(&scratch).await;
     let eve = "eve".into();
@@ -222,6 +224,6 @@ async fn a_login_works_beside_any_number_of_ended_sessions() {
     }
     SessionStore::create(&store, new(session(&eve, SessionId::from_bytes([99; 16]), at(50)))).await.unwrap();
     assert_eq!(store.list(&eve, at(50)).await.unwrap().len(), 1);
-    // Each of them is a tombstone still, by which other nodes learn of it.
+    // Each of them is still a tombstone, from which other nodes learn of the end.
     assert_eq!(store.ended_since(NOW, at(50)).await.unwrap().len(), 40);
 }

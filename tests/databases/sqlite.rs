@@ -1,4 +1,4 @@
-//! SQLite.
+//! Tests the SQLite store.
 
 use std::{
     path::Path,
@@ -22,7 +22,7 @@ use sqlx::{
 };
 
 use crate::{
-    outages::{Behind, Fault, Ground, Outage},
+    outages::{Behind, Fault, Outage, OutageTest},
     temp_dir::TempDir,
 };
 
@@ -43,7 +43,7 @@ async fn sqlite_keeps_every_promise() {
 }
 
 #[tokio::test]
-async fn a_restart_of_the_process_forgets_nothing() {
+async fn a_restart_of_the_process_loses_nothing() {
     let scratch = TempDir::new();
     let path = scratch.path().join("app.db");
     let start = async || {
@@ -87,8 +87,8 @@ fn query_only(flag: &AtomicBool) -> &'static str {
     if flag.load(Ordering::SeqCst) { "PRAGMA query_only = ON" } else { "PRAGMA query_only = OFF" }
 }
 
-/// A store that waits a short time for another's write, because the tests wait with it, and whose connections can be told
-/// to write no more.
+/// Makes a store with a short timeout, because the tests wait for it. Its connections can be made
+/// read-only.
 async fn impatient(path: &Path) -> (ReadOnly, SqliteStore) {
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -115,7 +115,7 @@ async fn impatient(path: &Path) -> (ReadOnly, SqliteStore) {
     (ReadOnly(read_only), store)
 }
 
-/// Another process writes, and does not come to an end.
+/// Another process writes and does not commit.
 struct Locked(SqliteConnection);
 
 #[async_trait]
@@ -137,7 +137,7 @@ impl Fault for Locked {
     }
 }
 
-/// Nothing can be written, as when the system has mounted the disk anew after an error.
+/// Makes every write fail, as after the system has mounted the disk read-only because of an error.
 struct ReadOnly(Arc<AtomicBool>);
 
 #[async_trait]
@@ -164,15 +164,15 @@ async fn an_outage_of_sqlite_is_a_503_and_leaves_nothing_half_done() {
     let scratch = TempDir::new();
     let path = scratch.path().join("app.db");
     let (read_only, store) = impatient(&path).await;
-    let ground = Ground::new("SQLite", Arc::new(store.clone()), Arc::new(store), Behind::BOTH).await;
+    let test = OutageTest::new("SQLite", Arc::new(store.clone()), Arc::new(store), Behind::BOTH).await;
     let other = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
-    ground.endure(Locked(other)).await;
-    ground.endure(read_only).await;
-    ground.report();
+    test.run(Locked(other)).await;
+    test.run(read_only).await;
+    test.report();
 }
 
 #[tokio::test]
-async fn a_full_disk_is_an_outage_and_takes_nothing_that_was_written() {
+async fn a_full_disk_is_an_outage_and_loses_nothing() {
     let scratch = TempDir::new();
     let options = SqliteConnectOptions::new().filename(scratch.path().join("app.db")).create_if_missing(true);
     let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
@@ -191,7 +191,7 @@ async fn a_full_disk_is_an_outage_and_takes_nothing_that_was_written() {
         .await
         .map(|outcome| outcome.complete().unwrap().tokens)
         .unwrap();
-    // It has as many pages as there will ever be.
+    // The database may not have more pages than it has now.
     sqlx::query("PRAGMA max_page_count = 1").execute(&pool).await.unwrap();
     let mut sessions = 1;
     let full = loop {
@@ -233,7 +233,8 @@ async fn a_url_opens_the_file_that_the_driver_would_open() {
             .count(),
         0
     );
-    // One that must be there, one that is only read, and what no driver knows.
+    // These are a file that must exist, a file that is only read, and a scheme that no driver
+    // knows.
     assert!(SqliteStore::connect(&of("g.db", "?mode=rw")).await.unwrap_err().is_unavailable());
     let read_only = SqliteStore::connect(&of("a.db", "?mode=ro")).await.unwrap();
     assert!(read_only.bump_token_version(&"1".into()).await.unwrap_err().is_unavailable());

@@ -1,4 +1,5 @@
-//! Users in PostgreSQL or MongoDB and sessions in Redis: the flows work across both, and either may be down without a logout.
+//! Tests users in PostgreSQL or MongoDB with sessions in Redis. The flows work across both engines.
+//! While either one is down, no user is logged out.
 
 use std::{any::Any, sync::Arc, time::Duration};
 
@@ -32,7 +33,7 @@ use crate::{
 
 const PASSWORD: &str = "open sesame 42";
 
-/// Both engines, each behind a wire that can be cut, and a node over them.
+/// Two engines, each behind a proxy that can cut the connection, and a node over them.
 struct World {
     auth: Auth<User>,
     clock: ManualClock,
@@ -42,7 +43,7 @@ struct World {
     _engines: (Box<dyn Any + Send + Sync>, redis::Server),
 }
 
-/// Where the users are.
+/// The engine of the users.
 enum Users {
     Postgres(PostgresStore),
     Mongo(MongoUsers),
@@ -112,14 +113,14 @@ impl World {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn users_in_postgres_have_their_sessions_in_redis() {
+async fn users_in_postgres_work_with_sessions_in_redis() {
     if redis::Server::can_run() && can_run("PostgreSQL", postgres::Server::is_installed()) {
         both_work_together(World::postgres().await).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn users_in_mongodb_have_their_sessions_in_redis() {
+async fn users_in_mongodb_work_with_sessions_in_redis() {
     if redis::Server::can_run() && mongodb::server::Server::can_run() {
         both_work_together(World::mongo().await).await;
     }
@@ -129,7 +130,7 @@ async fn both_work_together(world: World) {
     let registration = Registration::new("ada@example.com", PASSWORD, Profile::default());
     let ada = world.auth.register(registration, &ClientInfo::unknown()).await.unwrap();
     every_flow_works(&world).await;
-    // Of a user who is disabled the next refresh ends the session.
+    // The next refresh of a disabled user ends the session.
     let tokens = world.login("close sesame 43").await;
     world.users.set_disabled(&ada, true).await.unwrap();
     assert_eq!(world.refresh(&tokens).await.err(), Some(ErrorKind::RefreshInvalid));
@@ -170,7 +171,7 @@ async fn every_flow_works(world: &World) {
     assert_eq!(user.token_version, 2, "a password change and a logout-all");
 }
 
-/// What clients are told while one engine is down, and that their tokens work when it is back.
+/// Checks the answers while one engine is down. The same tokens work when it is up again.
 async fn each_engine_may_be_down(world: &World) {
     let mut tokens = world.login("close sesame 43").await;
     assert_eq!(world.access(&tokens).await, None);
@@ -187,7 +188,8 @@ async fn each_engine_may_be_down(world: &World) {
         [(&world.to_users, [&both[..], &users].concat()), (&world.to_sessions, [both, sessions].concat())]
     {
         engine.set(Mode::Refuse);
-        // Together, because each of them waits as long as the store does, and none changes anything.
+        // The requests run at the same time, because each waits for the timeout of the store. None
+        // of them changes anything.
         let mut asked = JoinSet::new();
         for call in calls {
             asked.spawn(assert_down(world.auth.clone(), tokens.clone(), call));
@@ -196,7 +198,7 @@ async fn each_engine_may_be_down(world: &World) {
         engine.set(Mode::Pass);
         tokens = world.refresh(&tokens).await.unwrap();
     }
-    // A logout that Redis misses counts on this node at once, and is brought when Redis is back.
+    // This node enforces a logout at once that Redis missed. Redis gets it when it is up again.
     world.to_sessions.set(Mode::Refuse);
     assert_down(world.auth.clone(), tokens.clone(), ("POST", "/auth/logout", "")).await;
     assert_eq!(world.access(&tokens).await, Some(ErrorKind::TokenRevoked));
@@ -205,10 +207,10 @@ async fn each_engine_may_be_down(world: &World) {
     assert_eq!(world.refresh(&tokens).await.err(), Some(ErrorKind::RefreshInvalid));
 }
 
-/// Method, path and body.
+/// Method, path and body of a request.
 type Call = (&'static str, &'static str, &'static str);
 
-/// Asserts that a call is answered 503, clears no cookie and names no cause.
+/// Asserts that a request is answered 503, clears no cookie and names no cause.
 async fn assert_down(auth: Auth<User>, tokens: TokenPair, (method, path, body): Call) {
     let (access, refresh) = (tokens.access_token.expose(), tokens.refresh_token.expose());
     let request = Request::builder()

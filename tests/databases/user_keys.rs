@@ -1,4 +1,5 @@
-//! Users whose keys were made before keys had normal forms: the migration of the ready stores.
+//! Tests users whose keys come from a release without normal forms. The migration of the ready
+//! stores replaces the keys.
 
 use portcullis::{
     Auth, ErrorKind, Profile, Registration, User,
@@ -15,7 +16,7 @@ use crate::{log_buffer::LogBuffer, postgres::Server, required_servers::can_run};
 
 const PASSWORD: &str = "open sesame 42";
 
-/// Takes the tables back to before the migration of the keys, which is the third.
+/// Changes the tables back to those before the third migration, which is that of the keys.
 const BACK: [&str; 4] = [
     "DELETE FROM portcullis_schema WHERE version >= 3",
     "ALTER TABLE portcullis_sessions DROP COLUMN restamped_generation",
@@ -23,18 +24,19 @@ const BACK: [&str; 4] = [
     "ALTER TABLE portcullis_sessions DROP COLUMN acr",
 ];
 
-/// The addresses of an earlier release, each under the key that it made: trimmed, and in the lower case of Rust's `str`.
+/// Addresses of an earlier release. Each has the key that the release made: trimmed, and in the
+/// lower case of Rust's `str`.
 pub(crate) const EMAILS: [&str; 6] = [
     "νίκος@example.com",
     "Max@Bücher.example",
     "jose\u{301}@example.com",
-    // One address by today's rule.
+    // These two are one address by today's rule.
     "ΖΕΎΣ@example.com",
     "ζεύσ@example.com",
     "Ada@example.com",
 ];
 
-/// What people type, and which of the users they are.
+/// What users type, and which of the users each text finds.
 pub(crate) const TYPED: [(&str, Option<usize>); 12] = [
     ("νίκος@example.com", Some(0)),
     ("ΝΊΚΟΣ@EXAMPLE.COM", Some(0)),
@@ -54,7 +56,8 @@ pub(crate) fn auth<S: UserStore<User = User> + SessionStore + Clone>(store: &S) 
     crate::auth::builder(store.clone(), store.clone()).no_throttle().build().unwrap()
 }
 
-/// Puts the users of an earlier release into tables that are up to date, and the tables back to that release.
+/// Adds the users of an earlier release to current tables, and then changes the tables back to that
+/// release.
 async fn from_before<S>(store: &S, run: impl AsyncFn(String)) -> Vec<User>
 where
     S: UserStore<User = User> + SessionStore + Clone,
@@ -71,7 +74,7 @@ where
         ))
         .await;
     }
-    // An app's own.
+    // This user is in a table of an app.
     run(format!(
         "INSERT INTO portcullis_users (email, email_key, roles, password_hash, token_version, disabled, created_at) \
          VALUES ('Eve@Bücher.example', 'number 7 of the clüb', '[]', '{hash}', 0, FALSE, 0)"
@@ -102,7 +105,7 @@ where
             .map(|outcome| outcome.complete().unwrap());
         answer.ok().map(|logged_in| logged_in.user.id)
     };
-    // Before the migration each user is found by the key of the address that they registered with.
+    // Before the migration, each user is found by the address of the registration.
     for (email, user) in EMAILS.iter().zip(&users) {
         let login = Login::either(email);
         let found = store.find_by_login(&login.earlier().unwrap_or(login)).await.unwrap();
@@ -134,7 +137,7 @@ where
 }
 
 #[tokio::test]
-async fn sqlite_makes_the_keys_of_earlier_users_anew() {
+async fn sqlite_replaces_the_keys_of_earlier_users() {
     let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap();
     let store = SqliteStore::new(pool.clone());
     store.migrate().await.unwrap();
@@ -145,7 +148,7 @@ async fn sqlite_makes_the_keys_of_earlier_users_anew() {
 }
 
 #[tokio::test]
-async fn postgres_makes_the_keys_of_earlier_users_anew() {
+async fn postgres_replaces_the_keys_of_earlier_users() {
     if !can_run("PostgreSQL", Server::is_installed()) {
         return;
     }
@@ -159,7 +162,7 @@ async fn postgres_makes_the_keys_of_earlier_users_anew() {
     keys_are_made_anew(store.clone(), run, async || store.migrate().await.unwrap()).await;
 }
 
-/// More users than are read at once, of whom only a few have another key by now.
+/// The table has more users than one page, and only a few of them have another key today.
 #[tokio::test]
 async fn a_table_of_many_pages_gets_all_its_keys() {
     let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap();

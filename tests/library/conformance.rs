@@ -192,26 +192,26 @@ impl SessionStore for Wrong {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_store_is_told_which_promise_it_breaks() {
     for (fault, promise) in [
-        (Fault::ReadsThenWrites, "of racing rotations one advances and the others replay it"),
-        (Fault::ForgetsReuse, "a session ended for reuse says so until it would have expired"),
+        (Fault::ReadsThenWrites, "one of many racing rotations succeeds, the others replay it"),
+        (Fault::ForgetsReuse, "a session ended for reuse reports it until its expiry"),
         (Fault::IgnoresUsers, "a session is found by its own user only"),
         (Fault::LosesMilliseconds, "a session is found as it was written"),
         (Fault::DropsTheAddress, "a session is found as it was written"),
         (Fault::KeepsExpired, "an expired session counts as absent"),
-        (Fault::EndsAgain, "an ended session ends once and stays ended"),
-        (Fault::ForgetsItsEndings, "an ending that is asked again is answered again"),
-        (Fault::TellsSixteen, "of many endings of one user each is told"),
+        (Fault::EndsAgain, "a session ends once and stays ended"),
+        (Fault::ForgetsItsEndings, "a repeated ending gets the same answer"),
+        (Fault::TellsSixteen, "each of many ended sessions of a user is listed"),
         (Fault::IgnoresTheLimit, "racing logins stay within the limit"),
         (Fault::ReplacesNothing, "a login ends the session that it replaces"),
-        (Fault::TellsNothing, "endings are told since a moment, until nobody needs them"),
-        (Fault::ForgetsFloors, "endings are told since a moment, until nobody needs them"),
-        (Fault::EndsEveryVersion, "ending all ends the lower versions and nobody else's"),
-        (Fault::KeepsNothing, "ending all keeps one session and moves it on"),
+        (Fault::TellsNothing, "ended sessions are listed since a moment, while needed"),
+        (Fault::ForgetsFloors, "ended sessions are listed since a moment, while needed"),
+        (Fault::EndsEveryVersion, "ending all ends the user's lower versions and no other session"),
+        (Fault::KeepsNothing, "ending all keeps one session and moves it to the new version"),
         (Fault::CountsInDoubles, "numbers are kept to the last digit"),
-        (Fault::ListsAHundred, "a list is whole, however long"),
-        (Fault::RefusesOddDevices, "a device of any text is no obstacle"),
+        (Fault::ListsAHundred, "a list is complete, however long"),
+        (Fault::RefusesOddDevices, "a User-Agent of any text is accepted"),
         (Fault::FoldsUsers, "user ids of any text name one user each"),
-        (Fault::SaysNothingOfVersions, "a login says what ended with its version, and whether it is dead itself"),
+        (Fault::SaysNothingOfVersions, "a login reports what it ended, and whether it is ended itself"),
     ] {
         let report = conformance::sessions(|| async { Wrong::new(fault) }).await;
         let broken: Vec<_> = report.broken().iter().map(|broken| broken.promise).collect();
@@ -309,15 +309,15 @@ impl UserStore for WrongUsers {
 async fn a_user_store_is_told_which_promise_it_breaks() {
     for (fault, promise) in [
         (UserFault::ComparesCase, "an e-mail address names one user, in any case of letters"),
-        (UserFault::RenewsBlindly, "a hash is renewed only in the place of the one that was read"),
-        (UserFault::SetsBlindly, "of racing password changes one succeeds"),
+        (UserFault::RenewsBlindly, "a hash is renewed only while it is the one that was read"),
+        (UserFault::SetsBlindly, "one of many racing password changes succeeds"),
         (UserFault::SetsFirstPasswordBlindly, "a first password is set only where there is none"),
-        (UserFault::SetsFirstPasswordBlindly, "of racing first passwords one is set"),
+        (UserFault::SetsFirstPasswordBlindly, "one of many racing first passwords is set"),
         (UserFault::ForgetsToBump, "the token version rises by one for each call"),
-        (UserFault::FailsOnOddIds, "a text that names nobody finds nobody"),
-        (UserFault::SaysInternal, "of racing registrations of one address one succeeds"),
-        (UserFault::SharesNames, "of racing registrations of one username one succeeds"),
-        (UserFault::ObeysOperators, "a text that names nobody finds nobody"),
+        (UserFault::FailsOnOddIds, "a text that names no user finds no user"),
+        (UserFault::SaysInternal, "one of many racing registrations of an address succeeds"),
+        (UserFault::SharesNames, "one of many racing registrations of a username succeeds"),
+        (UserFault::ObeysOperators, "a text that names no user finds no user"),
     ] {
         let wrong = || async move { WrongUsers { memory: MemoryUsers::default(), fault, created: Arc::default() } };
         let report = conformance::users(wrong, Profile::default).await;
@@ -432,7 +432,7 @@ async fn the_suite_names_the_promise_of_a_user_admin_that_is_broken() {
         (AdminFault::RaisesVersions, "roles are replaced as a whole, and only they"),
         (AdminFault::OnlyDisables, "a user is disabled and enabled, and nothing else changes"),
         (AdminFault::RemovesNothing, "a removed user is gone, and the address is free"),
-        (AdminFault::SaysRemoved, "of racing removals of one user one succeeds"),
+        (AdminFault::SaysRemoved, "one of many racing removals of a user succeeds"),
         (AdminFault::FailsOnOddIds, "an id that names no user changes nothing"),
         (AdminFault::ForgetsTheLast, pages),
         (AdminFault::RepeatsTheCursor, pages),

@@ -1,4 +1,4 @@
-//! What sessions must bear: long lists, large numbers, texts that mean something to somebody.
+//! Extreme sessions: long lists, large numbers, texts that have a meaning in some engine.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::{
     user::UserId,
 };
 
-/// The first number that a double does not hold.
+/// The smallest whole number that a double cannot hold.
 const LARGE: u64 = (1 << 53) + 1;
 
-/// More than an engine gives at once, where it gives a list in parts.
+/// More records than an engine returns in one part of a list.
 const MANY: u8 = 150;
 
 pub(super) async fn hostile_users(store: Arc<impl SessionStore>) -> Result<(), String> {
@@ -39,12 +39,12 @@ pub(super) async fn hostile_users(store: Arc<impl SessionStore>) -> Result<(), S
         expect(&format!("the end of {user:?}"), record.and_then(|session| session.ended), Some(stamp))?;
     }
     for (user, n) in users.iter().zip(1..) {
-        expect(&format!("what is left to {user:?}"), live(&*store, user, 1).await?, vec![id(n)])?;
+        expect(&format!("the sessions left of {user:?}"), live(&*store, user, 1).await?, vec![id(n)])?;
         store.end_all(&end_all(user, 1, at(2))).await.map_err(said)?;
-        expect(&format!("what is left to {user:?} after all"), live(&*store, user, 2).await?, vec![])?;
-        let told = store.ended_since(at(2), at(2)).await.map_err(said)?;
-        let floor = Revocation::User { id: user.clone(), min_version: 1, keep_until: at(2).plus(TOMBSTONE) };
-        ensure(told.contains(&floor), format!("the floor of {user:?} is not told: {told:?}"))?;
+        expect(&format!("the sessions of {user:?} after all ended"), live(&*store, user, 2).await?, vec![])?;
+        let listed = store.ended_since(at(2), at(2)).await.map_err(said)?;
+        let raised = Revocation::User { id: user.clone(), min_version: 1, keep_until: at(2).plus(TOMBSTONE) };
+        ensure(listed.contains(&raised), format!("the raised version of {user:?} is not listed: {listed:?}"))?;
     }
     Ok(())
 }
@@ -55,7 +55,7 @@ pub(super) async fn odd_devices(store: Arc<impl SessionStore>) -> Result<(), Str
             .await
             .map_err(|error| format!("a device named {text:?}: {error}"))?;
         let found = find(&*store, &ada(), n, 0).await?.ok_or(format!("the session of {text:?} is not there"))?;
-        // An engine that cannot hold a text may write another one, but not lose the record.
+        // An engine that cannot hold a text may write another one. It must not lose the record.
         let kept = found.user_agent.as_deref() == Some(text);
         ensure(kept || text.contains('\0') || text.is_empty(), format!("{text:?} is {:?}", found.user_agent))?;
     }
@@ -74,11 +74,11 @@ pub(super) async fn large_numbers(store: Arc<impl SessionStore>) -> Result<(), S
         other => return Err(format!("the rotation is {other:?}")),
     }
     store.end_all(&end_all(&ada(), LARGE, at(2))).await.map_err(said)?;
-    expect("what a floor of its own version leaves", live(&*store, &ada(), 2).await?, vec![id(1)])?;
-    let floor = Revocation::User { id: ada(), min_version: LARGE, keep_until: at(2).plus(TOMBSTONE) };
-    expect("the floor", store.ended_since(at(2), at(2)).await.map_err(said)?, vec![floor])?;
+    expect("the sessions left by an ending of lower versions", live(&*store, &ada(), 2).await?, vec![id(1)])?;
+    let raised = Revocation::User { id: ada(), min_version: LARGE, keep_until: at(2).plus(TOMBSTONE) };
+    expect("the raised version", store.ended_since(at(2), at(2)).await.map_err(said)?, vec![raised])?;
     store.end_all(&end_all(&ada(), LARGE + 1, at(3))).await.map_err(said)?;
-    expect("what the next version leaves", live(&*store, &ada(), 3).await?, vec![])
+    expect("the sessions left by an ending of this version", live(&*store, &ada(), 3).await?, vec![])
 }
 
 pub(super) async fn long_list(store: Arc<impl SessionStore>) -> Result<(), String> {
@@ -92,17 +92,17 @@ pub(super) async fn long_list(store: Arc<impl SessionStore>) -> Result<(), Strin
     store.end_all(&end_all(&ada(), 1, at(200))).await.map_err(said)?;
     expect("the list after all ended", live(&*store, &ada(), 201).await?, vec![])?;
     for n in [1, MANY / 2, MANY] {
-        // Of many that have ended a store may keep a few, and forget the others.
+        // Of many ended sessions a store may keep a few as records.
         let record = find(&*store, &ada(), n, 201).await?.map(|session| session.ended.map(|ended| ended.reason));
         ensure(record.is_none_or(|reason| reason == Some(EndReason::LogoutAll)), "a session among many has not ended")?;
-        let told = rotate(&*store, &rotation(&ada(), n, at(201))).await?;
+        let outcome = rotate(&*store, &rotation(&ada(), n, at(201))).await?;
         let refused = [RotateOutcome::Unknown, RotateOutcome::Ended(EndReason::LogoutAll)];
-        ensure(refused.contains(&told), format!("a rotation of a session among many is {told:?}"))?;
+        ensure(refused.contains(&outcome), format!("a rotation of a session among many is {outcome:?}"))?;
     }
     Ok(())
 }
 
-/// One who logs in again and again, within one lifetime of an access token.
+/// Checks a user who logs in again and again within the lifetime of one access token.
 pub(super) async fn many_endings(store: Arc<impl SessionStore>) -> Result<(), String> {
     let mut ended = Vec::new();
     for n in 1..=MANY {
@@ -113,12 +113,12 @@ pub(super) async fn many_endings(store: Arc<impl SessionStore>) -> Result<(), St
     let all: Vec<SessionId> = (1..=MANY - 3).map(id).collect();
     ended.sort();
     expect("what the logins ended", ended, all.clone())?;
-    let mut told = Vec::new();
+    let mut listed = Vec::new();
     for ending in store.ended_since(NOW, at(MANY.into())).await.map_err(said)? {
         if let Revocation::Session { id, .. } = ending {
-            told.push(id);
+            listed.push(id);
         }
     }
-    told.sort();
-    expect("what is told", told, all)
+    listed.sort();
+    expect("the ended sessions that are listed", listed, all)
 }

@@ -1,8 +1,8 @@
-//! [`Report`]: which promises a store kept and which it broke.
+//! [`Report`]: the promises that a store kept, and those that it broke.
 
 use std::{fmt, future::Future};
 
-/// What a store kept and broke of its promises.
+/// The result of a suite: the promises that the store kept, and those that it broke.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Report {
@@ -10,37 +10,37 @@ pub struct Report {
     broken: Vec<Broken>,
 }
 
-/// A promise that a store broke.
+/// A promise that the store broke.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Broken {
-    /// The promise, a sentence.
+    /// The promise, as a sentence.
     pub promise: &'static str,
-    /// What was seen instead.
+    /// What the check saw instead.
     pub seen: String,
 }
 
 impl Report {
-    /// The promises that were kept.
+    /// Returns the promises that the store kept.
     pub fn kept(&self) -> &[&'static str] {
         &self.kept
     }
 
-    /// The promises that were broken.
+    /// Returns the promises that the store broke.
     pub fn broken(&self) -> &[Broken] {
         &self.broken
     }
 
-    /// For a test: passes where every promise was kept.
+    /// Asserts in a test that the store kept every promise.
     ///
     /// # Panics
-    /// With the list of broken promises.
+    /// Panics with the list of broken promises, if there are any.
     #[track_caller]
     pub fn assert_kept(&self) {
         assert!(self.broken.is_empty(), "{self}");
     }
 
-    /// Checks one promise.
+    /// Checks one promise and records the result.
     pub(super) async fn check(&mut self, promise: &'static str, seen: impl Future<Output = Result<(), String>>) {
         match seen.await {
             Ok(()) => self.kept.push(promise),
@@ -56,18 +56,18 @@ impl fmt::Display for Report {
     }
 }
 
-/// Fails a check with what was seen.
+/// Fails the check where `seen` differs from `expected`.
 #[expect(clippy::needless_pass_by_value, reason = "what is compared is made for the comparison")]
 pub(super) fn expect<T: PartialEq + fmt::Debug>(what: &str, seen: T, expected: T) -> Result<(), String> {
     if seen == expected { Ok(()) } else { Err(format!("{what} is {seen:?} and should be {expected:?}")) }
 }
 
-/// Fails a check where a condition does not hold.
+/// Fails the check where the condition does not hold.
 pub(super) fn ensure(holds: bool, seen: impl Into<String>) -> Result<(), String> {
     if holds { Ok(()) } else { Err(seen.into()) }
 }
 
-/// A store's error ends a check.
+/// Converts a store's error to the failure of a check.
 pub(super) fn said(error: impl fmt::Debug) -> String {
     format!("the store failed: {error:?}")
 }

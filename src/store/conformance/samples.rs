@@ -1,4 +1,4 @@
-//! Records and moments that the promises are checked with.
+//! Records and moments for the checks.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{
     user::UserId,
 };
 
-/// With milliseconds, which must not be lost.
+/// Has milliseconds, which a store must not lose.
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 pub(super) const IDLE: Duration = Duration::from_secs(3600);
@@ -21,7 +21,8 @@ pub(super) const HUNDRED: SessionLimit = SessionLimit::EndLeastRecentlyUsed(100)
 /// How many tasks race.
 pub(super) const RACERS: u8 = 24;
 
-/// Texts that stores have taken for something else: operators, quotes, separators, terminators.
+/// Texts that some engine may take for more than a text: operators, quotes, separators,
+/// terminators.
 pub(super) const HOSTILE: [&str; 12] = [
     "{\"$ne\": null}",
     "$where",
@@ -53,7 +54,7 @@ pub(super) fn ada() -> UserId {
     UserId::from("ada")
 }
 
-/// A session of generation 0 with token 100, made at `now`.
+/// Returns a session of generation 0 with token 100, created at `now`.
 pub(super) fn session(user: &UserId, n: u8, now: Timestamp) -> Session {
     Session {
         id: id(n),
@@ -80,7 +81,7 @@ pub(super) fn new(session: Session) -> NewSession {
     NewSession::new(session, HUNDRED, TOMBSTONE)
 }
 
-/// The current token of a [`session`], presented at `now`.
+/// Presents the current token of a [`session`] at `now`.
 pub(super) fn rotation(user: &UserId, n: u8, now: Timestamp) -> Rotation {
     Rotation {
         user_id: user.clone(),

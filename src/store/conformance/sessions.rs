@@ -1,4 +1,4 @@
-//! What sessions rest on.
+//! [`sessions`]: the promises of a [`SessionStore`].
 
 use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
 
@@ -20,7 +20,18 @@ use crate::{
     user::UserId,
 };
 
-/// Checks every promise of a [`SessionStore`]; `factory` makes an empty store for each.
+/// Checks every promise of a [`SessionStore`]. The `factory` makes an empty store for each promise.
+///
+/// # Examples
+/// ```
+/// use portcullis::store::{conformance, memory::MemorySessions};
+///
+/// # async fn suite() {
+/// let report = conformance::sessions(|| async { MemorySessions::default() }).await;
+/// assert!(report.broken().is_empty(), "{report}");
+/// # }
+/// # tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(suite());
+/// ```
 pub async fn sessions<S, F, M>(factory: F) -> Report
 where
     S: SessionStore,
@@ -32,33 +43,28 @@ where
     report.check("a session is found as it was written", found_as_written(fresh().await)).await;
     report.check("a session is found by its own user only", found_by_its_user(fresh().await)).await;
     report.check("user ids of any text name one user each", extremes::hostile_users(fresh().await)).await;
-    report.check("a device of any text is no obstacle", extremes::odd_devices(fresh().await)).await;
+    report.check("a User-Agent of any text is accepted", extremes::odd_devices(fresh().await)).await;
     report.check("numbers are kept to the last digit", extremes::large_numbers(fresh().await)).await;
-    report.check("a list is whole, however long", extremes::long_list(fresh().await)).await;
+    report.check("a list is complete, however long", extremes::long_list(fresh().await)).await;
     report.check("rotate decides as session::decide does", rotates_as_decided(fresh().await)).await;
-    report.check("of racing rotations one advances and the others replay it", racing(fresh().await, GRACE)).await;
-    report.check("without a grace one racing rotation advances", racing(fresh().await, Duration::ZERO)).await;
-    report.check("a rotation that is asked again is answered again", asked_again(fresh().await)).await;
-    report.check("an ended session ends once and stays ended", ends_once(fresh().await)).await;
-    report.check("an ending that is asked again is answered again", ending_asked_again(fresh().await)).await;
-    report.check("of a rotation and an ending that race the ending lasts", ending_lasts(fresh().await)).await;
-    report.check("ending all ends the lower versions and nobody else's", ends_all(fresh().await)).await;
-    report.check("ending all keeps one session and moves it on", keeps_one(fresh().await)).await;
+    report.check("one of many racing rotations succeeds, the others replay it", racing(fresh().await, GRACE)).await;
+    report.check("without a grace, one of many racing rotations succeeds", racing(fresh().await, Duration::ZERO)).await;
+    report.check("a repeated rotation gets the same answer", asked_again(fresh().await)).await;
+    report.check("a session ends once and stays ended", ends_once(fresh().await)).await;
+    report.check("a repeated ending gets the same answer", ending_asked_again(fresh().await)).await;
+    report.check("a session that is ended during a rotation stays ended", ending_lasts(fresh().await)).await;
+    report.check("ending all ends the user's lower versions and no other session", ends_all(fresh().await)).await;
+    report.check("ending all keeps one session and moves it to the new version", keeps_one(fresh().await)).await;
     report.check("an expired session counts as absent", expired_is_absent(fresh().await)).await;
-    report.check("a session ended for reuse says so until it would have expired", reuse_stays(fresh().await)).await;
-    report.check("a session of an ended version is dead on arrival", dead_on_arrival(fresh().await)).await;
-    report
-        .check(
-            "a login says what ended with its version, and whether it is dead itself",
-            says_what_ended(fresh().await),
-        )
-        .await;
+    report.check("a session ended for reuse reports it until its expiry", reuse_stays(fresh().await)).await;
+    report.check("a new session of an ended version is ended at once", ended_at_once(fresh().await)).await;
+    report.check("a login reports what it ended, and whether it is ended itself", says_what_ended(fresh().await)).await;
     report.check("the limit ends the session used longest ago", limit_ends(fresh().await)).await;
     report.check("a limit that refuses changes nothing", limit_refuses(fresh().await)).await;
     report.check("racing logins stay within the limit", racing_logins(fresh().await)).await;
     report.check("a login ends the session that it replaces", replaces(fresh().await)).await;
-    report.check("endings are told since a moment, until nobody needs them", told_since(fresh().await)).await;
-    report.check("of many endings of one user each is told", extremes::many_endings(fresh().await)).await;
+    report.check("ended sessions are listed since a moment, while needed", listed_since(fresh().await)).await;
+    report.check("each of many ended sessions of a user is listed", extremes::many_endings(fresh().await)).await;
     report
 }
 
@@ -85,14 +91,14 @@ async fn found_as_written(store: Arc<impl SessionStore>) -> Result<(), String> {
 async fn found_by_its_user(store: Arc<impl SessionStore>) -> Result<(), String> {
     add(&*store, session(&ada(), 1, NOW)).await?;
     let eve = UserId::from("eve");
-    expect("another user's look", find(&*store, &eve, 1, 0).await?, None)?;
+    expect("another user's lookup", find(&*store, &eve, 1, 0).await?, None)?;
     expect("another user's rotation", rotate(&*store, &rotation(&eve, 1, NOW)).await?, RotateOutcome::Unknown)?;
     let end = store.end(&eve, &id(1), ended(EndReason::Logout, NOW)).await.map_err(said)?;
     expect("another user's ending", end, false)?;
     expect("the owner's list", live(&*store, &ada(), 0).await?, vec![id(1)])
 }
 
-/// Every row of the table of `decide`, asked of the store and of the rule side by side.
+/// Compares the store with `decide`, for every row of the table of `decide`.
 async fn rotates_as_decided(store: Arc<impl SessionStore>) -> Result<(), String> {
     let base = |n: u8| {
         let mut session = session(&ada(), n, NOW);
@@ -128,14 +134,14 @@ async fn rotates_as_decided(store: Arc<impl SessionStore>) -> Result<(), String>
         let decision = decide(Some(&record), rotation);
         expect(what, rotate(&*store, rotation).await?, decision.outcome)?;
         let expected = decision.write.unwrap_or(record);
-        // Looked at before the expiry, so that what was written shows.
+        // Reads the record before its expiry, so that a store returns what was written.
         let found = store.find(&ada(), &id(n), at(1)).await.map_err(said)?;
         expect(&format!("the record after {what}"), found, Some(expected))?;
     }
     Ok(())
 }
 
-/// What racing rotations of one token were told.
+/// Returns the outcomes of racing rotations of one token.
 async fn race<S: SessionStore>(store: &Arc<S>, n: u8, grace: Duration) -> Result<Vec<RotateOutcome>, String> {
     let mut tasks = JoinSet::new();
     for racer in 0..RACERS {
@@ -168,7 +174,7 @@ async fn racing<S: SessionStore>(store: Arc<S>, grace: Duration) -> Result<(), S
                 RotateOutcome::Reused | RotateOutcome::Ended(EndReason::Reuse) => grace.is_zero(),
                 _ => false,
             };
-            ensure(right, format!("a loser was told {outcome:?}"))?;
+            ensure(right, format!("a losing rotation got {outcome:?}"))?;
         }
     }
     Ok(())
@@ -187,14 +193,14 @@ async fn ends_once(store: Arc<impl SessionStore>) -> Result<(), String> {
     let end = async |reason| store.end(&ada(), &id(1), ended(reason, at(1))).await.map_err(said);
     expect("the first ending", end(EndReason::Logout).await?, true)?;
     expect("the second ending", end(EndReason::EndedByUser).await?, false)?;
-    let told = rotate(&*store, &rotation(&ada(), 1, at(2))).await?;
-    expect("a rotation afterwards", told, RotateOutcome::Ended(EndReason::Logout))?;
+    let outcome = rotate(&*store, &rotation(&ada(), 1, at(2))).await?;
+    expect("a rotation afterwards", outcome, RotateOutcome::Ended(EndReason::Logout))?;
     expect("the list afterwards", live(&*store, &ada(), 2).await?, vec![])?;
     let unknown = store.end(&ada(), &id(9), ended(EndReason::Logout, at(1))).await.map_err(said)?;
     expect("the ending of an unknown session", unknown, false)
 }
 
-/// As a node asks whose answer was lost; another call has other moments, by some milliseconds.
+/// Repeats the call of a node that lost the answer. Another call differs by a few milliseconds.
 async fn ending_asked_again(store: Arc<impl SessionStore>) -> Result<(), String> {
     add(&*store, session(&ada(), 1, NOW)).await?;
     let end = async |ended| store.end(&ada(), &id(1), ended).await.map_err(said);
@@ -232,15 +238,15 @@ async fn ending_lasts<S: SessionStore>(store: Arc<S>) -> Result<(), String> {
 
 async fn ends_all(store: Arc<impl SessionStore>) -> Result<(), String> {
     let eve = UserId::from("eve");
-    // In this order, because a new session ends those of lower versions.
+    // The order matters, because a new session ends those of lower versions.
     add(&*store, Session { token_version: 1, ..session(&ada(), 2, NOW) }).await?;
     add(&*store, session(&ada(), 1, NOW)).await?;
     add(&*store, session(&eve, 3, NOW)).await?;
     store.end_all(&end_all(&ada(), 1, at(1))).await.map_err(said)?;
     expect("the sessions left", live(&*store, &ada(), 2).await?, vec![id(2)])?;
     expect("another user's sessions", live(&*store, &eve, 2).await?, vec![id(3)])?;
-    let told = rotate(&*store, &rotation(&ada(), 1, at(2))).await?;
-    expect("a rotation of an ended one", told, RotateOutcome::Ended(EndReason::LogoutAll))
+    let outcome = rotate(&*store, &rotation(&ada(), 1, at(2))).await?;
+    expect("a rotation of an ended one", outcome, RotateOutcome::Ended(EndReason::LogoutAll))
 }
 
 async fn keeps_one(store: Arc<impl SessionStore>) -> Result<(), String> {
@@ -254,19 +260,19 @@ async fn keeps_one(store: Arc<impl SessionStore>) -> Result<(), String> {
     expect("the answer when asked again", store.end_all(&all).await.map_err(said)?, kept.clone())?;
     expect("its record", find(&*store, &ada(), 2, 6).await?, kept)?;
     expect("the sessions left", live(&*store, &ada(), 6).await?, vec![id(2)])?;
-    // What is not live cannot be kept, and what is another user's neither.
-    let gone = end_all(&ada(), 2, at(7)).keeping(keep(1, at(7)));
-    expect("an ended session to keep", store.end_all(&gone).await.map_err(said)?, None)
+    // An ended session cannot be kept.
+    let ended = end_all(&ada(), 2, at(7)).keeping(keep(1, at(7)));
+    expect("an ended session to keep", store.end_all(&ended).await.map_err(said)?, None)
 }
 
 async fn expired_is_absent(store: Arc<impl SessionStore>) -> Result<(), String> {
     add(&*store, session(&ada(), 1, NOW)).await?;
     let expiry = IDLE.as_secs();
-    ensure(find(&*store, &ada(), 1, expiry - 1).await?.is_some(), "it is gone before its expiry")?;
+    ensure(find(&*store, &ada(), 1, expiry - 1).await?.is_some(), "it is absent before its expiry")?;
     expect("the record at its expiry", find(&*store, &ada(), 1, expiry).await?, None)?;
     expect("the list", live(&*store, &ada(), expiry).await?, vec![])?;
-    let told = rotate(&*store, &rotation(&ada(), 1, at(expiry))).await?;
-    expect("a rotation", told, RotateOutcome::Unknown)?;
+    let outcome = rotate(&*store, &rotation(&ada(), 1, at(expiry))).await?;
+    expect("a rotation", outcome, RotateOutcome::Unknown)?;
     let end = store.end(&ada(), &id(1), ended(EndReason::Logout, at(expiry))).await.map_err(said)?;
     expect("an ending", end, false)
 }
@@ -275,12 +281,12 @@ async fn reuse_stays(store: Arc<impl SessionStore>) -> Result<(), String> {
     add(&*store, Session { generation: 9, ..session(&ada(), 1, NOW) }).await?;
     expect("an old token", rotate(&*store, &rotation(&ada(), 1, at(1))).await?, RotateOutcome::Reused)?;
     let late = at(IDLE.as_secs() - 1);
-    ensure(late > at(1).plus(TOMBSTONE), "the tombstone is over by then")?;
-    let told = rotate(&*store, &rotation(&ada(), 1, late)).await?;
-    expect("a later try", told, RotateOutcome::Ended(EndReason::Reuse))
+    ensure(late > at(1).plus(TOMBSTONE), "the tombstone is still needed at the later try")?;
+    let outcome = rotate(&*store, &rotation(&ada(), 1, late)).await?;
+    expect("a later try", outcome, RotateOutcome::Ended(EndReason::Reuse))
 }
 
-async fn dead_on_arrival(store: Arc<impl SessionStore>) -> Result<(), String> {
+async fn ended_at_once(store: Arc<impl SessionStore>) -> Result<(), String> {
     store.end_all(&end_all(&ada(), 2, at(1))).await.map_err(said)?;
     let mut late = new(Session { token_version: 1, ..session(&ada(), 1, at(2)) });
     late.limit = SessionLimit::Refuse(1);
@@ -288,13 +294,17 @@ async fn dead_on_arrival(store: Arc<impl SessionStore>) -> Result<(), String> {
     expect("the list", live(&*store, &ada(), 3).await?, vec![])?;
     let reason = find(&*store, &ada(), 1, 3).await?.and_then(|session| session.ended).map(|ended| ended.reason);
     expect("its end", reason, Some(EndReason::TokenVersion))?;
-    // It does not stand in the way of a login of the new version, nor does one that nobody came to end.
-    let mut good = new(Session { token_version: 2, ..session(&ada(), 2, at(3)) });
-    good.limit = SessionLimit::Refuse(1);
-    store.create(good).await.map_err(|error| format!("a good login is refused: {error:?}"))?;
+    // An ended session does not hinder a login of the new version. Neither does a session of a
+    // lower version that no call has ended.
+    let mut later = new(Session { token_version: 2, ..session(&ada(), 2, at(3)) });
+    later.limit = SessionLimit::Refuse(1);
+    store.create(later).await.map_err(|error| format!("a login of the new version is refused: {error:?}"))?;
     let mut newer = new(Session { token_version: 3, ..session(&ada(), 3, at(4)) });
     newer.limit = SessionLimit::Refuse(1);
-    store.create(newer).await.map_err(|error| format!("a lower version counts: {error:?}"))?;
+    store
+        .create(newer)
+        .await
+        .map_err(|error| format!("a session of a lower version counts for the limit: {error:?}"))?;
     expect("the sessions left", live(&*store, &ada(), 5).await?, vec![id(3)])
 }
 
@@ -306,13 +316,13 @@ async fn says_what_ended(store: Arc<impl SessionStore>) -> Result<(), String> {
     for n in 1..=2 {
         expect("what the first logins say", of_version(1, n).await.map_err(said)?, Created::default())?;
     }
-    // Nobody has come to end the sessions of the version before.
+    // No call has ended the sessions of the version before.
     let mut created = of_version(2, 3).await.map_err(said)?;
     created.outdated.sort();
     let expected = Created { outdated: vec![id(1), id(2)], ..Created::default() };
     expect("what a login of the next version says", created, expected)?;
     store.end_all(&end_all(&ada(), 3, at(4))).await.map_err(said)?;
-    let expected = Created { dead_on_arrival: true, ..Created::default() };
+    let expected = Created { ended_at_once: true, ..Created::default() };
     expect("what a late login says", of_version(2, 5).await.map_err(said)?, expected)?;
     let mut again = new(Session { token_version: 3, ..session(&ada(), 6, at(6)) });
     again.replaces = Some((ada(), id(3)));
@@ -325,7 +335,7 @@ async fn limit_ends(store: Arc<impl SessionStore>) -> Result<(), String> {
         let mut login = new(session(&ada(), n, at(n.into())));
         login.limit = SessionLimit::EndLeastRecentlyUsed(2);
         if n == 3 {
-            // Used a moment ago, the older one outlives the other.
+            // The older session was used last, so the other one ends.
             rotate(&*store, &rotation(&ada(), 1, at(2).plus(Duration::from_millis(1)))).await?;
         }
         created = store.create(login).await.map_err(said)?.ended;
@@ -349,12 +359,12 @@ async fn limit_refuses(store: Arc<impl SessionStore>) -> Result<(), String> {
     ensure(store.create(elsewhere).await.is_err(), "a login that replaces nothing was not refused")?;
     let mut again = login(3, 1);
     again.replaces = Some((ada(), id(1)));
-    store.create(again).await.map_err(|error| format!("a login in the place of another is refused: {error:?}"))?;
-    expect("the session in its place", live(&*store, &ada(), 1).await?, vec![id(3)])?;
+    store.create(again).await.map_err(|error| format!("a login that replaces another is refused: {error:?}"))?;
+    expect("the session that replaced it", live(&*store, &ada(), 1).await?, vec![id(3)])?;
     store
         .create(login(2, IDLE.as_secs() + 1))
         .await
-        .map_err(|error| format!("an expired session counts: {error:?}"))?;
+        .map_err(|error| format!("an expired session counts for the limit: {error:?}"))?;
     Ok(())
 }
 
@@ -386,8 +396,8 @@ async fn replaces(store: Arc<impl SessionStore>) -> Result<(), String> {
         login.replaces = Some((ada(), id(replaced)));
         let created = store.create(login).await.map_err(said)?;
         expect("what the login ended", created.ended, vec![id(replaced)])?;
-        let told = rotate(&*store, &rotation(&ada(), replaced, at(2))).await?;
-        expect("the replaced session", told, RotateOutcome::Ended(EndReason::SignedInAgain))?;
+        let outcome = rotate(&*store, &rotation(&ada(), replaced, at(2))).await?;
+        expect("the replaced session", outcome, RotateOutcome::Ended(EndReason::LoggedInAgain))?;
     }
     let mut login = new(session(&ada(), 4, at(2)));
     login.replaces = Some((ada(), id(3)));
@@ -396,31 +406,32 @@ async fn replaces(store: Arc<impl SessionStore>) -> Result<(), String> {
     expect("that session", live(&*store, &eve, 3).await?, vec![id(3)])
 }
 
-async fn told_since(store: Arc<impl SessionStore>) -> Result<(), String> {
+async fn listed_since(store: Arc<impl SessionStore>) -> Result<(), String> {
     let eve = UserId::from("eve");
     for n in 1..=3 {
         add(&*store, session(&ada(), n, NOW)).await?;
     }
     store.end(&ada(), &id(1), ended(EndReason::Logout, at(1))).await.map_err(said)?;
     store.end(&ada(), &id(2), ended(EndReason::Logout, at(2))).await.map_err(said)?;
-    // A floor is told of a user without sessions too: a login in flight may have made one.
+    // A raised version is listed for a user without sessions too, because a login at the same time
+    // may have made one.
     store.end_all(&end_all(&eve, 7, at(3))).await.map_err(said)?;
-    let told = async |since, now| {
-        let mut told = store.ended_since(at(since), at(now)).await.map_err(said)?;
-        told.sort_by_key(|ending| format!("{ending:?}"));
-        Ok::<_, String>(told)
+    let listed = async |since, now| {
+        let mut listed = store.ended_since(at(since), at(now)).await.map_err(said)?;
+        listed.sort_by_key(|ending| format!("{ending:?}"));
+        Ok::<_, String>(listed)
     };
     let one = |n, secs| Revocation::Session { id: id(n), keep_until: at(secs).plus(TOMBSTONE) };
-    let floor = Revocation::User { id: eve.clone(), min_version: 7, keep_until: at(3).plus(TOMBSTONE) };
-    expect("what is told of all", told(0, 3).await?, vec![one(1, 1), one(2, 2), floor.clone()])?;
-    expect("what is told since the second", told(2, 3).await?, vec![one(2, 2), floor.clone()])?;
-    expect("what is told since the last", told(3, 3).await?, vec![floor])?;
-    expect("what is told when nobody needs it", told(0, 3 + TOMBSTONE.as_secs()).await?, vec![])?;
-    // A lower floor that comes late takes nothing back.
+    let raised = Revocation::User { id: eve.clone(), min_version: 7, keep_until: at(3).plus(TOMBSTONE) };
+    expect("what is listed of all", listed(0, 3).await?, vec![one(1, 1), one(2, 2), raised.clone()])?;
+    expect("what is listed since the second", listed(2, 3).await?, vec![one(2, 2), raised.clone()])?;
+    expect("what is listed since the last", listed(3, 3).await?, vec![raised])?;
+    expect("what is listed when it is no longer needed", listed(0, 3 + TOMBSTONE.as_secs()).await?, vec![])?;
+    // A lower version that arrives late changes nothing.
     store.end_all(&end_all(&eve, 5, at(4))).await.map_err(said)?;
-    let floors = told(0, 5).await?;
+    let listed = listed(0, 5).await?;
     ensure(
-        floors.iter().any(|ending| matches!(ending, Revocation::User { min_version: 7, .. })),
-        format!("the floor fell: {floors:?}"),
+        listed.iter().any(|ending| matches!(ending, Revocation::User { min_version: 7, .. })),
+        format!("the version fell: {listed:?}"),
     )
 }

@@ -30,7 +30,7 @@ where
     report.check("a user is disabled and enabled, and nothing else changes", fresh().await.disables()).await;
     report.check("a removed user is gone, and the address is free", fresh().await.removes()).await;
     report.check("an id of a removed user is given to no other", fresh().await.gives_no_id_twice()).await;
-    report.check("of racing removals of one user one succeeds", fresh().await.racing_removals()).await;
+    report.check("one of many racing removals of a user succeeds", fresh().await.racing_removals()).await;
     report.check("an id that names no user changes nothing", fresh().await.unknown(roles)).await;
     report.check("pages list each user once, in one order", fresh().await.pages()).await;
     report.check("pages skip and repeat no user while others come and go", fresh().await.moving_pages()).await;

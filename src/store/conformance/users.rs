@@ -1,4 +1,4 @@
-//! What users rest on.
+//! [`users`] and [`users_by_email`]: the promises of a [`UserStore`].
 
 use std::{future::Future, sync::Arc};
 
@@ -13,8 +13,23 @@ use crate::{
     user::{AuthUser, Email, Login, NewUser, PasswordHash, UserId, Username},
 };
 
-/// Checks every promise of a [`UserStore`]; `factory` makes an empty store for each, `fields` the app's own
-/// registration fields. For a store without usernames there is [`users_by_email`].
+/// Checks every promise of a [`UserStore`]. The `factory` makes an empty store for each promise,
+/// and `fields` makes the app's own registration fields. For a store without usernames there is
+/// [`users_by_email`].
+///
+/// # Examples
+/// ```
+/// use portcullis::{
+///     Profile,
+///     store::{conformance, memory::MemoryUsers},
+/// };
+///
+/// # async fn suite() {
+/// let report = conformance::users(|| async { MemoryUsers::default() }, Profile::default).await;
+/// assert!(report.broken().is_empty(), "{report}");
+/// # }
+/// # tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(suite());
+/// ```
 pub async fn users<S, F, M, R>(factory: F, fields: R) -> Report
 where
     S: UserStore,
@@ -25,12 +40,15 @@ where
     let mut report = users_by_email(&factory, &fields).await;
     let fresh = async || Fresh { store: Arc::new(factory().await), fields: &fields };
     report.check("a username names one user, in any case of letters", fresh().await.named()).await;
-    report.check("of racing registrations of one username one succeeds", fresh().await.racing(Field::Username)).await;
+    report
+        .check("one of many racing registrations of a username succeeds", fresh().await.racing(Field::Username))
+        .await;
     report.check("a refused registration leaves nothing behind", fresh().await.leaves_nothing()).await;
     report
 }
 
-/// Checks the promises of a [`UserStore`] that has no usernames, and leaves those of its registrations aside.
+/// Checks the promises of a [`UserStore`] that has no usernames. The usernames of registrations are
+/// ignored.
 pub async fn users_by_email<S, F, M, R>(factory: F, fields: R) -> Report
 where
     S: UserStore,
@@ -42,18 +60,20 @@ where
     let fresh = async || Fresh { store: Arc::new(factory().await), fields: &fields };
     report.check("a user is found by id and e-mail address", fresh().await.found()).await;
     report.check("an e-mail address names one user, in any case of letters", fresh().await.addressed()).await;
-    report.check("a text that names nobody finds nobody", fresh().await.unknown()).await;
-    report.check("of racing registrations of one address one succeeds", fresh().await.racing(Field::Email)).await;
-    report.check("a hash is renewed only in the place of the one that was read", fresh().await.renews()).await;
-    report.check("a password is set by comparing, and raises the version", fresh().await.sets_password()).await;
+    report.check("a text that names no user finds no user", fresh().await.unknown()).await;
+    report.check("one of many racing registrations of an address succeeds", fresh().await.racing(Field::Email)).await;
+    report.check("a hash is renewed only while it is the one that was read", fresh().await.renews()).await;
+    report
+        .check("a password is set over the expected hash, and raises the version", fresh().await.sets_password())
+        .await;
     report.check("a first password is set only where there is none", fresh().await.sets_first_password()).await;
-    report.check("of racing password changes one succeeds", fresh().await.racing_passwords(Some("first"))).await;
-    report.check("of racing first passwords one is set", fresh().await.racing_passwords(None)).await;
+    report.check("one of many racing password changes succeeds", fresh().await.racing_passwords(Some("first"))).await;
+    report.check("one of many racing first passwords is set", fresh().await.racing_passwords(None)).await;
     report.check("the token version rises by one for each call", fresh().await.bumps()).await;
     report
 }
 
-/// What racing registrations have in common.
+/// The field that racing registrations have in common.
 #[derive(Clone, Copy, PartialEq)]
 enum Field {
     Email,
@@ -99,7 +119,7 @@ where
     }
 
     async fn again(&self, id: &UserId) -> Result<S::User, String> {
-        self.store.find_by_id(id).await.map_err(said)?.ok_or_else(|| "the user is gone".to_owned())
+        self.store.find_by_id(id).await.map_err(said)?.ok_or_else(|| "the user is absent".to_owned())
     }
 
     async fn found(self) -> Result<(), String> {
@@ -127,7 +147,7 @@ where
         expect("the name as an address", self.by_login(&Login::Email("ada".into())).await?, None)?;
         let refused = self.create("other@example.com", "ADA").await?.err().and_then(|error| error.duplicate_field());
         expect("the refusal of the name", refused, Some(UniqueField::Username))?;
-        // Users without one are as many as there are.
+        // Any number of users may be without a username.
         for email in ["one@example.com", "two@example.com"] {
             let new = NewUser::new(email.parse::<Email>().map_err(said)?, None, hash("first"), (self.fields)(), NOW);
             self.store.create(new).await.map_err(|error| format!("{email} without a username: {error:?}"))?;
@@ -138,12 +158,12 @@ where
     async fn unknown(self) -> Result<(), String> {
         let ada = self.ada().await?;
         let long = "x".repeat(UserId::MAX_BYTES);
-        // Numbers that no row can have are among them.
+        // These include numbers that no row can have.
         let numbers = ["", "-1", "0", "1e3", "0x1", "9223372036854775808", "99999999999999999999999999999999999999"];
         for text in HOSTILE.iter().copied().chain(numbers).chain([long.as_str()]) {
             let found = self.store.find_by_id(&UserId::from(text)).await;
             let found = found.map_err(|error| format!("the id {text:?} is an error: {error:?}"))?;
-            ensure(found.is_none(), format!("the id {text:?} finds somebody"))?;
+            ensure(found.is_none(), format!("the id {text:?} finds a user"))?;
             for login in [Login::Email(text.into()), Login::Username(text.into())] {
                 expect(&format!("{login:?}"), self.by_login(&login).await?, None)?;
             }
@@ -154,7 +174,7 @@ where
             expect(&format!("a hash renewed for {text:?}"), renewed, false)?;
             let set = self.store.set_password(&id, Some(first.as_str()), &second).await.map_err(said)?;
             expect(&format!("a password set for {text:?}"), set, None)?;
-            // And a hash that is none is compared, not obeyed.
+            // A text that is not the stored hash is compared. It is never run as an operator.
             let renewed = self.store.replace_password_hash(&ada.id(), text, &second).await.map_err(said)?;
             expect(&format!("a hash renewed in the place of {text:?}"), renewed, false)?;
             let set = self.store.set_password(&ada.id(), Some(text), &second).await.map_err(said)?;
@@ -175,7 +195,8 @@ where
     async fn racing(self, field: Field) -> Result<(), String> {
         let mut tasks = JoinSet::new();
         for n in 0..RACERS {
-            // The same in different spellings, and the other one's own.
+            // The field of the race has the same value in two spellings. The other field differs
+            // for each.
             let (email, username) = match field {
                 Field::Email if n % 2 == 0 => ("Race@example.com".to_owned(), format!("racer{n}")),
                 Field::Email => ("race@Example.com".to_owned(), format!("racer{n}")),
@@ -191,7 +212,7 @@ where
         while let Some(created) = tasks.join_next().await {
             match created.map_err(said)? {
                 Ok(id) => winners.push(id),
-                Err(error) => expect("what a loser was told", error.duplicate_field(), Some(of))?,
+                Err(error) => expect("the error of a losing registration", error.duplicate_field(), Some(of))?,
             }
         }
         expect("the number of winners", winners.len(), 1)?;
@@ -199,7 +220,7 @@ where
             Field::Email => Login::email("race@example.com"),
             Field::Username => Login::username("racer"),
         };
-        expect("whom it names", self.by_login(&login).await?, winners.pop())
+        expect("the user that it names", self.by_login(&login).await?, winners.pop())
     }
 
     async fn renews(self) -> Result<(), String> {
@@ -255,11 +276,12 @@ where
         expect("the stored hash", now.password_hash(), Some(hash("first").as_str()))?;
         expect("the stored version", now.token_version(), raised)?;
         expect("a later password", set(Some(hash("first").as_str()), "second").await?, Some(raised + 1))?;
-        let unknown = self.store.set_password(&UserId::from("nobody"), None, &hash("first")).await.map_err(said)?;
+        let unknown = self.store.set_password(&UserId::from("unknown"), None, &hash("first")).await.map_err(said)?;
         expect("a first password of no user", unknown, None)
     }
 
-    /// Against a hash, or the first passwords of a user who has none.
+    /// Races changes from the hash of `old`. `None` races the first passwords of a user who has
+    /// none.
     async fn racing_passwords(self, old: Option<&'static str>) -> Result<(), String> {
         let ada = if old.is_some() { self.ada().await? } else { self.without_password().await? };
         let mut tasks = JoinSet::new();

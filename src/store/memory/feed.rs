@@ -1,4 +1,4 @@
-//! A feed inside one process.
+//! [`MemoryFeed`]: a feed inside one process.
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
@@ -8,15 +8,29 @@ use crate::{
     store::{RevocationFeed, StoreError, Subscription},
 };
 
-/// Connects several [`Auth`](crate::Auth) of one process; clones are the same feed.
+/// Carries revocations between several [`Auth`](crate::Auth)s of one process. Clones are the same
+/// feed.
+///
+/// # Examples
+/// ```
+/// use portcullis::{
+///     Auth,
+///     store::memory::{MemoryFeed, MemoryStore},
+/// };
+///
+/// let (store, feed) = (MemoryStore::new(), MemoryFeed::new());
+/// let public = Auth::builder(store.clone(), store.clone()).revocation_feed(feed.clone());
+/// let admin = Auth::builder(store.clone(), store).revocation_feed(feed);
+/// # let _ = (public, admin);
+/// ```
 #[derive(Clone, Debug)]
 pub struct MemoryFeed(broadcast::Sender<Revocation>);
 
 impl MemoryFeed {
-    /// How many endings a slow listener may lag behind before it polls the store instead.
+    /// How many revocations a slow listener may be behind. Beyond this it polls the store instead.
     const CAPACITY: usize = 1024;
 
-    /// A feed that nobody listens to yet.
+    /// Makes a feed without listeners.
     pub fn new() -> Self {
         Self(broadcast::Sender::new(Self::CAPACITY))
     }
@@ -30,9 +44,9 @@ impl Default for MemoryFeed {
 
 #[async_trait]
 impl RevocationFeed for MemoryFeed {
-    async fn publish(&self, ending: &Revocation) -> Result<(), StoreError> {
-        // Nobody listening is no failure.
-        let _ = self.0.send(ending.clone());
+    async fn publish(&self, revocation: &Revocation) -> Result<(), StoreError> {
+        // Sending fails only where there is no listener, which is no failure of the feed.
+        let _ = self.0.send(revocation.clone());
         Ok(())
     }
 

@@ -1,4 +1,5 @@
-//! Users and sessions in this process's memory: for tests, examples, and one node that may forget.
+//! Users and sessions in the memory of this process. These stores are for tests, for examples, and
+//! for a single node whose users may be lost at a restart.
 
 mod feed;
 mod sessions;

@@ -1,14 +1,15 @@
-//! What users and sessions in memory share: into how many parts they are divided, and how many fit.
+//! Capacity and shards of the stores in memory.
 
 use crate::store::StoreError;
 
-/// How many users, and how many sessions, fit unless an app says otherwise.
+/// How many users fit, and how many sessions. An app can set another capacity.
 pub(super) const DEFAULT_CAPACITY: usize = 2_000_000;
 
-/// Enough shards that cores seldom meet in one.
+/// The number of shards. With so many, two cores seldom need the same one.
 pub(super) const SHARDS: usize = 64;
 
-/// Which shard a key belongs to; seeded, so that nobody can aim at one.
+/// Returns the shard of a key. The hash has a random seed, so that an attacker cannot choose keys
+/// of one shard.
 pub(super) fn shard_of(hasher: &std::hash::RandomState, key: &str) -> usize {
     use std::hash::BuildHasher;
     usize::try_from(hasher.hash_one(key) % SHARDS as u64).unwrap_or(0)

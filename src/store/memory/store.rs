@@ -11,16 +11,19 @@ use crate::{
     user::User,
 };
 
-/// Users and sessions in memory; clones share them, a restart forgets them.
+/// Stores users and sessions in memory. Clones share them, and a restart loses them.
 ///
-/// Users have random ids, so that a token from before a restart names nobody. Access tokens that were issued before the
-/// first [`Auth`](crate::Auth) over the store was built are refused, unless their session is here: what had ended by then is
-/// forgotten too. All `Auth`s over the store go by the clock of the first one.
+/// User ids are random, so that a token from before a restart belongs to no user of the new
+/// process. An access token that was issued before the first [`Auth`](crate::Auth) over the store
+/// was built is accepted only if its session is in the store, because the store has lost what ended
+/// before. All `Auth`s over the store use the clock of the first one.
 ///
-/// Sharded by user, so that requests of different users seldom wait for each other; no lock is held across an await.
-/// Bounded: beyond [`DEFAULT_CAPACITY`](Self::DEFAULT_CAPACITY) users or sessions `create` answers that the store is
-/// not available, instead of taking all memory.
+/// The store is divided into shards by user, so that requests of different users seldom wait for
+/// each other. No lock is held across an await. The store is bounded: beyond
+/// [`DEFAULT_CAPACITY`](Self::DEFAULT_CAPACITY) users or sessions, `create` answers that the store
+/// is not available. The store therefore cannot use up the memory of the machine.
 ///
+/// # Examples
 /// ```
 /// use portcullis::{Auth, store::memory::MemoryStore};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -39,15 +42,15 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// How many users, and how many sessions, fit: about a gigabyte of each.
+    /// How many users fit, and how many sessions. Each of the two takes about a gigabyte.
     pub const DEFAULT_CAPACITY: usize = DEFAULT_CAPACITY;
 
-    /// An empty store of the default capacity.
+    /// Makes an empty store with the default capacity.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An empty store for this many users and this many sessions.
+    /// Makes an empty store with room for this many users and this many sessions.
     pub fn with_capacity(users: usize, sessions: usize) -> Self {
         Self { users: MemoryUsers::with_capacity(users), sessions: MemorySessions::with_capacity(sessions) }
     }

@@ -1,4 +1,4 @@
-//! Users in memory.
+//! [`MemoryUsers`]: users in memory.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -18,13 +18,23 @@ use crate::{
     user::{Login, NewUser, PasswordHash, Profile, User, UserId},
 };
 
-/// Users in memory; clones share them. See [`MemoryStore`](super::MemoryStore) for its limits.
+/// Stores users in memory. Clones share them. See [`MemoryStore`](super::MemoryStore) for the
+/// limits.
+///
+/// # Examples
+/// ```
+/// use portcullis::store::memory::MemoryUsers;
+///
+/// let users = MemoryUsers::with_capacity(10_000);
+/// assert!(users.is_empty());
+/// ```
 #[derive(Clone)]
 pub struct MemoryUsers(Arc<Inner>);
 
 struct Inner {
     users: Box<[RwLock<HashMap<UserId, User>>]>,
-    /// Login key to id; a key is taken here before its user is added, so that of two registrations one comes first.
+    /// The id of each login key. A registration reserves its keys here before it adds the user, so
+    /// that only one of two racing registrations succeeds.
     logins: Box<[Mutex<Logins>]>,
     hasher: RandomState,
     len: AtomicUsize,
@@ -34,7 +44,7 @@ struct Inner {
 type Logins = HashMap<Box<str>, UserId>;
 
 impl MemoryUsers {
-    /// No users, and room for this many.
+    /// Makes an empty store with room for this many users.
     pub fn with_capacity(capacity: usize) -> Self {
         Self(Arc::new(Inner {
             users: (0..SHARDS).map(|_| RwLock::default()).collect(),
@@ -45,17 +55,18 @@ impl MemoryUsers {
         }))
     }
 
-    /// How many users there are.
+    /// Returns the number of users.
     pub fn len(&self) -> usize {
         self.0.len.load(Ordering::Acquire)
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no users.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// An id that nobody has had, in this process or before it: 63 random bits, which fit into a signed column.
+    /// Returns an id that no user has had, in this process or before. It has 63 random bits, which
+    /// fit into a signed column.
     fn new_id(&self) -> Result<UserId, StoreError> {
         loop {
             let bits = u64::from_le_bytes(random::bytes().map_err(StoreError::internal)?) >> 1;
@@ -115,8 +126,8 @@ impl std::fmt::Debug for MemoryUsers {
     }
 }
 
-// An e-mail address has an `@` and a username has none, but rows of an app's own making might: the prefixes keep the two
-// kinds of key apart whatever they hold.
+// An e-mail address has an `@` and a username has none. Users that an app adds itself may break
+// this rule. The prefixes keep the two kinds of key apart in any case.
 fn email_key(email: &str) -> String {
     format!("e:{}", Login::email(email).key())
 }

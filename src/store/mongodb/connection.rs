@@ -1,4 +1,4 @@
-//! One collection with everything pinned that an application's URI could weaken, and what its errors mean.
+//! [`Handle`]: a collection whose settings an application's URI cannot weaken, and the meaning of its errors.
 
 use std::{fmt, future::IntoFuture, time::Duration};
 
@@ -11,16 +11,18 @@ use mongodb::{
 
 use crate::store::StoreError;
 
-/// How long a call may take: below the refresh grace, so that a client that was told 503 comes back in time.
+/// How long a call may take. It is below the refresh grace (10 s), so that a client that was
+/// answered 503 can repeat its refresh within the grace.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long a step of a migration may take, which walks or indexes a whole collection.
+/// How long one step of a migration may take. A step reads or indexes a whole collection.
 const MIGRATION_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// The code of a unique index that refuses.
+/// The error code of a unique index that refuses a write.
 pub(super) const DUPLICATE_KEY: i32 = 11_000;
 
-/// A collection that reads from the primary what a majority has, and waits for a majority when it writes.
+/// A collection that reads from the primary what a majority has, and waits for a majority when it
+/// writes.
 #[derive(Clone)]
 pub(super) struct Handle {
     collection: Collection<Document>,
@@ -40,7 +42,7 @@ impl Handle {
         &self.collection
     }
 
-    /// How long the server works at a call before it gives up by itself.
+    /// Returns how long the server may work on a call before it stops.
     pub(super) fn time_limit(&self) -> Duration {
         self.timeout
     }
@@ -52,7 +54,7 @@ impl Handle {
         within(self.timeout, action).await?.map_err(|error| failed(&error))
     }
 
-    /// As [`run`](Self::run), for a call of a migration.
+    /// Runs a call of a migration, with a longer timeout than [`run`](Self::run).
     pub(super) async fn migrate<T>(
         &self,
         action: impl IntoFuture<Output = Answer<T>, IntoFuture: Send> + Send,
@@ -60,7 +62,7 @@ impl Handle {
         within(MIGRATION_TIMEOUT, action).await?.map_err(|error| failed(&error))
     }
 
-    /// As [`run`](Self::run), but what a unique index refuses is told by its field.
+    /// Runs a call like [`run`](Self::run). If a unique index refuses the write, returns its field.
     pub(super) async fn run_unique<T>(
         &self,
         action: impl IntoFuture<Output = Answer<T>, IntoFuture: Send> + Send,
@@ -77,7 +79,7 @@ impl Handle {
     }
 }
 
-/// Which time a call has.
+/// The timeout of a call.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Limit {
     Call,
@@ -86,7 +88,7 @@ pub(super) enum Limit {
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The driver's own `Debug` prints the client, with its options.
+        // The driver's own `Debug` prints the client and its options.
         f.debug_struct("Handle").field("collection", &self.collection.namespace().to_string()).finish_non_exhaustive()
     }
 }
@@ -117,8 +119,8 @@ pub(super) struct Taken {
     pub(super) field: String,
 }
 
-/// Reads the field from `E11000 duplicate key error … dup key: { FIELD: VALUE }`: the first brace is opened by the server,
-/// and what a client sent comes only after the field's name.
+/// Reads the field from `E11000 duplicate key error … dup key: { FIELD: VALUE }`. The first brace
+/// comes from the server. What a client sent comes only after the field's name.
 fn taken(error: &Error) -> Option<Taken> {
     let message = match &*error.kind {
         ErrorKind::Write(WriteFailure::WriteError(error)) if error.code == DUPLICATE_KEY => &error.message,
@@ -129,9 +131,10 @@ fn taken(error: &Error) -> Option<Taken> {
     Some(Taken { field: field.unwrap_or_default().trim_matches('"').to_owned() })
 }
 
-/// Tells an outage from a bug.
+/// Converts an error of the driver, and distinguishes an outage from a bug.
 ///
-/// What the server says is kept by its code and name alone: its words may repeat a document's values.
+/// Of the server's answer it keeps only the code and its name, because the message may repeat
+/// values of a document.
 pub(super) fn failed(error: &Error) -> StoreError {
     let said = |code: i32, name: Option<&str>| {
         let cause = format!("MongoDB answered {code} {}", name.unwrap_or_default());
@@ -144,7 +147,8 @@ pub(super) fn failed(error: &Error) -> StoreError {
     match &*error.kind {
         ErrorKind::Command(error) => said(error.code, Some(&error.code_name)),
         ErrorKind::Write(WriteFailure::WriteError(error)) => said(error.code, error.code_name.as_deref()),
-        // The write happened here, but it is not known to have reached a majority: whoever asks again finds out.
+        // This node has the write, but perhaps not a majority. A caller that asks again gets the
+        // outcome.
         ErrorKind::Write(WriteFailure::WriteConcernError(error)) => {
             StoreError::unavailable(format!("MongoDB did not confirm a write: {} {}", error.code, error.code_name))
         }
@@ -169,7 +173,7 @@ fn is_transient(error: &Error) -> bool {
         .any(|label| error.contains_label(label))
 }
 
-/// The server's codes for what a failover, a shutdown, an overload or a full disk says.
+/// Lists the server's codes for a failover, a shutdown, an overload and a full disk.
 fn passes_by_itself(code: i32) -> bool {
     matches!(
         code,

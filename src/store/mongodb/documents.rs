@@ -1,4 +1,4 @@
-//! A session to the document that stands for it among its user's, and back.
+//! Converts sessions to documents and back.
 
 use std::net::IpAddr;
 
@@ -19,12 +19,12 @@ pub(super) fn date(moment: Timestamp) -> DateTime {
     DateTime::from_millis(moment.as_millis())
 }
 
-/// A number as the engine keeps it.
+/// Converts a number to the type that the engine stores.
 pub(super) fn signed(number: u64) -> Result<i64, StoreError> {
     i64::try_from(number).map_err(StoreError::internal)
 }
 
-/// How often an engine's number is a count of ours. Node.js writes doubles, and 32 bits where they suffice.
+/// Reads a count. Node.js writes doubles, and 32-bit integers where they are enough.
 pub(super) fn count(number: Option<&Bson>) -> Result<u64, StoreError> {
     let count = match number {
         Some(Bson::Int32(number)) => u64::try_from(*number).ok(),
@@ -32,10 +32,10 @@ pub(super) fn count(number: Option<&Bson>) -> Result<u64, StoreError> {
         Some(Bson::Double(number)) => whole(*number),
         _ => None,
     };
-    count.ok_or_else(|| StoreError::internal("a count in MongoDB is no whole number from 0 on"))
+    count.ok_or_else(|| StoreError::internal("a count in MongoDB is not a whole number of at least 0"))
 }
 
-/// Up to 2^53 a double counts without gaps.
+/// Converts a double without a fraction. Up to 2^53 a double represents every whole number.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be whole and in range")]
 fn whole(number: f64) -> Option<u64> {
     (number.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&number)).then_some(number as u64)
@@ -55,7 +55,7 @@ fn moment(session: &Document, field: &str) -> Result<Timestamp, StoreError> {
     Ok(Timestamp::from_millis(moment.timestamp_millis()))
 }
 
-/// What the collection keeps of a session; whose it is stands in the document around it.
+/// Writes a session. The user's id is in the document that contains it.
 pub(super) fn write_session(session: &Session) -> Result<Document, StoreError> {
     let mut document = doc! {
         "id": binary(session.id.as_bytes()),
@@ -102,7 +102,7 @@ pub(super) fn read_session(user: &UserId, session: &Document) -> Result<Session,
         previous_token_id: previous.transpose()?.map(TokenId::from_bytes),
         auth_time: moment(session, "auth_time")?,
         amr: read_methods(session),
-        // A level that only a later release knows counts as the lowest.
+        // A level that only a later release knows is read as the lowest one.
         acr: session.get_str("acr").ok().and_then(|level| level.parse().ok()).unwrap_or_default(),
         restamped_generation: session.get("restamped_generation").map(|number| count(Some(number))).transpose()?,
         created_at: moment(session, "created_at")?,
@@ -115,7 +115,8 @@ pub(super) fn read_session(user: &UserId, session: &Document) -> Result<Session,
     })
 }
 
-/// Reads the methods of a session. A session of a release without them was begun with a password.
+/// Reads the methods of a session. A session without them comes from an earlier release and began
+/// with a password.
 fn read_methods(session: &Document) -> AuthMethods {
     let methods = session.get_array("amr").ok();
     methods.map_or(AuthMethods::PASSWORD, |names| AuthMethods::from_names(names.iter().filter_map(Bson::as_str)))
@@ -141,20 +142,21 @@ pub(super) fn read_keep_until(session: &Document) -> Result<Timestamp, StoreErro
     moment(session, "keep_until")
 }
 
-/// The sessions in a user's document of which it says no more than that they have ended.
+/// Returns the ended sessions of a user whose records have been removed.
 pub(super) fn gone(document: &Document) -> impl Iterator<Item = &Document> {
     let gone = document.get_array("gone").ok();
     gone.into_iter().flatten().filter_map(Bson::as_document)
 }
 
-/// The sessions in a user's document, none where there is no document.
+/// Returns the sessions of a user. Returns none where there is no document.
 pub(super) fn sessions(document: Option<&Document>) -> impl Iterator<Item = &Document> {
     let sessions = document.and_then(|document| document.get_array("sessions").ok());
     sessions.into_iter().flatten().filter_map(Bson::as_document)
 }
 
-/// The least version of the user that counts, and how long it is told.
-pub(super) fn read_floor(document: &Document) -> Result<Option<(u64, Timestamp, Timestamp)>, StoreError> {
-    let Ok(floor) = document.get_document("floor") else { return Ok(None) };
-    Ok(Some((count(floor.get("min_version"))?, moment(floor, "at")?, moment(floor, "keep_until")?)))
+/// Reads the lowest valid token version of a user, when it was raised, and until when other nodes
+/// need it.
+pub(super) fn read_min_version(document: &Document) -> Result<Option<(u64, Timestamp, Timestamp)>, StoreError> {
+    let Ok(raised) = document.get_document("floor") else { return Ok(None) };
+    Ok(Some((count(raised.get("min_version"))?, moment(raised, "at")?, moment(raised, "keep_until")?)))
 }

@@ -1,4 +1,4 @@
-//! Endings by a change stream.
+//! [`MongoFeed`]: a revocation feed by a change stream.
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -20,15 +20,17 @@ use crate::{
     user::UserId,
 };
 
-/// The collection in which nodes tell each other.
+/// The collection of the revocations.
 const COLLECTION: &str = "portcullis_endings";
 
-/// Tells every node at once what one of them has ended, whatever keeps the sessions; clones share the client.
+/// Reports revocations to all nodes at once, by a change stream. It works with any session store.
+/// Clones share the client.
 ///
-/// Needs a replica set, as change streams do; each node holds one connection of the pool. What is told stands in the
-/// collection `portcullis_endings` until nobody needs it. After an outage the driver resumes where it was, and tells what was
-/// missed.
+/// Change streams need a replica set. Each node uses one connection of the pool for the feed. The
+/// collection `portcullis_endings` contains the revocations until no access token needs them. After
+/// an outage the driver continues where it was, and reports what was missed.
 ///
+/// # Examples
 /// ```no_run
 /// use portcullis::store::mongodb::{MongoFeed, MongoStore};
 /// # async fn start(database: mongodb::Database) -> Result<(), Box<dyn std::error::Error>> {
@@ -43,15 +45,18 @@ pub struct MongoFeed {
 }
 
 impl MongoFeed {
-    /// A feed in the collection `portcullis_endings`. Call [`migrate`](Self::migrate).
+    /// Makes a feed in the collection `portcullis_endings`. Call [`migrate`](Self::migrate) before
+    /// use.
     pub fn new(database: &Database) -> Self {
         Self { handle: Handle::new(database, COLLECTION) }
     }
 
-    /// Makes the index by which the engine deletes what nobody needs any more; every node may do it at every start.
+    /// Creates the index by which the engine deletes old revocations. Every node may call this at
+    /// every start.
     ///
     /// # Errors
-    /// [`StoreError::unavailable`] where the server cannot be reached, else [`StoreError::internal`].
+    /// - [`StoreError::unavailable`] where the server cannot be reached, or did not answer in time.
+    /// - [`StoreError::internal`] for what does not pass by itself.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let options = IndexOptions::builder().name("portcullis_keep_until".to_owned());
         let options = options.expire_after(std::time::Duration::ZERO).build();
@@ -62,8 +67,8 @@ impl MongoFeed {
 
 #[async_trait]
 impl RevocationFeed for MongoFeed {
-    async fn publish(&self, ending: &Revocation) -> Result<(), StoreError> {
-        let told = match ending {
+    async fn publish(&self, revocation: &Revocation) -> Result<(), StoreError> {
+        let document = match revocation {
             Revocation::Session { id, keep_until } => {
                 doc! { "id": binary(id.as_bytes()), "keep_until": date(*keep_until) }
             }
@@ -71,34 +76,36 @@ impl RevocationFeed for MongoFeed {
                 doc! { "user": id.as_str(), "min_version": signed(*min_version)?, "keep_until": date(*keep_until) }
             }
         };
-        self.handle.run(self.handle.collection().insert_one(told)).await.map(drop)
+        self.handle.run(self.handle.collection().insert_one(document)).await.map(drop)
     }
 
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, StoreError> {
         let added = [doc! { "$match": { "operationType": "insert" } }];
         let stream = self.handle.run(self.handle.collection().watch().pipeline(added)).await?;
-        Ok(Box::new(Told(stream)))
+        Ok(Box::new(Revocations(stream)))
     }
 }
 
-struct Told(ChangeStream<ChangeStreamEvent<Document>>);
+struct Revocations(ChangeStream<ChangeStreamEvent<Document>>);
 
 #[async_trait]
-impl Subscription for Told {
+impl Subscription for Revocations {
     async fn next(&mut self) -> Result<Revocation, StoreError> {
         let event = self.0.try_next().await.map_err(|error| failed(&error))?;
-        let told = event.and_then(|event| event.full_document);
-        read(&told.ok_or_else(|| StoreError::unavailable("the change stream ended"))?)
+        let document = event.and_then(|event| event.full_document);
+        read(&document.ok_or_else(|| StoreError::unavailable("the change stream ended"))?)
     }
 }
 
-fn read(told: &Document) -> Result<Revocation, StoreError> {
-    let keep_until = told.get_datetime("keep_until").map_err(StoreError::internal)?;
+fn read(document: &Document) -> Result<Revocation, StoreError> {
+    let keep_until = document.get_datetime("keep_until").map_err(StoreError::internal)?;
     let keep_until = Timestamp::from_millis(keep_until.timestamp_millis());
-    match told.get_str("user") {
-        Ok(user) => {
-            Ok(Revocation::User { id: UserId::from(user), min_version: count(told.get("min_version"))?, keep_until })
-        }
-        Err(_) => Ok(Revocation::Session { id: read_id(told)?, keep_until }),
+    match document.get_str("user") {
+        Ok(user) => Ok(Revocation::User {
+            id: UserId::from(user),
+            min_version: count(document.get("min_version"))?,
+            keep_until,
+        }),
+        Err(_) => Ok(Revocation::Session { id: read_id(document)?, keep_until }),
     }
 }

@@ -1,13 +1,14 @@
-//! How the fields of a users collection are called.
+//! [`UserFields`]: the names of the fields in a users collection.
 
 use crate::store::StoreError;
 
-/// How the fields of a users collection are called, for collections that an app has already.
+/// The names of the fields in a users collection that an app already has.
 ///
-/// [`mongoose`](Self::mongoose) has the names that Express apps with Mongoose use; each can be changed. A field that is not
-/// there, or `null`, is as if it had its least value: no name, no roles, token version 0, not disabled. What a document has
-/// besides is left as it is.
+/// [`mongoose`](Self::mongoose) has the names that Express apps with Mongoose use. Each name can be
+/// changed. A field that is missing or `null` counts as its lowest value: no name, no roles, token
+/// version 0, not disabled. Other fields of a document are never changed.
 ///
+/// # Examples
 /// ```
 /// use portcullis::store::mongodb::UserFields;
 /// let fields = UserFields::mongoose().name("displayName").roles("groups").enabled("isActive");
@@ -27,7 +28,7 @@ pub struct UserFields {
     pub(super) created_at: String,
 }
 
-/// Both kinds are read either way; they differ in what is written.
+/// How roles are written. Both forms are read.
 #[derive(Clone, Debug)]
 pub(super) enum Roles {
     One(String),
@@ -65,8 +66,9 @@ macro_rules! names {
 }
 
 impl UserFields {
-    /// `email`, `username`, `fullName`, `avatar`, `password`, `role` (one), `tokenVersion`, `disabled`, `createdAt`; and
-    /// `emailKey` and `usernameKey`, which are added.
+    /// Returns the names that Express apps with Mongoose use: `email`, `username`, `fullName`,
+    /// `avatar`, `password`, `role` (one role), `tokenVersion`, `disabled` and `createdAt`. The
+    /// fields `emailKey` and `usernameKey` are added.
     pub fn mongoose() -> Self {
         Self {
             email: "email".into(),
@@ -83,7 +85,7 @@ impl UserFields {
         }
     }
 
-    /// What a collection of our own has.
+    /// Returns the names in a collection of this crate.
     pub(super) fn own() -> Self {
         Self {
             email: "email".into(),
@@ -103,43 +105,45 @@ impl UserFields {
     names! {
         /// The e-mail address, as it was registered.
         email,
-        /// The e-mail address as it is looked up: see [`Email::key`](crate::user::Email::key).
+        /// The form in which the e-mail address is looked up. See
+        /// [`Email::key`](crate::user::Email::key).
         email_key,
         /// The username, as it was registered.
         username,
-        /// The username as it is looked up: see [`Username::key`](crate::user::Username::key).
+        /// The form in which the username is looked up. See
+        /// [`Username::key`](crate::user::Username::key).
         username_key,
         /// The name to show.
         name,
-        /// Where a picture is.
+        /// The address of a picture.
         avatar_url,
         /// The password's hash.
         password_hash,
         /// The token version, a number.
         token_version,
-        /// When the user registered, a date; the id tells it where there is none.
+        /// When the user registered, a date. Where it is missing, it is read from the object id.
         created_at,
     }
 
-    /// A field with one role, a text.
+    /// Sets a field with one role, a text.
     pub fn role(mut self, field: impl Into<String>) -> Self {
         self.roles = Roles::One(field.into());
         self
     }
 
-    /// A field with the roles, an array of texts.
+    /// Sets a field with the roles, an array of texts.
     pub fn roles(mut self, field: impl Into<String>) -> Self {
         self.roles = Roles::Many(field.into());
         self
     }
 
-    /// A field that is `true` for users who may not sign in.
+    /// Sets a field that is `true` for users who may not log in.
     pub fn disabled(mut self, field: impl Into<String>) -> Self {
         self.standing = Standing::Disabled(field.into());
         self
     }
 
-    /// A field that is `false` for users who may not sign in.
+    /// Sets a field that is `false` for users who may not log in.
     pub fn enabled(mut self, field: impl Into<String>) -> Self {
         self.standing = Standing::Enabled(field.into());
         self
@@ -161,13 +165,13 @@ impl UserFields {
         ]
     }
 
-    /// Two meanings of one field, or a path, would have us write over what is not ours.
+    /// Refuses names that would overwrite other data: a path, or one field with two meanings.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         let all = self.all();
         for (n, field) in all.iter().enumerate() {
             let bad = field.is_empty() || *field == "_id" || field.starts_with('$') || field.contains(['.', '\0']);
             if bad || all.iter().skip(n + 1).any(|other| other == field) {
-                let why = "is no field at the top of a document, or stands for two things";
+                let why = "is not a field at the top of a document, or has two meanings";
                 return Err(StoreError::internal(format!("the field `{field}` of the users collection {why}")));
             }
         }

@@ -1,15 +1,16 @@
-//! Ids of users, of whatever type a collection has them, as the text that tokens carry.
+//! Converts the `_id` of a user, whatever its type, to the user id that tokens carry, and back.
 //!
 //! | `_id` | user id |
 //! |---|---|
 //! | an object id | its 24 digits of hexadecimal |
-//! | a text | itself, or `text:` and itself where that could be taken for another row |
+//! | a text | the text, or `text:` and the text where it looks like another row of this table |
 //! | a UUID (binary subtype 4) | `uuid:` and its 36 characters |
 //! | a number of 32 or 64 bits, or a double | `number:` and its digits |
-//! | anything else | `bson:` and its bytes in base64url |
+//! | any other type | `bson:` and its bytes in base64url |
 //!
-//! Each text stands for one `_id`, and the way back gives the same type. Only numbers are one type: the engine compares them by
-//! value, and so two documents cannot have the same.
+//! Each user id stands for one `_id`, and reading it gives the same type. All types of numbers are
+//! one row, because the engine compares numbers by value. Two documents therefore cannot have the
+//! same number in two types.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use mongodb::bson::{Binary, Bson, Document, Uuid, doc, oid::ObjectId, spec::BinarySubtype};
@@ -21,16 +22,17 @@ const UUID: &str = "uuid:";
 const NUMBER: &str = "number:";
 const OTHER: &str = "bson:";
 
-/// As far as a double counts without gaps.
+/// The largest number up to which a double represents every whole number.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// The user id of a document's `_id`; `None` where that is too long for a token.
+/// Returns the user id of a document's `_id`. Returns `None` where it is too long for a token.
 pub(super) fn read(id: &Bson) -> Option<UserId> {
     let text = write(id)?;
     UserId::fits(&text).then(|| UserId::from(text))
 }
 
-/// The `_id` of a user id, where it is written as [`read`] writes it.
+/// Returns the `_id` of a user id. Returns `None` where the id is not written as [`read`] writes
+/// it.
 pub(super) fn find(id: &UserId) -> Option<Bson> {
     let found = parse(id.as_str())?;
     (write(&found).as_deref() == Some(id.as_str())).then_some(found)
@@ -79,7 +81,7 @@ fn parse(text: &str) -> Option<Bson> {
     ObjectId::parse_str(text).ok().map(Bson::ObjectId)
 }
 
-/// Whether a text stands for itself: it is none of the other rows.
+/// Returns whether a text is written without a prefix, because it looks like no other row.
 fn is_plain(text: &str) -> bool {
     let is_object_id = text.len() == 24 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     !text.is_empty() && !is_object_id && ![TEXT, UUID, NUMBER, OTHER].iter().any(|prefix| text.starts_with(prefix))
@@ -87,7 +89,7 @@ fn is_plain(text: &str) -> bool {
 
 #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and in range")]
 fn whole(number: f64) -> Option<i64> {
-    // The engine's index does not tell the two zeros apart.
+    // The engine's index does not distinguish zero from minus zero.
     (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
 }
 
@@ -102,14 +104,14 @@ mod tests {
     }
 
     #[test]
-    fn every_type_of_id_comes_back_as_it_was() {
+    fn every_type_of_id_is_read_as_written() {
         let uuid = Binary { subtype: BinarySubtype::Uuid, bytes: (0..16).collect() };
         let old_uuid = Binary { subtype: BinarySubtype::UuidOld, bytes: (0..16).collect() };
         let object = ObjectId::new();
         let mut seen = std::collections::HashSet::new();
         for id in [
             Bson::ObjectId(object),
-            // The same digits, and texts that look like the other rows.
+            // The same digits as an object id, and texts that look like other rows.
             text(&object.to_hex()),
             text(&object.to_hex().to_uppercase()),
             text("ada"),
@@ -142,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_no_id_is_written_as_names_nobody() {
+    fn a_text_that_is_no_id_names_no_user() {
         let upper = "uuid:00010203-0405-0607-0809-0A0B0C0D0E0F";
         for other in ["", "text:ada", "number:042", "number:x", "number:4.0", upper, "uuid:1", "bson:", "bson:AA=="] {
             assert_eq!(find(&UserId::from(other)), None, "{other:?}");

@@ -1,4 +1,4 @@
-//! Lookup keys for users who were there before, and the unique indexes over them.
+//! Adds lookup keys to the users of a collection, and unique indexes over them.
 
 use futures_util::TryStreamExt;
 use mongodb::{
@@ -14,30 +14,34 @@ use super::{
 };
 use crate::{store::StoreError, user::Login};
 
-/// How many documents are given their keys in one command.
+/// How many documents get their keys in one command.
 const BATCH: usize = 1000;
 
-/// How many values that several users have are named.
+/// How many duplicate values an error names.
 const NAMED: u8 = 5;
 
 impl MongoUsers {
-    /// Gives every user the lookup keys of the address and username that they have by now, and makes the unique indexes over
-    /// these; every node may do it at every start.
+    /// Adds the lookup keys of the e-mail address and username to every user, and creates the
+    /// unique indexes over these keys. Every node may call this at every start.
     ///
-    /// Keys that a release made before they had normal forms are made anew. Where two users have one address or username by
-    /// today's rule alone, such as `max@bücher.example` and `max@xn--bcher-kva.example`, one of them has the key, and the
-    /// other one has the earlier key and is found by their own spelling. A warning in the log names both by their ids.
+    /// Keys of a release that did not know normal forms are replaced. Two users may have one
+    /// address or username only by today's rule, such as `max@bücher.example` and
+    /// `max@xn--bcher-kva.example`. One of them then gets the key. The other one gets the earlier
+    /// key, and logs in with their own spelling. A warning in the log names both by their ids.
     ///
     /// # Errors
-    /// [`StoreError::internal`] where several users have one e-mail address or username but for the case of its letters: its
-    /// source says which users. Else as of [`UserStore`](crate::store::UserStore).
+    /// - [`StoreError::internal`] where several users have one e-mail address or username that
+    ///   differs only in the case of letters. Its source names the users.
+    /// - [`StoreError::internal`] for what does not pass by itself, such as a missing permission.
+    /// - [`StoreError::unavailable`] where the server cannot be reached, or did not answer in time.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let fields = &self.fields;
         let email = Keyed { field: &fields.email, key: &fields.email_key, what: "e-mail address", fold: Login::email };
         let username =
             Keyed { field: &fields.username, key: &fields.username_key, what: "username", fold: Login::username };
         for keyed in [email, username] {
-            // All of them first: somebody may have the address by now that another one had.
+            // All old keys are removed first, because one user may now have the address that
+            // another one had before.
             self.drop_stale(&keyed).await?;
             self.add_missing(&keyed).await?;
             self.make_unique(&keyed).await?;
@@ -46,10 +50,10 @@ impl MongoUsers {
         Ok(())
     }
 
-    /// Takes out the keys of what another app has changed or removed since.
+    /// Removes the keys of addresses and usernames that another app has changed or removed since.
     async fn drop_stale(&self, keyed: &Keyed<'_>) -> Result<(), StoreError> {
         let Keyed { field, key, .. } = *keyed;
-        // The server folds ASCII alone: what that leaves to look at is folded again here.
+        // The server folds only ASCII. What it finds is folded again here.
         let (field, its_key) = (format!("${field}"), format!("${key}"));
         let is_text = doc! { "$eq": [{ "$type": &field }, "string"] };
         let folded = doc! { "$toLower": { "$trim": { "input": field } } };
@@ -63,7 +67,8 @@ impl MongoUsers {
             if text.is_some_and(|text| is_of(&(keyed.fold)(text))) {
                 return None;
             }
-            // As both were read: a text that was set back meanwhile has its key.
+            // Both fields must be as they were read. If the text was set back in the meantime, its
+            // key is right.
             let mut unchanged = doc! { "_id": found.get("_id"), key: old };
             let as_read = found.get(keyed.field).map_or_else(|| doc! { "$exists": false }, |text| doc! { "$eq": text });
             unchanged.insert(keyed.field, as_read);
@@ -72,7 +77,7 @@ impl MongoUsers {
         .await
     }
 
-    /// Gives a key to those who have none, but for texts whose key was once another: see
+    /// Adds a key to users without one. Texts with two forms of key are left to
     /// [`add_of_two_forms`](Self::add_of_two_forms).
     async fn add_missing(&self, keyed: &Keyed<'_>) -> Result<(), StoreError> {
         let Keyed { field, key, fold, .. } = *keyed;
@@ -82,15 +87,17 @@ impl MongoUsers {
             if fold(text).earlier().is_some() {
                 return None;
             }
-            // The address as it was read: one that has changed since is found again at the next start.
+            // The address must be as it was read. One that has changed since is found at the next
+            // start.
             let unchanged = doc! { "_id": found.get("_id"), field: text, key: { "$exists": false } };
             Some(doc! { "q": unchanged, "u": { "$set": { key: fold(text).key() } } })
         })
         .await
     }
 
-    /// Gives today's key to those whose text had another one by an earlier rule, whether they have that, or none. One by one
-    /// under the unique index, because another one may have the key by now: then they keep, or get, the earlier one.
+    /// Sets today's key for texts that have another key by the earlier rule. They may have the
+    /// earlier key or none. This runs one by one under the unique index, because another user may
+    /// already have the key. In this case the user keeps or gets the earlier key.
     async fn add_of_two_forms(&self, keyed: &Keyed<'_>) -> Result<(), StoreError> {
         let Keyed { field, key, fold, .. } = *keyed;
         let handle = &self.handle;
@@ -104,7 +111,8 @@ impl MongoUsers {
             if old.is_some_and(|old| old != earlier) {
                 continue;
             }
-            // As it was read: a text that has changed since is found again at the next start.
+            // The text must be as it was read. One that has changed since is found at the next
+            // start.
             let unchanged = doc! { "_id": user.get("_id"), field: text, key: old.map_or(doc! { "$exists": false }, |old| doc! { "$eq": old }) };
             let give = |new: &str| {
                 let update = handle.collection().update_one(unchanged.clone(), doc! { "$set": { key: new } });
@@ -151,13 +159,14 @@ impl MongoUsers {
                 refused.extend(self.update(std::mem::take(&mut updates)).await?);
             }
             if is_last {
-                // Not before: one who is refused a key must not keep the others from theirs.
+                // The error is returned at the end, so that one refused key does not stop the
+                // others.
                 return if refused.is_empty() { Ok(()) } else { Err(self.say_taken(keyed, refused.iter()).await?) };
             }
         }
     }
 
-    /// Answers which of the updates an index from an earlier start refused.
+    /// Runs the updates. Returns those that the index of an earlier start refused.
     async fn update(&self, updates: Vec<Document>) -> Result<Vec<Document>, StoreError> {
         let command = doc! {
             "update": self.handle.collection().name(),
@@ -175,7 +184,7 @@ impl MongoUsers {
             });
             return Ok(refused.collect());
         }
-        Err(StoreError::internal("MongoDB did not take the lookup keys"))
+        Err(StoreError::internal("MongoDB refused the lookup keys"))
     }
 
     async fn make_unique(&self, keyed: &Keyed<'_>) -> Result<(), StoreError> {
@@ -189,7 +198,7 @@ impl MongoUsers {
         }
     }
 
-    /// Names those who were refused a key, with the users who have it.
+    /// Makes the error for refused keys. It names the users who have them.
     async fn say_taken(
         &self,
         keyed: &Keyed<'_>,
@@ -233,7 +242,7 @@ struct Keyed<'a> {
 }
 
 impl Keyed<'_> {
-    /// What the document has to be found by.
+    /// Returns the text by which the document is looked up.
     fn text<'a>(&self, document: &'a Document) -> Option<&'a str> {
         document.get_str(self.field).ok().filter(|text| !text.is_empty())
     }
@@ -248,8 +257,12 @@ fn named<'a>(found: impl IntoIterator<Item = &'a Bson>) -> String {
     ids.join(" and ")
 }
 
-/// Names the users by their ids: addresses have no place in a log.
+/// Makes the error for duplicates. It names the users by their ids, because addresses must not be
+/// in a log.
 fn duplicates(what: &str, groups: &[String]) -> StoreError {
-    let mend = "change or remove all but one, and start again";
-    StoreError::internal(format!("users of one {what} but for the case of its letters: {}; {mend}", groups.join(", ")))
+    let advice = "change or remove all but one, and start again";
+    StoreError::internal(format!(
+        "users with one {what} that differs only in the case of letters: {}; {advice}",
+        groups.join(", ")
+    ))
 }

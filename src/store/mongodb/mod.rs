@@ -1,11 +1,13 @@
-//! Users and sessions in MongoDB, by the official driver 3 (feature `mongodb_3`).
+//! Users and sessions in MongoDB, by version 3 of the official driver (feature `mongodb_3`).
 //!
-//! Written for MongoDB 6.0 and newer (`$sortArray`). What tests it is a server that speaks the wire protocol of 8.2, unless
-//! `MONGODB_URI` names another.
+//! This needs MongoDB 6.0 or newer (`$sortArray`). The tests of this crate use a server that
+//! implements the wire protocol of 8.2. With `MONGODB_URI` they use another server.
 //!
-//! [`MongoStore`] is both; [`MongoUsers`] and [`MongoSessions`] are one each, for apps that keep the other elsewhere:
-//! `Auth::builder(MongoUsers::new(&database), other_sessions)`. [`MongoFeed`] lets nodes hear of endings at once.
+//! [`MongoStore`] stores both. [`MongoUsers`] and [`MongoSessions`] store one each, for apps that
+//! store the other one elsewhere: `Auth::builder(MongoUsers::new(&database), other_sessions)`.
+//! [`MongoFeed`] reports revocations to the other nodes at once.
 //!
+//! # Examples
 //! ```no_run
 //! use portcullis::store::mongodb::MongoStore;
 //! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,39 +19,49 @@
 //! ```
 //!
 //! # How it is atomic
-//! All sessions of a user are one document of `portcullis_sessions`, whose `_id` is the user's id. Every operation is one
-//! command on it (`findAndModify` with an aggregation pipeline), so no transaction is needed, a standalone server and a
-//! sharded collection (by hashed `_id`) will do, and each call is one round trip. A rotation's pipeline writes what
-//! [`decide`](crate::session::decide) says of the record, and the record that it leaves tells which of the answers that was.
-//! Only a login that takes over a browser from another user changes a second document, after its own.
+//! All sessions of a user are in one document of `portcullis_sessions`, whose `_id` is the user's
+//! id. Every operation is one command on this document (`findAndModify` with an aggregation
+//! pipeline) and takes one round trip. It needs no transaction. A standalone server is enough, and
+//! a collection may be sharded by the hashed `_id`. The pipeline of a rotation writes what
+//! [`decide`](crate::session::decide) decides, and the written record shows which outcome it was.
+//! There is one exception: a login that replaces a session of another user changes a second
+//! document, after its own.
 //!
-//! Of the sessions of a user that have ended the last 16 are kept as records. Of the others a document says that they have
-//! ended for a minute longer than an access token may count, which is a quarter of an hour unless
-//! [`access_lifetime`](crate::AuthBuilder::access_lifetime) says otherwise, and has room for 10,000: who logs in more often than
-//! that is refused as by the limit. The engine deletes a document when all of it has expired (TTL index).
+//! Of the ended sessions of a user, the last 16 are kept as records. The older ones are kept as
+//! ids, until one minute after their access tokens have expired. Access tokens expire after 15
+//! minutes, unless [`access_lifetime`](crate::AuthBuilder::access_lifetime) is set. A document has
+//! room for 10,000 of these ids. A user who logs in more often is refused, as by the limit of
+//! sessions. The engine deletes a document when everything in it has expired (TTL index).
 //!
-//! Sessions go by the clock of the server (`localTime` of `hello`), as far as a node knows it; through `mongos` that is the
-//! router's, so keep the clocks of routers together.
+//! Sessions use the clock of the server (`localTime` of `hello`), as far as a node knows it.
+//! Through `mongos` this is the clock of the router. Keep the clocks of routers synchronized.
 //!
 //! # Connections
-//! Whatever the URI says, reads go to the primary and see what a majority has, and writes wait for a majority's journal: a
-//! failover takes nothing back that was answered. A call takes 3 seconds at most, below the refresh grace. In the URI set
-//! `serverSelectionTimeoutMS=2000&connectTimeoutMS=2000`, and leave `retryWrites` and `retryReads` on: the driver then mends
-//! a cut connection without anybody seeing it. TLS is in, `mongodb+srv://` needs the driver's feature `dns-resolver`, which
-//! is among the default ones of the `mongodb` in your own `Cargo.toml`.
+//! Whatever the URI says, reads go to the primary and return what a majority has. Writes wait for
+//! the journal of a majority. A failover therefore loses nothing that was answered. A call takes at
+//! most 3 s, which is below the refresh grace. In the URI, set
+//! `serverSelectionTimeoutMS=2000&connectTimeoutMS=2000`, and leave `retryWrites` and `retryReads`
+//! on. The driver then repeats a call whose connection was cut. TLS is included. For
+//! `mongodb+srv://`, the `mongodb` crate in your own `Cargo.toml` needs its feature `dns-resolver`,
+//! which is on by default.
 //!
-//! # A collection that is there already
-//! [`MongoUsers::existing`] takes over the users of an app, such as those of a Mongoose model: [`UserFields`] maps the names
-//! of its fields, an object id is the user's id in hexadecimal, a text is the user's id itself, and other types have a prefix
-//! (`uuid:`, `number:`, `bson:`). Only our own fields are ever written, each by itself: what we
-//! do not know (`refreshToken`, say, which nobody needs any more) stays as it is. With the feature `bcrypt` users sign in
-//! with the hashes that they have; each is replaced by Argon2id at the next good login. The whole move, step by step and back, is
-//! a [guide](crate::guide::from_express).
+//! # An existing collection
+//! [`MongoUsers::existing`] uses the users collection of an app, such as that of a Mongoose model.
+//! [`UserFields`] maps the names of its fields. The user id of an object id is its hexadecimal
+//! form, and that of a text is the text itself. Other types have a prefix (`uuid:`, `number:`,
+//! `bson:`). Only the fields that this crate knows are written, each one separately. Other fields
+//! are not changed, for example a `refreshToken`, which is no longer needed.
 //!
-//! [`migrate`](MongoUsers::migrate) adds to each document the lookup keys `emailKey` and `usernameKey`, as
-//! [`LoginKey`](crate::user::LoginKey) describes them (for ASCII the trimmed lower-case form), and makes a unique index over each, so that `Ada@Example.com` is found by `ada@example.com`. Where two
-//! users differ by case alone it says which they are, and makes no index. Whoever else writes to the collection meanwhile may
-//! write the keys along; where they do not, the next `migrate` finds who has no key, or that of an old address.
+//! With the feature `bcrypt`, users log in with the hashes that they have. The next successful
+//! login replaces each hash by Argon2id. A [guide](crate::guide::from_express) describes the whole
+//! migration, step by step and back.
+//!
+//! [`migrate`](MongoUsers::migrate) adds the lookup keys `emailKey` and `usernameKey` to each
+//! document, and creates a unique index over each. [`LoginKey`](crate::user::LoginKey) describes
+//! the keys. For ASCII, the key is the trimmed text in lower case, so that `ada@example.com` finds
+//! `Ada@Example.com`. Where two users differ only in the case of letters, `migrate` names them and
+//! creates no index. Another app that writes to the collection may write the keys too. Where it
+//! does not, the next `migrate` finds users without a key and users with the key of an old address.
 //!
 //! ```no_run
 //! use portcullis::store::mongodb::{MongoSessions, MongoUsers, UserFields};

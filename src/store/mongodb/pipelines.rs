@@ -1,7 +1,8 @@
-//! What a user's document becomes, as aggregation pipelines, which the server applies in one step.
+//! The changes of a user's document, as aggregation pipelines that the server applies in one step.
 //!
-//! `$$s` is the session at hand. A field that is not there is below `null` in the server's order. Texts that a client sent
-//! stand under `$literal`, or a user agent named `$sessions` would be a path.
+//! In a pipeline, `$$s` is the current session. A missing field sorts below `null`. Texts that a
+//! client sent are under `$literal`, because the server would read a user agent named `$sessions`
+//! as a path.
 
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ use crate::{
     store::{EndAll, NewSession, SessionLimit, StoreError},
 };
 
-/// Of how many sessions a user's document may say that they have ended, beside those whose records it has: half a megabyte,
-/// far below the 16 MiB of the engine.
+/// How many ended sessions without a record a user's document may contain. They take half a
+/// megabyte, far below the engine's limit of 16 MiB for a document.
 const MAX_GONE: i64 = 10_000;
 
 fn map(input: impl Into<Bson>, each: impl Into<Bson>) -> Document {
@@ -26,7 +27,7 @@ fn filter(input: impl Into<Bson>, condition: impl Into<Bson>) -> Document {
     doc! { "$filter": { "input": input, "as": "s", "cond": condition } }
 }
 
-/// A session that is neither ended nor expired.
+/// Checks that a session has neither ended nor expired.
 fn live(now: Timestamp) -> Document {
     doc! { "$and": [
         { "$lte": ["$$s.ended_at", null] },
@@ -35,7 +36,8 @@ fn live(now: Timestamp) -> Document {
     ] }
 }
 
-/// The session, ended; `delete_at` as of [`Session::delete_at`](crate::session::Session::delete_at).
+/// Ends the session. `delete_at` is that of
+/// [`Session::delete_at`](crate::session::Session::delete_at).
 fn end(ended: Ended) -> Document {
     let delete_at = match ended.reason {
         EndReason::Reuse => Bson::from(doc! { "$max": ["$$s.delete_at", date(ended.keep_until)] }),
@@ -49,7 +51,7 @@ fn end(ended: Ended) -> Document {
     }] }
 }
 
-/// The session, moved on by one generation, with these fields besides.
+/// Moves the session to the next generation and sets the fields of `besides`.
 fn advance(next: Bson, now: Timestamp, idle: Duration, besides: Document) -> Document {
     let expires = doc! { "$min": [date(now.plus(idle)), "$$s.absolute_expires_at"] };
     let mut fields = doc! {
@@ -64,7 +66,8 @@ fn advance(next: Bson, now: Timestamp, idle: Duration, besides: Document) -> Doc
     doc! { "$mergeObjects": ["$$s", fields] }
 }
 
-/// What the indexes are over: when something of the user's last ended, and when all of it can go.
+/// Sets the indexed fields: when something of the user last ended, and when the document may be
+/// deleted.
 fn summary(now: Timestamp) -> Document {
     doc! { "$set": {
         "ended_at": { "$ifNull": [
@@ -86,7 +89,8 @@ fn summary(now: Timestamp) -> Document {
     } }
 }
 
-/// Keeps the records of the last sessions that ended, and of the others only what other nodes have to know.
+/// Keeps the records of the last ended sessions. Of the older ones, keeps only what other nodes
+/// have to know.
 fn narrow(now: Timestamp) -> [Document; 4] {
     let ended = |is_reuse: bool| {
         let by_reuse = doc! { "$eq": ["$$s.ended_reason", EndReason::Reuse.as_str()] };
@@ -98,7 +102,8 @@ fn narrow(now: Timestamp) -> [Document; 4] {
     let needed = doc! { "$gt": ["$$s.keep_until", date(now)] };
     let leaving = map("$leaving", doc! { "id": "$$s.id", "ended_at": "$$s.ended_at", "keep_until": "$$s.keep_until" });
     [
-        // Those that were reused last: their records are what says so to each later try.
+        // Sessions that ended for reuse are removed last, because their records answer every later
+        // refresh.
         doc! { "$set": { "leaving": { "$concatArrays": [ended(false), ended(true)] } } },
         doc! { "$set": { "leaving": { "$slice": [
             "$leaving",
@@ -112,12 +117,13 @@ fn narrow(now: Timestamp) -> [Document; 4] {
     ]
 }
 
-/// The writes of [`decide`](crate::session::decide). Of a session that this ends for reuse the record says which rotation
-/// did, by the token id that nobody else has.
+/// Writes what [`decide`](crate::session::decide) decides. A session that ends for reuse gets the
+/// next token id of the rotation, which no other caller knows. This shows later which rotation
+/// ended it.
 pub(super) fn rotate(rotation: &Rotation) -> Result<Vec<Document>, StoreError> {
     let now = rotation.now;
     let version = signed(rotation.token_version)?;
-    // Nothing in the collection has a generation as late as this.
+    // No document has a generation as late as this one.
     let generation = i64::try_from(rotation.generation).unwrap_or(i64::MAX);
     let (presented, next) = (binary(rotation.token_id.as_bytes()), binary(rotation.next_token_id.as_bytes()));
     let ended = |reason| Ended { at: now, reason, keep_until: now.plus(rotation.tombstone) };
@@ -152,7 +158,7 @@ pub(super) fn rotate(rotation: &Rotation) -> Result<Vec<Document>, StoreError> {
     ])
 }
 
-/// Whether a session was ended for reuse by this very rotation.
+/// Returns whether this rotation ended the session for reuse.
 pub(super) fn was_ended_by(rotation: &Rotation, session: Option<&Document>) -> bool {
     session.is_some_and(|session| {
         let by = session.get_binary_generic("ended_by").ok();
@@ -192,7 +198,8 @@ pub(super) fn end_all(all: &EndAll) -> Result<Vec<Document>, StoreError> {
     let lower = doc! { "$and": [{ "$lt": ["$$s.token_version", version] }, live(ended.at)] };
     branches.push(doc! { "case": lower, "then": end(*ended) });
     let sessions = map(or_none("$sessions"), doc! { "$switch": { "branches": branches, "default": "$$s" } });
-    // `$mergeObjects`, because `$set` of a document merges it into the one that is there, and not every server does.
+    // `$mergeObjects` replaces the document, because `$set` merges a document into the existing one
+    // on some servers only.
     let floor = doc! { "$mergeObjects": [{
         "min_version": { "$max": ["$floor.min_version", version] },
         "at": { "$max": ["$floor.at", date(ended.at)] },
@@ -212,8 +219,8 @@ fn or_none(array: &str) -> Document {
     doc! { "$ifNull": [array, []] }
 }
 
-/// Adds a session, unless it is there already. The document says afterwards in `login` what that did:
-/// `{refused, dead, outdated, ended}`.
+/// Adds a session, unless the document already contains it. Afterwards the field `login` of the
+/// document has the result: `{refused, dead, outdated, ended}`.
 pub(super) fn create(new: &NewSession) -> Result<Vec<Document>, StoreError> {
     let NewSession { session, replaces, limit, tombstone } = new;
     let now = session.created_at;
@@ -225,7 +232,8 @@ pub(super) fn create(new: &NewSession) -> Result<Vec<Document>, StoreError> {
     dead.end(ended(EndReason::TokenVersion));
     let of_a_lower_version =
         doc! { "$and": [{ "$not": ["$below"] }, { "$lt": ["$$s.token_version", version] }, live(now)] };
-    // Asked again, because the answer was lost: what this very login has ended, no other has both moments.
+    // The caller may ask again because it lost the answer. This finds the sessions that this login
+    // has ended: no other call has both moments.
     let was_ended_by_this = |with_version: bool| {
         let by_version = doc! { "$eq": ["$$s.ended_reason", EndReason::TokenVersion.as_str()] };
         let ended = doc! { "$and": [
@@ -257,7 +265,7 @@ pub(super) fn create(new: &NewSession) -> Result<Vec<Document>, StoreError> {
         "$kept",
         doc! { "$switch": {
             "branches": [
-                { "case": { "$in": ["$$s.id", ids("$replaced".into())] }, "then": end(ended(EndReason::SignedInAgain)) },
+                { "case": { "$in": ["$$s.id", ids("$replaced".into())] }, "then": end(ended(EndReason::LoggedInAgain)) },
                 { "case": { "$in": ["$$s.id", "$login.ended"] }, "then": end(ended(EndReason::Limit)) },
             ],
             "default": "$$s",

@@ -1,4 +1,4 @@
-//! Sessions: one document for each user.
+//! [`MongoSessions`]: sessions, in one document for each user.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use mongodb::{
 
 use super::{
     connection::{Handle, Limit},
-    documents::{binary, date, gone, read_ended, read_floor, read_id, read_keep_until, read_session, sessions},
+    documents::{binary, date, gone, read_ended, read_id, read_keep_until, read_min_version, read_session, sessions},
     pipelines,
 };
 use crate::{
@@ -22,19 +22,35 @@ use crate::{
     user::UserId,
 };
 
-/// The collection, unless an app names another.
+/// The name of the collection.
 const COLLECTION: &str = "portcullis_sessions";
 
-/// How much longer than necessary a document stays: the engine goes by its own clock.
+/// How much longer than necessary a document stays, because the engine uses its own clock.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
 
-/// How many users' endings come in one answer.
+/// How many users' revocations are in one answer.
 const BATCH: u32 = 10_000;
 
-/// How often an upsert is tried anew that met another of the same user.
+/// How often an upsert is repeated when another one added the same document.
 const MAX_ATTEMPTS: usize = 4;
 
-/// Sessions in a MongoDB collection, to be put beside whatever users an app has; clones share the client.
+/// Stores sessions in a MongoDB collection, together with any store of users. Clones share the
+/// client.
+///
+/// # Examples
+/// ```no_run
+/// use portcullis::{
+///     Auth, User,
+///     store::{memory::MemoryUsers, mongodb::MongoSessions},
+/// };
+///
+/// # async fn start(database: mongodb::Database) -> Result<(), Box<dyn std::error::Error>> {
+/// let sessions = MongoSessions::new(&database);
+/// sessions.migrate().await?;
+/// let auth: Auth<User> = Auth::from_env(MemoryUsers::default(), sessions)?;
+/// # let _ = auth;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct MongoSessions {
     handle: Handle,
@@ -43,21 +59,23 @@ pub struct MongoSessions {
 }
 
 impl MongoSessions {
-    /// Sessions in the collection `portcullis_sessions`. Call [`migrate`](Self::migrate).
+    /// Uses the collection `portcullis_sessions`. Call [`migrate`](Self::migrate) before use.
     pub fn new(database: &Database) -> Self {
         Self { handle: Handle::new(database, COLLECTION), database: database.clone(), clocks: SharedClock::default() }
     }
 
-    /// Sets how long a call may take. Default: 3 s. Keep it below the refresh grace (10 s).
+    /// Sets how long a call may take. Default: 3 s. Keep it below the refresh grace (default: 10
+    /// s).
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { handle: self.handle.with_timeout(&self.database, timeout), ..self }
     }
 
-    /// Makes the indexes; every node may do it at every start.
+    /// Creates the indexes. Every node may call this at every start.
     ///
     /// # Errors
-    /// [`StoreError::unavailable`] where the server cannot be reached, else [`StoreError::internal`].
+    /// - [`StoreError::unavailable`] where the server cannot be reached, or did not answer in time.
+    /// - [`StoreError::internal`] for what does not pass by itself, such as a missing permission.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let expiry = IndexOptions::builder().name("portcullis_delete_at".to_owned()).expire_after(CLOCK_TOLERANCE);
         let endings = IndexOptions::builder().name("portcullis_ended_at".to_owned()).sparse(true);
@@ -68,9 +86,11 @@ impl MongoSessions {
         self.handle.migrate(self.handle.collection().create_indexes(indexes)).await.map(drop)
     }
 
-    /// Changes one user's document in one step, and answers a part of it as that step left it.
+    /// Changes the document of one user in one step. Returns a part of the document after the
+    /// change.
     ///
-    /// From after and not from before, because only that is told by every server in the same step as the write.
+    /// It does not return the document before the change, because not every server reads that in
+    /// the same step as the write.
     async fn change(
         &self,
         filter: Document,
@@ -87,15 +107,16 @@ impl MongoSessions {
                 .projection(part.clone())
                 .return_document(ReturnDocument::After)
                 .max_time(self.handle.time_limit());
-            // Of two that add a user's first document a server may tell one that it was late, or nothing; the pipelines
-            // change nothing where they have been applied already.
+            // When two calls add the first document of a user, a server may answer one of them with
+            // an error or with nothing. Repeating is safe, because a pipeline that was already
+            // applied changes nothing.
             match self.handle.run_unique(action, Limit::Call).await? {
                 Ok(None) if upsert => {}
                 Ok(document) => return Ok(document),
                 Err(_) => {}
             }
         }
-        Err(StoreError::unavailable("the user's document was added by others again and again"))
+        Err(StoreError::unavailable("other calls added the user's document at the same time"))
     }
 
     async fn read(&self, filter: Document, part: Document) -> Result<Option<Document>, StoreError> {
@@ -104,7 +125,7 @@ impl MongoSessions {
     }
 }
 
-/// The document with all of a user's sessions.
+/// Finds the document with all sessions of a user.
 fn of(user: &UserId) -> Document {
     doc! { "_id": user.as_str() }
 }
@@ -113,7 +134,7 @@ fn only(id: &SessionId) -> Document {
     doc! { "sessions": { "$elemMatch": { "id": binary(id.as_bytes()) } } }
 }
 
-/// The one session in a document, unless it counts as absent.
+/// Reads the one session of a document, unless it counts as absent.
 fn one(user: &UserId, document: Option<&Document>, now: Timestamp) -> Result<Option<Session>, StoreError> {
     let session = sessions(document).next().map(|session| read_session(user, session)).transpose()?;
     Ok(session.filter(|session| now < session.delete_at()))
@@ -136,13 +157,13 @@ impl SessionStore for MongoSessions {
         };
         let mut created = Created::new(ids("ended")?);
         created.outdated = ids("outdated")?;
-        created.dead_on_arrival = login.get_bool("dead").map_err(StoreError::internal)?;
-        // Another user's session of the same browser is in another document, and ending it need not be one step with the rest.
+        created.ended_at_once = login.get_bool("dead").map_err(StoreError::internal)?;
+        // The session of another user is in another document. It is ended in a second step.
         if let Some((owner, id)) = &new.replaces
             && *owner != user
         {
             let now = new.session.created_at;
-            let end = Ended { at: now, reason: EndReason::SignedInAgain, keep_until: now.plus(new.tombstone) };
+            let end = Ended { at: now, reason: EndReason::LoggedInAgain, keep_until: now.plus(new.tombstone) };
             if self.end(owner, id, end).await? {
                 created.ended.push(*id);
             }
@@ -162,8 +183,8 @@ impl SessionStore for MongoSessions {
         if pipelines::was_ended_by(rotation, sessions(after.as_ref()).next()) {
             return Ok(RotateOutcome::Reused);
         }
-        // Of a record that has just moved on, been ended by its version, or been left alone, the rule says what it said of
-        // the record before.
+        // A record that was rotated, ended by its token version, or not changed leads to the same
+        // decision as the record before.
         Ok(decide(one(user, after.as_ref(), rotation.now)?.as_ref(), rotation).outcome)
     }
 
@@ -174,7 +195,7 @@ impl SessionStore for MongoSessions {
             "expires_at": { "$gt": date(ended.at) },
             "absolute_expires_at": { "$gt": date(ended.at) },
         };
-        // Asked again, because the answer was lost: no other call has both moments.
+        // The caller may ask again because it lost the answer. No other call has both moments.
         let ended_by_this = doc! {
             "id": binary(id.as_bytes()),
             "ended_at": date(ended.at),
@@ -194,14 +215,14 @@ impl SessionStore for MongoSessions {
         let after = self.change(of(user), pipeline, true, part).await?;
         let Some(keep) = &all.keep else { return Ok(None) };
         let record = one(user, after.as_ref(), keep.now)?;
-        // What was restamped is left as it is when that is asked again.
+        // A kept session that was already moved stays as it is.
         Ok(record.and_then(|record| keep.restamp(&record, all.min_version)))
     }
 
     async fn list(&self, user: &UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
         let found = self.read(of(user), doc! { "sessions": 1, "floor": 1 }).await?;
-        let floor = found.as_ref().map(read_floor).transpose()?.flatten();
-        let min_version = floor.map_or(0, |(min_version, ..)| min_version);
+        let raised = found.as_ref().map(read_min_version).transpose()?.flatten();
+        let min_version = raised.map_or(0, |(min_version, ..)| min_version);
         let mut live = Vec::new();
         for session in sessions(found.as_ref()) {
             live.push(read_session(user, session)?);
@@ -229,25 +250,25 @@ impl SessionStore for MongoSessions {
             .batch_size(BATCH)
             .max_time(self.handle.time_limit());
         let found: Vec<Document> = self.handle.run(async { action.await?.try_collect().await }).await?;
-        let mut endings = Vec::new();
+        let mut revocations = Vec::new();
         for document in &found {
             for session in sessions(Some(document)) {
                 if let Some(Ended { keep_until, .. }) = read_ended(session)? {
-                    endings.push(Revocation::Session { id: read_id(session)?, keep_until });
+                    revocations.push(Revocation::Session { id: read_id(session)?, keep_until });
                 }
             }
             for session in gone(document) {
-                endings.push(Revocation::Session { id: read_id(session)?, keep_until: read_keep_until(session)? });
+                revocations.push(Revocation::Session { id: read_id(session)?, keep_until: read_keep_until(session)? });
             }
-            if let Some((min_version, at, keep_until)) = read_floor(document)?
+            if let Some((min_version, at, keep_until)) = read_min_version(document)?
                 && at >= since
                 && now < keep_until
             {
                 let id = UserId::from(document.get_str("_id").map_err(StoreError::internal)?);
-                endings.push(Revocation::User { id, min_version, keep_until });
+                revocations.push(Revocation::User { id, min_version, keep_until });
             }
         }
-        Ok(endings)
+        Ok(revocations)
     }
 
     fn begin(&self, clock: &Arc<dyn Clock>) {

@@ -16,7 +16,8 @@ use crate::{
     user::User,
 };
 
-/// Users and sessions in one MongoDB database; clones share the client.
+/// Stores users and sessions in one MongoDB database. Clones share the client. See the
+/// [module](super) for an example.
 #[derive(Clone, Debug)]
 pub struct MongoStore {
     users: MongoUsers,
@@ -24,32 +25,33 @@ pub struct MongoStore {
 }
 
 impl MongoStore {
-    /// Uses the collections `portcullis_users` and `portcullis_sessions`; see the [module](super) for the client's settings.
-    /// Call [`migrate`](Self::migrate).
+    /// Uses the collections `portcullis_users` and `portcullis_sessions`. The [module](super) lists
+    /// the settings of the client. Call [`migrate`](Self::migrate) before use.
     pub fn new(database: &Database) -> Self {
         Self { users: MongoUsers::new(database), sessions: MongoSessions::new(database) }
     }
 
-    /// Sets how long a call may take. Default: 3 s. Keep it below the refresh grace (10 s).
+    /// Sets how long a call may take. Default: 3 s. Keep it below the refresh grace (default: 10
+    /// s).
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { users: self.users.with_timeout(timeout), sessions: self.sessions.with_timeout(timeout) }
     }
 
-    /// The users.
+    /// Returns the store of users.
     pub fn users(&self) -> &MongoUsers {
         &self.users
     }
 
-    /// The sessions.
+    /// Returns the store of sessions.
     pub fn sessions(&self) -> &MongoSessions {
         &self.sessions
     }
 
-    /// Makes the indexes; every node may do it at every start.
+    /// Creates the indexes. Every node may call this at every start.
     ///
     /// # Errors
-    /// As of [`MongoUsers::migrate`].
+    /// The errors of [`MongoUsers::migrate`].
     pub async fn migrate(&self) -> Result<(), StoreError> {
         self.users.migrate().await?;
         self.sessions.migrate().await

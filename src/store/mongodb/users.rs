@@ -1,4 +1,4 @@
-//! Users: a collection of our own, or one that an app has.
+//! [`MongoUsers`]: users, in a collection of this crate or of an app.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,10 +22,29 @@ use crate::{
     user::{Login, NewUser, PasswordHash, Profile, User, UserId},
 };
 
-/// The collection, unless an app has one.
+/// The name of the collection, unless the app has one.
 const COLLECTION: &str = "portcullis_users";
 
-/// Users in a MongoDB collection, to be put beside whatever sessions an app has; clones share the client.
+/// Stores users in a MongoDB collection, together with any store of sessions. Clones share the
+/// client.
+///
+/// # Examples
+/// ```no_run
+/// use portcullis::{
+///     Auth, User,
+///     store::{
+///         memory::MemorySessions,
+///         mongodb::{MongoUsers, UserFields},
+///     },
+/// };
+///
+/// # async fn start(database: mongodb::Database) -> Result<(), Box<dyn std::error::Error>> {
+/// let users = MongoUsers::existing(&database, "users", UserFields::mongoose())?;
+/// users.migrate().await?;
+/// let auth: Auth<User> = Auth::from_env(users, MemorySessions::default())?;
+/// # let _ = auth;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct MongoUsers {
     pub(super) handle: Handle,
@@ -34,24 +53,26 @@ pub struct MongoUsers {
 }
 
 impl MongoUsers {
-    /// Users in the collection `portcullis_users`. Call [`migrate`](Self::migrate).
+    /// Uses the collection `portcullis_users`. Call [`migrate`](Self::migrate) before use.
     pub fn new(database: &Database) -> Self {
         let handle = Handle::new(database, COLLECTION);
         Self { handle, fields: Arc::new(UserFields::own()), database: database.clone() }
     }
 
-    /// Users in a collection that an app has already, such as the `users` of a Mongoose model. Call
-    /// [`migrate`](Self::migrate), and see the [module](super) for what it adds.
+    /// Uses a collection that an app already has, such as the `users` of a Mongoose model. Call
+    /// [`migrate`](Self::migrate) before use. The [module](super) says what it adds.
     ///
     /// # Errors
-    /// [`StoreError::internal`] where a field's name is a path, empty, or stands for two things.
+    /// [`StoreError::internal`] where the name of a field is empty or a path, or where two fields
+    /// have one name.
     pub fn existing(database: &Database, collection: &str, fields: UserFields) -> Result<Self, StoreError> {
         fields.check()?;
         let handle = Handle::new(database, collection);
         Ok(Self { handle, fields: Arc::new(fields), database: database.clone() })
     }
 
-    /// Sets how long a call may take. Default: 3 s. Keep it below the refresh grace (10 s).
+    /// Sets how long a call may take. Default: 3 s. Keep it below the refresh grace (default: 10
+    /// s).
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { handle: self.handle.with_timeout(&self.database, timeout), ..self }
@@ -75,8 +96,8 @@ impl MongoUsers {
         self.fields.all().into_iter().map(|field| (field.to_owned(), Bson::Int32(1))).collect()
     }
 
-    /// Reads a user. Returns `None` for a document whose id no token has room for: it counts as
-    /// absent, so that no client learns that there is such a document.
+    /// Reads a user. Returns `None` for a document whose id is too long for a token: it belongs to
+    /// no user, and no answer shows that there is a document.
     fn read_known(&self, document: &Document) -> Result<Option<User>, StoreError> {
         self.read(document).map(Some).or_else(|error| {
             if document.get("_id").and_then(ids::read).is_some() {
@@ -105,7 +126,8 @@ impl MongoUsers {
         self.handle.run(async { action.await?.try_collect().await }).await
     }
 
-    /// Raises the version in the same write as these fields. In a pipeline, because a version may be missing or `null`.
+    /// Raises the token version and sets these fields in one write. This is a pipeline, because the
+    /// version may be missing or `null`.
     async fn raise(&self, filter: Document, mut fields: Document) -> Result<Option<u64>, StoreError> {
         let version = self.fields.token_version.as_str();
         let before = doc! { "$ifNull": [format!("${version}"), 0_i64] };
@@ -144,7 +166,8 @@ impl MongoUsers {
         })
     }
 
-    /// A field of another type than a truth is an error: a ban must not be overlooked.
+    /// Reads whether the user is disabled. A field that is not a boolean is an error, so that a
+    /// disabled user is never overlooked.
     fn is_disabled(&self, document: &Document) -> Result<bool, StoreError> {
         let standing = &self.fields.standing;
         match (standing, document.get(standing.field())) {
@@ -218,7 +241,7 @@ impl UserStore for MongoUsers {
             (&fields.avatar_url, &user.avatar_url),
             (&fields.password_hash, &user.password_hash),
         ];
-        // A field that is not there stays out of a sparse index; `null` would not.
+        // A missing field is not in a sparse index, but `null` would be.
         document
             .extend(texts.into_iter().filter_map(|(field, text)| Some((field.clone(), Bson::from(text.as_deref()?)))));
         if let Roles::Many(field) = &fields.roles {
@@ -250,7 +273,8 @@ impl UserStore for MongoUsers {
     ) -> Result<Option<u64>, StoreError> {
         let Some(id) = ids::find(id) else { return Ok(None) };
         let field = self.fields.password_hash.as_str();
-        // `null` matches a field that is missing, too. Under `$literal`: every hash begins with a dollar, which in a pipeline begins a path.
+        // `null` also matches a missing field. The hash is under `$literal`, because it begins with
+        // a dollar, which would begin a path in a pipeline.
         self.raise(doc! { "_id": id, field: expected }, doc! { field: { "$literal": new.as_str() } }).await
     }
 

@@ -1,18 +1,19 @@
-//! Records as the server keeps them: text of fixed places, which the scripts read and write too (`lua/common.lua`).
+//! Records in Redis: texts whose parts have fixed places. The scripts read and write them too
+//! (`lua/common.lua`).
 //!
 //! | places | what |
 //! |---|---|
 //! | 1 | the version of this form |
 //! | 2–41 | token version, generation: 20 digits each |
 //! | 42–85 | token id, previous token id or blanks: 22 each |
-//! | 86–160 | password given, created, rotated, expires, expires at last: 15 digits of milliseconds each |
-//! | 161–190 | ended at, tombstone until: as many, or blanks |
-//! | 191– | why it ended, `\|`, the address, `\|`, the addition, `+` and the user agent or nothing |
+//! | 86–160 | `auth_time`, created, rotated, idle expiry, absolute expiry: 15 digits of milliseconds each |
+//! | 161–190 | ended at, end of the tombstone: 15 digits each, or blanks |
+//! | 191– | reason of the end, `\|`, IP address, `\|`, the addition, then `+` and the user agent, or nothing |
 //!
 //! The addition is `!`, the generation of the last password change (20 digits or blanks), the names
-//! of the methods with a blank in between, `|`, the level, `|`. Records of releases before it have
-//! none. A node of such a release reads a record with an addition as one without a user agent, and
-//! its scripts leave the addition as it is.
+//! of the methods separated by blanks, `|`, the level, and `|`. Records of earlier releases have no
+//! addition. A node of such a release reads a record with an addition as a record without a user
+//! agent. Its scripts do not change the addition.
 
 use std::str::FromStr;
 
@@ -23,12 +24,13 @@ use crate::{
     user::UserId,
 };
 
-/// 15 digits: as far as the year 33658. What lies beyond, or before 1970, is kept as the nearest that fits.
+/// The latest moment that 15 digits can hold, in the year 33658. A later moment is stored as this
+/// one. A moment before 1970 is stored as 0.
 const LAST_MOMENT: i64 = 999_999_999_999_999;
 
 const FORM: u8 = b'1';
 
-/// Begins what records of earlier releases have not.
+/// Marks the part that records of earlier releases do not have.
 const ADDITION: char = '!';
 
 pub(super) fn moment(moment: Timestamp) -> String {
@@ -39,7 +41,7 @@ pub(super) fn count(number: u64) -> String {
     format!("{number:020}")
 }
 
-/// A live session; the scripts alone end one.
+/// Writes the record of a live session. Only the scripts end a session.
 pub(super) fn live(session: &Session) -> Vec<u8> {
     let Session { token_version, generation, token_id, previous_token_id, .. } = session;
     let mut text = String::with_capacity(256);
@@ -74,22 +76,22 @@ pub(super) fn session_id(text: &[u8]) -> Result<SessionId, StoreError> {
     id.ok_or_else(|| broken("a session's id"))
 }
 
-/// The least token version of a floor.
-pub(super) fn floor(record: &[u8]) -> Result<u64, StoreError> {
-    Places(record).parsed(20).ok_or_else(|| broken("a floor"))
+/// Reads the lowest valid token version from a record of the field `floor`.
+pub(super) fn min_version(record: &[u8]) -> Result<u64, StoreError> {
+    Places(record).parsed(20).ok_or_else(|| broken("a raised token version"))
 }
 
-/// The reason of a record that has ended.
+/// Reads the reason from the record of an ended session.
 pub(super) fn reason(record: &[u8]) -> Result<EndReason, StoreError> {
     let tail = record.get(190..).unwrap_or_default();
     let reason = tail.split(|byte| *byte == b'|').next().unwrap_or_default();
     let reason = std::str::from_utf8(reason).ok().and_then(|text| text.parse().ok());
-    reason.ok_or_else(|| broken("the reason of an ending"))
+    reason.ok_or_else(|| broken("the reason of an end"))
 }
 
-/// An ending as it is remembered and as it is published.
-pub(super) fn ending(ending: &Revocation) -> Vec<u8> {
-    match ending {
+/// Writes a revocation, in the form in which it is stored and published.
+pub(super) fn write_revocation(revocation: &Revocation) -> Vec<u8> {
+    match revocation {
         Revocation::Session { id, keep_until } => format!("s{}{}", moment(*keep_until), id.encode()),
         Revocation::User { id, min_version, keep_until } => {
             format!("u{}{}{id}", moment(*keep_until), count(*min_version))
@@ -98,7 +100,7 @@ pub(super) fn ending(ending: &Revocation) -> Vec<u8> {
     .into_bytes()
 }
 
-pub(super) fn read_ending(member: &[u8]) -> Result<Revocation, StoreError> {
+pub(super) fn read_revocation(member: &[u8]) -> Result<Revocation, StoreError> {
     let parse = || {
         let (kind, rest) = member.split_first()?;
         let mut places = Places(rest);
@@ -112,8 +114,8 @@ pub(super) fn read_ending(member: &[u8]) -> Result<Revocation, StoreError> {
             _ => None,
         }
     };
-    // The end of it is the user's id, which is text.
-    std::str::from_utf8(member).ok().and_then(|_| parse()).ok_or_else(|| broken("an ending"))
+    // The last part is the user's id, which is a text.
+    std::str::from_utf8(member).ok().and_then(|_| parse()).ok_or_else(|| broken("a revocation"))
 }
 
 fn broken(what: &str) -> StoreError {
@@ -159,7 +161,7 @@ fn parse(user: &UserId, id: SessionId, record: &[u8]) -> Option<Session> {
     })
 }
 
-/// What stands behind the address.
+/// The part of a record after the IP address.
 struct Addition<'a> {
     restamped_generation: Option<u64>,
     amr: AuthMethods,
@@ -176,7 +178,7 @@ fn addition(text: &str) -> Option<Addition<'_>> {
     let mut parts = rest.splitn(3, '|');
     let (amr, acr, agent) = (parts.next()?, parts.next()?, parts.next()?);
     let restamped_generation = if generation.trim().is_empty() { None } else { Some(generation.parse().ok()?) };
-    // A level that only a later release knows counts as the lowest.
+    // A level that only a later release knows is read as the lowest one.
     let (amr, acr) = (AuthMethods::from_names(amr.split(' ')), acr.parse().unwrap_or_default());
     Some(Addition { restamped_generation, amr, acr, agent })
 }
@@ -185,7 +187,7 @@ fn milliseconds(text: &str) -> Option<Timestamp> {
     text.parse().ok().map(Timestamp::from_millis)
 }
 
-/// What is left of a record.
+/// The part of a record that has not been read yet.
 struct Places<'a>(&'a [u8]);
 
 impl<'a> Places<'a> {

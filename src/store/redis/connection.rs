@@ -1,4 +1,4 @@
-//! One connection that mends itself, and what its errors mean.
+//! [`Link`]: one connection that is replaced when it fails, and the meaning of its errors.
 
 use std::{
     sync::{
@@ -16,23 +16,24 @@ use ::redis::{
 use super::{options::Replicas, scripts::Script};
 use crate::store::StoreError;
 
-/// The connection; every call has a timeout.
+/// A connection whose calls have a timeout.
 pub(super) struct Link {
     client: Client,
     manager: Mutex<ConnectionManager>,
     timeout: Duration,
     /// How many replicas must have a write before it counts, and how long they may take.
     replicas: Option<Replicas>,
-    /// How many calls in a row were not answered in time.
+    /// How many calls in a row had no answer in time.
     silence: AtomicU32,
 }
 
-/// After so many calls without an answer the connection is given up: one whose other end has vanished, without a word to
-/// this one, is silent for as long as the operating system goes on trying.
+/// After this many calls without an answer the connection is replaced. The server may have vanished
+/// without closing the connection. The operating system would then wait for a long time before it
+/// reports this.
 const MAX_SILENCE: u32 = 8;
 
 impl Link {
-    /// A connection that is made by the first call.
+    /// Makes a connection that opens with the first call.
     pub(super) fn new(client: Client, timeout: Duration, replicas: Option<Replicas>) -> Result<Self, StoreError> {
         let manager = Mutex::new(manager(&client, timeout).map_err(failed)?);
         Ok(Self { client, manager, timeout, replicas, silence: AtomicU32::new(0) })
@@ -55,7 +56,8 @@ impl Link {
         answers.into_iter().map(|answer| answer.extract_error().map_err(failed)).collect()
     }
 
-    /// Writes by a script: one round trip, and a second where the server has yet to learn the script.
+    /// Runs a script that writes. This takes one round trip, and a second one if the server does
+    /// not have the script yet.
     pub(super) async fn write(
         &self,
         script: &Script,
@@ -83,8 +85,9 @@ impl Link {
         let mut answers = self.send(&pipeline).await?.into_iter();
         let answer = answers.next().ok_or(Refused::Nothing)?.extract_error();
         if answer.as_ref().is_err_and(is_not_primary) {
-            // The address may follow the primary by now: this connection goes to what was one.
-            self.connect_anew();
+            // The address may belong to another primary by now. This connection still goes to the
+            // old one.
+            self.connect_again();
         }
         let answer = answer?;
         if let Some(Replicas { count, .. }) = self.replicas {
@@ -97,7 +100,8 @@ impl Link {
         Ok(answer)
     }
 
-    /// Sends again what met a connection that had been cut: every script, asked again, answers as it did before.
+    /// Sends the commands, and sends them once more if the connection had been cut. This is safe,
+    /// because a script that runs again gives the same answer.
     async fn send(&self, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
         let count = pipeline.len();
         let first = self.manager().send_packed_commands(pipeline, 0, count).await;
@@ -106,9 +110,9 @@ impl Link {
                 self.manager().send_packed_commands(pipeline, 0, count).await
             }
             Err(error) => {
-                // The manager would keep a refusal that is no I/O error for ever.
+                // The connection manager would keep an error that is no I/O error for ever.
                 if !error.is_io_error() {
-                    self.connect_anew();
+                    self.connect_again();
                 }
                 Err(error)
             }
@@ -120,13 +124,13 @@ impl Link {
         self.manager.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn connect_anew(&self) {
+    fn connect_again(&self) {
         if let Ok(fresh) = manager(&self.client, self.timeout) {
             *self.manager.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
         }
     }
 
-    /// The same of another connection, which says nothing about the silence of this one.
+    /// Runs a call on another connection. Its timeouts do not count for this connection.
     pub(super) async fn in_time_elsewhere<T, E: Into<Refused>>(
         &self,
         call: impl Future<Output = Result<T, E>>,
@@ -144,14 +148,14 @@ impl Link {
         }
         if self.silence.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= MAX_SILENCE {
             self.silence.store(0, Ordering::Relaxed);
-            self.connect_anew();
+            self.connect_again();
         }
         Err(StoreError::unavailable("Redis did not answer in time"))
     }
 }
 
-/// No retries of its own: while the server is down, calls fail at once, and each tries to connect anew. No response
-/// timeout either: each call has its own.
+/// Makes a connection manager that does not retry. While the server is down, each call fails at
+/// once and connects again. The manager has no response timeout, because each call has its own.
 fn manager(client: &Client, timeout: Duration) -> Result<ConnectionManager, RedisError> {
     let config = ConnectionManagerConfig::new()
         .set_number_of_retries(0)
@@ -190,28 +194,29 @@ impl Refused {
 }
 
 fn nothing() -> StoreError {
-    StoreError::unavailable("Redis answered less than it was asked")
+    StoreError::unavailable("Redis sent fewer answers than commands")
 }
 
 fn is_not_primary(error: &RedisError) -> bool {
     matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown))
 }
 
-/// Tells an outage from a bug.
+/// Converts an error of the driver, and distinguishes an outage from a bug.
 pub(super) fn failed(error: impl Into<RedisError>) -> StoreError {
     let error = error.into();
-    // By its kind and code alone: an answer that cannot be read is repeated in its words.
+    // The cause has only the kind and the code, because the text of an unreadable answer repeats
+    // the answer.
     let cause = match (error.kind(), error.code()) {
         (ErrorKind::Io, _) => error.to_string(),
         (_, Some(code)) => format!("Redis answered {code}"),
-        (kind, None) => format!("Redis and the driver did not understand each other: {kind:?}"),
+        (kind, None) => format!("the driver cannot read the answer of Redis: {kind:?}"),
     };
     if passes_by_itself(&error) { StoreError::unavailable(cause) } else { StoreError::internal(cause) }
 }
 
 fn passes_by_itself(error: &RedisError) -> bool {
     match error.kind() {
-        // After an answer that cannot be read the connection is replaced.
+        // The connection is replaced after an unreadable answer.
         ErrorKind::Io | ErrorKind::Parse => true,
         ErrorKind::Server(kind) => matches!(
             kind,
@@ -221,7 +226,8 @@ fn passes_by_itself(error: &RedisError) -> bool {
                 | ServerErrorKind::ReadOnly
                 | ServerErrorKind::TryAgain
         ),
-        // Memory is full, too few replicas, disk is full, a script hangs.
+        // These codes mean that memory is full, too few replicas are connected, the disk is full,
+        // or a script hangs.
         ErrorKind::Extension => {
             error.code().is_some_and(|code| matches!(code, "OOM" | "NOREPLICAS" | "MISCONF" | "BUSY"))
         }

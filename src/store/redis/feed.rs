@@ -1,4 +1,4 @@
-//! Endings told by pub/sub.
+//! [`RedisFeed`]: a revocation feed by publish and subscribe.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -12,18 +12,22 @@ use crate::{
     store::{RevocationFeed, StoreError, Subscription},
 };
 
-/// A [`RevocationFeed`] by pub/sub; see [`RedisSessions::feed`](super::RedisSessions::feed).
+/// A [`RevocationFeed`] by publish and subscribe. See
+/// [`RedisSessions::feed`](super::RedisSessions::feed).
 ///
-/// Redis promises no delivery: whoever was not connected hears nothing of it, and the next poll brings it. A subscription
-/// whose connection is cut ends, and the node polls and subscribes anew. Whoever may publish on its channel
-/// (`PREFIX:endings:DATABASE`) can end access tokens, so it needs the same protection as the keys.
+/// Redis does not promise delivery. A node that was not connected misses a message, and reads it at
+/// its next poll. If the connection is cut, the subscription ends, and the node polls and
+/// subscribes again.
+///
+/// A client that can publish to the channel (`PREFIX:endings:DATABASE`) can end sessions on every
+/// node. Protect the channel like the keys.
 #[derive(Clone)]
 pub struct RedisFeed {
     pub(super) link: Arc<Link>,
     pub(super) keys: Keys,
 }
 
-/// How long a subscription may be silent before it is asked whether it still lives.
+/// How long a subscription may be silent before a ping checks its connection.
 const SILENCE: Duration = Duration::from_secs(15);
 
 impl RedisFeed {
@@ -34,9 +38,9 @@ impl RedisFeed {
 
 #[async_trait]
 impl RevocationFeed for RedisFeed {
-    async fn publish(&self, ending: &Revocation) -> Result<(), StoreError> {
+    async fn publish(&self, revocation: &Revocation) -> Result<(), StoreError> {
         let mut publish = ::redis::cmd("PUBLISH");
-        publish.arg(self.channel()).arg(codec::ending(ending));
+        publish.arg(self.channel()).arg(codec::write_revocation(revocation));
         self.link.read(publish).await.map(drop)
     }
 
@@ -68,15 +72,16 @@ impl Subscription for Listener {
     async fn next(&mut self) -> Result<Revocation, StoreError> {
         loop {
             match tokio::time::timeout(SILENCE, self.messages.next()).await {
-                Ok(Some(message)) => match codec::read_ending(message.get_payload_bytes()) {
-                    Ok(ending) => return Ok(ending),
-                    // Whoever sent it cannot silence the rest.
+                Ok(Some(message)) => match codec::read_revocation(message.get_payload_bytes()) {
+                    Ok(revocation) => return Ok(revocation),
+                    // A wrong message must not end the subscription, or a client that sends one
+                    // could silence the feed.
                     Err(error) => {
                         tracing::warn!(target: "portcullis", ?error, "a message of the feed is not one of ours");
                     }
                 },
                 Ok(None) => return Err(StoreError::unavailable("the subscription to Redis ended")),
-                // A connection whose other end has vanished is silent for ever.
+                // A connection whose server has vanished stays silent for ever.
                 Err(_) => {
                     self.link.in_time_elsewhere(self.questions.ping::<::redis::Value>()).await?;
                 }

@@ -1,10 +1,11 @@
-//! Names of keys: what belongs to one user is in one slot of a cluster.
+//! [`Keys`]: the names of keys. All keys of one user are in one slot of a cluster.
 
 use std::fmt::Write;
 
 use crate::{store::StoreError, user::UserId};
 
-/// Into how many buckets the users are divided. Part of the keys: another number would be another store.
+/// Number of buckets of users. It is part of the keys, so that a store with another number would
+/// not find them.
 pub(super) const BUCKETS: u64 = 64;
 
 /// The prefix of an app's keys.
@@ -12,8 +13,11 @@ pub(super) const BUCKETS: u64 = 64;
 pub(super) struct Keys(String);
 
 impl Keys {
+    /// Makes the names of keys with a prefix.
+    ///
     /// # Errors
-    /// For a prefix with braces, which would choose the slot in the bucket's place.
+    /// [`StoreError::internal`] for a prefix with braces, which would choose the slot instead of
+    /// the bucket.
     pub(super) fn new(prefix: &str) -> Result<Self, StoreError> {
         if prefix.contains(['{', '}']) {
             return Err(StoreError::internal("a key prefix cannot contain braces: they choose the slot in a cluster"));
@@ -21,14 +25,15 @@ impl Keys {
         Ok(Self(prefix.to_owned()))
     }
 
-    /// The user's sessions. The first braces of a key are the hash tag, so that none in the id can be.
+    /// Returns the key of the user's sessions. The first braces of a key are its hash tag, so
+    /// braces in the user's id have no effect.
     pub(super) fn user(&self, user: &UserId) -> String {
         let mut key = self.bucket(bucket(user), "user:");
         key.push_str(user.as_str());
         key
     }
 
-    /// What has ended in the user's bucket.
+    /// Returns the key of the revocations in the user's bucket.
     pub(super) fn endings(&self, user: &UserId) -> String {
         self.bucket(bucket(user), "endings")
     }
@@ -37,20 +42,22 @@ impl Keys {
         (0..BUCKETS).map(|bucket| self.bucket(bucket, "endings"))
     }
 
-    /// Channels are the server's, and so name the database that keys are kept in.
+    /// Returns the channel of the feed. Channels belong to the server, so the name contains the
+    /// database of the keys.
     pub(super) fn channel(&self, database: i64) -> String {
         format!("{}:endings:{database}", self.0)
     }
 
     fn bucket(&self, bucket: u64, name: &str) -> String {
         let mut key = String::with_capacity(64);
-        // Writing to a string does not fail.
+        // Writing to a `String` does not fail.
         let _ = write!(key, "{{{}:{bucket}}}:{name}", self.0);
         key
     }
 }
 
-/// FNV-1a, which every node and every release must compute alike. Who chooses ids for one bucket gains nothing.
+/// Returns the bucket of a user by FNV-1a, which every node and every release must compute alike.
+/// An attacker who chooses ids of one bucket gains nothing.
 fn bucket(user: &UserId) -> u64 {
     let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     user.as_str().bytes().fold(0xcbf2_9ce4_8422_2325, fold) % BUCKETS
@@ -61,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_user_id_chooses_its_slot() {
+    fn no_user_id_changes_its_slot() {
         let keys = Keys::new("app").unwrap();
         for id in ["ada", "}{", "{a}", "a}b{c}", "\0", "\r\n{x}"] {
             let user = UserId::from(id);

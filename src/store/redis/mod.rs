@@ -1,5 +1,6 @@
-//! Sessions in Redis 7.0 or newer, by `redis` 1 (feature `redis_1`); Valkey serves as well.
+//! Sessions in Redis 7.0 or newer, by `redis` 1 (feature `redis_1`). Valkey works as well.
 //!
+//! # Examples
 //! ```no_run
 //! use portcullis::store::{memory::MemoryUsers, redis::RedisSessions};
 //! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
@@ -9,64 +10,75 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Users live elsewhere: any [`UserStore`](super::UserStore) goes with it.
+//! This module stores no users. It works with any [`UserStore`](super::UserStore).
 //!
 //! # How it is atomic
-//! A user's sessions are one hash, and what has ended lately is one sorted set for each of 64 buckets of users. The keys of
-//! a user and of their bucket have the same hash tag, `{PREFIX:BUCKET}`, so that one script may touch both, in a cluster
-//! too: there is no moment at which a session has ended and nobody is told. Every method is one script or one command, and
-//! one round trip: after a restart, or a `SCRIPT FLUSH`, each script is sent once more. A node asks all buckets at once
-//! what has ended. A login in the place of **another user's** session is the one exception: that session ends in a second
-//! step, after the login.
+//! The sessions of a user are one hash. Recent revocations are one sorted set for each of 64
+//! buckets of users. The keys of a user and of their bucket have the same hash tag,
+//! `{PREFIX:BUCKET}`, so that one script may change both, in a cluster too. A session therefore
+//! never ends without its revocation being stored. Every method is one script or one command, and
+//! takes one round trip. After a restart or a `SCRIPT FLUSH`, each script is sent once more. A node
+//! reads the revocations of all buckets in one round trip.
 //!
-//! The connection is one to one address. A cluster needs an address that stands for all of it, such as a proxy.
+//! There is one exception. A login that replaces a session of **another user** ends that session in
+//! a second step.
+//!
+//! A store uses one connection to one address. A cluster needs an address that stands for the whole
+//! cluster, such as a proxy.
 //!
 //! # Expiry
-//! The store goes by the moment it is told: that of the server's own clock (`TIME`), as far as a node knows it. Of the sessions
-//! of a user that have ended the last 16 are kept as records; what other nodes have to know of the others is kept for as long
-//! as an access token may count. The server forgets a user a minute after the last of their records is needed,
-//! and a user's dead records whenever one of theirs begins or ends. Its own clock need not agree with the nodes'.
+//! The store uses the clock of the server (`TIME`), as far as a node knows it. Of the ended
+//! sessions of a user, it keeps the last 16 as records. Of the older ones it keeps what other nodes
+//! have to know, until their access tokens have expired. The server deletes the hash of a user one
+//! minute after their last record is needed. It deletes ended records of a user whenever one of
+//! their sessions begins or ends. The server's clock need not agree with the clocks of the nodes.
 //!
-//! # What the server must be set to
-//! [`RedisSessions::connect`] checks it, and refuses a server that would lose sessions by its settings:
+//! # Settings of the server
+//! [`RedisSessions::connect`] checks these settings, and refuses a server that would lose sessions:
 //!
-//! | setting | why |
+//! | setting | reason |
 //! |---|---|
-//! | `maxmemory-policy noeviction` | a full server must refuse logins (503), not drop sessions or what has ended |
-//! | `appendonly yes` | see [`Persistence`] for less |
-//! | a version of 7.0 or newer | before, scripts are refused without a code that tells an outage from a bug, and `min-replicas-to-write` does not hold for them |
-//! | `min-replicas-to-write 1`, `min-replicas-max-lag 10` | with [`RedisOptions::min_replicas`]: a primary that is cut off from its replicas takes no writes that a failover would lose |
+//! | `maxmemory-policy noeviction` | a full server must refuse logins (503), not delete sessions or revocations |
+//! | `appendonly yes` | see [`Persistence`] for weaker settings |
+//! | version 7.0 or newer | in older versions, refused scripts have no code that distinguishes an outage from a bug, and `min-replicas-to-write` does not apply to them |
+//! | `min-replicas-to-write 1`, `min-replicas-max-lag 10` | with [`RedisOptions::min_replicas`]: a primary without its replicas accepts no writes that a failover would lose |
 //!
-//! `appendfsync everysec`, the default, loses the last second when the machine crashes (not when the process does);
-//! `always` loses nothing and costs a disk write for each login and refresh.
+//! With `appendfsync everysec`, the default, a crash of the machine loses the last second. A crash
+//! of the process loses nothing. With `appendfsync always` neither loses anything, and each login
+//! and refresh costs a disk write.
 //!
 //! # What a failover can still lose
-//! A call that meets a primary that became a replica is answered 503, and the next one connects anew. Replication is
-//! asynchronous: a write that was answered and not yet replicated is gone when a replica is promoted.
-//! [`RedisOptions::wait_for_replicas`] closes most of that gap, and not all of it: a replica that has not got the write can
-//! still be the one that is promoted. What is lost costs this:
-//! - a rotation: the client's new token is refused as foreign (401, with an error in the log), and they sign in again;
-//! - a login: the client signs in again;
-//! - an ending: the session's refresh token works again until it expires. Access tokens stay ended on the nodes that
-//!   have heard of it. A raised token version is in the user store and loses nothing: logout-all and password changes hold.
+//! A call to a primary that became a replica is answered 503, and the next call connects again.
+//! Replication is asynchronous. A write that was answered but not yet replicated is lost when a
+//! replica is promoted. [`RedisOptions::wait_for_replicas`] makes this less likely, but does not
+//! exclude it, because a replica without the write may be promoted.
+//!
+//! The loss has these effects:
+//! - A lost rotation: the client's new token is refused as foreign (401, with an error in the log),
+//!   and the user logs in again.
+//! - A lost login: the user logs in again.
+//! - A lost end of a session: its refresh token works again until it expires. Access tokens stay
+//!   revoked on the nodes that received the revocation. A raised token version is in the user store
+//!   and is not lost, so a logout everywhere and a password change stay in effect.
 //!
 //! # What clients see of an outage
 //! | fault | what clients see |
 //! |---|---|
-//! | server stopped, hanging, or out of reach; writes paused | 503 for all that needs the store, after the timeout at most; stateless guards go on |
-//! | connection cut, answer lost, scripts flushed | the answer |
-//! | connection whose other end has vanished | 503, and after eight calls the answer, by a new connection |
-//! | memory full, too few replicas, primary turned replica | 503 for all that writes; reads go on |
-//! | replicas that do not confirm in time (`WAIT`) | 503; the same token works when asked again |
-//! | server killed | 503, then everything that was answered is there; with `appendonly yes` |
-//! | node killed in a storm of refreshes | every session goes on, each once |
+//! | server stopped, hanging, or out of reach; writes paused | 503 for every request that needs the store, at the latest after the timeout; stateless guards are not affected |
+//! | connection cut, answer lost, scripts flushed | the usual answer |
+//! | server vanished without closing the connection | 503, and after eight calls the usual answer, by a new connection |
+//! | memory full, too few replicas, primary became a replica | 503 for every request that writes; reads are not affected |
+//! | replicas do not confirm in time (`WAIT`) | 503; a repeated refresh with the same token succeeds |
+//! | server killed | 503; after the restart nothing that was answered is lost, with `appendonly yes` |
+//! | node killed during many refreshes | every session stays alive, with one chain of tokens |
 //!
-//! A call that timed out may still happen, and then as a whole: asked again, it answers as it would have.
+//! A call that timed out may still take effect, as a whole. A repeated call gets the same answer.
 //!
 //! # Connections
-//! One connection for each store, shared by all calls, which mends itself; a call that met a connection that had been cut
-//! is sent again, once. Sentinel and managed services: name the address that follows the primary. For TLS (`rediss://`)
-//! enable `tokio-rustls-comp` or `tokio-native-tls-comp` of the `redis` crate in your own `Cargo.toml`.
+//! Each store has one connection, which all calls share. It is replaced when it fails. A call whose
+//! connection had been cut is sent once more. With Sentinel or a managed service, use the address
+//! that follows the primary. For TLS (`rediss://`), enable `tokio-rustls-comp` or
+//! `tokio-native-tls-comp` of the `redis` crate in your own `Cargo.toml`.
 
 mod check;
 mod codec;

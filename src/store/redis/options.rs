@@ -1,13 +1,24 @@
-//! How to reach Redis, and what it must promise.
+//! [`RedisOptions`]: the address of Redis, and what the server must promise.
 
 use std::{fmt, time::Duration};
 
 use ::redis::Client;
 
-use crate::{Secret, store::StoreError};
+use crate::{secret::Secret, store::StoreError};
 
-/// How to reach Redis, and what it must promise; made from a URL or from a client of yours.
+/// The address of Redis, and what the server must promise. It is made from a URL or from a
+/// [`Client`].
 ///
+/// # Defaults
+/// | setting | default |
+/// |---|---|
+/// | [`key_prefix`](Self::key_prefix) | `portcullis` |
+/// | [`timeout`](Self::timeout) | 2 s |
+/// | [`persistence`](Self::persistence) | [`Persistence::AppendOnly`] |
+/// | [`min_replicas`](Self::min_replicas) | 0 |
+/// | [`wait_for_replicas`](Self::wait_for_replicas) | off |
+///
+/// # Examples
 /// ```
 /// use std::time::Duration;
 /// use portcullis::store::redis::{Persistence, RedisOptions};
@@ -43,21 +54,31 @@ pub(super) struct Replicas {
 }
 
 /// What must survive a restart of the server.
+///
+/// # Examples
+/// ```
+/// use portcullis::store::redis::{Persistence, RedisOptions};
+///
+/// let options = RedisOptions::from("redis://127.0.0.1/").persistence(Persistence::Snapshots);
+/// # let _ = options;
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Persistence {
-    /// Every write: the append-only file is on. What `appendfsync` says decides what a crash of the machine loses.
+    /// Every write survives, because the append-only file is on. The setting `appendfsync` decides
+    /// what a crash of the machine loses.
     #[default]
     AppendOnly,
-    /// What the last snapshot has, at least. After a crash, tokens that were issued since are refused, and sessions that
-    /// ended since live again.
+    /// The last snapshot survives. After a crash, refresh tokens that were issued since the
+    /// snapshot are refused. Sessions that ended since the snapshot are live again.
     Snapshots,
-    /// Nothing: a restart signs everybody out, and forgets what had ended. For tests.
+    /// Nothing survives. A restart logs all users out, and loses all revocations. This is for
+    /// tests.
     Nothing,
 }
 
 impl RedisOptions {
-    /// Below half of the shortest grace that is of use, because a node asks twice.
+    /// Below half of the refresh grace, because a node calls twice.
     const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
 
     fn new(address: Address) -> Self {
@@ -71,38 +92,41 @@ impl RedisOptions {
         }
     }
 
-    /// What the names of all keys begin with, `portcullis` unless told otherwise; braces are refused.
+    /// Sets what the names of all keys begin with. Default: `portcullis`. A prefix with braces is
+    /// refused.
     #[must_use]
     pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// Sets how long a call may take. Default: 2 s. Keep twice this below the refresh grace (10 s): a client that was
-    /// answered 503 then comes back in time to get its tokens.
+    /// Sets how long a call may take. Default: 2 s. Keep twice this time below the refresh grace
+    /// (default: 10 s), so that a client that was answered 503 can repeat its refresh within the
+    /// grace.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// What the server must keep over a restart: [`Persistence::AppendOnly`] unless told otherwise.
+    /// Sets what the server must keep over a restart. Default: [`Persistence::AppendOnly`].
     #[must_use]
     pub fn persistence(mut self, persistence: Persistence) -> Self {
         self.persistence = persistence;
         self
     }
 
-    /// Requires the server's `min-replicas-to-write` to be at least this: one that has lost its replicas then takes no
-    /// writes that a failover would lose.
+    /// Requires that the server's `min-replicas-to-write` is at least this number. Default: 0. A
+    /// primary that has lost its replicas then accepts no writes that a failover would lose.
     #[must_use]
     pub fn min_replicas(mut self, replicas: u32) -> Self {
         self.min_replicas = replicas;
         self
     }
 
-    /// Lets a write count only when this many replicas have it (`WAIT`, in the same round trip); fewer within this time
-    /// are an outage, and its caller asks again. Other calls of the node wait behind it.
+    /// Waits until this many replicas have a write (`WAIT`, in the same round trip). Fewer replicas
+    /// within this time are an outage, and the caller asks again. Other calls of the node wait
+    /// behind it. Default: does not wait.
     #[must_use]
     pub fn wait_for_replicas(mut self, replicas: u32, within: Duration) -> Self {
         self.wait = Some(Replicas { count: replicas, within });
@@ -111,9 +135,9 @@ impl RedisOptions {
 
     pub(super) fn client(&self) -> Result<Client, StoreError> {
         match &self.address {
-            // The URL may hold a password, and what the driver says of it may repeat the URL.
+            // The URL may contain a password, and an error of the driver may repeat the URL.
             Address::Url(url) => Client::open(url.expose().as_str()).map_err(|_| {
-                StoreError::internal("the URL of Redis is not one: redis://[user:password@]host[:port][/db]")
+                StoreError::internal("the URL of Redis is not valid, write redis://[user:password@]host[:port][/db]")
             }),
             Address::Client(client) => Ok((**client).clone()),
         }
@@ -141,7 +165,7 @@ impl From<String> for RedisOptions {
     }
 }
 
-/// With certificates, a socket or credentials of your own.
+/// Uses a client with certificates, a socket or credentials of your own.
 impl From<Client> for RedisOptions {
     fn from(client: Client) -> Self {
         Self::new(Address::Client(Box::new(client)))

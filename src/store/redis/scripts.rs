@@ -1,10 +1,10 @@
-//! The scripts, each named by its hash once the server has seen it.
+//! The scripts. Each is called by its hash once the server has it.
 
 use std::sync::LazyLock;
 
 use ::redis::Cmd;
 
-/// A script in full and by name.
+/// The source of a script, and its hash.
 pub(super) struct Script {
     source: String,
     name: String,
@@ -28,12 +28,12 @@ impl Script {
         Self { source: source.to_owned(), name }
     }
 
-    /// Runs it, if the server has seen it before.
+    /// Calls the script by its hash, which works if the server has it.
     pub(super) fn by_name(&self, keys: [&str; 2], arguments: &[&[u8]]) -> Cmd {
         command("EVALSHA", &self.name, keys, arguments)
     }
 
-    /// Runs it, and has the server remember it.
+    /// Calls the script by its source. The server keeps it for later calls.
     pub(super) fn in_full(&self, keys: [&str; 2], arguments: &[&[u8]]) -> Cmd {
         command("EVAL", &self.source, keys, arguments)
     }

@@ -1,4 +1,4 @@
-//! The store: each method one script or one command.
+//! [`SessionStore`] for Redis: each method is one script or one command.
 
 use std::sync::Arc;
 
@@ -13,13 +13,13 @@ use crate::{
     user::UserId,
 };
 
-/// The field of a user's floor among their sessions.
-const FLOOR: &[u8] = b"floor";
+/// The field of the lowest valid token version, in the hash of a user's sessions.
+const MIN_VERSION: &[u8] = b"floor";
 
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
 impl RedisSessions {
-    /// Runs a script on the user's keys at a moment.
+    /// Runs a script on the user's keys at the moment of `ended`.
     async fn write(
         &self,
         script: &scripts::Script,
@@ -39,7 +39,7 @@ impl SessionStore for RedisSessions {
     async fn create(&self, new: NewSession) -> Result<Created, StoreError> {
         let NewSession { session, replaces, limit, tombstone } = new;
         let now = session.created_at;
-        let ended = Ended { at: now, reason: EndReason::SignedInAgain, keep_until: now.plus(tombstone) };
+        let ended = Ended { at: now, reason: EndReason::LoggedInAgain, keep_until: now.plus(tombstone) };
         let (kind, limit) = match limit {
             SessionLimit::Refuse(limit) => ("refuse", limit),
             SessionLimit::EndLeastRecentlyUsed(limit) => ("end", limit),
@@ -53,8 +53,8 @@ impl SessionStore for RedisSessions {
         let answer: Vec<Vec<u8>> = from_redis_value(answer).map_err(failed)?;
         let mut created = Created::default();
         let gone = match answer.split_first() {
-            Some((word, gone)) if word == b"created" || word == b"dead" => {
-                created.dead_on_arrival = word == b"dead";
+            Some((word, gone)) if word == b"created" || word == b"ended" => {
+                created.ended_at_once = word == b"ended";
                 gone
             }
             Some((word, _)) if word == b"refused" => return Err(StoreError::too_many_sessions()),
@@ -142,8 +142,8 @@ impl SessionStore for RedisSessions {
         let fields: Fields = from_redis_value(self.link.read(get).await?).map_err(failed)?;
         let (mut least, mut sessions) = (0, Vec::with_capacity(fields.len()));
         for (field, record) in fields {
-            if field == FLOOR {
-                least = codec::floor(&record)?;
+            if field == MIN_VERSION {
+                least = codec::min_version(&record)?;
             } else {
                 sessions.push(codec::read(user, codec::session_id(&field)?, &record)?);
             }
@@ -157,18 +157,18 @@ impl SessionStore for RedisSessions {
         for endings in self.keys.all_endings() {
             all.cmd("ZRANGEBYSCORE").arg(endings).arg(codec::moment(since)).arg("+inf");
         }
-        let mut told = Vec::new();
+        let mut listed = Vec::new();
         for members in self.link.read_all(&all).await? {
             let members: Vec<Vec<u8>> = from_redis_value(members).map_err(failed)?;
             for member in members {
-                let ending = codec::read_ending(&member)?;
-                let (Revocation::Session { keep_until, .. } | Revocation::User { keep_until, .. }) = &ending;
+                let revocation = codec::read_revocation(&member)?;
+                let (Revocation::Session { keep_until, .. } | Revocation::User { keep_until, .. }) = &revocation;
                 if now < *keep_until {
-                    told.push(ending);
+                    listed.push(revocation);
                 }
             }
         }
-        Ok(told)
+        Ok(listed)
     }
 
     fn begin(&self, clock: &Arc<dyn Clock>) {

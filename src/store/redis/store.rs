@@ -1,11 +1,11 @@
-//! [`RedisSessions`]: how it connects.
+//! [`RedisSessions`]: the store and its connection.
 
 use std::{fmt, sync::Arc};
 
 use super::{check, connection::Link, feed::RedisFeed, keys::Keys, options::RedisOptions};
 use crate::store::{SharedClock, StoreError};
 
-/// Sessions in Redis; clones share the connection.
+/// Stores sessions in Redis. Clones share the connection. See the [module](super) for an example.
 #[derive(Clone)]
 pub struct RedisSessions {
     pub(super) link: Arc<Link>,
@@ -15,10 +15,13 @@ pub struct RedisSessions {
 }
 
 impl RedisSessions {
-    /// Connects to the server of a URL, a client or [`RedisOptions`], and [checks](Self::check) its settings.
+    /// Connects to the server of a URL, a client or [`RedisOptions`]. [Checks](Self::check) the
+    /// server's settings.
     ///
     /// # Errors
-    /// As of [`check`](Self::check), and [`StoreError::internal`] for a URL or a key prefix that cannot be used.
+    /// - [`StoreError::unavailable`] where the server cannot be reached, or did not answer in time.
+    /// - [`StoreError::internal`] for a URL or a key prefix that cannot be used, and for a setting
+    ///   of the server that must be changed.
     pub async fn connect(options: impl Into<RedisOptions>) -> Result<Self, StoreError> {
         let options = options.into();
         options.check()?;
@@ -29,16 +32,17 @@ impl RedisSessions {
         Ok(sessions)
     }
 
-    /// Asks whether the server is set as the [module](super) says.
+    /// Checks that the server has the settings that the [module](super) lists.
     ///
     /// # Errors
-    /// [`StoreError::unavailable`] where it cannot be reached, and [`StoreError::internal`] with the setting that must be
-    /// changed as its source.
+    /// - [`StoreError::unavailable`] where the server cannot be reached, or did not answer in time.
+    /// - [`StoreError::internal`] for a setting that must be changed. Its source names the setting.
     pub async fn check(&self) -> Result<(), StoreError> {
         check::check(&self.link, &self.options).await
     }
 
-    /// Tells other nodes at once what one of them has ended, for [`AuthBuilder::revocation_feed`](crate::AuthBuilder::revocation_feed).
+    /// Returns a feed that reports revocations to the other nodes at once. Pass it to
+    /// [`AuthBuilder::revocation_feed`](crate::AuthBuilder::revocation_feed).
     pub fn feed(&self) -> RedisFeed {
         RedisFeed { link: Arc::clone(&self.link), keys: self.keys.clone() }
     }

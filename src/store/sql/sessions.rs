@@ -33,7 +33,7 @@ impl<E: Engine> SessionStore for SqlStore<E> {
             let min_version = Self::min_version(&mut transaction, &session.user_id, now).await?;
             if min_version.is_some_and(|min| signed(session.token_version).is_ok_and(|version| version < min)) {
                 session.end(end(EndReason::TokenVersion));
-                created.dead_on_arrival = true;
+                created.ended_at_once = true;
             } else {
                 let (user, version) = (&session.user_id, session.token_version);
                 let ended = end(EndReason::TokenVersion);
@@ -41,7 +41,7 @@ impl<E: Engine> SessionStore for SqlStore<E> {
             }
             // Where the limit refuses, the transaction is dropped, and this ends nothing.
             if let Some((owner, id)) = &replaces
-                && Self::end_session(&mut transaction, owner, id, end(EndReason::SignedInAgain)).await?
+                && Self::end_session(&mut transaction, owner, id, end(EndReason::LoggedInAgain)).await?
             {
                 created.ended.push(*id);
             }

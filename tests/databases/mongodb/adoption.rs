@@ -1,4 +1,4 @@
-//! A users collection as Mongoose apps have it, taken over as it is.
+//! Tests a users collection of a Mongoose app, which this crate uses as it is.
 
 use std::{error::Error, time::Duration};
 
@@ -28,12 +28,13 @@ fn existing(database: &Database, fields: UserFields) -> MongoUsers {
     MongoUsers::existing(database, "users", fields).unwrap().with_timeout(Duration::from_secs(30))
 }
 
-/// As `bcrypt.hash(password, 10)` of Node.js makes it.
+/// Returns a hash as `bcrypt.hash(password, 10)` of Node.js makes it.
 fn hash() -> String {
     bcrypt::hash_with_salt(PASSWORD, 10, [7; 16]).unwrap().format_for_version(bcrypt::Version::TwoB)
 }
 
-/// What `User.create` leaves of the tutorials' schema, with what this app has besides.
+/// Returns a document as `User.create` writes it with the schema of the tutorials, with further
+/// fields of this app.
 fn document(username: &str, email: &str) -> Document {
     doc! {
         "_id": ObjectId::new(),
@@ -55,7 +56,7 @@ async fn read(collection: &Collection<Document>, id: ObjectId) -> Document {
 }
 
 #[tokio::test]
-async fn the_users_of_a_mongoose_app_sign_in_and_their_hashes_are_renewed() {
+async fn users_of_a_mongoose_app_log_in_and_get_new_hashes() {
     if !Server::can_run() {
         return;
     }
@@ -111,27 +112,27 @@ async fn the_users_of_a_mongoose_app_sign_in_and_their_hashes_are_renewed() {
     for field in ["refreshToken", "cart", "nested", "updatedAt", "__v", "fullName"] {
         assert_eq!(left.get(field), seeded.get(field), "{field}");
     }
-    let newcomer = auth
+    let new_user = auth
         .register(Registration::new("New@example.com", PASSWORD, Profile::default()), &ClientInfo::unknown())
         .await
         .unwrap();
-    let newcomer = read(&collection, ObjectId::parse_str(newcomer.id.as_str()).unwrap()).await;
+    let new_user = read(&collection, ObjectId::parse_str(new_user.id.as_str()).unwrap()).await;
     assert_eq!(
-        (newcomer.get_str("email"), newcomer.get_str("emailKey")),
+        (new_user.get_str("email"), new_user.get_str("emailKey")),
         (Ok("New@example.com"), Ok("new@example.com"))
     );
-    assert!(!newcomer.contains_key("role") && !newcomer.contains_key("username"));
+    assert!(!new_user.contains_key("role") && !new_user.contains_key("username"));
 }
 
 #[tokio::test]
-async fn a_collection_that_was_taken_over_keeps_every_promise() {
+async fn an_existing_collection_keeps_every_promise() {
     if !Server::can_run() {
         return;
     }
     let server = Server::start().await;
     let fresh = async || {
         let database = server.database().await;
-        // The app's own index is what refuses an address in the same spelling.
+        // The app's own index refuses an address in the same spelling.
         let unique = IndexOptions::builder().unique(true).build();
         let index = mongodb::IndexModel::builder().keys(doc! { "email": 1 }).options(unique).build();
         database.collection::<Document>("users").create_index(index).await.unwrap();
@@ -152,7 +153,7 @@ async fn a_collection_that_was_taken_over_keeps_every_promise() {
 }
 
 #[tokio::test]
-async fn users_who_differ_by_case_alone_are_named_before_anything_is_unique() {
+async fn users_who_differ_only_in_case_are_named() {
     if !Server::can_run() {
         return;
     }
@@ -177,7 +178,7 @@ async fn users_who_differ_by_case_alone_are_named_before_anything_is_unique() {
 }
 
 #[tokio::test]
-async fn what_the_other_app_has_changed_since_is_found_by_from_the_next_start_on() {
+async fn changes_of_the_other_app_are_found_at_the_next_start() {
     if !Server::can_run() {
         return;
     }
@@ -192,7 +193,8 @@ async fn what_the_other_app_has_changed_since_is_found_by_from_the_next_start_on
     let users = existing(&database, UserFields::mongoose());
     users.migrate().await.unwrap();
 
-    // Two change places, one has neither any more, one has a new address, which the server alone could not fold.
+    // Two users exchange their addresses, one has none any more, and one has a new address that
+    // only Unicode rules can fold.
     for (id, change) in [
         (ada, doc! { "$set": { "email": "Eve@example.com", "username": "eve" } }),
         (eve, doc! { "$set": { "email": " ada@example.com", "username": "Ada" } }),
@@ -218,7 +220,7 @@ async fn what_the_other_app_has_changed_since_is_found_by_from_the_next_start_on
         assert_eq!(found(login).await, id.map(|id| UserId::from(id.to_hex())), "{login}");
     }
 
-    // A twin of somebody else's by now: both are named, and nothing of their addresses.
+    // The user has the same address as another one. The error names both, without their addresses.
     let twin = doc! { "$set": { "email": "EVE@example.com" } };
     collection.update_one(doc! { "_id": joe }, twin).await.unwrap();
     let refused = users.migrate().await.unwrap_err();
@@ -230,9 +232,9 @@ async fn what_the_other_app_has_changed_since_is_found_by_from_the_next_start_on
     assert_eq!(found("eve@example.com").await, Some(UserId::from(ada.to_hex())));
 }
 
-/// With and without the keys of an earlier release, which are Rust's lower case.
+/// Tests documents with and without the keys of an earlier release, which are in Rust's lower case.
 #[tokio::test]
-async fn the_keys_of_an_earlier_release_are_made_anew() {
+async fn the_keys_of_an_earlier_release_are_replaced() {
     if !Server::can_run() {
         return;
     }
@@ -268,11 +270,11 @@ async fn the_keys_of_an_earlier_release_are_made_anew() {
         assert!(ids[3..=4].iter().all(|id| log.contains(id.as_str())), "{log}");
         assert!(!log.contains('@') && !log.to_lowercase().contains("ζεύ"), "{log}");
 
-        // The next start changes nothing, and says it again.
+        // The next start changes nothing, and warns again.
         let before = read(&collection, ObjectId::parse_str(ids[3].as_str()).unwrap()).await;
         users.migrate().await.unwrap();
         assert_eq!(read(&collection, ObjectId::parse_str(ids[3].as_str()).unwrap()).await, before);
-        // When the other one has left, the address is theirs alone.
+        // When the other user is removed, the address belongs to this user alone.
         assert!(users.remove_user(&ids[4]).await.unwrap());
         users.migrate().await.unwrap();
         let found = users.find_by_login(&Login::email("ζεύσ@example.com")).await.unwrap();
@@ -332,8 +334,8 @@ async fn fields_are_read_as_apps_write_them() {
     }
 }
 
-/// Signs a user of another kind of id in, and does with them what there is to do.
-async fn signs_in(auth: &portcullis::Auth<portcullis::User>, users: &MongoUsers, name: &str, id: &Bson) -> UserId {
+/// Logs in a user whose id has another type, and runs every flow for them.
+async fn logs_in(auth: &portcullis::Auth<portcullis::User>, users: &MongoUsers, name: &str, id: &Bson) -> UserId {
     let (login, client) = (Login::either(name), ClientInfo::unknown());
     let wrong = async |name: &str| {
         let refused = auth
@@ -343,12 +345,9 @@ async fn signs_in(auth: &portcullis::Auth<portcullis::User>, users: &MongoUsers,
             .unwrap_err();
         (refused.kind(), refused.to_string())
     };
-    assert_eq!(wrong(name).await, wrong("nobody").await, "{id:?}: a stranger learns that there is such a user");
-    let first = auth
-        .login(&login, PASSWORD.into(), &client)
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap_or_else(|error| panic!("{id:?}: {error:?}"));
+    assert_eq!(wrong(name).await, wrong("unknown").await, "{id:?}: the answer shows that there is such a user");
+    let outcome = auth.login(&login, PASSWORD.into(), &client).await;
+    let first = outcome.unwrap_or_else(|error| panic!("{id:?}: {error:?}")).complete().unwrap();
     let user = first.user.id.clone();
     let second = auth.refresh(first.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     assert_eq!(second.user.id, user);
@@ -363,7 +362,7 @@ async fn signs_in(auth: &portcullis::Auth<portcullis::User>, users: &MongoUsers,
 }
 
 #[tokio::test]
-async fn users_of_every_type_of_id_sign_in() {
+async fn users_of_every_type_of_id_log_in() {
     if !Server::can_run() {
         return;
     }
@@ -374,7 +373,8 @@ async fn users_of_every_type_of_id_sign_in() {
     let uuid = mongodb::bson::Uuid::from_bytes([7; 16]);
     let ids = [
         Bson::ObjectId(hex),
-        // A text of the same digits is somebody else, and so is one that has our form of another type.
+        // A text of the same digits is another user. So is a text that looks like the user id of
+        // another type.
         Bson::from(hex.to_hex()),
         Bson::from("ada"),
         Bson::from(uuid),
@@ -392,7 +392,7 @@ async fn users_of_every_type_of_id_sign_in() {
         user.insert("_id", id);
         collection.insert_one(user).await.unwrap();
     }
-    // One that no token has room for is as if it were not there.
+    // A user whose id is too long for a token counts as absent.
     let mut long = document("long", "long@example.com");
     long.insert("_id", "x".repeat(300));
     collection.insert_one(long).await.unwrap();
@@ -403,7 +403,7 @@ async fn users_of_every_type_of_id_sign_in() {
     let auth = auth(users.clone(), sessions);
     let mut seen = std::collections::HashSet::new();
     for (n, id) in ids.iter().enumerate() {
-        let user = signs_in(&auth, &users, &format!("user{n}"), id).await;
+        let user = logs_in(&auth, &users, &format!("user{n}"), id).await;
         assert!(seen.insert(user), "{id:?} is another's");
         let left = collection.find_one(doc! { "_id": id }).await.unwrap().unwrap();
         assert_eq!(left.get("_id"), Some(id), "its type is as it was");

@@ -1,5 +1,6 @@
-//! The move of an Express app to this crate, as `portcullis::guide::from_express` walks through it: users seeded as Mongoose
-//! writes them, a front end that is told nothing of the move, and the way back.
+//! Tests the migration of an Express app to this crate, as `portcullis::guide::from_express`
+//! describes it. The users are as Mongoose writes them. The front end does not change. The app can
+//! go back.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -30,14 +31,14 @@ use super::server::Server;
 
 const PASSWORD: &str = "analytical engine 1843";
 const NEW_PASSWORD: &str = "another lantern 8 in the yard";
-/// The Express app's, which the app after the move goes on with: old tokens are refused all the same.
+/// The secret of the Express app, which the app keeps. Old tokens are refused nevertheless.
 const ACCESS_SECRET: &str = "Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe";
 const REFRESH_SECRET: &str = "Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs";
 
-/// What it has an operator type into `mongosh`.
+/// The guide, whose commands an operator types into `mongosh`.
 const GUIDE: &str = include_str!("../../../src/guide/from_express.md");
 
-/// A token as `jwt.sign({ _id }, secret, { expiresIn })` makes it.
+/// Returns a token as `jwt.sign({ _id }, secret, { expiresIn })` makes it.
 fn old_token(id: &str, secret: &str) -> String {
     let claims = json!({ "_id": id, "iat": 1_700_000_000, "exp": 4_000_000_000_u64 }).to_string();
     let [header, claims] = [r#"{"alg":"HS256","typ":"JWT"}"#, &claims].map(|part| URL_SAFE_NO_PAD.encode(part));
@@ -46,7 +47,8 @@ fn old_token(id: &str, secret: &str) -> String {
     format!("{header}.{claims}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
 }
 
-/// As the schema, its `pre("save")` hook and `generateTokens` leave a user who is signed in.
+/// Returns a document of a logged-in user, as the schema, its `pre("save")` hook and
+/// `generateTokens` write it.
 fn mongoose_user(username: &str, full_name: &str) -> Document {
     let id = ObjectId::new();
     let hash = bcrypt::hash_with_salt(PASSWORD, 10, [7; 16]).unwrap().format_for_version(bcrypt::Version::TwoB);
@@ -63,7 +65,8 @@ fn mongoose_user(username: &str, full_name: &str) -> Document {
     }
 }
 
-/// The collection of the Express app, with the indexes that Mongoose makes of `unique: true`.
+/// Returns the collection of the Express app, with the indexes that Mongoose makes of `unique:
+/// true`.
 async fn seeded(database: &Database) -> Collection<Document> {
     let users: Collection<Document> = database.collection("users");
     for field in ["username", "email"] {
@@ -82,9 +85,9 @@ async fn seeded(database: &Database) -> Collection<Document> {
     users
 }
 
-/// What `loginUser` does in Express, once `isPasswordCorrect` is as the guide has it prepared; a schema with
-/// `lowercase: true` has it look for lower case.
-async fn express_lets_in(users: &Collection<Document>, login: &str, password: &str) -> bool {
+/// Does what `loginUser` does in Express, with `isPasswordCorrect` as the guide changes it. With
+/// `lowercase: true` in the schema, Express looks up the lower-case form.
+async fn express_logs_in(users: &Collection<Document>, login: &str, password: &str) -> bool {
     let login = login.to_lowercase();
     let found = users.find_one(doc! { "$or": [{ "username": &login }, { "email": &login }] }).await.unwrap();
     let Some(user) = found else { return false };
@@ -99,14 +102,15 @@ async fn express_lets_in(users: &Collection<Document>, login: &str, password: &s
     bcrypt::verify(password, hash).unwrap()
 }
 
-/// What `refreshAccessToken` does in Express: the token of an old cookie against the document's.
+/// Does what `refreshAccessToken` does in Express: it compares the token of an old cookie with that
+/// of the document.
 async fn express_refreshes(users: &Collection<Document>, id: ObjectId) -> bool {
     let user = users.find_one(doc! { "_id": id }).await.unwrap().unwrap();
     user.get_str("refreshToken") == Ok(&old_token(&id.to_hex(), REFRESH_SECRET))
 }
 
-/// Runs the commands of a section of the guide, as they stand there.
-async fn type_what_the_guide_says(users: &Collection<Document>, section: &str) {
+/// Runs the commands of a section of the guide, as they are written there.
+async fn run_commands_of_the_guide(users: &Collection<Document>, section: &str) {
     let (_, section) = GUIDE.split_once(section).unwrap();
     let section = section.split("\n# ").next().unwrap();
     let commands: Vec<_> = section.lines().filter_map(|line| line.trim().strip_prefix("db.users.")).collect();
@@ -123,7 +127,7 @@ async fn type_what_the_guide_says(users: &Collection<Document>, section: &str) {
     }
 }
 
-/// JSON of what is JSON in JavaScript but for the quotes around the names of members.
+/// Converts a JavaScript object to JSON, by adding quotes around the names of its members.
 fn with_names_quoted(javascript: &str) -> String {
     let mut json = String::new();
     for part in javascript.split_inclusive(|character: char| character.is_whitespace()) {
@@ -135,7 +139,7 @@ fn with_names_quoted(javascript: &str) -> String {
     json
 }
 
-/// The app after the move.
+/// Returns the app after the migration.
 async fn moved(database: &Database) -> Auth<User> {
     let fields = UserFields::mongoose().avatar_url("avatarUrl");
     let users = MongoUsers::existing(database, "users", fields).unwrap().with_timeout(Duration::from_secs(30));
@@ -153,7 +157,7 @@ async fn moved(database: &Database) -> Auth<User> {
         .unwrap()
 }
 
-/// The front end in a browser, which keeps cookies and reads `data`.
+/// Imitates the front end in a browser, which keeps cookies and reads `data`.
 struct FrontEnd {
     app: Router,
     cookies: BTreeMap<String, String>,
@@ -192,7 +196,7 @@ impl FrontEnd {
 
     async fn post(&mut self, path: &str, body: Value) -> (StatusCode, Value) {
         let (status, body) = self.fetch(Method::POST, &format!("/api/v1/auth{path}"), body).await;
-        // What its `fetch` wrapper goes by.
+        // The front end's `fetch` wrapper reads these.
         assert_eq!(
             (&body["statusCode"], &body["success"]),
             (&json!(status.as_u16()), &json!(status.is_success())),
@@ -207,7 +211,7 @@ impl FrontEnd {
 }
 
 #[tokio::test]
-async fn the_front_end_of_an_express_app_goes_on_and_the_app_can_go_back() {
+async fn an_express_front_end_keeps_working_and_the_app_can_go_back() {
     if !Server::can_run() {
         return;
     }
@@ -216,14 +220,14 @@ async fn the_front_end_of_an_express_app_goes_on_and_the_app_can_go_back() {
     let users = seeded(&database).await;
     let before = users.find_one(doc! { "username": "ada" }).await.unwrap().unwrap();
     let ada = before.get_object_id("_id").unwrap();
-    assert!(express_lets_in(&users, "ada", PASSWORD).await);
+    assert!(express_logs_in(&users, "ada", PASSWORD).await);
 
     let auth = moved(&database).await;
     let mut page = FrontEnd::of(&auth);
-    what_is_left_of_express_signs_nobody_in(&mut page, &ada).await;
-    everybody_signs_in_once(&mut page, &ada).await;
+    tokens_of_express_log_no_user_in(&mut page, &ada).await;
+    every_user_logs_in_once(&mut page, &ada).await;
 
-    // Renewed by the sign-in, and nothing else of the document touched.
+    // The login renewed the hash. It changed no other field of the document.
     let mut after = users.find_one(doc! { "_id": ada }).await.unwrap().unwrap();
     assert!(after.get_str("password").unwrap().starts_with("$argon2id$"));
     assert_eq!(
@@ -233,24 +237,25 @@ async fn the_front_end_of_an_express_app_goes_on_and_the_app_can_go_back() {
     after.insert("password", before.get_str("password").unwrap());
     assert_eq!(after, before);
 
-    the_password_is_changed_and_a_newcomer_joins(&mut page).await;
+    the_password_is_changed_and_a_user_registers(&mut page).await;
     somebody_is_disabled(&database, &users).await;
 
-    // The way back: Express finds everybody, with the password that they have by now, and no old cookie lets anybody in.
+    // On the way back, Express finds every user with their current password. No old cookie logs a
+    // user in.
     let every: Vec<_> = users.distinct("_id", doc! { "refreshToken": { "$exists": true } }).await.unwrap();
     assert_eq!(every.len(), 3);
-    assert!(!express_lets_in(&users, "grace", PASSWORD).await, "she is there with a capital letter");
-    type_what_the_guide_says(&users, "# The way back").await;
+    assert!(!express_logs_in(&users, "grace", PASSWORD).await, "she is there with a capital letter");
+    run_commands_of_the_guide(&users, "# The way back").await;
     for id in every {
         assert!(!express_refreshes(&users, id.as_object_id().unwrap()).await, "{id}");
     }
     for (username, password) in [("ada", NEW_PASSWORD), ("eve", PASSWORD), ("Grace", PASSWORD)] {
         for login in [username, &format!("{username}@example.com")] {
-            assert!(express_lets_in(&users, login, password).await, "{login}");
+            assert!(express_logs_in(&users, login, password).await, "{login}");
         }
     }
-    assert!(!express_lets_in(&users, "ada", PASSWORD).await);
-    assert!(!express_lets_in(&users, "mallory", PASSWORD).await);
+    assert!(!express_logs_in(&users, "ada", PASSWORD).await);
+    assert!(!express_logs_in(&users, "mallory", PASSWORD).await);
     let grace = users.find_one(doc! { "username": "grace" }).await.unwrap().unwrap();
     for field in ["username", "fullName", "email", "password"] {
         assert!(grace.get_str(field).is_ok(), "the schema requires {field}");
@@ -264,13 +269,13 @@ async fn the_front_end_of_an_express_app_goes_on_and_the_app_can_go_back() {
 async fn somebody_is_disabled(database: &Database, users: &Collection<Document>) {
     let mallory = users.find_one(doc! { "username": "mallory" }).await.unwrap().unwrap();
     let id = mallory.get_object_id("_id").unwrap();
-    assert!(express_lets_in(users, "mallory", PASSWORD).await && express_refreshes(users, id).await);
+    assert!(express_logs_in(users, "mallory", PASSWORD).await && express_refreshes(users, id).await);
     let store = MongoUsers::existing(database, "users", UserFields::mongoose()).unwrap();
     assert!(store.with_timeout(Duration::from_secs(30)).set_disabled(&id.to_hex().into(), true).await.unwrap());
 }
 
-/// Whatever the browser still holds: refused, without anything ending.
-async fn what_is_left_of_express_signs_nobody_in(page: &mut FrontEnd, ada: &ObjectId) {
+/// Checks what the browser still has from Express. It is refused, and no session ends.
+async fn tokens_of_express_log_no_user_in(page: &mut FrontEnd, ada: &ObjectId) {
     let [access, refresh] = [ACCESS_SECRET, REFRESH_SECRET].map(|secret| old_token(&ada.to_hex(), secret));
     page.cookies = BTreeMap::from([("accessToken".into(), access.clone()), ("refreshToken".into(), refresh.clone())]);
     let (status, body) = page.profile().await;
@@ -286,7 +291,7 @@ async fn what_is_left_of_express_signs_nobody_in(page: &mut FrontEnd, ada: &Obje
     page.cookies.clear();
 }
 
-async fn everybody_signs_in_once(page: &mut FrontEnd, ada: &ObjectId) {
+async fn every_user_logs_in_once(page: &mut FrontEnd, ada: &ObjectId) {
     let wrong = page.post("/login", json!({ "username": "ada", "password": "a wrong guess" })).await;
     assert_eq!((wrong.0, &wrong.1["code"]), (StatusCode::UNAUTHORIZED, &json!("invalid_credentials")));
     let (status, body) = page.post("/login", json!({ "username": "Ada", "email": "", "password": PASSWORD })).await;
@@ -308,7 +313,7 @@ async fn everybody_signs_in_once(page: &mut FrontEnd, ada: &ObjectId) {
     assert_eq!(page.profile().await.0, StatusCode::OK);
 }
 
-async fn the_password_is_changed_and_a_newcomer_joins(page: &mut FrontEnd) {
+async fn the_password_is_changed_and_a_user_registers(page: &mut FrontEnd) {
     let change = json!({ "currentPassword": PASSWORD, "newPassword": NEW_PASSWORD });
     let changed = page.fetch(Method::PUT, "/api/v1/auth/password", change).await;
     assert_eq!((changed.0, &changed.1["success"]), (StatusCode::OK, &json!(true)));
@@ -317,14 +322,14 @@ async fn the_password_is_changed_and_a_newcomer_joins(page: &mut FrontEnd) {
     assert!(page.cookies.is_empty());
     assert_eq!(page.profile().await.0, StatusCode::UNAUTHORIZED);
 
-    let newcomer =
+    let new_user =
         json!({ "username": "Grace", "fullName": "Grace Hopper", "email": "Grace@Example.com", "password": PASSWORD });
-    let (status, body) = page.post("/register", newcomer.clone()).await;
+    let (status, body) = page.post("/register", new_user.clone()).await;
     assert_eq!((status, &body["data"]["fullName"]), (StatusCode::CREATED, &json!("Grace Hopper")));
-    assert!(page.cookies.is_empty(), "a registration signs nobody in there");
-    let (status, body) = page.post("/register", newcomer).await;
+    assert!(page.cookies.is_empty(), "a registration logs no user in there");
+    let (status, body) = page.post("/register", new_user).await;
     assert_eq!((status, &body["code"]), (StatusCode::CONFLICT, &json!("email_taken")));
-    // Mongoose's own unique index takes one user without a username, and refuses the next.
+    // Mongoose's own unique index accepts one user without a username, and refuses the next.
     for expected in [StatusCode::CREATED, StatusCode::CONFLICT] {
         let address = format!("nameless{}@example.com", expected.as_u16());
         let nameless = json!({ "fullName": "Nobody", "email": address, "password": PASSWORD });

@@ -1,4 +1,4 @@
-//! MongoDB.
+//! Tests the MongoDB stores.
 
 #[cfg(feature = "bcrypt")]
 mod adoption;
@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 use self::server::{Server, database_at, migrated, watched};
 use crate::sqlite::ROLES;
 
-/// The users of a database of their own, reached at this address alone.
+/// Returns the users of an empty database, reached at this address only.
 pub(crate) async fn users_at(addr: SocketAddr) -> MongoUsers {
     migrated(&database_at(&server::uri_at(addr)).await).await.users().clone()
 }
@@ -51,7 +51,7 @@ async fn ada(auth: &Auth<User>) -> User {
         .unwrap()
 }
 
-/// Generation 0 of a session of `user`, which lives an hour.
+/// Returns a session of `user` of generation 0, which lives for an hour.
 fn session(user: &str, n: u8, now: Timestamp) -> Session {
     Session {
         id: SessionId::from_bytes([n; 16]),
@@ -144,7 +144,7 @@ async fn a_token_that_two_nodes_are_given_at_once_moves_the_session_on_once(serv
         match outcome.unwrap().unwrap() {
             RotateOutcome::Rotated(_) => advanced += 1,
             RotateOutcome::Replayed(session) => assert_eq!(session.generation, 1),
-            other => panic!("a tab was told {other:?}"),
+            other => panic!("a tab got {other:?}"),
         }
     }
     assert_eq!(advanced, 1);
@@ -171,7 +171,8 @@ async fn each_operation_is_one_command_that_an_index_answers() {
     let client = ClientInfo::unknown();
     let mut table = Vec::new();
     let mut commands = Vec::new();
-    // At its start a node asks for the clock and for what has ended: the first guarded request waits for that.
+    // The first guarded request waits for the start of the node, which reads the clock and the
+    // revocations.
     let eve = auth
         .register(Registration::new("eve@example.com", PASSWORD, Profile::default()), &ClientInfo::unknown())
         .await
@@ -229,7 +230,8 @@ async fn each_operation_is_one_command_that_an_index_answers() {
             ("logout everywhere", 2),
         ]
     );
-    // An update by a filter of several parts is planned by its `_id` as well, which not every server explains.
+    // The server also plans an update whose filter has several parts by `_id`. Not every server
+    // explains this.
     commands.retain(|command| !command.contains_key("insert") && !command.contains_key("update"));
     for command in commands {
         let plan = explain(&database, &command).await;
@@ -238,7 +240,7 @@ async fn each_operation_is_one_command_that_an_index_answers() {
     }
 }
 
-/// The plan of a command as it was sent.
+/// Returns the plan of a command as it was sent.
 async fn explain(database: &Database, command: &Document) -> String {
     let mut bare = command.clone();
     for field in
@@ -281,7 +283,7 @@ async fn a_uri_cannot_weaken_what_is_read_and_written() {
         let preference = command.get_document("$readPreference").and_then(|mode| mode.get_str("mode"));
         assert!(matches!(preference, Err(_) | Ok("primary")), "{command}");
         if command.contains_key("hello") {
-            // It asks for the clock, and the driver for itself.
+            // The store asks for the clock, and the driver for its own purposes.
         } else if command.contains_key("find") {
             assert_eq!(command.get_document("readConcern").unwrap().get_str("level"), Ok("majority"), "{command}");
         } else {
@@ -293,7 +295,7 @@ async fn a_uri_cannot_weaken_what_is_read_and_written() {
 }
 
 #[tokio::test]
-async fn users_here_go_with_sessions_elsewhere() {
+async fn users_in_mongodb_work_with_sessions_elsewhere() {
     if !Server::can_run() {
         return;
     }
@@ -314,7 +316,7 @@ async fn users_here_go_with_sessions_elsewhere() {
 }
 
 #[tokio::test]
-async fn endings_are_heard_as_they_were_told() {
+async fn revocations_arrive_as_they_were_published() {
     if !Server::can_run() {
         return;
     }
@@ -338,7 +340,7 @@ async fn endings_are_heard_as_they_were_told() {
 }
 
 #[tokio::test]
-async fn nothing_secret_is_printed_of_a_store() {
+async fn debug_of_a_store_shows_no_secret() {
     if !Server::can_run() {
         return;
     }

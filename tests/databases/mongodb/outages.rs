@@ -1,4 +1,4 @@
-//! What happens to clients when the server is not there, and afterwards.
+//! Tests what clients see while the server is down, and afterwards.
 
 use std::{
     fs,
@@ -31,7 +31,7 @@ use crate::proxy::{Mode, Proxy};
 
 const SHORT: Duration = Duration::from_secs(1);
 
-/// Every call of both stores at once, each with what it was told.
+/// Makes every call of both stores at the same time. Returns the error of each.
 async fn every_call(store: &MongoStore) -> Vec<(&'static str, Option<StoreError>)> {
     let id = UserId::from("0123456789abcdef01234567");
     let hash = || PasswordHash::new("$argon2id$");
@@ -80,7 +80,7 @@ async fn status(auth: &Auth<User>, refresh: &str) -> StatusCode {
     response.status()
 }
 
-/// Asks until the server is back.
+/// Refreshes until the server is up again.
 async fn refreshed(auth: &Auth<User>, refresh: &str) -> String {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -95,7 +95,8 @@ async fn refreshed(auth: &Auth<User>, refresh: &str) -> String {
     }
 }
 
-/// One client, two stores: one as patient as a busy machine needs it, and one for while the server is gone.
+/// One client with two stores: a patient one for a busy machine, and an impatient one for the time
+/// of the outage.
 struct World {
     database: Database,
     hasty: MongoStore,
@@ -119,7 +120,7 @@ impl World {
         Self { database, hasty: store.with_timeout(SHORT), auth, refresh }
     }
 
-    /// What a client sees meanwhile, and that its token is good afterwards.
+    /// Checks what a client sees during the outage, and that its token works afterwards.
     async fn survives(&mut self, what: &str, begin: impl FnOnce(), end: impl AsyncFnOnce()) {
         begin();
         nothing_can_be_done(&self.hasty, what).await;
@@ -146,7 +147,7 @@ fn signal(signal: &str, pid: u32) {
     assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
 }
 
-/// Stops the server, and returns when its last thread has.
+/// Stops the server. Returns when its last thread has stopped.
 fn stop(pid: u32) {
     signal("-STOP", pid);
     let stopped = || {
@@ -161,7 +162,7 @@ fn stop(pid: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_hangs_or_is_killed_logs_nobody_out() {
+async fn a_server_that_hangs_or_is_killed_logs_no_user_out() {
     if !Server::can_run() {
         return;
     }
@@ -174,7 +175,7 @@ async fn a_server_that_hangs_or_is_killed_logs_nobody_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_that_is_cut_logs_nobody_out() {
+async fn a_connection_that_is_cut_logs_no_user_out() {
     if !Server::can_run() {
         return;
     }
@@ -196,7 +197,7 @@ fn failing(how: Document) -> Document {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_server_in_trouble_says_logs_nobody_out() {
+async fn an_error_of_the_server_logs_no_user_out() {
     if !Server::can_run() {
         return;
     }
@@ -210,13 +211,14 @@ async fn what_a_server_in_trouble_says_logs_nobody_out() {
         world.survives(&format!("the server says {code}"), || {}, off).await;
     }
 
-    // A cut connection is the driver's to mend: whoever waits for the answer does not notice.
+    // The driver repeats a call whose connection was cut, so the caller does not notice.
     let cut = failing(doc! { "closeConnection": true });
     fail(&database, doc! { "times": 1 }.into(), cut).await;
     world.refresh =
         world.auth.refresh(&world.refresh, &ClientInfo::unknown()).await.unwrap().tokens.refresh_token.expose().clone();
 
-    // Written here, and perhaps not on a majority: the client asks again, and is answered.
+    // The write is on this node, and perhaps not on a majority. The client asks again and gets the
+    // answer.
     let unconfirmed = doc! {
         "failCommands": ["findAndModify"],
         "writeConcernError": { "code": 64, "errmsg": "waiting for replication timed out" },
@@ -226,7 +228,8 @@ async fn what_a_server_in_trouble_says_logs_nobody_out() {
     fail(&database, "off".into(), doc! {}).await;
     world.refresh = refreshed(&world.auth, &world.refresh).await;
 
-    // What will not pass by itself is no outage, and tells nobody anything.
+    // An error that does not pass by itself is no outage. The answer to the client does not show
+    // its cause.
     fail(&database, always, failing(doc! { "errorCode": 13 })).await;
     for (call, error) in every_call(&world.hasty).await {
         assert!(error.is_some_and(|error| !error.is_unavailable()), "{call}");

@@ -1,4 +1,4 @@
-//! A server of MongoDB's wire protocol on a port of its own, or the one of `MONGODB_URI`.
+//! Starts a server of MongoDB's wire protocol on its own port, or uses the one of `MONGODB_URI`.
 
 use std::{
     env,
@@ -24,22 +24,22 @@ use crate::{
     server_process::ServerProcess,
 };
 
-/// Waits as long as a busy machine needs, and finds out soon that a server is back.
+/// Waits as long as a busy machine needs, and notices soon that a server is up again.
 pub(crate) const PATIENT: &str = "serverSelectionTimeoutMS=60000&connectTimeoutMS=3000&heartbeatFrequencyMS=500";
 
-/// The server, where it is ours: it ends with its value.
+/// A server. One that the test has started stops when this value is dropped.
 pub(crate) struct Server {
     uri: String,
     own: Option<ServerProcess>,
 }
 
 impl Server {
-    /// Whether there is one to test with, even one that may be killed.
+    /// Returns whether there is a server to test with, which the test may also kill.
     pub(crate) fn can_run() -> bool {
         can_run("MongoDB (or secantusd-py, which speaks its protocol)", stand_in().is_some())
     }
 
-    /// The server of `MONGODB_URI`, else one of our own.
+    /// Returns the server of `MONGODB_URI`, or starts one.
     pub(crate) async fn start() -> Self {
         match env::var("MONGODB_URI") {
             Ok(uri) => Self { uri, own: None },
@@ -47,7 +47,7 @@ impl Server {
         }
     }
 
-    /// A server that the test may kill.
+    /// Starts a server that the test may kill.
     pub(crate) async fn start_own() -> Self {
         let process = start_stand_in();
         let uri = format!("mongodb://{}/?{PATIENT}", process.addr());
@@ -73,18 +73,18 @@ impl Server {
         self.own.as_ref().unwrap().id()
     }
 
-    /// As a power cut would.
+    /// Kills the server, like a power failure.
     pub(crate) fn kill(&mut self) {
         self.own.as_mut().unwrap().kill();
     }
 
-    /// On the same port, over the same data.
+    /// Starts the server again, on the same port with the same data.
     pub(crate) async fn start_again(&mut self) {
         self.own.as_mut().unwrap().start_again();
         self.ready().await;
     }
 
-    /// An empty database.
+    /// Returns an empty database.
     pub(crate) async fn database(&self) -> Database {
         database_at(&self.uri).await
     }
@@ -98,7 +98,8 @@ impl Server {
     }
 }
 
-/// Where it is reached at this address alone: a replica set names its members, which clients would go to.
+/// Returns a URI for this address only. A replica set names its members, and clients would connect
+/// to those.
 pub(crate) fn uri_at(addr: SocketAddr) -> String {
     format!("mongodb://{addr}/?directConnection=true&{PATIENT}")
 }
@@ -117,7 +118,7 @@ impl Sent {
     }
 }
 
-/// An empty database whose client tells what it sends.
+/// Returns an empty database whose client records what it sends.
 pub(crate) async fn watched(uri: &str) -> (Database, Sent) {
     let sent = Sent::default();
     let mut options = ClientOptions::parse(uri).await.unwrap();

@@ -1,4 +1,5 @@
-//! A connection that is cut at each flight of an operation in turn, before the server has it and after it has answered.
+//! Cuts the connection at each flight of an operation in turn, before the server has it and after
+//! the server has answered.
 
 use portcullis::{
     Error, ErrorKind,
@@ -6,7 +7,7 @@ use portcullis::{
     user::{Login, PasswordHash},
 };
 
-use super::Ground;
+use super::OutageTest;
 use crate::proxy::{Mode, Proxy};
 
 fn unavailable<T>(name: &str, answer: Result<T, Error>) -> Option<T> {
@@ -17,9 +18,9 @@ fn unavailable<T>(name: &str, answer: Result<T, Error>) -> Option<T> {
     }
 }
 
-impl Ground {
-    /// Runs each operation as often as it has flights. Whatever is cut, the operation has happened or has not, says so or
-    /// is unavailable, and can be asked again.
+impl OutageTest {
+    /// Runs each operation once for each of its flights, and cuts that flight. The operation either
+    /// happened or did not. It says so, or it is unavailable. It can be repeated.
     pub(crate) async fn cut_at_every_flight(&self, proxy: &Proxy) {
         for operation in ["log in", "refresh", "log out", "log out everywhere", "register", "set password", "bump"] {
             let users_only = ["register", "set password", "bump"].contains(&operation);
@@ -37,8 +38,8 @@ impl Ground {
         }
     }
 
-    /// Lets something happen to the connections while sessions are refreshed. Each refresh is answered or unavailable, and
-    /// each session goes on.
+    /// Refreshes sessions while `event` happens to their connections. Each refresh succeeds or is
+    /// unavailable, and each session stays alive.
     #[allow(dead_code, reason = "each engine has its own")]
     pub(crate) async fn goes_on_after(&self, what: &str, event: impl AsyncFn()) {
         let user = self.user().await;
@@ -65,7 +66,7 @@ impl Ground {
         assert_eq!(self.live(&user.id).await, 8, "{}, {what}", self.engine);
     }
 
-    /// Answers whether the operation had such a flight.
+    /// Returns whether the operation had such a flight.
     async fn cut_at(&self, proxy: &Proxy, operation: &str, mode: Mode) -> bool {
         let name = format!("{}, {operation}, {mode:?}", self.engine);
         let user = self.user().await;
@@ -77,14 +78,14 @@ impl Ground {
         match operation {
             "log in" => {
                 let client = ClientInfo::unknown();
-                let told = unavailable(
+                let answered = unavailable(
                     &name,
                     self.auth.start_session(&user, &client).await.map(|outcome| outcome.complete().unwrap().tokens),
                 )
                 .is_some();
                 fired = self.over(proxy).await;
                 let live = self.live(&user.id).await;
-                assert!(live == 1 || (!told && live == 0), "{name}: {live} sessions");
+                assert!(live == 1 || (!answered && live == 0), "{name}: {live} sessions");
             }
             "refresh" => {
                 let next = unavailable(&name, self.auth.refresh(&refresh, &ClientInfo::unknown()).await);
@@ -103,9 +104,9 @@ impl Ground {
                         self.auth.logout(&Presented::refresh(&refresh), &ClientInfo::unknown()).await
                     }
                 };
-                let told = unavailable(&name, end().await);
+                let answered = unavailable(&name, end().await);
                 fired = self.over(proxy).await;
-                if told.is_none() {
+                if answered.is_none() {
                     end().await.unwrap();
                 }
                 let refused = self.auth.refresh(&refresh, &ClientInfo::unknown()).await.err().map(|error| error.kind());
@@ -143,9 +144,9 @@ impl Ground {
         fired
     }
 
-    /// Ends the fault before anything is looked at, and answers whether it was met.
+    /// Ends the fault before anything is checked. Returns whether the fault happened.
     async fn over(&self, proxy: &Proxy) -> bool {
-        // What a pool does behind the operation's back belongs to it.
+        // A pool may send something after the operation. It still belongs to the operation.
         proxy.quiet().await;
         let fired = proxy.fired();
         proxy.set(Mode::Pass);

@@ -1,4 +1,4 @@
-//! Who is there when an outage begins, and how they must be found when it is over.
+//! The users and sessions that exist when an outage begins, and the checks of them when it is over.
 
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -12,9 +12,9 @@ use portcullis::{
 };
 use tower::ServiceExt;
 
-use super::{Ground, NEW_PASSWORD, PASSWORD};
+use super::{NEW_PASSWORD, OutageTest, PASSWORD};
 
-/// A browser's cookies.
+/// The cookies of a browser.
 #[derive(Clone)]
 pub(super) struct Pair {
     pub(super) access: String,
@@ -32,10 +32,10 @@ impl From<TokenPair> for Pair {
     }
 }
 
-/// Users and sessions from before the outage, each for something else.
-pub(super) struct Cast {
+/// Users and sessions from before the outage. Each is for another request.
+pub(super) struct Prepared {
     pub(super) number: u32,
-    /// Stays signed in.
+    /// Stays logged in.
     pub(super) kept: Pair,
     /// Logs out.
     pub(super) leaving: Pair,
@@ -47,13 +47,13 @@ pub(super) struct Cast {
     /// Changes the password.
     pub(super) changer: Pair,
     pub(super) changer_name: String,
-    /// Whose stores are called directly.
+    /// The user whose stores are called directly.
     pub(super) user: User,
     pub(super) session: Session,
     pub(super) other: Session,
 }
 
-/// What an endpoint answered.
+/// The answer of an endpoint.
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) status: StatusCode,
@@ -62,7 +62,7 @@ pub(super) struct Seen {
     pub(super) body: String,
 }
 
-/// Asks an endpoint as a browser with these cookies does.
+/// Sends a request to an endpoint, as a browser with these cookies does.
 pub(super) async fn ask(auth: &Auth<User>, method: &str, path: &str, body: &str, pair: Option<&Pair>) -> Seen {
     let mut request = Request::builder().method(method).uri(path);
     if let Some(pair) = pair {
@@ -84,7 +84,7 @@ pub(super) async fn ask(auth: &Auth<User>, method: &str, path: &str, body: &str,
     }
 }
 
-/// A session as `Auth` makes one, for direct calls.
+/// Returns a session as `Auth` makes one, for direct calls.
 pub(super) fn session(user: &UserId) -> Session {
     static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
     let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -136,13 +136,13 @@ pub(super) fn ended(reason: EndReason) -> Ended {
     Ended { at, reason, keep_until: at.plus(std::time::Duration::from_secs(960)) }
 }
 
-impl Ground {
+impl OutageTest {
     pub(super) fn new_user(&self, name: &str) -> NewUser<Profile> {
         let email = format!("{name}@example.com").parse::<Email>().unwrap();
         NewUser::new(email, None, self.hash.clone(), Profile::default(), SystemClock.now())
     }
 
-    /// A user of a new name, without the cost of a hash.
+    /// Adds a user with a new name, without the cost of a hash.
     pub(super) async fn user(&self) -> User {
         let name = format!("user{}", self.next_number());
         self.users.create(self.new_user(&name)).await.unwrap()
@@ -161,14 +161,14 @@ impl Ground {
         self.sessions.list(user, SystemClock.now()).await.unwrap().len()
     }
 
-    pub(super) async fn cast(&self) -> Cast {
+    pub(super) async fn prepared(&self) -> Prepared {
         let [reader, everywhere, changer, user] =
             [self.user().await, self.user().await, self.user().await, self.user().await];
         let (session, other) = (session(&user.id), session(&user.id));
         for session in [&session, &other] {
             self.sessions.create(new_session(session.clone())).await.unwrap();
         }
-        let cast = Cast {
+        let prepared = Prepared {
             number: self.next_number(),
             kept: self.log_in(&reader).await,
             leaving: self.log_in(&reader).await,
@@ -181,35 +181,37 @@ impl Ground {
             session,
             other,
         };
-        // The first request of a node reads what has ended; from then on a stateless guard needs no store.
-        self.auth.authenticate(&cast.kept.access, Check::Stateless).await.unwrap();
-        cast
+        // The first request of a node reads the revocations. After that a stateless guard needs no
+        // store.
+        self.auth.authenticate(&prepared.kept.access, Check::Stateless).await.unwrap();
+        prepared
     }
 
-    /// What was asked during the outage has happened or has not, and can be asked again.
-    pub(super) async fn nothing_is_half_done(&self, name: &str, cast: &Cast) {
+    /// Checks that each request of the outage either happened or did not, and that it can be
+    /// repeated.
+    pub(super) async fn nothing_is_half_done(&self, name: &str, prepared: &Prepared) {
         let auth = &self.auth;
         let refused = Some(ErrorKind::RefreshInvalid);
         let refresh = async |pair: &Pair| {
             auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.map(|it| it.tokens).map_err(|it| it.kind())
         };
 
-        let again = refresh(&cast.kept).await;
+        let again = refresh(&prepared.kept).await;
         let again = again.unwrap_or_else(|error| panic!("{name}: a session was lost: {error:?}"));
-        assert_eq!(again.session_id, cast.kept.session, "{name}");
+        assert_eq!(again.session_id, prepared.kept.session, "{name}");
         assert!(refresh(&again.into()).await.is_ok(), "{name}: the chain goes on");
 
-        let left = ask(auth, "POST", "/auth/logout", "", Some(&cast.leaving)).await;
+        let left = ask(auth, "POST", "/auth/logout", "", Some(&prepared.leaving)).await;
         assert_eq!(left.status, StatusCode::NO_CONTENT, "{name}: {left:?}");
-        assert_eq!(refresh(&cast.leaving).await.err(), refused, "{name}: logged out");
+        assert_eq!(refresh(&prepared.leaving).await.err(), refused, "{name}: logged out");
 
-        let path = format!("/auth/sessions/{}", cast.ended.session);
-        let ended = ask(auth, "DELETE", &path, "", Some(&cast.kept)).await;
+        let path = format!("/auth/sessions/{}", prepared.ended.session);
+        let ended = ask(auth, "DELETE", &path, "", Some(&prepared.kept)).await;
         let known = [StatusCode::NO_CONTENT, StatusCode::NOT_FOUND].contains(&ended.status);
         assert!(known, "{name}: {ended:?}");
-        assert_eq!(refresh(&cast.ended).await.err(), refused, "{name}: ended from another device");
+        assert_eq!(refresh(&prepared.ended).await.err(), refused, "{name}: ended from another device");
 
-        let [asking, beside] = &cast.everywhere;
+        let [asking, beside] = &prepared.everywhere;
         let all = ask(auth, "POST", "/auth/logout-all", "", Some(asking)).await;
         assert!(all.status == StatusCode::NO_CONTENT || all.body.contains("token_revoked"), "{name}: {all:?}");
         assert_eq!(
@@ -218,22 +220,22 @@ impl Ground {
             "{name}: everywhere"
         );
 
-        self.the_password_is_one_of_two(name, cast).await;
-        self.the_newcomer_is_whole(name, cast).await;
-        self.calls_left_nothing_half_done(name, cast).await;
+        self.the_password_is_one_of_two(name, prepared).await;
+        self.the_registration_is_whole(name, prepared).await;
+        self.calls_left_nothing_half_done(name, prepared).await;
 
         auth.poll_revocations().await.unwrap();
         let there = self.other_node();
-        let seen = there.authenticate(&cast.leaving.access, Check::Stateless).await;
+        let seen = there.authenticate(&prepared.leaving.access, Check::Stateless).await;
         assert_eq!(seen.err().map(|error| error.kind()), Some(ErrorKind::TokenRevoked), "{name}: on another node");
-        // Those that logged in during the outage may have been let in after they had been told of a failure.
-        let live = self.live(&cast.reader.id).await;
+        // A login during the outage may have succeeded although its client got an error.
+        let live = self.live(&prepared.reader.id).await;
         assert!((1..=2).contains(&live), "{name}: {live} sessions");
     }
 
-    async fn the_password_is_one_of_two(&self, name: &str, cast: &Cast) {
+    async fn the_password_is_one_of_two(&self, name: &str, prepared: &Prepared) {
         let auth = &self.auth;
-        let login = Login::email(&cast.changer_name);
+        let login = Login::email(&prepared.changer_name);
         let try_it = async |password: &str| {
             auth.login(&login, password.into(), &ClientInfo::unknown())
                 .await
@@ -242,12 +244,12 @@ impl Ground {
         };
         let (old, new) = (try_it(PASSWORD).await, try_it(NEW_PASSWORD).await);
         assert!(old != new, "{name}: the old password is {old}, the new one {new}");
-        let still_in = auth.refresh(&cast.changer.refresh, &ClientInfo::unknown()).await.is_ok();
-        assert!(still_in || new, "{name}: signed out without a new password");
+        let still_in = auth.refresh(&prepared.changer.refresh, &ClientInfo::unknown()).await.is_ok();
+        assert!(still_in || new, "{name}: logged out without a new password");
     }
 
-    async fn the_newcomer_is_whole(&self, name: &str, cast: &Cast) {
-        let form = newcomer(cast);
+    async fn the_registration_is_whole(&self, name: &str, prepared: &Prepared) {
+        let form = registration_form(prepared);
         let again = ask(&self.auth, "POST", "/auth/register", &form, None).await;
         let known = [StatusCode::CREATED, StatusCode::CONFLICT].contains(&again.status);
         assert!(known, "{name}: {again:?}");
@@ -256,7 +258,7 @@ impl Ground {
     }
 }
 
-/// The form with which somebody registers during the outage, and logs in afterwards.
-pub(super) fn newcomer(cast: &Cast) -> String {
-    format!("email=newcomer{}@example.com&password={}", cast.number, PASSWORD.replace(' ', "+"))
+/// Returns the form of a user who registers during the outage and logs in afterwards.
+pub(super) fn registration_form(prepared: &Prepared) -> String {
+    format!("email=newcomer{}@example.com&password={}", prepared.number, PASSWORD.replace(' ', "+"))
 }

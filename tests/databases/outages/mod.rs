@@ -1,18 +1,20 @@
-//! The ground on which stores meet outages: a proxy that breaks connections, a cast of users and sessions, everything that
-//! can be asked of stores and endpoints while the outage lasts, and what must be true when it is over.
+//! Tests a store under outages. A proxy breaks the connections, or the server fails. While the
+//! outage lasts, every call of the stores and every endpoint is tried. Then the users and sessions
+//! from before the outage are checked.
 //!
 //! ```ignore
 //! let proxy = Proxy::start(server_port).await;
 //! let store = /* connects to proxy.port(), with a timeout of about a second */;
-//! let ground = Ground::new("engine", Arc::new(store.clone()), Arc::new(store), Behind::BOTH);
+//! let test = OutageTest::new("engine", Arc::new(store.clone()), Arc::new(store), Behind::BOTH);
 //! for fault in Network::all(&proxy) {
-//!     ground.endure(fault).await;
+//!     test.run(fault).await;
 //! }
-//! ground.cut_at_every_flight(&proxy).await;
-//! ground.report();
+//! test.cut_at_every_flight(&proxy).await;
+//! test.report();
 //! ```
 //!
-//! A fault of the server itself (killed, stopped, its disk full) is a [`Fault`] that the engine's own test writes.
+//! A fault of the server itself (killed, stopped, disk full) is a [`Fault`] in the test of its
+//! engine.
 
 mod cut_connections;
 mod fixture;
@@ -40,7 +42,7 @@ use crate::proxy::{Mode, Proxy};
 pub(crate) const PASSWORD: &str = "open sesame 42";
 pub(crate) const NEW_PASSWORD: &str = "close sesame 43";
 
-/// Which stores are behind the fault; the other one is always there.
+/// The stores that the fault affects. The other store always works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Behind {
     pub(crate) users: bool,
@@ -54,17 +56,18 @@ impl Behind {
     pub(crate) const USERS: Self = Self { users: true, sessions: false };
 }
 
-/// What an outage leaves working.
+/// What does not work during an outage.
 #[allow(dead_code, reason = "each engine has its own")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outage {
     /// Nothing works.
     Everything,
-    /// Reads still work: a file that another process keeps locked for writing, a full disk.
+    /// Reads still work. For example, another process keeps the file locked for writing, or the
+    /// disk is full.
     Writes,
 }
 
-/// Something that can go wrong for as long as it lasts.
+/// A fault, which lasts from `begin` to `end`.
 #[async_trait]
 pub(crate) trait Fault: Send {
     fn name(&self) -> String;
@@ -102,7 +105,7 @@ impl Fault for Network<'_> {
     }
 }
 
-/// One line of the table: what was seen under a fault.
+/// One line of the report: what was seen under a fault.
 struct Line {
     fault: String,
     calls: usize,
@@ -110,8 +113,8 @@ struct Line {
     back_after: Duration,
 }
 
-/// An app over the stores of an engine.
-pub(crate) struct Ground {
+/// An app over the stores of an engine, and the results so far.
+pub(crate) struct OutageTest {
     engine: &'static str,
     users: Arc<dyn UserStore<User = User>>,
     sessions: Arc<dyn SessionStore>,
@@ -122,8 +125,9 @@ pub(crate) struct Ground {
     table: Mutex<Vec<Line>>,
 }
 
-impl Ground {
-    /// The stores must answer now, and each of their calls within a few seconds, come what may.
+impl OutageTest {
+    /// Makes an app over these stores. They must work now, and each of their calls must end within
+    /// a few seconds in any case.
     pub(crate) async fn new(
         engine: &'static str,
         users: Arc<dyn UserStore<User = User>>,
@@ -138,22 +142,23 @@ impl Ground {
         Self { engine, users, sessions, behind, auth, hash, number, table }
     }
 
-    /// Lets a fault come and go. While it lasts every call that needs the stores is unavailable, every such endpoint answers
-    /// 503 and touches no cookie. Afterwards nothing is half done, and the same app goes on.
-    pub(crate) async fn endure(&self, mut fault: impl Fault) {
+    /// Runs one fault. While it lasts, every call of the affected stores is unavailable, and every
+    /// endpoint that needs them answers 503 and sets no cookie. Afterwards every request either
+    /// happened or did not, and the same app works again.
+    pub(crate) async fn run(&self, mut fault: impl Fault) {
         let name = format!("{}, {}", self.engine, fault.name());
-        let cast = self.cast().await;
+        let prepared = self.prepared().await;
         fault.begin().await;
-        let (calls, endpoints) = self.ask_everything(&name, &cast, fault.outage()).await;
+        let (calls, endpoints) = self.ask_everything(&name, &prepared, fault.outage()).await;
         fault.end().await;
         let ended = Instant::now();
         self.wait_until_back(&name).await;
         let back_after = ended.elapsed();
-        self.nothing_is_half_done(&name, &cast).await;
+        self.nothing_is_half_done(&name, &prepared).await;
         self.table.lock().unwrap().push(Line { fault: fault.name(), calls, endpoints, back_after });
     }
 
-    /// Prints the table.
+    /// Prints the report.
     #[allow(clippy::print_stdout, reason = "it is what the test shows")]
     pub(crate) fn report(&self) {
         println!("| store | fault | store calls | what the client saw | back after |\n|---|---|---|---|---|");
@@ -166,7 +171,7 @@ impl Ground {
         }
     }
 
-    /// Another node over the same stores.
+    /// Returns another node over the same stores.
     fn other_node(&self) -> Auth<User> {
         node(&self.users, &self.sessions)
     }
@@ -175,16 +180,18 @@ impl Ground {
         self.number.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The app is not started anew; its stores have to find their servers again.
+    /// Waits until the stores work again. The app is not restarted, so the stores have to find
+    /// their servers.
     async fn wait_until_back(&self, name: &str) {
         let deadline = Instant::now() + Duration::from_secs(60);
-        let nobody = Login::email("nobody@example.com");
+        let unknown = Login::email("unknown@example.com");
         let mut in_a_row = 0;
-        // More than once, because a pool may have kept a connection that is good beside one that is not.
+        // The stores must work several times in a row, because a pool may have a working connection
+        // beside a broken one.
         while in_a_row < 3 {
             let now = SystemClock.now();
             let back =
-                self.users.find_by_login(&nobody).await.is_ok() && self.sessions.ended_since(now, now).await.is_ok();
+                self.users.find_by_login(&unknown).await.is_ok() && self.sessions.ended_since(now, now).await.is_ok();
             in_a_row = if back { in_a_row + 1 } else { 0 };
             assert!(Instant::now() < deadline, "{name}: the stores do not come back");
             if !back {
@@ -196,9 +203,10 @@ impl Ground {
 
 fn node(users: &Arc<dyn UserStore<User = User>>, sessions: &Arc<dyn SessionStore>) -> Auth<User> {
     crate::auth::builder(Arc::clone(users), Arc::clone(sessions))
-        // As long as it may be, so that a slow machine is not taken for a thief.
+        // The grace is as long as possible, so that the client of a slow machine does not count as
+        // a thief.
         .refresh_grace(Duration::from_secs(60))
-        // As seldom as may be: the tests ask for polls themselves.
+        // The polls are as rare as possible, because the tests poll themselves.
         .revocation_poll(Duration::from_secs(60))
         .no_throttle()
         .build()

@@ -1,4 +1,5 @@
-//! What others do to the database: their rights, their constraints, and tables that change while the app runs.
+//! Tests changes that others make to the database: permissions, constraints, and tables that change
+//! while the app runs.
 
 use portcullis::{
     Profile, Registration,
@@ -12,17 +13,17 @@ use super::Server;
 use crate::log_buffer::LogBuffer;
 use crate::redis::samples::{NOW, at, builder, id, new, rotation, session};
 use crate::required_servers::can_run;
-use crate::sql_rules::{everything_of, newcomer};
+use crate::sql_rules::{everything_of, new_user};
 
-/// "open sesame 42" by bcrypt at its lowest cost.
+/// The hash of "open sesame 42" by bcrypt at its lowest cost.
 const BCRYPT: &str = "$2b$04$abcdefghijklmnopqrstuu6HICv6XKD8GIKOwCODZrbxd40u1TitO";
 
-/// A constraint of the time before, which lets no other hash pass than bcrypt's.
+/// A constraint of an earlier app, which accepts only hashes of bcrypt.
 const ONLY_BCRYPT: &str =
     "ALTER TABLE portcullis_users ADD CONSTRAINT only_bcrypt CHECK (password_hash LIKE '$2%') NOT VALID";
 
 #[tokio::test]
-async fn what_postgres_refuses_is_logged_by_code_and_name_alone() {
+async fn errors_of_postgres_have_only_the_code_and_the_name() {
     if !can_run("PostgreSQL", Server::is_installed()) {
         return;
     }
@@ -37,7 +38,7 @@ async fn what_postgres_refuses_is_logged_by_code_and_name_alone() {
     sqlx::query("UPDATE portcullis_users SET password_hash = $1").bind(BCRYPT).execute(&pool).await.unwrap();
     sqlx::query(ONLY_BCRYPT).execute(&pool).await.unwrap();
 
-    let error = UserStore::create(&store, newcomer()).await.unwrap_err();
+    let error = UserStore::create(&store, new_user()).await.unwrap_err();
     let all = everything_of(&error);
     assert!(!all.contains("Y2FuYXJ5") && !all.contains("canary"), "{all}");
     assert!(all.contains("23514") && all.contains("only_bcrypt"), "the operator learns nothing: {all}");
@@ -50,14 +51,14 @@ async fn what_postgres_refuses_is_logged_by_code_and_name_alone() {
         .with_writer(move || written.clone())
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
-    // The login is good; its hash would be renewed.
+    // The password is correct, so the login would renew the hash.
     auth.login(&Login::email("ada@example.com"), "open sesame 42".into(), &ClientInfo::unknown())
         .await
         .map(|outcome| outcome.complete().unwrap())
         .unwrap();
-    let newcomer = Registration::new("eve@example.com", "open sesame 42", Profile::default());
+    let registration = Registration::new("eve@example.com", "open sesame 42", Profile::default());
     assert_eq!(
-        auth.register(newcomer, &ClientInfo::unknown()).await.unwrap_err().kind(),
+        auth.register(registration, &ClientInfo::unknown()).await.unwrap_err().kind(),
         portcullis::ErrorKind::Internal
     );
     let log = log.text();
@@ -65,9 +66,9 @@ async fn what_postgres_refuses_is_logged_by_code_and_name_alone() {
     assert!(!log.contains("$argon2id$") && !log.contains("$2b$"), "a hash is in the log");
 }
 
-/// A plan of a statement that is prepared no longer fits after its table has changed.
+/// The prepared plan of a statement no longer fits after its table has changed.
 #[tokio::test]
-async fn a_table_changed_while_the_app_runs_costs_no_answer() {
+async fn a_table_that_changes_while_the_app_runs_fails_no_call() {
     if !can_run("PostgreSQL", Server::is_installed()) {
         return;
     }
@@ -96,13 +97,13 @@ async fn a_table_changed_while_the_app_runs_costs_no_answer() {
     assert!(store.find(&user, &id(1), at(1)).await.unwrap().is_some());
     assert_eq!(store.list(&user, at(1)).await.unwrap().len(), 1);
     store.rotate(&rotation(&user, id(1), at(1))).await.unwrap();
-    // In a transaction, which a failure would end.
+    // This is in a transaction, which a failure would end.
     SessionStore::create(&store, new(session(&user, id(2), at(2)))).await.unwrap();
     assert_eq!(store.list(&user, at(2)).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
-async fn a_role_that_may_make_no_tables_starts_where_they_are_there() {
+async fn a_role_without_create_starts_where_the_tables_exist() {
     if !can_run("PostgreSQL", Server::is_installed()) {
         return;
     }

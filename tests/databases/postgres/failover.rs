@@ -1,4 +1,4 @@
-//! A failover: connections of the pool that still lead to what was the primary.
+//! Tests a failover, after which connections of the pool still lead to the old primary.
 
 use portcullis::{
     ErrorKind, Profile, Registration,
@@ -13,7 +13,7 @@ use crate::redis::samples::{NOW, at, builder, ended, id, new, rotation, session}
 use crate::required_servers::can_run;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_failover_the_next_try_reaches_the_new_primary() {
+async fn after_a_failover_the_next_call_reaches_the_primary() {
     if !can_run("PostgreSQL", Server::is_installed()) {
         return;
     }
@@ -25,7 +25,7 @@ async fn after_a_failover_the_next_try_reaches_the_new_primary() {
     let url = primary.url_through(proxy.port(), &database);
     let user = "ada".into();
     for write in 0..6 {
-        // A pool with connections to the standby, as a router keeps them over a failover.
+        // The pool has connections to the standby, as behind a router after a failover.
         proxy.lead_to(standby.port);
         let pool = PgPoolOptions::new().max_connections(5).connect(&url).await.unwrap();
         let mut held = Vec::new();
@@ -45,7 +45,7 @@ async fn after_a_failover_the_next_try_reaches_the_new_primary() {
             2 => store.rotate(&rotation(&user, id, at(1))).await.map(drop),
             3 => store.bump_token_version(&"1".into()).await.map(drop),
             4 => store.sweep(NOW).await,
-            _ => UserStore::create(&store, crate::sql_rules::newcomer()).await.map(drop),
+            _ => UserStore::create(&store, crate::sql_rules::new_user()).await.map(drop),
         };
         let error = once().await.unwrap_err();
         assert!(error.is_unavailable(), "write {write}: {error:?}");
@@ -53,7 +53,7 @@ async fn after_a_failover_the_next_try_reaches_the_new_primary() {
     }
 }
 
-/// What a client sees of it.
+/// Checks what a client sees of the failover.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_login_at_a_standby_is_a_503_and_not_a_500() {
     if !can_run("PostgreSQL", Server::is_installed()) {
@@ -68,7 +68,8 @@ async fn a_login_at_a_standby_is_a_503_and_not_a_500() {
         .await
         .unwrap();
     let standby = primary.standby().await;
-    // It starts: the tables are there. Reads are answered, and writes wait for the primary.
+    // The store can connect, because the tables exist. Reads are answered, and writes wait for the
+    // primary.
     let store = PostgresStore::connect(&standby.url(&database)).await.unwrap();
     let auth = builder(store.clone(), store).build().unwrap();
     for _ in 0..3 {

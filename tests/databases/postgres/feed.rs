@@ -1,4 +1,4 @@
-//! Endings that other nodes hear of at once.
+//! Tests revocations that other nodes get at once.
 
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use crate::outages::PASSWORD;
 use crate::proxy::Proxy;
 use crate::required_servers::can_run;
 
-/// A node of its own pool that polls so seldom that within this test only the feed can tell it anything.
+/// Returns a node with its own pool. It polls so rarely that only the feed can report a revocation
+/// during the test.
 fn node(store: &PostgresStore) -> Auth<User> {
     crate::auth::builder(store.clone(), store.clone())
         .revocation_feed(store.feed())
@@ -23,11 +24,12 @@ fn node(store: &PostgresStore) -> Auth<User> {
         .unwrap()
 }
 
-/// Who listens now: whose last statement was that, or the question that a listener asks after a silence.
+/// Selects the connections that listen. Their last statement was `LISTEN`, or the check that a
+/// listener makes after a silence.
 const LISTENERS: &str = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
                          AND (query LIKE 'LISTEN %portcullis_endings%' OR query = 'SELECT 1')";
 
-/// Waits until both nodes listen on connections that are not the old ones.
+/// Waits until both nodes listen on connections other than the old ones.
 async fn wait_for_listeners(admin: &PgPool, old: &[i32]) -> Vec<i32> {
     for _ in 0..600 {
         let found: Vec<i32> = sqlx::query_scalar(LISTENERS).fetch_all(admin).await.unwrap();
@@ -44,7 +46,7 @@ async fn is_revoked(auth: &Auth<User>, tokens: &TokenPair) -> bool {
     seen.err().is_some_and(|error| error.kind() == ErrorKind::TokenRevoked)
 }
 
-/// Well before a poll could have brought it.
+/// Waits until the token is revoked, which happens long before a poll.
 async fn becomes_revoked(auth: &Auth<User>, tokens: &TokenPair, when: &str) {
     for _ in 0..400 {
         if is_revoked(auth, tokens).await {
@@ -56,7 +58,7 @@ async fn becomes_revoked(auth: &Auth<User>, tokens: &TokenPair, when: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_ending_is_heard_at_once_also_after_the_connection_of_the_listener_is_gone() {
+async fn a_revocation_arrives_after_the_listener_lost_its_connection() {
     if !can_run("PostgreSQL", Server::is_installed()) {
         return;
     }
@@ -104,7 +106,8 @@ async fn an_ending_is_heard_at_once_also_after_the_connection_of_the_listener_is
     there.poll_revocations().await.unwrap();
     assert!(is_revoked(&there, &tokens[2]).await, "a poll brings what was missed");
 
-    // Nothing tells the listener that its connection leads nowhere, but that its question is not answered.
+    // The listener cannot notice that its connection is broken, except that its check gets no
+    // answer.
     proxy.fall_silent();
     tokio::time::timeout(Duration::from_secs(30), async {
         loop {

@@ -1,4 +1,4 @@
-//! PostgreSQL, from the packages of the system, on a port of its own.
+//! Tests the PostgreSQL store, with the server from the system's packages on its own port.
 
 mod changes;
 mod failover;
@@ -50,7 +50,7 @@ async fn nodes_may_migrate_at_once(server: &Server) {
     }
 }
 
-/// The server is ended under the store, in the middle of its work.
+/// Stops the server while the store is in use.
 async fn a_database_that_is_down_is_unavailable(server: Server) {
     let pool = server.pool("read committed").await;
     let options = pool.connect_options().as_ref().clone();

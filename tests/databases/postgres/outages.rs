@@ -1,4 +1,4 @@
-//! PostgreSQL goes away in every way that it can.
+//! Tests every way in which PostgreSQL can fail.
 
 use std::{
     sync::Arc,
@@ -10,12 +10,12 @@ use portcullis::{Profile, Registration, auth::ClientInfo, store::sql::PostgresSt
 use sqlx::PgPool;
 
 use super::Server;
-use crate::outages::{Behind, Fault, Ground, Network};
+use crate::outages::{Behind, Fault, Network, OutageTest};
 use crate::proxy::Proxy;
 use crate::redis::samples::builder;
 use crate::required_servers::can_run;
 
-/// The process is killed, and started anew over what it had written.
+/// Kills the process, and starts it again over what it had written.
 struct Killed<'a>(&'a Server);
 
 #[async_trait]
@@ -33,7 +33,7 @@ impl Fault for Killed<'_> {
     }
 }
 
-/// Every process of the server stands still, with its sockets open.
+/// Stops every process of the server, with its sockets open.
 struct Stopped<'a>(&'a Server);
 
 #[async_trait]
@@ -48,12 +48,12 @@ impl Fault for Stopped<'_> {
 
     async fn end(&mut self) {
         self.0.signal("-CONT");
-        // What had reached it is done now, though nobody waits for it any more.
+        // The server now does what it had received, though no client waits for it any more.
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
 
-/// The timeout of the store: short, because the tests wait for it.
+/// The timeout of the store. It is short, because the tests wait for it.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 async fn store(url: &str) -> PostgresStore {
@@ -68,19 +68,20 @@ async fn an_outage_of_postgres_is_a_503_and_leaves_nothing_half_done() {
     let server = Server::start().await;
     let proxy = Proxy::start(server.port).await;
     let store = store(&server.url_through(proxy.port(), &server.database().await)).await;
-    let ground = Ground::new("PostgreSQL", Arc::new(store.clone()), Arc::new(store), Behind::BOTH).await;
+    let test = OutageTest::new("PostgreSQL", Arc::new(store.clone()), Arc::new(store), Behind::BOTH).await;
     for fault in Network::all(&proxy) {
-        ground.endure(fault).await;
+        test.run(fault).await;
     }
-    ground.endure(Killed(&server)).await;
-    ground.endure(Stopped(&server)).await;
-    ground.cut_at_every_flight(&proxy).await;
-    ground.report();
+    test.run(Killed(&server)).await;
+    test.run(Stopped(&server)).await;
+    test.cut_at_every_flight(&proxy).await;
+    test.report();
 }
 
-/// A restart of a pooler, an operator's `pg_terminate_backend`: the connections are gone and new ones are to be had.
+/// A restart of a pooler, or an operator's `pg_terminate_backend`, ends the connections. New ones
+/// can be opened.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_are_ended_cost_no_session() {
+async fn ended_connections_lose_no_session() {
     if !can_run("PostgreSQL", Server::is_installed()) {
         return;
     }
@@ -88,22 +89,22 @@ async fn connections_that_are_ended_cost_no_session() {
     let proxy = Proxy::start(server.port).await;
     let database = server.database().await;
     let store = store(&server.url_through(proxy.port(), &database)).await;
-    let ground = Ground::new("PostgreSQL", Arc::new(store.clone()), Arc::new(store), Behind::BOTH).await;
+    let test = OutageTest::new("PostgreSQL", Arc::new(store.clone()), Arc::new(store), Behind::BOTH).await;
     let admin = PgPool::connect(&server.url("postgres")).await.unwrap();
     let terminate = async || {
         let all = sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1");
         all.bind(&database).execute(&admin).await.unwrap();
     };
     for _ in 0..5 {
-        ground.goes_on_after("connections cut", async || proxy.cut()).await;
-        ground.goes_on_after("backends terminated", terminate).await;
+        test.goes_on_after("connections cut", async || proxy.cut()).await;
+        test.goes_on_after("backends terminated", terminate).await;
     }
 }
 
-/// Whoever waits for the lock of a user may hang up when its BEGIN is on the way: what the next owner of the connection
-/// writes must not be part of that transaction.
+/// A client may disconnect while its request waits for the lock of a user, and its BEGIN has been
+/// sent. What the next owner of the connection writes must not be part of that transaction.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_that_hang_up_leave_no_transaction_open() {
+async fn clients_that_disconnect_leave_no_transaction_open() {
     if !can_run("PostgreSQL", Server::is_installed()) {
         return;
     }
@@ -137,7 +138,7 @@ async fn clients_that_hang_up_leave_no_transaction_open() {
         if open == 0 {
             break;
         }
-        assert!(Instant::now() < deadline, "{open} transactions are open, and nobody knows of them");
+        assert!(Instant::now() < deadline, "{open} transactions are open without an owner");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(

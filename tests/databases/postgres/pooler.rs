@@ -1,4 +1,4 @@
-//! `PgBouncer` between the store and its server.
+//! Tests `PgBouncer` between the store and the server.
 
 use std::{
     fs,
@@ -99,7 +99,8 @@ async fn a_pooler_check_that_cannot_be_made_is_unavailable() {
     }
 }
 
-/// The pooler keeps no prepared statements: `PgBouncer` before 1.21, or one that is set so.
+/// This pooler keeps no prepared statements of clients, as every `PgBouncer` before 1.21, and every
+/// newer one with this setting.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pooler_that_loses_statements_is_refused_at_connect() {
     if !can_run("PostgreSQL", Server::is_installed()) || !can_run("PgBouncer", fs::exists(BINARY).unwrap()) {
@@ -115,7 +116,7 @@ async fn a_pooler_that_loses_statements_is_refused_at_connect() {
         let all = everything_of(&error);
         assert!(all.contains("max_prepared_statements") && all.contains("1.21"), "{all}");
     }
-    // A pool of the app's own, with the statements as they are and without a cache of them.
+    // This is a pool of the app, once with a cache of statements and once without.
     for capacity in [100, 0] {
         let options: PgConnectOptions = url.parse().unwrap();
         let options = options.extra_float_digits(None).statement_cache_capacity(capacity);
@@ -124,7 +125,7 @@ async fn a_pooler_that_loses_statements_is_refused_at_connect() {
         let error = refusal(async || store.migrate().await).await;
         assert!(everything_of(&error).contains("max_prepared_statements"), "{error:?}");
     }
-    // Its feed would be deaf.
+    // The feed through the pooler would receive nothing.
     let direct = PostgresStore::connect(&server.url(&database)).await.unwrap();
     drop(direct.feed().subscribe().await.unwrap());
     let options: PgConnectOptions = url.parse().unwrap();
@@ -135,7 +136,7 @@ async fn a_pooler_that_loses_statements_is_refused_at_connect() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pooler_in_session_mode_serves_everything() {
+async fn a_pooler_in_session_mode_works_for_everything() {
     if !can_run("PostgreSQL", Server::is_installed()) || !can_run("PgBouncer", fs::exists(BINARY).unwrap()) {
         return;
     }

@@ -1,4 +1,4 @@
-//! What each operation costs on the wire, and by which index its rows are found.
+//! Tests how many round trips each operation takes, and by which index it finds its rows.
 
 use std::time::Duration;
 
@@ -21,12 +21,13 @@ fn node(store: &PostgresStore) -> Auth<User> {
     crate::auth::builder(store.clone(), store.clone()).revocation_poll(Duration::from_secs(60)).build().unwrap()
 }
 
-/// Everything that an app does, and its round trips.
+/// Runs everything that an app does, and returns the round trips of each.
 async fn table(store: &PostgresStore, proxy: &Proxy, name: &str) -> Vec<(&'static str, usize)> {
     let auth = node(store);
     let client = ClientInfo::unknown();
     let mut table = Vec::new();
-    // At its start a node asks for the clock and for what has ended: the first guarded request waits for that.
+    // The first guarded request waits for the start of the node, which reads the clock and the
+    // revocations.
     let registration = Registration::new(format!("first-{name}@example.com"), PASSWORD, Profile::default());
     let first = auth.register(registration, &ClientInfo::unknown()).await.unwrap();
     let tokens = auth.start_session(&first, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
@@ -78,19 +79,19 @@ async fn table(store: &PostgresStore, proxy: &Proxy, name: &str) -> Vec<(&'stati
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_operation_costs_the_round_trips_that_it_says() {
+async fn each_operation_takes_the_documented_round_trips() {
     if !can_run("PostgreSQL", Server::is_installed()) {
         return;
     }
     let server = Server::start().await;
     let proxy = Proxy::start(server.port).await;
     let url = server.url_through(proxy.port(), &server.database().await);
-    // One connection, on which every statement has been prepared.
+    // The pool has one connection, on which every statement has been prepared.
     let pool = PgPoolOptions::new().max_connections(1).test_before_acquire(false).connect(&url).await.unwrap();
     let store = PostgresStore::new(pool.clone());
     store.migrate().await.unwrap();
     table(&store, &proxy, "ada").await;
-    // A login sweeps at times, which is not its own cost.
+    // Some logins also sweep, whose round trips do not count.
     let seen = table(&store, &proxy, "eve").await;
     assert_eq!(
         seen,
@@ -112,7 +113,8 @@ async fn each_operation_costs_the_round_trips_that_it_says() {
     every_statement_finds_its_rows_by_an_index(&store, &pool, &url).await;
 }
 
-/// The plans of what the store has prepared, over so many rows that reading them all would be the wrong plan.
+/// Checks the plans of all prepared statements. There are so many rows that reading all of them
+/// would be the wrong plan.
 async fn every_statement_finds_its_rows_by_an_index(store: &PostgresStore, pool: &PgPool, url: &str) {
     let admin: PgPool = PgPoolOptions::new().max_connections(1).connect(url).await.unwrap();
     for statement in [
@@ -138,7 +140,8 @@ async fn every_statement_finds_its_rows_by_an_index(store: &PostgresStore, pool:
     let old = portcullis::session::Session { generation: 9, ..session(&eve, id(1), NOW) };
     SessionStore::create(store, new(old)).await.unwrap();
     store.rotate(&rotation(&eve, id(1), at(1))).await.unwrap();
-    // The statements are prepared on the one connection of the store's pool, which is asked here.
+    // The statements are prepared on the one connection of the store's pool, so this connection is
+    // asked.
     let mut connection = pool.acquire().await.unwrap();
     sqlx::query("SET plan_cache_mode = force_generic_plan").execute(&mut *connection).await.unwrap();
     let prepared = "SELECT name, statement, cardinality(parameter_types) AS count FROM pg_prepared_statements \

@@ -1,4 +1,4 @@
-//! The example app over both engines, as a process that is driven from outside and killed.
+//! Tests the example app over both engines, as a process that is killed from outside.
 
 use std::{
     collections::HashMap,
@@ -17,14 +17,15 @@ use crate::{postgres, required_servers::can_run};
 
 const SESSIONS: usize = 12;
 
-/// A running example; it is killed with its value.
+/// A running example. It is killed when this value is dropped.
 struct App {
     child: Child,
     addr: SocketAddr,
 }
 
 fn command(database: &str, redis: &str) -> Command {
-    // Built beside the tests: `target/PROFILE/deps/databases-…`, `target/PROFILE/examples/NAME`.
+    // The example is built beside the tests: `target/PROFILE/deps/databases-…` and
+    // `target/PROFILE/examples/NAME`.
     let this = std::env::current_exe().unwrap();
     let program = this.ancestors().nth(2).unwrap().join("examples/axum_postgres_redis");
     assert!(
@@ -33,7 +34,7 @@ fn command(database: &str, redis: &str) -> Command {
         program.display()
     );
     let mut command = Command::new(program);
-    // Nothing of the caller's environment but what a process needs, and where a coverage build writes to.
+    // The process gets only what it needs of the environment, and where a coverage build writes to.
     command.env_clear();
     for name in ["PATH", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE"] {
         command.envs(std::env::var_os(name).map(|value| (name, value)));
@@ -48,7 +49,7 @@ fn command(database: &str, redis: &str) -> Command {
         ("ADMIN_PASSWORD", "portable lantern for the gate"),
         ("INSECURE_COOKIES", "1"),
         ("THROTTLE", "off"),
-        // A process that starts on a busy machine may take its time.
+        // A process that starts on a busy machine may need some time.
         ("REFRESH_TOKEN_GRACE", "60s"),
     ]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -69,7 +70,8 @@ impl App {
         let _ = self.child.wait();
     }
 
-    /// Asks with a token in the cookie of this name; `None` where nobody answers.
+    /// Sends a request with a token in the cookie of this name. Returns `None` where the app does
+    /// not answer.
     fn ask(&self, method: &str, path: &str, cookie: (&str, &str), form: &str) -> Option<Answer> {
         ask(self.addr, method, path, cookie, form)
     }
@@ -116,7 +118,7 @@ fn ask(addr: SocketAddr, method: &str, path: &str, cookie: (&str, &str), form: &
     Some(Answer { status, cookies: cookies.collect(), body: body.to_owned() })
 }
 
-/// A refresh token's session, generation and id.
+/// Returns a refresh token's session, generation and id.
 fn claims(token: &str) -> (String, u64, String) {
     let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
     let claims: serde_json::Value = serde_json::from_slice(&payload).unwrap();
@@ -125,7 +127,7 @@ fn claims(token: &str) -> (String, u64, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_example_serves_every_flow_and_a_kill_loses_and_doubles_no_session() {
+async fn a_killed_example_loses_and_doubles_no_session() {
     if !Server::can_run() || !can_run("PostgreSQL", postgres::Server::is_installed()) {
         return;
     }
@@ -133,8 +135,8 @@ async fn the_example_serves_every_flow_and_a_kill_loses_and_doubles_no_session()
     let (database, sessions) = (postgres.url("postgres"), redis.url());
     let mut app = App::start(&database, &sessions);
     every_flow_works(&app);
-    let survivors = a_kill_in_a_storm(&mut app, || App::start(&database, &sessions));
-    // The server of the sessions as well: what it answered is in its file.
+    let survivors = kill_during_refreshes(&mut app, || App::start(&database, &sessions));
+    // The server of the sessions is killed too. What it answered is in its file.
     redis.kill();
     let token = &survivors[0];
     let answer = app.ask("POST", "/auth/refresh", ("refresh_token", token), "").unwrap();
@@ -168,9 +170,9 @@ fn every_flow_works(app: &App) {
     assert_eq!(status("POST", "/auth/refresh", ("refresh_token", &other["refresh_token"])), 401);
 }
 
-/// Everybody refreshes as fast as they can while the process is killed and started again; each then goes on with the last
-/// token that they hold. Answers their newest tokens.
-fn a_kill_in_a_storm(app: &mut App, start: impl FnOnce() -> App) -> Vec<String> {
+/// Refreshes all sessions as fast as possible, while the process is killed and started again. Then
+/// each session refreshes with the last token that its client has. Returns the newest tokens.
+fn kill_during_refreshes(app: &mut App, start: impl FnOnce() -> App) -> Vec<String> {
     app.sign("register", "eve@example.com");
     let held: Vec<_> =
         (0..SESSIONS).map(|_| app.sign("login", "eve@example.com").remove("refresh_token").unwrap()).collect();
@@ -192,7 +194,7 @@ fn a_kill_in_a_storm(app: &mut App, start: impl FnOnce() -> App) -> Vec<String> 
             .collect();
         let deadline = Instant::now() + Duration::from_secs(60);
         while refreshed.load(Ordering::SeqCst) < SESSIONS * 10 {
-            assert!(Instant::now() < deadline, "nobody is served");
+            assert!(Instant::now() < deadline, "the app does not answer");
             thread::sleep(Duration::from_millis(5));
         }
         app.kill();
@@ -206,7 +208,7 @@ fn a_kill_in_a_storm(app: &mut App, start: impl FnOnce() -> App) -> Vec<String> 
     };
     let newest: Vec<_> = held.iter().map(go_on).collect();
     for (token, newest) in held.iter().zip(&newest) {
-        // It was answered with the one chain that there is, and is so again.
+        // The answer was the one chain that exists, and it is the same again.
         assert_eq!(claims(token).0, claims(newest).0);
         assert_eq!(claims(newest).1, claims(token).1 + 1);
         assert_eq!(claims(&go_on(token)), claims(newest));

@@ -1,4 +1,4 @@
-//! What one node ends is heard by another at once, and by a poll where it was not heard.
+//! Tests that a revocation of one node reaches another at once, or at its next poll.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,8 @@ use super::{
 };
 use crate::proxy::{Mode, Proxy};
 
-/// Asks until it is so; the polls of these nodes are a minute apart, so that what they hear is heard by the feed.
+/// Repeats the check until it holds. The polls of these nodes are a minute apart, so the feed
+/// reports what arrives sooner.
 async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !is_so().await {
@@ -38,7 +39,7 @@ async fn is_revoked(auth: &Auth<User>, access: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_ending_on_one_node_is_heard_on_another() {
+async fn a_revocation_on_one_node_reaches_another() {
     if !Server::can_run() {
         return;
     }
@@ -61,7 +62,7 @@ async fn an_ending_on_one_node_is_heard_on_another() {
     );
     let (one, all) = ((one.access_token.expose(), one.refresh_token.expose()), all.access_token.expose());
     assert!(!is_revoked(&there, one.0).await && !is_revoked(&there, all).await);
-    // The listening task subscribes by itself once the node has begun.
+    // The listening task subscribes after the node has begun.
     until("both nodes listen", async || {
         let listeners: Vec<redis::Value> = server.ask(&["PUBSUB", "NUMSUB", "t0:endings:0"]).await;
         let counted = listeners.get(1) == Some(&redis::Value::Int(2));
@@ -76,7 +77,7 @@ async fn an_ending_on_one_node_is_heard_on_another() {
 }
 
 #[tokio::test]
-async fn a_subscription_that_was_cut_says_so_and_a_new_one_hears() {
+async fn a_cut_subscription_fails_and_a_new_one_receives() {
     if !Server::can_run() {
         return;
     }
@@ -92,7 +93,7 @@ async fn a_subscription_that_was_cut_says_so_and_a_new_one_hears() {
         feed.publish(ending).await.unwrap();
         assert_eq!(heard.next().await.unwrap(), *ending);
     }
-    // What anybody else says there silences nobody.
+    // A wrong message of another client does not end the subscription.
     server.ask::<usize>(&["PUBLISH", "portcullis:endings:0", "nonsense"]).await;
     feed.publish(&endings[0]).await.unwrap();
     assert_eq!(heard.next().await.unwrap(), endings[0]);
@@ -107,9 +108,9 @@ async fn a_subscription_that_was_cut_says_so_and_a_new_one_hears() {
     assert_eq!(heard.next().await.unwrap(), endings[1]);
 }
 
-/// Nobody listened when it was said: the next poll brings it.
+/// No node listened to this revocation. The next poll reads it.
 #[tokio::test]
-async fn what_was_not_heard_is_brought_by_a_poll() {
+async fn a_poll_reads_what_the_feed_missed() {
     if !Server::can_run() {
         return;
     }

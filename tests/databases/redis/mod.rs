@@ -1,4 +1,4 @@
-//! Redis, from the package of the system.
+//! Tests the Redis store, with the server from the system's package.
 
 mod example_app;
 mod feed;
@@ -22,9 +22,10 @@ async fn redis_keeps_every_promise() {
     conformance::sessions(async || server.store().await).await.assert_kept();
 }
 
-/// A server of a cluster refuses a script whose keys are in different slots, and one that has all slots serves alone.
+/// A server of a cluster refuses a script whose keys are in different slots. One server with all
+/// slots works alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redis_keeps_every_promise_where_keys_have_slots() {
+async fn redis_keeps_every_promise_in_a_cluster() {
     if !Server::can_run() {
         return;
     }

@@ -1,5 +1,5 @@
-//! Every call under every fault: an outage is an outage and no answer, nothing is half done, and what was asked works
-//! again without a restart.
+//! Tests every call under every fault. An outage is reported as an outage, every call happens as a
+//! whole or not at all, and every call works again without a restart.
 
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ fn ada() -> UserId {
     UserId::from("ada")
 }
 
-/// Three sessions: one to rotate, one to end, and eve's to end with all of hers.
+/// Adds three sessions: one to rotate, one to end, and one of eve, whose sessions all end.
 async fn prepare(store: &RedisSessions) {
     for n in 1..=2 {
         store.create(new(session(&ada(), id(n), NOW))).await.unwrap();
@@ -49,7 +49,7 @@ async fn behind_proxy(settings: impl FnOnce(RedisOptions) -> RedisOptions) -> (S
     (server, proxy, store)
 }
 
-/// Every call of the store, each with whether it writes.
+/// Makes every call of the store. Returns the result of each, and whether it writes.
 async fn every_call(store: &RedisSessions) -> Vec<(&'static str, bool, Result<(), StoreError>)> {
     let eve = EndAll::new(UserId::from("eve"), 1, ended(EndReason::LogoutAll, at(1)));
     vec![
@@ -70,7 +70,7 @@ async fn assert_down(store: &RedisSessions, fault: &str) {
     }
 }
 
-/// Reads work, and every write is an outage.
+/// Checks that reads work and that every write is an outage.
 async fn assert_read_only(store: &RedisSessions, fault: &str) {
     for (call, writes, answer) in every_call(store).await {
         match answer {
@@ -80,7 +80,7 @@ async fn assert_read_only(store: &RedisSessions, fault: &str) {
     }
 }
 
-/// Nothing of the calls that failed is there.
+/// Checks that the failed calls have changed nothing.
 async fn assert_untouched(store: &RedisSessions) {
     let ids = |mut list: Vec<Session>| {
         list.sort_by_key(|session| session.id);
@@ -91,7 +91,8 @@ async fn assert_untouched(store: &RedisSessions) {
     assert_eq!(store.ended_since(NOW, at(2)).await.unwrap(), []);
 }
 
-/// The same calls, now answered; each has happened once, and what has ended is told.
+/// Makes the same calls again, with success. Each has happened once, and the revocations are
+/// listed.
 async fn assert_works(store: &RedisSessions) {
     for (call, _, answer) in every_call(store).await {
         answer.unwrap_or_else(|error| panic!("{call} does not work again: {error:?}"));
@@ -100,20 +101,20 @@ async fn assert_works(store: &RedisSessions) {
     left.sort_by_key(|session| session.id);
     let left: Vec<_> = left.iter().map(|session| (session.id, session.generation)).collect();
     assert_eq!(left, [(id(1), 1), (id(4), 0)]);
-    let mut told: Vec<SessionId> = Vec::new();
+    let mut listed: Vec<SessionId> = Vec::new();
     for ending in store.ended_since(NOW, at(2)).await.unwrap() {
         match ending {
-            Revocation::Session { id, .. } => told.push(id),
+            Revocation::Session { id, .. } => listed.push(id),
             Revocation::User { id, min_version, .. } => assert_eq!((id.as_str(), min_version), ("eve", 1)),
             other => panic!("{other:?}"),
         }
     }
-    told.sort();
-    assert_eq!(told, [id(2), id(3)]);
+    listed.sort();
+    assert_eq!(listed, [id(2), id(3)]);
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_is_an_outage_and_what_lands_late_lands_whole() {
+async fn a_hanging_server_is_an_outage_and_late_writes_are_whole() {
     if !Server::can_run() {
         return;
     }
@@ -125,7 +126,7 @@ async fn a_server_that_hangs_is_an_outage_and_what_lands_late_lands_whole() {
     assert_down(&store, "the server hangs").await;
     assert!(asked.elapsed() >= SHORT * 7, "each call waits for its timeout");
     server.signal("-CONT");
-    // The server may or may not have had what was sent to it: asked again, each has happened once.
+    // The server may have received the calls. When they are repeated, each has happened once.
     assert_works(&store).await;
 }
 
@@ -148,7 +149,7 @@ async fn a_server_that_was_killed_has_what_it_answered() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_cut_costs_no_call() {
+async fn a_cut_connection_fails_no_call() {
     if !Server::can_run() {
         return;
     }
@@ -164,9 +165,9 @@ async fn a_connection_that_was_cut_costs_no_call() {
     assert_works(&store).await;
 }
 
-/// As after a firewall forgot the connection, or the other machine lost its power.
+/// Imitates a firewall that forgot the connection, or another machine without power.
 #[tokio::test]
-async fn a_connection_whose_other_end_has_vanished_is_given_up() {
+async fn a_connection_to_a_vanished_server_is_replaced() {
     if !Server::can_run() {
         return;
     }
@@ -202,9 +203,9 @@ async fn a_call_whose_answer_was_lost_has_happened_once() {
     assert_works(&store).await;
 }
 
-/// Every call that ends something, each with another session and the answer to it lost.
+/// Makes every call that ends something, each with another session, and loses its answer.
 #[tokio::test]
-async fn an_ending_whose_answer_was_lost_says_what_it_ended() {
+async fn a_repeated_call_reports_what_the_first_one_ended() {
     if !Server::can_run() {
         return;
     }
@@ -222,7 +223,7 @@ async fn an_ending_whose_answer_was_lost_says_what_it_ended() {
     );
     let later = Rotation { now: at(101), ..old };
     assert_eq!(store.rotate(&later).await.unwrap(), RotateOutcome::Ended(EndReason::Reuse));
-    // A login says what ended by the limit and what it took the place of.
+    // A login reports what ended by the limit, and what it replaced.
     let mut login = new(session(&ada(), id(5), at(102)));
     login.limit = SessionLimit::EndLeastRecentlyUsed(2);
     login.replaces = Some((ada(), id(3)));
@@ -230,16 +231,16 @@ async fn an_ending_whose_answer_was_lost_says_what_it_ended() {
     let mut created = store.create(login).await.unwrap();
     created.ended.sort();
     assert_eq!(created, Created::new(vec![id(2), id(3)]));
-    // And what ended with its version.
+    // A login reports also what ended because of its version.
     let mut login = new(Session { token_version: 1, ..session(&ada(), id(6), at(103)) });
     login.limit = SessionLimit::EndLeastRecentlyUsed(2);
     proxy.lose_next_answer();
     let mut created = store.create(login).await.unwrap();
     created.outdated.sort();
     assert_eq!((created.ended, created.outdated), (vec![], vec![id(4), id(5)]));
-    // Whoever asks for the same in another moment, or for another reason, has ended nothing.
+    // A call with another moment or another reason has ended nothing.
     let end = ended(EndReason::Logout, at(104));
-    // The answer to the first is that the server has yet to learn the script.
+    // The first answer says that the server does not have the script yet.
     assert!(!store.end(&ada(), &id(9), end).await.unwrap());
     proxy.lose_next_answer();
     assert!(store.end(&ada(), &id(6), end).await.unwrap());
@@ -250,7 +251,7 @@ async fn an_ending_whose_answer_was_lost_says_what_it_ended() {
 }
 
 #[tokio::test]
-async fn a_device_ended_with_its_answer_lost_is_204_and_told() {
+async fn a_session_ended_with_a_lost_answer_is_204_and_revoked() {
     if !Server::can_run() {
         return;
     }
@@ -268,7 +269,7 @@ async fn a_device_ended_with_its_answer_lost_is_204_and_told() {
         })
         .map(Box::pin);
     let (mine, other) = (mine.await, other.await);
-    // The answer to the first is that the server has yet to learn the script.
+    // The first answer says that the server does not have the script yet.
     let third = auth
         .start_session(&ada, &ClientInfo::unknown())
         .await
@@ -291,7 +292,7 @@ async fn a_device_ended_with_its_answer_lost_is_204_and_told() {
 }
 
 #[tokio::test]
-async fn a_server_that_takes_no_writes_is_an_outage_for_writes() {
+async fn a_server_that_refuses_writes_is_an_outage_for_writes() {
     if !Server::can_run() {
         return;
     }
@@ -304,7 +305,7 @@ async fn a_server_that_takes_no_writes_is_an_outage_for_writes() {
         server.ask::<()>(&["CONFIG", "SET", name, good]).await;
         assert_untouched(&store).await;
     }
-    // A primary that was made a replica in a failover, of a primary that is gone.
+    // A failover made this primary a replica of another one, which does not exist.
     server.ask::<()>(&["REPLICAOF", "127.0.0.1", "1"]).await;
     assert_read_only(&store, "it is a replica").await;
     server.ask::<()>(&["REPLICAOF", "NO", "ONE"]).await;
@@ -316,14 +317,14 @@ async fn a_server_that_takes_no_writes_is_an_outage_for_writes() {
 }
 
 #[tokio::test]
-async fn writes_that_wait_longer_than_a_call_land_whole() {
+async fn writes_that_outlast_their_call_are_whole() {
     if !Server::can_run() {
         return;
     }
     let server = Server::start().await;
     let store = RedisSessions::connect(server.options().timeout(SHORT)).await.unwrap();
     prepare(&store).await;
-    // What is asked after a write on the same connection waits behind it.
+    // A call after a write on the same connection waits behind the write.
     server.ask::<()>(&["CLIENT", "PAUSE", "60000", "WRITE"]).await;
     assert_down(&store, "writes are paused").await;
     server.ask::<()>(&["CLIENT", "UNPAUSE"]).await;
@@ -340,7 +341,7 @@ async fn a_write_counts_when_the_replicas_have_it() {
     let waiting = options.clone().wait_for_replicas(1, Duration::from_millis(100));
     let store = RedisSessions::connect(waiting.clone()).await.unwrap();
     let answer = store.create(new(session(&ada(), id(1), NOW))).await;
-    assert!(answer.unwrap_err().is_unavailable(), "nobody else has it");
+    assert!(answer.unwrap_err().is_unavailable(), "no replica has it");
 
     let primary = server.addr().port().to_string();
     let replica =
@@ -355,7 +356,7 @@ async fn a_write_counts_when_the_replicas_have_it() {
         let key = replica.ask::<Vec<String>>(&["KEYS", "*:user:ada"]).await.remove(0);
         assert_eq!(replica.ask::<usize>(&["HLEN", &key]).await, usize::from(n));
     }
-    // What was promoted knows what had been answered.
+    // The promoted server has everything that had been answered.
     replica.ask::<()>(&["REPLICAOF", "NO", "ONE"]).await;
     drop(server);
     let promoted = replica.store_like("t0").await;

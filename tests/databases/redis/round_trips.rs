@@ -1,4 +1,4 @@
-//! What each operation costs, in round trips on the wire, and how much of it stays.
+//! Tests how many round trips each operation takes, and how much it leaves in the server.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ async fn each_operation_costs_one_round_trip() {
     let server = Server::start().await;
     let proxy = Proxy::start(server.port()).await;
     let sessions = RedisSessions::connect(RedisOptions::from(url_of(proxy.port()))).await.unwrap();
-    // Each script is sent in full once in a server's life.
+    // Each script is sent as a whole only once.
     let ada = UserId::from("ada");
     sessions.create(new(session(&ada, id(1), NOW))).await.unwrap();
     sessions.rotate(&rotation(&ada, id(1), NOW)).await.unwrap();
@@ -41,7 +41,8 @@ async fn each_operation_costs_one_round_trip() {
     let (client, password) = (ClientInfo::unknown(), "open sesame 42");
     let mut table = Vec::new();
     let mut cost = |operation: &'static str| table.push((operation, proxy.take_round_trips()));
-    // At its start a node asks for the clock and for what has ended: the first guarded request waits for that.
+    // The first guarded request waits for the start of the node, which reads the clock and the
+    // revocations.
     let first = auth
         .register(Registration::new("eve@example.com", password, Profile::default()), &ClientInfo::unknown())
         .await
@@ -108,9 +109,9 @@ async fn each_operation_costs_one_round_trip() {
     );
 }
 
-/// Every generation is won by one of those who race for it, on several connections.
+/// Several connections race for every generation, and exactly one rotation wins it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_storm_of_rotations_makes_one_chain() {
+async fn racing_rotations_make_one_chain() {
     if !Server::can_run() {
         return;
     }
@@ -146,13 +147,13 @@ async fn a_storm_of_rotations_makes_one_chain() {
         current = (winners[0].generation, winners[0].token_id);
     }
     assert_eq!(current.0, 25);
-    // A token of long ago is still known for what it is.
+    // A token of an early generation is still detected as reused.
     assert_eq!(nodes[3].rotate(&rotation(&ada, id(1), at(26))).await.unwrap(), RotateOutcome::Reused);
-    let told = RotateOutcome::Ended(EndReason::Reuse);
-    assert_eq!(nodes[1].rotate(&rotation(&ada, id(1), at(27))).await.unwrap(), told);
+    let ended = RotateOutcome::Ended(EndReason::Reuse);
+    assert_eq!(nodes[1].rotate(&rotation(&ada, id(1), at(27))).await.unwrap(), ended);
 }
 
-/// The records of a user, as the server has them.
+/// Returns the number of records of a user in the server.
 async fn fields(server: &Server) -> usize {
     let mut fields = 0;
     for key in server.ask::<Vec<String>>(&["KEYS", "*:user:*"]).await {
@@ -162,20 +163,21 @@ async fn fields(server: &Server) -> usize {
 }
 
 #[tokio::test]
-async fn what_has_ended_or_expired_leaves_the_server() {
+async fn ended_and_expired_sessions_are_deleted() {
     if !Server::can_run() {
         return;
     }
     let server = Server::start().await;
     let store = server.store().await;
     let ada = UserId::from("ada");
-    // A thousand logins, each after the tombstone of the one before and before its expiry.
+    // There are a thousand logins. Each comes after the tombstone of the one before and before its
+    // expiry.
     for n in 0..1000_u64 {
         let now = at(n * 1000);
         let id = SessionId::from_bytes([n.to_le_bytes(), n.to_le_bytes()].concat().try_into().unwrap());
         store.create(new(Session { generation: 9, ..session(&ada, id, now) })).await.unwrap();
         match n % 3 {
-            // A reused one is remembered beyond its tombstone, but not each of many.
+            // A reused session is kept beyond its tombstone, but only the last ones of many.
             0 => assert_eq!(store.rotate(&rotation(&ada, id, now)).await.unwrap(), RotateOutcome::Reused),
             1 => assert!(store.end(&ada, &id, ended(EndReason::Logout, now)).await.unwrap()),
             _ => {}
@@ -184,15 +186,15 @@ async fn what_has_ended_or_expired_leaves_the_server() {
     let (records, endings) = (fields(&server).await, server.ask::<Vec<String>>(&["KEYS", "*endings"]).await);
     assert!(records < 12, "{records} records are left of a thousand");
     assert_eq!(endings.len(), 1);
-    let told: usize = server.ask(&["ZCARD", &endings[0]]).await;
-    assert!(told < 20, "{told} tombstones are left");
-    // And the server forgets the rest by itself, a minute after the last is needed.
+    let tombstones: usize = server.ask(&["ZCARD", &endings[0]]).await;
+    assert!(tombstones < 20, "{tombstones} tombstones are left");
+    // The server deletes the rest by itself, one minute after the last record is needed.
     for key in server.ask::<Vec<String>>(&["KEYS", "*"]).await {
         let left: i64 = server.ask(&["PTTL", &key]).await;
         let most = (IDLE.max(TOMBSTONE) + Duration::from_secs(60)).as_millis();
         assert!(left > 0 && u128::try_from(left).unwrap() <= most, "{key} stays for {left} ms");
     }
-    // With a user's last session their key goes as soon as its tombstone is not needed.
+    // The key of a user is deleted when the tombstone of their last session is no longer needed.
     let eve = UserId::from("eve");
     store.create(new(session(&eve, id(1), NOW))).await.unwrap();
     let key = server.ask::<Vec<String>>(&["KEYS", "*:user:eve"]).await.remove(0);
@@ -202,7 +204,7 @@ async fn what_has_ended_or_expired_leaves_the_server() {
 }
 
 #[tokio::test]
-async fn sessions_that_were_reused_are_remembered_but_not_without_end() {
+async fn only_the_last_reused_sessions_are_kept() {
     if !Server::can_run() {
         return;
     }
@@ -216,16 +218,16 @@ async fn sessions_that_were_reused_are_remembered_but_not_without_end() {
         assert_eq!(store.rotate(&rotation(&ada, id, now)).await.unwrap(), RotateOutcome::Reused);
     }
     assert_eq!(fields(&server).await, 16);
-    assert_eq!(store.ended_since(NOW, at(60)).await.unwrap().len(), 60, "all are told to other nodes");
+    assert_eq!(store.ended_since(NOW, at(60)).await.unwrap().len(), 60, "all are listed for other nodes");
     store.create(new(session(&ada, id(99), at(2000)))).await.unwrap();
     assert_eq!(fields(&server).await, 17);
-    let told = store.rotate(&rotation(&ada, id(59), at(2001))).await.unwrap();
-    assert_eq!(told, RotateOutcome::Ended(EndReason::Reuse), "the latest still say so");
+    let outcome = store.rotate(&rotation(&ada, id(59), at(2001))).await.unwrap();
+    assert_eq!(outcome, RotateOutcome::Ended(EndReason::Reuse), "the last ones are kept");
 }
 
-/// What one account does to everybody else by good logins alone.
+/// Measures what many logins of one user cost the other users.
 #[tokio::test]
-async fn good_logins_of_one_account_block_nobody() {
+async fn many_logins_of_one_user_block_no_other_user() {
     if !Server::can_run() {
         return;
     }
@@ -250,12 +252,12 @@ async fn good_logins_of_one_account_block_nobody() {
         let line = stats.lines().find(|line| line.starts_with("cmdstat_evalsha:")).unwrap();
         let (_, rest) = line.split_once("usec_per_call=").unwrap();
         let micros: f64 = rest.split(',').next().unwrap().parse().unwrap();
-        println!("after {logins} logins of one account one more blocks the server for {micros:.0} microseconds");
-        // It was 10 to 30 ms at 10,000, and more than 80 at 30,000.
+        println!("after {logins} logins of one user, one more blocks the server for {micros:.0} microseconds");
+        // It was 10 to 30 ms after 10,000 logins, and more than 80 ms after 30,000.
         assert!(micros < 5000.0, "{micros} microseconds after {logins} logins");
         assert_eq!(fields(&server).await, 116, "100 that live, and 16 that have ended");
     }
-    // Not one of the endings is lost.
-    let told = store.ended_since(NOW, NOW).await.unwrap();
-    assert_eq!(u64::try_from(told.len()).unwrap(), done - 100);
+    // Every revocation is listed.
+    let listed = store.ended_since(NOW, NOW).await.unwrap();
+    assert_eq!(u64::try_from(listed.len()).unwrap(), done - 100);
 }

@@ -1,4 +1,4 @@
-//! Records and rotations, and an `Auth` over stores.
+//! Records, rotations, and an `Auth` over stores, for tests.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub(crate) fn at(secs: u64) -> Timestamp {
     NOW.plus(Duration::from_secs(secs))
 }
 
-/// A session of generation 0 with token 100.
+/// Returns a session of generation 0 with token 100.
 pub(crate) fn session(user: &UserId, id: SessionId, now: Timestamp) -> Session {
     Session {
         id,
@@ -54,7 +54,7 @@ pub(crate) fn new(session: Session) -> NewSession {
     NewSession::new(session, SessionLimit::EndLeastRecentlyUsed(100), TOMBSTONE)
 }
 
-/// The first rotation of a [`session`].
+/// Returns the first rotation of a [`session`].
 pub(crate) fn rotation(user: &UserId, id: SessionId, now: Timestamp) -> Rotation {
     Rotation {
         user_id: user.clone(),

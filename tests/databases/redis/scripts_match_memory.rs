@@ -1,5 +1,5 @@
-//! The scripts repeat rules that Rust has once already, so they are asked beside the store in memory, which runs
-//! `session::decide` itself: thousands of random steps, and every answer is the same.
+//! Compares the scripts with the store in memory, which runs `session::decide`. Both do thousands
+//! of random steps, and every answer is the same.
 
 #![expect(clippy::cast_possible_truncation, reason = "a dice has few sides")]
 
@@ -21,7 +21,7 @@ const ROUNDS: u64 = 40;
 const STEPS: usize = 120;
 const TOMBSTONE: Duration = Duration::from_secs(960);
 
-/// Xorshift: the same steps in every run, and others with another seed.
+/// A random number generator (xorshift). A seed gives the same steps in every run.
 struct Dice(u64);
 
 impl Dice {
@@ -44,7 +44,7 @@ impl Dice {
     }
 }
 
-/// A session and every token that it ever had.
+/// A session and every token that it has had.
 struct Known {
     user: usize,
     id: SessionId,
@@ -54,9 +54,9 @@ struct Known {
 struct Game {
     dice: Dice,
     now: Timestamp,
-    /// Each with a token version, and until when its floor stands.
+    /// Each user with their token version.
     users: Vec<(UserId, u64)>,
-    floors: [Option<Timestamp>; 3],
+    raised_until: [Option<Timestamp>; 3],
     known: Vec<Known>,
     last: Option<Rotation>,
     memory: MemorySessions,
@@ -64,7 +64,7 @@ struct Game {
 }
 
 #[tokio::test]
-async fn redis_answers_every_step_as_memory_does() {
+async fn redis_gives_the_same_answers_as_memory() {
     if !Server::can_run() {
         return;
     }
@@ -76,7 +76,7 @@ async fn redis_answers_every_step_as_memory_does() {
             dice: Dice(round.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
             now: NOW,
             users: users.into(),
-            floors: [None; 3],
+            raised_until: [None; 3],
             known: Vec::new(),
             last: None,
             memory: MemorySessions::default(),
@@ -123,8 +123,9 @@ impl Game {
         let mut record = session(&self.users[user].0, id, self.now);
         record.token_id = token_id;
         record.token_version = self.users[user].1;
-        // A login that read the user before the version was raised; longer than a tombstone none takes.
-        let late = self.dice.roll(8) == 0 && self.floors[user].is_none_or(|until| self.now < until);
+        // This login read the user before the version was raised. No login takes longer than a
+        // tombstone lasts.
+        let late = self.dice.roll(8) == 0 && self.raised_until[user].is_none_or(|until| self.now < until);
         record.token_version -= u64::from(late);
         let limit = match self.dice.roll(4) {
             0 => SessionLimit::Refuse(1 + self.dice.roll(4) as usize),
@@ -136,7 +137,7 @@ impl Game {
         }
         let (ours, theirs) = (self.redis.create(new.clone()).await, self.memory.create(new).await);
         let gone = |answer: Result<portcullis::store::Created, _>| {
-            answer.map(|it| (BTreeSet::from_iter(it.ended), BTreeSet::from_iter(it.outdated), it.dead_on_arrival))
+            answer.map(|it| (BTreeSet::from_iter(it.ended), BTreeSet::from_iter(it.outdated), it.ended_at_once))
         };
         assert_eq!(format!("{:?}", gone(ours)), format!("{:?}", gone(theirs)), "{what}: create");
         self.known.push(Known { user, id, tokens: vec![(0, token_id)] });
@@ -157,7 +158,7 @@ impl Game {
             _ => {}
         }
         let (user_id, version) = self.users[known.user].clone();
-        // Another node's clock may be behind, but what has expired meanwhile may be gone.
+        // The clock of another node may be behind, but what has expired may already be deleted.
         let is_there = self.memory.find(&user_id, &known.id, self.now).await.unwrap().is_some();
         let behind = if is_there && self.dice.roll(20) == 0 { 30 } else { 0 };
         let mut rotation = Rotation {
@@ -218,12 +219,12 @@ impl Game {
     async fn end_all(&mut self, what: &str) {
         let Some((user, id)) = self.any() else { return };
         let keeps = self.dice.roll(3) > 0;
-        // Sometimes asked late, after another has raised the version further.
-        let late = self.dice.roll(4) == 0 && self.floors[user].is_some_and(|until| self.now < until);
+        // Some calls arrive late, after another one has raised the version further.
+        let late = self.dice.roll(4) == 0 && self.raised_until[user].is_some_and(|until| self.now < until);
         let next = self.dice.token();
         let (name, version) = &mut self.users[user];
         *version += u64::from(!late);
-        self.floors[user] = Some(self.now.plus(TOMBSTONE));
+        self.raised_until[user] = Some(self.now.plus(TOMBSTONE));
         let mut all = EndAll::new(
             name.clone(),
             *version - u64::from(late),
@@ -243,12 +244,12 @@ impl Game {
 
     async fn look(&mut self, what: &str) {
         let since = self.now.minus(Duration::from_millis(self.dice.roll(1_200_000)));
-        let told = (self.redis.ended_since(since, self.now).await, self.memory.ended_since(since, self.now).await);
-        let sorted = |mut told: Vec<_>| {
-            told.sort_by_key(|ending| format!("{ending:?}"));
-            told
+        let listed = (self.redis.ended_since(since, self.now).await, self.memory.ended_since(since, self.now).await);
+        let sorted = |mut listed: Vec<_>| {
+            listed.sort_by_key(|revocation| format!("{revocation:?}"));
+            listed
         };
-        assert_eq!(sorted(told.0.unwrap()), sorted(told.1.unwrap()), "{what}: ended_since");
+        assert_eq!(sorted(listed.0.unwrap()), sorted(listed.1.unwrap()), "{what}: ended_since");
         for (user, _) in &self.users {
             let (ours, theirs) = (self.redis.list(user, self.now).await, self.memory.list(user, self.now).await);
             let sorted = |mut list: Vec<Session>| {

@@ -1,4 +1,4 @@
-//! A redis-server with stores over it.
+//! A `redis-server` process, and stores over it.
 
 use std::{
     net::SocketAddr,
@@ -14,19 +14,19 @@ use crate::{
     server_process::ServerProcess,
 };
 
-/// A server that ends with its value.
+/// A server. It stops when this value is dropped.
 pub(crate) struct Server {
     process: ServerProcess,
     prefixes: AtomicU32,
 }
 
 impl Server {
-    /// Whether the tests of Redis can run here.
+    /// Returns whether the tests of Redis can run here.
     pub(crate) fn can_run() -> bool {
         can_run_redis()
     }
 
-    /// One that is set as it should be.
+    /// Starts a server with the right settings.
     pub(crate) async fn start() -> Self {
         Self::with(&["--appendonly", "yes"]).await
     }
@@ -45,7 +45,7 @@ impl Server {
         }
     }
 
-    /// Whether it answers, if only that it wants a password.
+    /// Returns whether the server answers, even if it only asks for a password.
     async fn answers(&self) -> bool {
         match self.try_ask(&["PING"]).await {
             Ok(_) => true,
@@ -65,12 +65,12 @@ impl Server {
         url_of(self.port())
     }
 
-    /// An empty store with keys of its own, and timeouts that a test has the patience for.
+    /// Returns an empty store with its own keys, and with timeouts for a test.
     pub(crate) async fn store(&self) -> RedisSessions {
         RedisSessions::connect(self.options()).await.unwrap()
     }
 
-    /// A store with the keys of another's.
+    /// Returns a store with the same keys as another one.
     pub(crate) async fn store_like(&self, prefix: &str) -> RedisSessions {
         RedisSessions::connect(RedisOptions::from(self.url()).key_prefix(prefix)).await.unwrap()
     }
@@ -89,7 +89,7 @@ impl Server {
         redis::cmd(name).arg(arguments).query_async(&mut self.connection().await?).await
     }
 
-    /// Asks by a connection of its own.
+    /// Sends a command on its own connection.
     pub(crate) async fn ask<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
         redis::from_redis_value(self.try_ask(command).await.unwrap()).unwrap()
     }
@@ -99,12 +99,12 @@ impl Server {
         self.process.signal(signal);
     }
 
-    /// Ends the process without a warning.
+    /// Kills the process.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
     }
 
-    /// Starts it again where it was, with what it had written.
+    /// Starts the server again on the same port, with what it had written.
     pub(crate) async fn restart(&mut self) {
         self.process.start_again();
         self.ready().await;

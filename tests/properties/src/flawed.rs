@@ -1,6 +1,6 @@
-//! Stores that are broken on purpose, to test the tests: each flaw must be caught.
+//! Stores that are wrong on purpose, to test the properties. Each flaw must be found.
 //!
-//! Without a flaw it is the simplest store that is right: one vector behind one lock.
+//! Without a flaw, this is the simplest correct store: one vector behind one lock.
 
 use std::{
     collections::BTreeMap,
@@ -23,37 +23,38 @@ use crate::{StoreFactory, Stores, faulty::Control};
 pub enum Flaw {
     /// Nothing.
     None,
-    /// Reads, lets others in, and writes.
+    /// Reads, lets other operations run, and then writes.
     RotatesInTwoSteps,
-    /// Ends by writing back what was read before others were let in.
+    /// Ends a session by writing what it read before other operations ran.
     EndsInTwoSteps,
-    /// A replay moves the window, so that two holders who alternate are never found out.
+    /// A replay extends the grace, so that two clients who alternate are never detected.
     GraceSlides,
-    /// The window never closes.
+    /// The grace never ends.
     GraceStaysOpen,
-    /// Every generation is admitted within the window, not the direct predecessor alone.
+    /// The grace accepts every earlier generation, not only the direct predecessor.
     GraceAdmitsAll,
-    /// A token used twice is refused, and the session goes on.
+    /// Refuses a token that is used twice, but does not end the session.
     ForgetsToEndOnReuse,
-    /// A failed call ends the session, to be on the safe side.
+    /// Ends the session when a call fails.
     LogsOutOnFailure,
-    /// A session that ended is deleted at once: other nodes never hear of it.
+    /// Deletes a session that ended at once, so that other nodes never learn of it.
     LeavesNoTombstones,
-    /// Ending everything leaves no floor: access tokens of a login in flight pass.
-    LeavesNoFloor,
+    /// Stores no raised token version, so that access tokens of a login at the same time are
+    /// accepted.
+    ForgetsRaisedVersions,
     /// A password change ends no other session.
     ForgetsTheOthers,
-    /// Refreshing moves the idle expiry past the absolute one.
+    /// A refresh moves the idle expiry past the absolute expiry.
     OutlivesTheAbsoluteExpiry,
-    /// A session is found by its id alone, past its expiry.
+    /// Finds a session by its id only, and after its expiry.
     ServesTheExpired,
-    /// The token version is not looked at.
+    /// Does not compare the token version.
     IgnoresTheVersion,
-    /// A login leaves the session that it replaces alive.
+    /// A login does not end the session that it replaces.
     KeepsTheReplaced,
-    /// A retried rotation is applied once more.
+    /// Applies a repeated rotation once more.
     RotatesOnRetry,
-    /// A retried password change moves the session that it keeps on once more.
+    /// Applies a repeated password change once more to the session that it keeps.
     RestampsOnRetry,
 }
 
@@ -66,7 +67,7 @@ impl StoreFactory for Flaw {
     }
 
     fn outermost(&self, sessions: Arc<dyn SessionStore>) -> Arc<dyn SessionStore> {
-        if *self == Self::LogsOutOnFailure { Arc::new(Nervous(sessions)) } else { sessions }
+        if *self == Self::LogsOutOnFailure { Arc::new(EndsOnFailure(sessions)) } else { sessions }
     }
 }
 
@@ -79,7 +80,7 @@ struct Naive {
 #[derive(Default)]
 struct Records {
     sessions: Vec<Session>,
-    floors: BTreeMap<UserId, Revocation>,
+    raised: BTreeMap<UserId, Revocation>,
 }
 
 impl Records {
@@ -89,7 +90,7 @@ impl Records {
 
     fn end(&mut self, user: &UserId, id: &SessionId, ended: Ended) -> bool {
         let Some(session) = self.find(user, id) else { return false };
-        // An ending that is asked again is answered as the first time.
+        // A repeated end is answered as the first time.
         let is_repeated = session.ended == Some(ended);
         let is_live = session.is_live(ended.at);
         if is_live {
@@ -112,8 +113,8 @@ impl Naive {
         now < session.delete_at() || self.has(Flaw::ServesTheExpired)
     }
 
-    /// What the flaw makes of a rotation before it is decided.
-    fn bend(&self, rotation: &Rotation, record: Option<&Session>) -> Rotation {
+    /// Returns the rotation as the flaw changes it before the decision.
+    fn change_rotation(&self, rotation: &Rotation, record: Option<&Session>) -> Rotation {
         let mut bent = rotation.clone();
         let Some(record) = record else { return bent };
         let in_window = !bent.grace.is_zero() && bent.now.since(record.rotated_at) <= bent.grace;
@@ -134,8 +135,8 @@ impl Naive {
         bent
     }
 
-    /// What the flaw makes of a decision before it is written.
-    fn spoil(&self, mut decision: Decision, rotation: &Rotation) -> Decision {
+    /// Returns the decision as the flaw changes it before the write.
+    fn change_decision(&self, mut decision: Decision, rotation: &Rotation) -> Decision {
         match (&decision.outcome, self.flaw) {
             (RotateOutcome::Reused, Flaw::ForgetsToEndOnReuse) => decision.write = None,
             (RotateOutcome::Replayed(record), Flaw::GraceSlides) => {
@@ -165,9 +166,9 @@ impl SessionStore for Naive {
         });
         let replaced = replaced.map(|(_, id)| id);
         let mut gone = Vec::new();
-        let floor = records.floors.get(&session.user_id);
-        if floor.is_some_and(
-            |floor| matches!(floor, Revocation::User { min_version, .. } if session.token_version < *min_version),
+        let raised = records.raised.get(&session.user_id);
+        if raised.is_some_and(
+            |raised| matches!(raised, Revocation::User { min_version, .. } if session.token_version < *min_version),
         ) {
             session.end(ended(EndReason::TokenVersion));
         } else {
@@ -193,7 +194,7 @@ impl SessionStore for Naive {
             }
         }
         for other in records.sessions.iter_mut().filter(|other| Some(other.id) == replaced) {
-            other.end(ended(EndReason::SignedInAgain));
+            other.end(ended(EndReason::LoggedInAgain));
             gone.push(other.id);
         }
         records.sessions.push(session);
@@ -214,8 +215,8 @@ impl SessionStore for Naive {
         if !self.has(Flaw::RotatesInTwoSteps) {
             record = records.find(user, id).cloned().filter(|session| self.present(session, now));
         }
-        let decision = decide(record.as_ref(), &self.bend(rotation, record.as_ref()));
-        let decision = self.spoil(decision, rotation);
+        let decision = decide(record.as_ref(), &self.change_rotation(rotation, record.as_ref()));
+        let decision = self.change_decision(decision, rotation);
         if let (Some(new), Some(record)) = (decision.write, records.find(user, id)) {
             *record = new;
         }
@@ -230,7 +231,8 @@ impl SessionStore for Naive {
             self.control.pause().await;
             let mut records = self.records();
             let Some(record) = records.find(user, id).filter(|record| record.generation == session.generation) else {
-                // Somebody was faster, so the condition does not hold, and nobody looks again.
+                // Another operation was faster, so the condition does not hold, and the flawed
+                // store does not check again.
                 return Ok(true);
             };
             session.end(ended);
@@ -259,10 +261,10 @@ impl SessionStore for Naive {
                 }
             }
         }
-        if !self.has(Flaw::LeavesNoFloor) {
-            // Versions only rise, and a user who is gone has a floor above all of them.
+        if !self.has(Flaw::ForgetsRaisedVersions) {
+            // Versions only rise, and a deleted user has a higher minimum version than every token.
             let (id, min_version, keep_until) = (user_id.clone(), *min_version, ended.keep_until);
-            records.floors.insert(user_id.clone(), Revocation::User { id, min_version, keep_until });
+            records.raised.insert(user_id.clone(), Revocation::User { id, min_version, keep_until });
         }
         Ok(kept)
     }
@@ -275,7 +277,7 @@ impl SessionStore for Naive {
 
     async fn ended_since(&self, _since: Timestamp, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
         let records = self.records();
-        let mut endings: Vec<_> = records.floors.values().cloned().collect();
+        let mut endings: Vec<_> = records.raised.values().cloned().collect();
         if !self.has(Flaw::LeavesNoTombstones) {
             let tombstone = |session: &Session| {
                 let keep_until = session.ended.map(|ended| ended.keep_until).filter(|until| now < *until)?;
@@ -287,11 +289,11 @@ impl SessionStore for Naive {
     }
 }
 
-/// Takes a store that fails for one where something is wrong with the client.
-struct Nervous(Arc<dyn SessionStore>);
+/// Ends the session of the client when a call of the store fails.
+struct EndsOnFailure(Arc<dyn SessionStore>);
 
 #[async_trait]
-impl SessionStore for Nervous {
+impl SessionStore for EndsOnFailure {
     async fn rotate(&self, rotation: &Rotation) -> Result<RotateOutcome, StoreError> {
         let answer = self.0.rotate(rotation).await;
         if answer.is_err() {

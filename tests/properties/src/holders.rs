@@ -1,4 +1,4 @@
-//! What clients have received: every token of every session, the newest last.
+//! The tokens that clients have received: every token of every session, the newest last.
 
 use portcullis::clock::Timestamp;
 
@@ -9,19 +9,19 @@ use crate::{
     token::{AccessToken, Pair, RefreshToken, Sid},
 };
 
-/// What somebody received of one session.
+/// The tokens of one session that clients have received.
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) sid: Sid,
     pub(crate) user: usize,
-    /// By generation; a copy of one replaces the copy before.
+    /// The refresh tokens by generation. A later copy replaces the copy before.
     refresh: Vec<RefreshToken>,
     access: Vec<AccessToken>,
     first_at: Timestamp,
     rotated_at: Timestamp,
 }
 
-/// All sessions that anybody received tokens of.
+/// All sessions whose tokens clients have received.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Holders(Vec<Held>);
 
@@ -50,7 +50,7 @@ impl Holders {
         }
     }
 
-    /// A session by its number, read modulo how many there are.
+    /// Returns a session by its number, modulo the number of sessions.
     pub(crate) fn session(&self, number: usize) -> Option<&Held> {
         self.0.get(number.checked_rem(self.0.len())?)
     }
@@ -64,14 +64,14 @@ impl Holders {
     }
 
     pub(crate) fn owner(&self, sid: &str) -> usize {
-        self.0.iter().find(|held| held.sid == sid).expect("a token that somebody holds").user
+        self.0.iter().find(|held| held.sid == sid).expect("a token that a client received").user
     }
 
     pub(crate) fn all(&self) -> &[Held] {
         &self.0
     }
 
-    /// The moment of an edge of a session's life.
+    /// Returns the moment of an edge of a session's life.
     pub(crate) fn edge(&self, edge: Edge, session: usize, settings: &Settings) -> Option<Timestamp> {
         let held = self.session(session)?;
         Some(match edge {

@@ -1,4 +1,5 @@
-//! Operations that run at once, one store call at a time, in an order that the schedule draws.
+//! Runs operations at the same time, one store call after the other, in an order that the schedule
+//! chooses.
 
 use std::time::{Duration, Instant};
 
@@ -10,12 +11,13 @@ use crate::{
     world::World,
 };
 
-/// In which order the calls go on, and what happens in between.
+/// In which order the calls run, and what happens between them.
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// Which of those that wait goes on next, read modulo how many wait; used again from the beginning where it ends.
+    /// Which of the waiting calls runs next, modulo their number. The list is repeated when it
+    /// ends.
     pub choices: Vec<u8>,
-    /// How many milliseconds pass before each of them, as long as all together are no more than the longest.
+    /// How many milliseconds pass before each call. Together they are at most the given maximum.
     pub ticks: Vec<u64>,
     pub longest: u64,
     /// Before which turn an operation is cut short, and how.
@@ -25,14 +27,14 @@ pub struct Order {
 /// What cuts operations short.
 #[derive(Clone, Copy, Debug)]
 pub enum Cut {
-    /// A node dies, with everything that it was doing.
+    /// A node dies with all its operations.
     Kill { node: usize },
-    /// A client hangs up: its operation is dropped.
+    /// A client disconnects, and its operation is dropped.
     HangUp { operation: usize },
 }
 
 impl Order {
-    /// Any order, in which no more than `longest` pass.
+    /// Returns any order in which at most `longest` passes.
     pub fn any(longest: Duration, cuts: bool) -> impl Strategy<Value = Self> {
         let cut = prop_oneof![
             (0..3_usize).prop_map(|node| Cut::Kill { node }),
@@ -50,13 +52,13 @@ impl Order {
         })
     }
 
-    /// Everything in the order in which it was asked.
+    /// Returns the order in which the calls arrive.
     pub fn plain() -> Self {
         Self { choices: vec![0], ticks: vec![0], longest: 0, cut: None }
     }
 }
 
-/// More turns than a batch takes.
+/// More turns than the calls of one round take.
 const TURNS: usize = 40;
 
 /// One of the operations.
@@ -71,10 +73,10 @@ enum Slot {
     Over,
 }
 
-/// Runs the operations to their ends; answers the node that was killed, if one was.
+/// Runs the operations to their ends. Returns the node that was killed, if there is one.
 ///
 /// # Errors
-/// Where they never end.
+/// Returns an error where the operations never end.
 pub(crate) async fn interleave(
     world: &World,
     order: &Order,
@@ -110,13 +112,14 @@ pub(crate) async fn interleave(
     Ok(killed)
 }
 
-/// Waits until every operation waits for its turn, is over, or waits for another of them.
+/// Waits until every operation waits for its turn, has ended, or waits for another operation.
 async fn quiet(world: &World, slots: &mut [Slot]) -> Result<(), String> {
     const PATIENCE: Duration = Duration::from_secs(10);
     const PAUSE: Duration = Duration::from_micros(200);
     let mut still_since = Instant::now();
     loop {
-        // Passwords are hashed on threads: others wait for them, or the order would depend on how fast they are.
+        // Passwords are hashed on threads. The others wait for these, because otherwise the order
+        // would depend on their speed.
         let hashed = world.hashes();
         world.control.settle().await;
         if hashed || world.hashes() {
@@ -135,7 +138,8 @@ async fn quiet(world: &World, slots: &mut [Slot]) -> Result<(), String> {
                 Slot::Waits(_) | Slot::Over => {}
             }
         }
-        // Where a call waits for its turn, whoever waits for none waits for an operation that does.
+        // If a call waits for its turn, every operation without a waiting call waits for an
+        // operation with one.
         if running == 0 || !world.control.tickets().is_empty() {
             return Ok(());
         }
@@ -174,7 +178,7 @@ impl Cut {
                         slot.abort();
                     }
                 }
-                // Tasks that outlive their clients wait for ever, as if they were no more.
+                // Tasks that outlive their clients wait for ever, as if they did not exist.
                 control.tickets().retain(|ticket| ticket.node != node);
                 Some(node)
             }

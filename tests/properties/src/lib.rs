@@ -1,10 +1,10 @@
-//! The invariants of sessions as properties that any store can be run against.
+//! The invariants of sessions, as properties that any store can be tested against.
 //!
-//! Two judges, both ignorant of the code under test:
-//! - [`model`] predicts every answer of one operation after the other, whatever fails in between;
-//! - `history` checks rules over operations that overlap, whose order nobody can predict.
+//! Two independent checks know nothing of the code under test:
+//! - [`model`] predicts every answer of one operation after the other, whatever fails.
+//! - `history` checks rules about operations that overlap, whose order is unknown.
 //!
-//! `PORTCULLIS_CASES` sets how many schedules are drawn, `PORTCULLIS_SEED` repeats a run.
+//! `PORTCULLIS_CASES` sets how many schedules are generated. `PORTCULLIS_SEED` repeats a run.
 
 pub mod concurrent;
 pub mod faulty;
@@ -46,27 +46,28 @@ pub struct Stores {
     pub admin: Arc<dyn Admin>,
 }
 
-/// Makes stores to be tested: one for each schedule.
+/// Makes the stores to test, one for each schedule.
 #[async_trait]
 pub trait StoreFactory: Sync {
-    /// Opens a store, on the runtime that the schedule runs on. It may hold what earlier schedules left: no schedule
-    /// looks at users that are not its own. One that takes several steps for a call may [`pause`](Control::pause) between
-    /// them, to be interleaved there.
+    /// Opens a store on the runtime of the schedule. It may contain what earlier schedules left,
+    /// because a schedule reads only its own users. A store that takes several steps for a call may
+    /// call [`pause`](Control::pause) between them, so that the steps are interleaved.
     async fn open(&self, control: &Control) -> Stores;
 
-    /// Wraps the sessions that nodes get, around the faults of the schedule; for stores that are broken on purpose.
+    /// Wraps the sessions that nodes get, outside of the faults of the schedule. Stores that are
+    /// wrong on purpose use this.
     fn outermost(&self, sessions: Arc<dyn SessionStore>) -> Arc<dyn SessionStore> {
         sessions
     }
 }
 
-/// What no endpoint does to a user.
+/// Changes users in ways that no endpoint offers.
 #[async_trait]
 pub trait Admin: Send + Sync {
     /// Disables or enables a user.
     async fn set_disabled(&self, user: &UserId, disabled: bool);
     /// Deletes a user.
     async fn delete(&self, user: &UserId);
-    /// Deletes the records that have expired, where the store does that.
+    /// Deletes expired records, in a store that does this.
     async fn sweep(&self, now: Timestamp);
 }

@@ -1,4 +1,4 @@
-//! The memory store as a factory of stores.
+//! The memory store, as a factory of stores.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Sessions in Redis as a factory of stores: keys of their own for each schedule, in one server. The users are in memory.
+//! Sessions in Redis, as a factory of stores. Each schedule has its own keys in one server. The
+//! users are in memory.
 
 use std::{
     process,

@@ -15,24 +15,24 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner},
 };
 
-/// How many schedules of the commonest kind are run unless `PORTCULLIS_CASES` asks for more.
+/// How many schedules of the most frequent kind run. `PORTCULLIS_CASES` sets another number.
 const CASES: u32 = 1024;
 
-/// How many schedules are drawn, and from which seed.
+/// How many schedules are generated, and from which seed.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
     pub cases: u32,
     pub seed: u64,
-    /// How long a schedule that failed is made smaller.
+    /// How often a failing schedule is made smaller.
     pub shrink: u32,
 }
 
-/// A property that does not hold: the smallest schedule that was found to break it.
+/// A property that does not hold. Contains the smallest schedule found that breaks it.
 #[derive(Clone)]
 pub struct Failure(String);
 
 impl Run {
-    /// `PORTCULLIS_CASES` schedules of the commonest kind, from `PORTCULLIS_SEED` or a seed drawn for this process.
+    /// Returns a run of `PORTCULLIS_CASES` schedules from `PORTCULLIS_SEED`, or from a random seed.
     pub fn from_env() -> Self {
         static SEED: OnceLock<u64> = OnceLock::new();
         let seed = *SEED.get_or_init(|| number("PORTCULLIS_SEED").unwrap_or_else(drawn));
@@ -40,16 +40,16 @@ impl Run {
         Self { cases, seed, shrink: 4096 }
     }
 
-    /// This many times fewer schedules: for kinds that cost more.
+    /// Divides the number of schedules, for kinds that cost more.
     #[must_use]
     pub fn sparing(self, times: u32) -> Self {
         Self { cases: (self.cases / times).max(1), ..self }
     }
 
-    /// Draws schedules and tests each; answers how many.
+    /// Generates schedules and tests each. Returns how many there were.
     ///
     /// # Errors
-    /// The smallest schedule found that fails.
+    /// Returns the smallest schedule found that fails.
     pub fn check<S: Strategy>(
         self,
         name: &str,
@@ -62,7 +62,7 @@ impl Run {
         let config = Config {
             cases: self.cases,
             max_shrink_iters: self.shrink,
-            // The seed is printed instead: one number that repeats the whole run.
+            // The seed is printed instead, because one number repeats the whole run.
             failure_persistence: None,
             ..Config::default()
         };
@@ -76,12 +76,13 @@ impl Run {
         }
     }
 
-    /// Says that so many schedules have passed; past libtest, which would keep it to itself.
+    /// Reports how many schedules have passed. It writes to the standard error itself, because
+    /// libtest hides the output of tests that pass.
     pub(crate) fn passed(self, name: &str, schedules: u32) -> u32 {
         static ALL: AtomicU32 = AtomicU32::new(0);
         let all = ALL.fetch_add(schedules, Ordering::Relaxed) + schedules;
         let line = format!("{name}: schedules: {schedules}, seed {} (so far {all})\n", self.seed);
-        // A log that cannot be written to is no reason to fail.
+        // A failure to write the report must not fail the test.
         let _ = io::stderr().write_all(line.as_bytes());
         schedules
     }
@@ -93,7 +94,8 @@ impl Run {
         ))
     }
 
-    /// Every property draws schedules of its own, all from the one number.
+    /// Returns the seed of a property. Every property generates its own schedules, all from the one
+    /// number.
     pub(crate) fn seed_of(self, name: &str) -> [u8; 32] {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.seed.to_le_bytes());
@@ -119,7 +121,7 @@ impl fmt::Debug for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Runs one schedule on a runtime of its own, which takes along what it leaves behind.
+/// Runs one schedule on its own runtime, which ends the tasks that the schedule leaves.
 pub(crate) fn block_on<T>(schedule: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("the system has a runtime to spare").block_on(schedule)

@@ -1,7 +1,7 @@
 //! Random schedules: what is done, on which node, with which token, and which store calls fail.
 //!
-//! Sessions and tokens are picked by small numbers that are read modulo what there is, so that a schedule stays
-//! meaningful whatever shrinking takes out of it.
+//! Sessions and tokens are chosen by small numbers, modulo the number that exists. A schedule
+//! therefore stays valid when shrinking removes parts of it.
 
 use std::fmt;
 
@@ -35,13 +35,13 @@ pub struct Step {
 /// Which token a client presents.
 #[derive(Clone, Copy, Debug)]
 pub struct Pick {
-    /// Which of the sessions that anybody has tokens of.
+    /// The number of the session, among those whose tokens clients have.
     pub session: usize,
-    /// 0 for the newest that was ever received, 1 for the one before, and so on.
+    /// The age of the token: 0 for the newest that was received, 1 for the one before, and so on.
     pub age: usize,
 }
 
-/// Which moment a clock jump aims at, and by how many milliseconds it misses.
+/// The moment to which the clock jumps, and by how many milliseconds it misses.
 #[derive(Clone, Copy, Debug)]
 pub enum Edge {
     Grace,
@@ -57,11 +57,11 @@ pub enum Action {
         user: usize,
         replaces: Option<Pick>,
     },
-    /// A login begins: the user is read, and a password is being hashed.
+    /// Begins a login: reads the user. The password is hashed later.
     ReadUser {
         user: usize,
     },
-    /// That login goes on.
+    /// Continues that login.
     LoginFromBefore,
     Refresh {
         token: Pick,
@@ -88,7 +88,7 @@ pub enum Action {
         token: Pick,
         right: bool,
     },
-    /// With the password, so that it costs a hash.
+    /// Logs in with the password, which costs a hash.
     LogIn {
         user: usize,
     },
@@ -103,17 +103,17 @@ pub enum Action {
     },
     Poll,
     Restart,
-    /// The clock goes forwards.
+    /// Advances the clock.
     Wait {
         millis: u64,
     },
-    /// The clock goes forwards to an edge of a session's life.
+    /// Advances the clock to an edge of a session's life.
     WaitFor {
         edge: Edge,
         session: usize,
         millis: i64,
     },
-    /// The clock is set back.
+    /// Sets the clock back.
     StepBack {
         millis: u64,
     },
@@ -123,19 +123,19 @@ pub enum Action {
     },
 }
 
-/// What a schedule is mostly about.
+/// What most operations of a schedule are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Focus {
     Everything,
-    /// Refreshing, in time and too late.
+    /// Refreshes, in time and too late.
     Refreshes,
-    /// Ending sessions, and who hears of it.
+    /// Ends of sessions, and polls of the nodes.
     Endings,
-    /// Waiting until something expires.
+    /// Waits until something expires.
     Expiry,
 }
 
-/// Which schedules are drawn.
+/// Which schedules are generated.
 #[derive(Clone, Copy, Debug)]
 pub struct Profile {
     pub nodes: usize,
@@ -143,21 +143,22 @@ pub struct Profile {
     pub focus: Focus,
     pub faults: bool,
     pub passwords: bool,
-    /// The clock is set back by hours.
+    /// Sets the clock back by hours.
     pub wild_clock: bool,
 }
 
 impl Profile {
-    /// Two nodes, a store that works, a clock that goes forwards or steps back by a minute or so.
+    /// Two nodes, a store that works, and a clock that goes forwards or steps back by about a
+    /// minute.
     pub const PLAIN: Self =
         Self { nodes: 2, steps: 40, focus: Focus::Everything, faults: false, passwords: false, wild_clock: false };
 
-    /// Schedules of this profile.
+    /// Returns the schedules of this profile.
     pub fn schedules(self) -> impl Strategy<Value = Schedule> {
         (Settings::any(), 1..=self.nodes, vec(self.step(), 1..self.steps)).prop_map(
             move |(mut settings, nodes, steps)| {
                 if self.wild_clock {
-                    // Which session was used longest ago is nobody's guess when time runs backwards.
+                    // When time runs backwards, it is unclear which session was used longest ago.
                     settings.limit = Limit::Ample;
                 }
                 Schedule { settings, nodes, steps }
@@ -170,7 +171,7 @@ impl Profile {
         let fault = (call, Fault::any(), 1..=2_usize);
         let fault = if self.faults { option::weighted(0.35, fault).boxed() } else { Just(None).boxed() };
         (0..self.nodes, self.action(), fault).prop_map(|(node, action, fault)| {
-            // A refresh asks twice: some outages outlast that.
+            // A refresh asks twice, and some outages last longer than that.
             let faults = fault.map(|(call, fault, times)| (call..call + times).map(|call| (call, fault)).collect());
             Step { node, action, faults: faults.unwrap_or_default() }
         })
@@ -205,7 +206,7 @@ impl Profile {
     }
 }
 
-/// Sessions 0 and 1 come up often, so that several steps meet in one.
+/// Chooses sessions 0 and 1 often, so that several steps use the same session.
 fn pick() -> impl Strategy<Value = Pick> {
     let session = prop_oneof![3 => 0..2_usize, 1 => 0..8_usize];
     let age = prop_oneof![5 => Just(0_usize), 3 => Just(1), 1 => 2..6_usize];

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use crate::{token::REFRESH_SECRET, world::Wrapped};
 
-/// The durations and the limit that a schedule runs under.
+/// The durations and the limit of a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub grace: Duration,
@@ -22,9 +22,9 @@ pub struct Settings {
 pub enum Limit {
     /// More than any schedule makes.
     Ample,
-    /// Beyond this many, the one used longest ago ends.
+    /// Beyond this number, the session that was used longest ago ends.
     Oldest(usize),
-    /// Beyond this many, a login is refused.
+    /// Beyond this number, a login is refused.
     Refuse(usize),
 }
 
@@ -33,10 +33,11 @@ const fn secs(secs: u64) -> Duration {
 }
 
 impl Settings {
-    /// A grace, an access lifetime, an idle lifetime and an absolute one that fit together.
+    /// Returns a grace and an access, idle and absolute lifetime that fit together.
     ///
-    /// The idle lifetime is longer than the access lifetime by the longest grace, as in any sensible configuration: an
-    /// access token from a replay else outlives its session's record, and with it the record of its ending.
+    /// The idle lifetime is longer than the access lifetime by at least the longest grace, as in
+    /// every usual configuration. Otherwise an access token of a replay could outlive the record of
+    /// its session, and with it the tombstone.
     pub fn any() -> impl Strategy<Value = Self> {
         let grace = prop_oneof![
             2 => Just(Duration::ZERO),
@@ -58,13 +59,13 @@ impl Settings {
         })
     }
 
-    /// The defaults of the crate, with this grace.
+    /// Returns the defaults of the crate with this grace.
     pub fn with_grace(grace: Duration) -> Self {
         let day = secs(24 * 3600);
         Self { grace, access: secs(900), idle: 7 * day, absolute: 30 * day, limit: Limit::Ample }
     }
 
-    /// A node over these stores; all nodes have the same secrets.
+    /// Makes a node over these stores. All nodes have the same secrets.
     pub(crate) fn node(&self, stores: &Wrapped, clock: &ManualClock) -> Auth<User> {
         let limit = match self.limit {
             Limit::Ample => SessionLimit::EndLeastRecentlyUsed(1000),
@@ -80,7 +81,7 @@ impl Settings {
             .session_max_age(self.absolute)
             .refresh_grace(self.grace)
             .session_limit(limit)
-            // Schedules poll by hand, and are over before a minute of real time has passed.
+            // Schedules poll by themselves, and end before a minute of real time has passed.
             .revocation_poll(secs(60))
             .hash_threads(1)
             .clock(clock.clone())

@@ -1,4 +1,4 @@
-//! The SQLite store as a factory of stores: a file for each schedule.
+//! The SQLite store, as a factory of stores. Each schedule has a file.
 
 use std::{
     env, fs,
@@ -46,7 +46,7 @@ impl Drop for File {
         for suffix in ["", "-wal", "-shm"] {
             let mut path = self.path.clone().into_os_string();
             path.push(suffix);
-            // What is not there need not be deleted.
+            // A file that does not exist need not be deleted.
             let _ = fs::remove_file(path);
         }
     }

@@ -1,4 +1,5 @@
-//! A thief has a copy of a victim's refresh token: every order in which the two can use it, and what each gets.
+//! A thief has a copy of a victim's refresh token. This runs every order in which the two can use
+//! it, and shows what each gets.
 
 use std::{fmt::Write, time::Duration};
 
@@ -24,38 +25,39 @@ const AFTER: Duration = Duration::from_millis(10_001);
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
     Refresh,
-    /// An access token is shown.
+    /// Presents an access token.
     Use,
 }
 
-/// When they do it.
+/// How much time passes between the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// Everything in the same moment.
+    /// Everything happens in the same moment.
     WithinTheGrace,
-    /// The grace passes between any two steps.
+    /// The grace passes between every two steps.
     AfterTheGrace,
 }
 
-/// One order of the steps, and what came of it.
+/// One order of the steps, and the results.
 struct Row {
     order: String,
-    /// What each got: the victim, the thief.
+    /// What the victim and the thief got.
     got: [Vec<&'static str>; 2],
     /// What they get afterwards, in turns, with the grace passing in between.
     later: [Vec<&'static str>; 2],
 }
 
-/// Plays every order; a table with a line for each.
+/// Runs every order. Returns a table with a line for each.
 ///
-/// The letters of an order are the steps of the victim (`v`) and of the thief (`t`). A refresh brings `new` tokens, the
-/// `same` that the other has too, or `REUSED`, on which the session is over; access tokens are `ok` or `over`.
+/// The letters of an order are the steps of the victim (`v`) and of the thief (`t`). A refresh gets
+/// `new` tokens, the `same` tokens that the other one has, or `REUSED`, which ends the session. An
+/// access token is `ok` or `over`.
 ///
 /// # Errors
-/// An order in which the two go on for ever, or in which two chains live.
+/// Returns an order in which both can refresh for ever, or in which there are two chains of tokens.
 ///
 /// # Panics
-/// Where there is no memory for the table.
+/// Panics where there is no memory for the table.
 pub fn table(factory: &dyn StoreFactory, pace: Pace) -> Result<String, String> {
     let mut table =
         String::from("order  | victim             | thief              | victim later       | thief later\n");
@@ -69,7 +71,7 @@ pub fn table(factory: &dyn StoreFactory, pace: Pace) -> Result<String, String> {
     Ok(table)
 }
 
-/// Every order of so many steps of the victim and so many of the thief.
+/// Returns every order of so many steps of the victim and so many steps of the thief.
 fn orders(victim: usize, thief: usize) -> Vec<String> {
     if victim == 0 || thief == 0 {
         return vec!["v".repeat(victim) + &"t".repeat(thief)];
@@ -80,14 +82,14 @@ fn orders(victim: usize, thief: usize) -> Vec<String> {
     all
 }
 
-/// One of the two.
+/// The victim or the thief.
 struct Holder {
     refresh: RefreshToken,
     access: Option<AccessToken>,
     steps: usize,
 }
 
-/// Whether two copies are of one token; only their dates may differ.
+/// Returns whether two copies are of one token. Only their dates may differ.
 fn are_one(one: &RefreshToken, other: &RefreshToken) -> bool {
     (one.generation, &one.jti) == (other.generation, &other.jti)
 }
@@ -104,7 +106,7 @@ async fn play(factory: &dyn StoreFactory, pace: Pace, order: String) -> Result<R
     let first = Pair::of(&first).refresh;
     let mut holders = [(); 2].map(|()| Holder { refresh: first.clone(), access: None, steps: 0 });
     let mut row = Row { order: order.clone(), got: Default::default(), later: Default::default() };
-    // The generation that is current, by what was answered.
+    // The current generation, as far as the answers show.
     let mut newest = first;
     for who in order.chars().map(|letter| usize::from(letter == 't')) {
         if pace == Pace::AfterTheGrace {

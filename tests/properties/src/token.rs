@@ -1,4 +1,5 @@
-//! Tokens as their holders have them: opaque, but for a peek into the payload and the art of forging.
+//! Tokens as clients have them. Clients cannot read them, but a test reads the payload and forges
+//! tokens.
 
 use std::fmt;
 
@@ -9,13 +10,14 @@ use proptest::prelude::*;
 use serde_json::Value;
 use sha2::Sha256;
 
-/// The refresh secret of every node of every schedule; known here to forge what only a leaked key could make.
+/// The refresh secret of every node of every schedule. It is known here to forge what only a leaked
+/// key could make.
 pub(crate) const REFRESH_SECRET: &str = "Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs";
 
-/// Names a session, as tokens spell it.
+/// The id of a session, as tokens write it.
 pub type Sid = String;
 
-/// A refresh token and what it says.
+/// A refresh token and its claims.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RefreshToken {
     pub text: String,
@@ -26,7 +28,7 @@ pub struct RefreshToken {
     pub expires: Timestamp,
 }
 
-/// An access token and what it says.
+/// An access token and its claims.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccessToken {
     pub text: String,
@@ -36,14 +38,14 @@ pub struct AccessToken {
     pub expires: Timestamp,
 }
 
-/// Both, as one answer brought them.
+/// Both tokens, as one answer contains them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
     pub refresh: RefreshToken,
     pub access: AccessToken,
 }
 
-// Without the text, which says nothing to whoever reads a failure.
+// The text of the token is left out, because it does not help a reader of a failure.
 impl fmt::Debug for RefreshToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RefreshToken(session {}, generation {}, until {})", self.sid, self.generation, self.expires)
@@ -57,10 +59,10 @@ impl fmt::Debug for AccessToken {
 }
 
 impl Pair {
-    /// Reads what an answer brought.
+    /// Reads the tokens of an answer.
     ///
     /// # Panics
-    /// Where the tokens are not what [`TokenPair`] says beside them.
+    /// Panics where the tokens do not agree with [`TokenPair`].
     pub fn of(tokens: &TokenPair) -> Self {
         let (refresh, access) = (tokens.refresh_token.expose(), tokens.access_token.expose());
         let (said, also_said) = (payload(refresh), payload(access));
@@ -88,14 +90,14 @@ impl Pair {
     }
 }
 
-/// What is wrong with a token that nobody issued.
+/// What is wrong with a forged token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forgery {
-    /// One character of the signature is another.
+    /// One character of the signature is wrong.
     Signature,
-    /// Well signed, by a key that leaked, with an id that its session never gave.
+    /// The signature is valid, by a leaked key. The session never had the token id.
     TokenId,
-    /// Well signed, by a key that leaked, and a generation ahead.
+    /// The signature is valid, by a leaked key. The generation is one ahead.
     Generation,
 }
 
@@ -104,7 +106,7 @@ impl Forgery {
         prop_oneof![Just(Self::Signature), Just(Self::TokenId), Just(Self::Generation)]
     }
 
-    /// Forges from a genuine token.
+    /// Forges a token from a genuine one.
     pub fn of(self, genuine: &RefreshToken) -> RefreshToken {
         let mut forged = genuine.clone();
         match self {

@@ -1,4 +1,4 @@
-//! One schedule's world: a database, a clock, users, and nodes that share all three.
+//! The world of one schedule: a database, a clock, users, and nodes that share all three.
 
 use std::{
     sync::{
@@ -22,17 +22,18 @@ use crate::{
     settings::Settings,
 };
 
-/// When every schedule begins: not on a whole second, because tokens round and records do not.
+/// The moment at which every schedule begins. It is not a whole second, because tokens round to
+/// seconds and records do not.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_767_322_845_678);
 
-/// The stores as nodes see them: behind a [`Control`].
+/// The stores as nodes use them, behind a [`Control`].
 #[derive(Clone)]
 pub(crate) struct Wrapped {
     pub(crate) users: Arc<dyn UserStore<User = User>>,
     pub(crate) sessions: Arc<dyn SessionStore>,
 }
 
-/// Everything that a schedule acts on.
+/// Everything that a schedule works on.
 pub struct World {
     pub settings: Settings,
     pub clock: ManualClock,
@@ -40,7 +41,7 @@ pub struct World {
     pub nodes: Vec<Auth<User>>,
     /// The users, by their number in the schedule.
     pub people: Vec<Person>,
-    /// The stores as they are, without counting or failing.
+    /// The stores themselves, without counting or failing.
     pub stores: Stores,
     wrapped: Vec<Wrapped>,
 }
@@ -53,7 +54,7 @@ pub struct Person {
 }
 
 impl World {
-    /// Empty stores of the factory, `people` users in them, and `nodes` nodes before them.
+    /// Opens empty stores of the factory, with `people` users and `nodes` nodes.
     pub async fn open(factory: &dyn StoreFactory, settings: Settings, nodes: usize, people: usize) -> Self {
         let control = Control::default();
         let stores = factory.open(&control).await;
@@ -81,7 +82,7 @@ impl World {
         self.people.push(Person { id: user.id(), email });
     }
 
-    /// Whether any node hashes a password, or has one to hash.
+    /// Returns whether a node hashes a password or is about to.
     pub(crate) fn hashes(&self) -> bool {
         self.nodes.iter().map(Auth::hash_stats).any(|stats| stats.running > 0 || stats.waiting > 0)
     }
@@ -90,18 +91,18 @@ impl World {
         self.clock.now()
     }
 
-    /// The user as the store has them, read past faults and gates.
+    /// Returns the user as the store has them, without faults and waits.
     ///
     /// # Panics
-    /// Where the store fails by itself.
+    /// Panics where the store fails by itself.
     pub async fn user(&self, number: usize) -> Option<User> {
         self.stores.users.find_by_id(&self.people[number].id).await.expect("the store beneath works")
     }
 
-    /// A new node in the place of an old one, of whose memory nothing is left.
+    /// Starts a new node in the place of an old one. Nothing of the old one's memory is left.
     ///
     /// # Panics
-    /// Where the store fails by itself.
+    /// Panics where the store fails by itself.
     pub async fn restart(&mut self, node: usize) {
         self.nodes[node] = self.settings.node(&self.wrapped[node], &self.clock);
         self.nodes[node].ready().await.expect("the store works");
@@ -114,12 +115,13 @@ fn wrapped(factory: &dyn StoreFactory, stores: &Stores, control: &Control, node:
     Wrapped { users: Arc::new(users), sessions: factory.outermost(Arc::new(sessions)) }
 }
 
-/// The password of a user after so many changes.
+/// Returns the password of a user after this many changes.
 pub(crate) fn password(number: u32) -> String {
     format!("correct horse battery staple {number}")
 }
 
-/// The hash of the first password; made once, because each costs as much as a hundred operations.
+/// Returns the hash of the first password. It is made once, because a hash costs as much as a
+/// hundred operations.
 async fn first_password_hash() -> PasswordHash {
     static HASH: OnceLock<String> = OnceLock::new();
     if HASH.get().is_none() {
@@ -128,7 +130,7 @@ async fn first_password_hash() -> PasswordHash {
         let auth = Settings::with_grace(std::time::Duration::ZERO).node(&wrapped, &ManualClock::new(START));
         let registration = Registration::new("first@properties.example", password(0), Profile::default());
         let user = auth.register(registration, &ClientInfo::unknown()).await.expect("a registration");
-        // Another thread may have been faster; any of the hashes serves.
+        // Another thread may have been faster. Every hash works.
         let _ = HASH.set(user.password_hash().expect("a hash").to_owned());
     }
     PasswordHash::new(HASH.get().expect("the hash was just set"))

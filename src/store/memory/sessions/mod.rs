@@ -1,4 +1,4 @@
-//! Sessions in memory.
+//! [`MemorySessions`]: sessions in memory.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -22,23 +22,34 @@ use crate::{
     user::UserId,
 };
 
-/// Sessions in memory; clones share them. See [`MemoryStore`](super::MemoryStore) for its limits.
+/// Stores sessions in memory. Clones share them. See [`MemoryStore`](super::MemoryStore) for the
+/// limits.
 ///
-/// All sessions of a user are in one shard under one lock, which is what makes every operation atomic. Expired records
-/// are swept out of a shard when as many operations have written to it as the last sweep left records: a constant cost for each.
+/// All sessions of a user are in one shard under one lock, which makes every operation atomic. A
+/// shard is cleared of expired records after as many writes as it had records after the last sweep.
+/// The cost for each write is therefore constant.
 ///
-/// Of the sessions of a user that have ended the last 16 are kept as records. Of the others only the id is kept, for as long
-/// as an access token may count, and they take none of the capacity: one user cannot fill the store.
+/// The store keeps the last 16 ended sessions of a user as records. Of the older ones it keeps only
+/// the id, until the last access token has expired. These ids do not count for the capacity, so
+/// that one user cannot fill the store.
+///
+/// # Examples
+/// ```
+/// use portcullis::store::memory::MemorySessions;
+///
+/// let sessions = MemorySessions::with_capacity(10_000);
+/// assert_eq!(sessions.len(), 0);
+/// ```
 #[derive(Clone)]
 pub struct MemorySessions(Arc<Inner>);
 
 struct Inner {
     shards: Box<[Mutex<Shard>]>,
     hasher: RandomState,
-    /// Records in all shards, ended ones included until they are swept.
+    /// Number of records in all shards. Ended records count until they are swept.
     len: AtomicUsize,
     capacity: usize,
-    /// When all shards were last swept for want of room.
+    /// When all shards were last swept because the store was full.
     swept_at: AtomicI64,
     clocks: SharedClock,
     /// The earliest moment that the clock of an `Auth` showed when it began, in milliseconds.
@@ -48,27 +59,28 @@ struct Inner {
 #[derive(Default)]
 struct Shard {
     users: HashMap<UserId, Owned>,
-    /// Who has tombstones or a floor, so that a poll need not walk everybody.
+    /// Users with tombstones or a raised version, so that a poll reads only these.
     ended: HashSet<UserId>,
-    /// When the last of them ended: a poll that asks for later endings skips the shard.
+    /// When the last of them ended. A poll for later moments skips the shard.
     last_ended_at: Option<Timestamp>,
     records: usize,
-    /// How many records the last sweep left: as many writes later, the next one is due.
+    /// Number of records after the last sweep. The next sweep is due after as many writes.
     swept_to: usize,
     writes: usize,
 }
 
-/// What one user has.
+/// The sessions of one user, and what other nodes have to know.
 #[derive(Default)]
 struct Owned {
-    // Most users have one or two: a vector is searched faster than a map of them, and is smaller.
+    // Most users have one or two sessions. A vector of them is searched faster than a map, and is
+    // smaller.
     sessions: Vec<Session>,
-    floor: Option<Box<Floor>>,
-    /// Ended sessions whose records are gone; few users have any.
+    raised: Option<Box<RaisedVersion>>,
+    /// Ended sessions without a record. Few users have any.
     gone: VecDeque<Gone>,
 }
 
-/// What other nodes have to know of a session that has ended.
+/// What other nodes have to know of an ended session.
 #[derive(Clone, Copy)]
 struct Gone {
     id: SessionId,
@@ -77,20 +89,21 @@ struct Gone {
 }
 
 #[derive(Clone, Copy)]
-struct Floor {
+struct RaisedVersion {
     min_version: u64,
     at: Timestamp,
     keep_until: Timestamp,
 }
 
-/// A shard is not swept before this many writes, or a handful of records would be walked all the time.
+/// Fewest writes between two sweeps of a shard. Without it, a shard with few records would be swept
+/// all the time.
 const MIN_WRITES_BETWEEN_SWEEPS: usize = 256;
 
-/// Stands for no moment.
+/// Means that no `Auth` has begun.
 const NEVER: i64 = i64::MAX;
 
 impl MemorySessions {
-    /// No sessions, and room for this many.
+    /// Makes an empty store with room for this many sessions.
     pub fn with_capacity(capacity: usize) -> Self {
         Self(Arc::new(Inner {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
@@ -103,17 +116,17 @@ impl MemorySessions {
         }))
     }
 
-    /// How many records there are, ended and expired ones included until they are swept.
+    /// Returns the number of records. Ended and expired ones count until they are swept.
     pub fn len(&self) -> usize {
         self.0.len.load(Ordering::Acquire)
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no records.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Deletes what has expired by `now`. It also happens by itself, as sessions are written.
+    /// Deletes what has expired by `now`. Writes of sessions also do this from time to time.
     pub fn sweep(&self, now: Timestamp) {
         for shard in &self.0.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -133,7 +146,7 @@ impl MemorySessions {
         Ok(shard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Locks the shard for a write, and sweeps it first where that is due.
+    /// Locks the shard for a write. Sweeps it first, if a sweep is due.
     fn lock_to_write(&self, user: &UserId, now: Timestamp) -> Result<MutexGuard<'_, Shard>, StoreError> {
         let mut shard = self.lock(user)?;
         shard.writes = shard.writes.saturating_add(1);
@@ -145,11 +158,13 @@ impl MemorySessions {
         Ok(shard)
     }
 
-    /// At most once a second: a full store must not walk all of it for each login that it refuses.
+    /// Returns whether all shards may be swept: at most once a second. A full store must not read
+    /// all records for each login that it refuses.
     fn may_sweep_all(&self, now: Timestamp) -> bool {
         let last = self.0.swept_at.load(Ordering::Acquire);
         let is_due = now.since(Timestamp::from_millis(last)) >= Duration::from_secs(1);
-        // Whoever is refused a sweep must not put off the next, or a login a second would keep a full store full.
+        // A refused sweep does not delay the next one. Otherwise one login a second would keep a
+        // full store full.
         is_due && self.0.swept_at.compare_exchange(last, now.as_millis(), Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
@@ -180,15 +195,15 @@ impl Shard {
         let mut records = 0;
         self.users.retain(|_, owned| {
             owned.sessions.retain(|session| now < session.delete_at());
-            owned.floor = owned.floor.take().filter(|floor| now < floor.keep_until);
+            owned.raised = owned.raised.take().filter(|raised| now < raised.keep_until);
             records += owned.sessions.len();
             owned.forget_gone(now);
-            !(owned.sessions.is_empty() && owned.floor.is_none() && owned.gone.is_empty())
+            !(owned.sessions.is_empty() && owned.raised.is_none() && owned.gone.is_empty())
         });
         let users = &self.users;
         self.ended.retain(|user| {
             users.get(user).is_some_and(|owned| {
-                owned.floor.is_some()
+                owned.raised.is_some()
                     || !owned.gone.is_empty()
                     || owned.sessions.iter().any(|session| session.ended.is_some())
             })
@@ -210,7 +225,7 @@ impl Shard {
             self.note_ending(user, ended.at);
             return true;
         }
-        // Asked again, because the answer was lost.
+        // The caller lost the answer and asks again.
         session.ended == Some(ended)
     }
 
@@ -219,7 +234,7 @@ impl Shard {
         self.last_ended_at = self.last_ended_at.max(Some(at));
     }
 
-    /// Ends the sessions that were used longest ago until there is room for one more.
+    /// Ends the sessions that were used longest ago, until there is room for one more.
     fn make_room(&mut self, user: &UserId, limit: usize, ended: Ended) -> Vec<SessionId> {
         let Some(owned) = self.users.get_mut(user) else {
             return Vec::new();
@@ -241,13 +256,14 @@ impl Shard {
             .collect()
     }
 
-    /// Keeps the records of the last sessions of a user that ended, and of the others only what other nodes have to know.
-    /// Answers how many records that frees.
+    /// Keeps the records of the last ended sessions of a user. Of the older ones, keeps only what
+    /// other nodes have to know. Returns the number of removed records.
     fn narrow(&mut self, user: &UserId, now: Timestamp) -> usize {
         let Some(owned) = self.users.get_mut(user) else { return 0 };
         owned.forget_gone(now);
         let ended = owned.sessions.iter().filter_map(|session| Some((session.ended?, session.id)));
-        // Those that were reused last: their records are what says so to each later try.
+        // Sessions that ended for reuse are removed last, because their records answer every later
+        // refresh.
         let mut ended: Vec<_> = ended.map(|(end, id)| (end.reason == EndReason::Reuse, end.at, id, end)).collect();
         let excess = ended.len().saturating_sub(MAX_ENDED_SESSIONS_OF_A_USER);
         if excess == 0 {
@@ -264,20 +280,23 @@ impl Shard {
         excess
     }
 
-    /// How many live sessions the user will have beside a new one, but for one that is about to end.
+    /// Returns how many live sessions the user has beside a new one. The session `without`, which
+    /// is about to end, does not count.
     fn live_count(&self, new: &Session, without: Option<SessionId>, now: Timestamp) -> usize {
         let stays = |session: &&Session| session.token_version >= new.token_version && Some(session.id) != without;
         let counts = |session: &&Session| session.is_live(now) && stays(session);
         self.users.get(&new.user_id).map_or(0, |owned| owned.sessions.iter().filter(counts).count())
     }
 
-    /// Whether a session is made under a token version that has been ended: by a login that read the user before.
-    fn is_below_floor(&self, session: &Session, now: Timestamp) -> bool {
-        let floor = self.users.get(&session.user_id).and_then(|owned| owned.floor.as_ref());
-        floor.is_some_and(|floor| session.token_version < floor.min_version && now < floor.keep_until)
+    /// Returns whether the session has a token version that was ended. Its login read the user
+    /// before the version was raised.
+    fn is_below_raised_version(&self, session: &Session, now: Timestamp) -> bool {
+        let raised = self.users.get(&session.user_id).and_then(|owned| owned.raised.as_ref());
+        raised.is_some_and(|raised| session.token_version < raised.min_version && now < raised.keep_until)
     }
 
-    /// Ends what was made under a lower token version than a new session's: nobody came to end it when that was raised.
+    /// Ends the sessions of the user whose token version is lower than that of a new session. No
+    /// call ended them when the version was raised.
     fn end_versions_below(&mut self, new: &Session, ended: Ended) -> Vec<SessionId> {
         let Some(owned) = self.users.get_mut(&new.user_id) else { return Vec::new() };
         let mut outdated = Vec::new();
@@ -295,7 +314,8 @@ impl Shard {
 
     fn insert(&mut self, session: Session) {
         let owned = self.users.entry(session.user_id.clone()).or_default();
-        // One at a time: most users never have a second, and a vector would make room for four.
+        // Reserves room for one, because most users never have a second session. A vector would
+        // reserve room for four.
         owned.sessions.reserve_exact(1);
         owned.sessions.push(session);
         self.records += 1;
@@ -303,8 +323,8 @@ impl Shard {
 }
 
 impl Owned {
-    /// Forgets those of which no access token counts any more. They are in the order in which they were put aside, nearly
-    /// that in which they ended.
+    /// Removes the sessions whose access tokens have all expired. They are in the order in which
+    /// they were added, which is nearly the order in which they ended.
     fn forget_gone(&mut self, now: Timestamp) {
         while self.gone.front().is_some_and(|gone| gone.keep_until <= now) {
             self.gone.pop_front();
@@ -338,9 +358,9 @@ impl SessionStore for MemorySessions {
         {
             let mut shard = self.lock_to_write(&session.user_id, now)?;
             let replaced = replaces.as_ref().filter(|(owner, _)| *owner == session.user_id).map(|(_, id)| *id);
-            if shard.is_below_floor(&session, now) {
+            if shard.is_below_raised_version(&session, now) {
                 session.end(ended(EndReason::TokenVersion));
-                created.dead_on_arrival = true;
+                created.ended_at_once = true;
                 shard.note_ending(&session.user_id, now);
             } else {
                 if let SessionLimit::Refuse(limit) = limit
@@ -353,7 +373,7 @@ impl SessionStore for MemorySessions {
                 created.outdated = shard.end_versions_below(&session, ended(EndReason::TokenVersion));
             }
             if let Some(id) = replaced
-                && shard.end(&session.user_id, &id, ended(EndReason::SignedInAgain))
+                && shard.end(&session.user_id, &id, ended(EndReason::LoggedInAgain))
             {
                 created.ended.push(id);
             }
@@ -365,10 +385,10 @@ impl SessionStore for MemorySessions {
             shard.insert(session.clone());
             self.forget(shard.narrow(&session.user_id, now));
         }
-        // Another user's session of the same browser is in another shard, and ending it need not be one step with the rest.
+        // The session of another user is in another shard. It is ended in a second step.
         if let Some((owner, id)) = replaces
             && owner != session.user_id
-            && self.end_now(&owner, &id, ended(EndReason::SignedInAgain))?
+            && self.end_now(&owner, &id, ended(EndReason::LoggedInAgain))?
         {
             created.ended.push(id);
         }
@@ -416,12 +436,12 @@ impl SessionStore for MemorySessions {
                 None => {}
             }
         }
-        let floor = owned.floor.get_or_insert_with(|| {
-            Box::new(Floor { min_version: *min_version, at: ended.at, keep_until: ended.keep_until })
+        let raised = owned.raised.get_or_insert_with(|| {
+            Box::new(RaisedVersion { min_version: *min_version, at: ended.at, keep_until: ended.keep_until })
         });
-        floor.min_version = floor.min_version.max(*min_version);
-        floor.at = floor.at.max(ended.at);
-        floor.keep_until = floor.keep_until.max(ended.keep_until);
+        raised.min_version = raised.min_version.max(*min_version);
+        raised.at = raised.at.max(ended.at);
+        raised.keep_until = raised.keep_until.max(ended.keep_until);
         self.forget(shard.narrow(user_id, ended.at));
         Ok(kept)
     }
@@ -431,33 +451,39 @@ impl SessionStore for MemorySessions {
         let Some(owned) = shard.users.get(user) else {
             return Ok(Vec::new());
         };
-        let min_version = owned.floor.as_ref().map_or(0, |floor| floor.min_version);
+        let min_version = owned.raised.as_ref().map_or(0, |raised| raised.min_version);
         let live = |session: &&Session| session.is_live(now) && session.token_version >= min_version;
         Ok(owned.sessions.iter().filter(live).cloned().collect())
     }
 
     async fn ended_since(&self, since: Timestamp, now: Timestamp) -> Result<Vec<Revocation>, StoreError> {
-        let mut endings = Vec::new();
+        let mut revocations = Vec::new();
         for shard in &self.0.shards {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             if shard.last_ended_at.is_none_or(|last| last < since) {
                 continue;
             }
             for (user, owned) in shard.ended.iter().filter_map(|user| shard.users.get_key_value(user)) {
-                endings.extend(owned.sessions.iter().filter_map(|session| {
+                revocations.extend(owned.sessions.iter().filter_map(|session| {
                     let ended = session.ended.filter(|ended| ended.at >= since && now < ended.keep_until)?;
                     Some(Revocation::Session { id: session.id, keep_until: ended.keep_until })
                 }));
-                endings.extend(owned.gone.iter().filter_map(|gone| {
-                    let is_told = gone.at >= since && now < gone.keep_until;
-                    is_told.then_some(Revocation::Session { id: gone.id, keep_until: gone.keep_until })
+                revocations.extend(owned.gone.iter().filter_map(|gone| {
+                    let is_listed = gone.at >= since && now < gone.keep_until;
+                    is_listed.then_some(Revocation::Session { id: gone.id, keep_until: gone.keep_until })
                 }));
-                endings.extend(owned.floor.as_ref().filter(|f| f.at >= since && now < f.keep_until).map(|floor| {
-                    Revocation::User { id: user.clone(), min_version: floor.min_version, keep_until: floor.keep_until }
-                }));
+                revocations.extend(
+                    owned.raised.as_ref().filter(|raised| raised.at >= since && now < raised.keep_until).map(
+                        |raised| Revocation::User {
+                            id: user.clone(),
+                            min_version: raised.min_version,
+                            keep_until: raised.keep_until,
+                        },
+                    ),
+                );
             }
         }
-        Ok(endings)
+        Ok(revocations)
     }
 
     fn begin(&self, clock: &Arc<dyn Clock>) {

@@ -59,7 +59,7 @@ async fn ids(store: &MemorySessions, user: &str, now: Timestamp) -> Vec<SessionI
 }
 
 #[tokio::test]
-async fn beyond_the_limit_the_session_used_longest_ago_ends() {
+async fn the_limit_ends_the_session_used_longest_ago() {
     let store = MemorySessions::default();
     let two = SessionLimit::EndLeastRecentlyUsed(2);
     store.create(new(session("ada", 1, at(0)), two)).await.unwrap();
@@ -78,13 +78,13 @@ async fn a_limit_that_refuses_changes_nothing() {
     let refused = store.create(new(session("ada", 2, NOW), SessionLimit::Refuse(1))).await.unwrap_err();
     assert!(refused.is_too_many_sessions());
     assert_eq!((ids(&store, "ada", NOW).await, store.len()), (vec![id(1)], 1));
-    // An expired session does not count.
+    // An expired session does not count for the limit.
     let later = NOW.plus(HOUR);
     store.create(new(session("ada", 2, later), SessionLimit::Refuse(1))).await.unwrap();
 }
 
 #[tokio::test]
-async fn the_session_of_the_same_browser_ends_whoever_it_belongs_to() {
+async fn the_session_of_the_same_browser_ends_for_any_user() {
     let store = MemorySessions::default();
     store.create(new(session("ada", 1, NOW), HUNDRED)).await.unwrap();
     for (n, user, replaced) in [(2, "ada", ("ada", 1)), (3, "eve", ("ada", 2))] {
@@ -93,14 +93,14 @@ async fn the_session_of_the_same_browser_ends_whoever_it_belongs_to() {
         assert_eq!(store.create(login).await.unwrap().ended, [id(replaced.1)]);
     }
     assert!(ids(&store, "ada", NOW).await.is_empty());
-    // Only its owner's id finds a session.
+    // A session is found only with the id of its owner.
     let mut login = new(session("ada", 4, NOW), HUNDRED);
     login.replaces = Some(("ada".into(), id(3)));
     assert!(store.create(login).await.unwrap().ended.is_empty());
 }
 
 #[tokio::test]
-async fn a_full_store_sweeps_and_then_says_that_it_is_not_available() {
+async fn a_full_store_sweeps_and_is_then_not_available() {
     let store = MemorySessions::with_capacity(2);
     store.create(new(session("ada", 1, NOW), HUNDRED)).await.unwrap();
     store.create(new(session("ada", 2, NOW), HUNDRED)).await.unwrap();
@@ -138,7 +138,7 @@ async fn ending_all_keeps_one_and_moves_it_to_the_new_version() {
     let kept = store.end_all(&all).await.unwrap().unwrap();
     assert_eq!((kept.id, kept.token_version, kept.generation, kept.token_id), (id(2), 1, 1, next));
     assert_eq!(ids(&store, "ada", at(5)).await, [id(2)]);
-    // A session that was made under the old version meanwhile is dead on arrival.
+    // A session that was made under the old version in the meantime is ended at once.
     store.create(new(session("ada", 4, at(6)), HUNDRED)).await.unwrap();
     assert_eq!(ids(&store, "ada", at(6)).await, [id(2)]);
 }
@@ -156,25 +156,25 @@ async fn an_ended_session_cannot_be_kept() {
 }
 
 #[tokio::test]
-async fn endings_are_told_until_their_tombstones_are_no_longer_needed() {
+async fn ended_sessions_are_listed_until_their_tombstones_expire() {
     let store = MemorySessions::default();
     store.create(new(session("ada", 1, NOW), HUNDRED)).await.unwrap();
     store.end(&"ada".into(), &id(1), ended(EndReason::Logout, at(1))).await.unwrap();
     store.end_all(&EndAll::new("eve".into(), 7, ended(EndReason::LogoutAll, at(2)))).await.unwrap();
-    let told = |since: u64, now: Timestamp| {
+    let listed = |since: u64, now: Timestamp| {
         let store = store.clone();
         async move { store.ended_since(at(since), now).await.unwrap().len() }
     };
-    assert_eq!(told(0, at(2)).await, 2);
-    assert_eq!(told(2, at(2)).await, 1);
-    assert_eq!(told(3, at(2)).await, 0);
-    assert_eq!(told(0, at(2).plus(TOMBSTONE)).await, 0);
+    assert_eq!(listed(0, at(2)).await, 2);
+    assert_eq!(listed(2, at(2)).await, 1);
+    assert_eq!(listed(3, at(2)).await, 0);
+    assert_eq!(listed(0, at(2).plus(TOMBSTONE)).await, 0);
     store.sweep(at(2).plus(TOMBSTONE));
     assert!(store.is_empty());
 }
 
 #[tokio::test]
-async fn a_session_ended_for_reuse_says_so_until_it_would_have_expired() {
+async fn a_session_ended_for_reuse_is_kept_until_its_expiry() {
     let store = MemorySessions::default();
     store.create(new(session("ada", 1, NOW), HUNDRED)).await.unwrap();
     store.end(&"ada".into(), &id(1), ended(EndReason::Reuse, NOW)).await.unwrap();
@@ -190,10 +190,10 @@ async fn a_session_ended_for_reuse_says_so_until_it_would_have_expired() {
 }
 
 #[tokio::test]
-async fn sessions_that_are_ended_for_reuse_on_purpose_do_not_fill_the_store() {
+async fn sessions_ended_for_reuse_do_not_fill_the_store() {
     let store = MemorySessions::default();
     for n in 0..200 {
-        // Each lives on for an hour, and is ended for reuse at once.
+        // Each session would live for an hour, and is ended for reuse at once.
         let now = at(u64::from(n) * 20);
         store.create(new(session("ada", n, now), HUNDRED)).await.unwrap();
         store.end(&"ada".into(), &id(n), ended(EndReason::Reuse, now)).await.unwrap();
@@ -203,18 +203,19 @@ async fn sessions_that_are_ended_for_reuse_on_purpose_do_not_fill_the_store() {
 }
 
 #[tokio::test]
-async fn one_user_who_logs_in_again_and_again_fills_nothing() {
+async fn one_user_who_logs_in_often_does_not_fill_the_store() {
     let store = MemorySessions::with_capacity(1000);
     for n in 0..10_000 {
-        // Within one lifetime of an access token, so that every ending counts.
+        // The moment is the same for all, so that the access tokens of every ended session are
+        // still valid.
         store.create(new(session("ada", n, NOW), HUNDRED)).await.unwrap();
     }
     assert_eq!(store.len(), 100 + MAX_ENDED_SESSIONS_OF_A_USER);
     store.create(new(session("eve", 20_000, NOW), HUNDRED)).await.unwrap();
-    // Not one of them is forgotten.
-    let told = store.ended_since(NOW, at(1)).await.unwrap();
-    let ids: HashSet<_> = told.iter().map(|ending| format!("{ending:?}")).collect();
-    assert_eq!((told.len(), ids.len()), (9900, 9900));
+    // Every one of them is listed.
+    let listed = store.ended_since(NOW, at(1)).await.unwrap();
+    let ids: HashSet<_> = listed.iter().map(|revocation| format!("{revocation:?}")).collect();
+    assert_eq!((listed.len(), ids.len()), (9900, 9900));
     assert!(store.ended_since(NOW, NOW.plus(TOMBSTONE)).await.unwrap().is_empty());
     store.sweep(NOW.plus(HOUR));
     assert!(store.is_empty());
@@ -222,7 +223,7 @@ async fn one_user_who_logs_in_again_and_again_fills_nothing() {
 }
 
 #[tokio::test]
-async fn of_many_ended_sessions_the_reused_ones_still_say_so() {
+async fn records_of_reused_sessions_are_removed_last() {
     let store = MemorySessions::default();
     for n in 0..100 {
         store.create(new(session("ada", n, at(n.into())), HUNDRED)).await.unwrap();

@@ -1,14 +1,17 @@
--- What every script begins with. KEYS: the user's hash, and the endings of the user's bucket.
--- ARGV[1] is the present moment, ARGV[2] until when the tombstones of what this ends must stay.
+-- Every script begins with this file. KEYS are the user's hash and the revocations of the user's
+-- bucket. ARGV[1] is the present moment. ARGV[2] is until when the tombstones of this call must
+-- stay.
 --
--- A record is text of fixed places, as codec.rs writes it. Its numbers are digits of one length, so that comparing them as
--- text compares the numbers: Lua's own are doubles, which would confuse large ones.
+-- The parts of a record have fixed places, as codec.rs writes them. Its numbers are texts of one
+-- length, so that comparing the texts compares the numbers. Lua's own numbers are doubles, which
+-- are not exact for large numbers.
 local user, endings, now, keep = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
-local FLOOR = 'floor'
--- How many of a user's sessions that have ended are kept as records, of every reason. Of the others the endings are kept,
--- which is what other nodes have to know.
+-- The field of the lowest valid token version, with when it was raised and until when it is needed.
+local MIN_VERSION = 'floor'
+-- How many ended sessions of a user are kept as records. Of the older ones only the revocations are
+-- kept, which other nodes have to know.
 local MAX_ENDED = 16
--- How much longer the server keeps what the nodes' clocks call absent.
+-- How many milliseconds longer the server keeps what the nodes no longer need.
 local SLACK = 60000
 
 local function version(record) return record:sub(2, 21) end
@@ -19,14 +22,16 @@ local function auth_time(record) return record:sub(86, 100) end
 local function created_at(record) return record:sub(101, 115) end
 local function rotated_at(record) return record:sub(116, 130) end
 local function absolute(record) return record:sub(146, 160) end
--- The generation to which the last password change moved the session, or nil where there was none.
+-- Returns the generation to which the last password change moved the session. Returns nil where
+-- there was none.
 local function restamped(record) return record:match('^[^|]*|[^|]*|!(%d+)') end
 local function ended_at(record) return record:sub(161, 175) end
 local function keep_until(record) return record:sub(176, 190) end
 local function is_ended(record) return record:byte(161) ~= 32 end
 local function is_reuse(record) return record:sub(191, 196) == 'reuse|' end
 
--- Whether this very call has ended it, and is asked again because its answer was lost: no other has both moments.
+-- Returns whether this call has ended the session, and is repeated because its answer was lost. No
+-- other call has both moments.
 local function was_ended_by_this(record)
   return is_ended(record) and ended_at(record) == now and keep_until(record) == keep
 end
@@ -43,8 +48,8 @@ local function delete_at(record)
   return keep_until(record)
 end
 
--- Lets the server forget a key, but not before `moment`. Counted from the caller's present, so that the server's clock
--- need not agree with the nodes'.
+-- Lets the server delete a key, but not before `moment`. The time is counted from the caller's
+-- present moment, so that the server's clock need not agree with the clocks of the nodes.
 local function last_until(key, moment)
   redis.call('PEXPIRE', key, math.max(moment - now + SLACK, 1))
 end
@@ -53,25 +58,25 @@ local function last_at_least_until(key, moment)
   if redis.call('PTTL', key) < moment - now + SLACK then last_until(key, moment) end
 end
 
-local function tell(member)
+local function revoke(member)
   redis.call('ZADD', endings, now, member)
 end
 
--- Ends a live record now.
+-- Ends a live session now.
 local function finish(id, record, reason)
   record = record:sub(1, 160) .. now .. keep .. reason .. record:sub(191)
   redis.call('HSET', user, id, record)
-  tell('s' .. keep .. id)
+  revoke('s' .. keep .. id)
 end
 
--- Forgets what is past, after something has ended: the user's records, but for the last of those that have ended, and
--- endings that nobody needs any more.
+-- Removes what is no longer needed, after something has ended: records of the user, ended sessions
+-- beyond the limit, and old revocations.
 local function tidy()
   local last, ended = now, {}
   local all = redis.call('HGETALL', user)
   for i = 1, #all, 2 do
     local past
-    if all[i] == FLOOR then
+    if all[i] == MIN_VERSION then
       past = all[i + 1]:sub(36, 50)
     else
       past = delete_at(all[i + 1])
@@ -80,7 +85,8 @@ local function tidy()
     if past <= now then redis.call('HDEL', user, all[i]) else last = later(last, past) end
   end
   if #ended > MAX_ENDED then
-    -- Those that were reused last: their records are what says so to each later try.
+    -- Sessions that ended for reuse are removed last, because their records answer every later
+    -- refresh.
     table.sort(ended, function(a, b)
       local x, y = is_reuse(a.record), is_reuse(b.record)
       if x ~= y then return y end

@@ -2,10 +2,10 @@ local id, record, replaced = ARGV[3], ARGV[4], ARGV[5]
 local refuses, limit = ARGV[6] == 'refuse', tonumber(ARGV[7])
 
 local all = redis.call('HGETALL', user)
-local sessions, floor, known = {}, nil, nil
+local sessions, raised, known = {}, nil, nil
 for i = 1, #all, 2 do
-  if all[i] == FLOOR then
-    floor = all[i + 1]
+  if all[i] == MIN_VERSION then
+    raised = all[i + 1]
   elseif all[i] == id then
     known = all[i + 1]
   else
@@ -14,8 +14,9 @@ for i = 1, #all, 2 do
 end
 
 if known then
-  -- Asked again, because the answer was lost: whatever became of the session since, it stays so.
-  local answer = {was_ended_by_this(known) and 'dead' or 'created'}
+  -- The call is repeated, because its answer was lost. Whatever happened to the session since then
+  -- stays as it is.
+  local answer = {was_ended_by_this(known) and 'ended' or 'created'}
   for _, session in ipairs(sessions) do
     if was_ended_by_this(session.record) then
       local with_version = session.record:sub(191, 204) == 'token_version|'
@@ -25,7 +26,7 @@ if known then
   return answer
 end
 
-local dead = floor and version(record) < floor:sub(1, 20) and now < floor:sub(36, 50)
+local is_outdated = raised and version(record) < raised:sub(1, 20) and now < raised:sub(36, 50)
 local lower, others, is_replaced = {}, {}, nil
 for _, session in ipairs(sessions) do
   if is_live(session.record) then
@@ -38,20 +39,21 @@ for _, session in ipairs(sessions) do
     end
   end
 end
-if refuses and not dead and #others >= limit then return {'refused'} end
+if refuses and not is_outdated and #others >= limit then return {'refused'} end
 
--- What ended, each after an `e`, or a `v` where it ended with its version.
-local answer = {dead and 'dead' or 'created'}
+-- The answer lists the sessions that ended. Each has the prefix `e`, or `v` if it ended because of
+-- its token version.
+local answer = {is_outdated and 'ended' or 'created'}
 if is_replaced then
-  -- One of a lower version has ended with its version, whoever signs in.
-  if not dead and version(is_replaced.record) < version(record) then
+  -- A replaced session of a lower version ends because of its version, even in the same browser.
+  if not is_outdated and version(is_replaced.record) < version(record) then
     lower[#lower + 1] = is_replaced
   else
     finish(replaced, is_replaced.record, 'signed_in_again')
     answer[#answer + 1] = 'e' .. replaced
   end
 end
-if not dead then
+if not is_outdated then
   for _, session in ipairs(lower) do
     finish(session.id, session.record, 'token_version')
     answer[#answer + 1] = 'v' .. session.id
@@ -71,6 +73,6 @@ if not dead then
 end
 
 redis.call('HSET', user, id, record)
-if dead then finish(id, record, 'token_version') end
+if is_outdated then finish(id, record, 'token_version') end
 tidy()
 return answer

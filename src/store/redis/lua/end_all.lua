@@ -1,8 +1,9 @@
 local name, least, reason = ARGV[3], ARGV[4], ARGV[5]
--- The session to keep ('' for none), its next token, its present moment, and when it expires then.
+-- The session to keep ('' for none), its next token, the present moment of the keeping, and its
+-- expiry.
 local kept, next_token, kept_now, expiry = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 
--- One more, of any length.
+-- Returns the number plus one, for a number of any length.
 local function successor(number)
   if number == '18446744073709551615' then return number end
   local head, nines = number:match('^(.-)(9*)$')
@@ -21,13 +22,13 @@ local function restamp(record)
 end
 
 local answer = false
-local floor = {least, now, keep}
+local raised = {least, now, keep}
 local all = redis.call('HGETALL', user)
 for i = 1, #all, 2 do
   local id, record = all[i], all[i + 1]
-  if id == FLOOR then
+  if id == MIN_VERSION then
     redis.call('ZREM', endings, 'u' .. record:sub(36, 50) .. record:sub(1, 20) .. name)
-    floor = {later(least, record:sub(1, 20)), later(now, record:sub(21, 35)), later(keep, record:sub(36, 50))}
+    raised = {later(least, record:sub(1, 20)), later(now, record:sub(21, 35)), later(keep, record:sub(36, 50))}
   elseif id == kept and not is_ended(record) and kept_now < expires_at(record) then
     answer = restamp(record)
     redis.call('HSET', user, id, answer)
@@ -35,8 +36,8 @@ for i = 1, #all, 2 do
     finish(id, record, reason)
   end
 end
-redis.call('HSET', user, FLOOR, table.concat(floor))
-redis.call('ZADD', endings, floor[2], 'u' .. floor[3] .. floor[1] .. name)
-last_at_least_until(endings, floor[3])
+redis.call('HSET', user, MIN_VERSION, table.concat(raised))
+redis.call('ZADD', endings, raised[2], 'u' .. raised[3] .. raised[1] .. name)
+last_at_least_until(endings, raised[3])
 tidy()
 return answer

@@ -1,8 +1,9 @@
--- The rule of session::decide, row by row.
+-- Decides as session::decide does, row by row.
 local id, presented_generation, presented, known_version = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 -- The generation after the presented one, and its token.
 local next_generation, next_token = ARGV[7], ARGV[8]
--- When the session expires if it moves on, and the earliest rotation that the grace still covers ('' without a grace).
+-- The expiry of the session if it rotates, and the earliest rotation that the grace still accepts
+-- ('' without a grace).
 local expiry, grace_from = ARGV[9], ARGV[10]
 
 local record = redis.call('HGET', user, id)
@@ -29,7 +30,7 @@ end
 if presented_generation > generation(record) then return {'foreign'} end
 if next_generation == generation(record) then
   if previous(record) ~= presented then return {'foreign'} end
-  -- Asked again, because the answer was lost.
+  -- The call is repeated, because its answer was lost.
   if token(record) == next_token then return {'rotated', record} end
   if grace_from ~= '' and rotated_at(record) >= grace_from then
     if restamped(record) == generation(record) then return {'superseded'} end

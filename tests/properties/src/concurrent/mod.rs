@@ -1,4 +1,4 @@
-//! Operations that overlap: whatever the order, the rules of `history` hold.
+//! Operations that overlap. In every order they must obey the rules of `history`.
 
 mod player;
 
@@ -16,12 +16,12 @@ use crate::{
     settings::Settings,
 };
 
-/// Rounds of operations that overlap, with time passing in between.
+/// Rounds of operations that overlap, with pauses between the rounds.
 #[derive(Clone, Debug)]
-pub struct Storm {
+pub struct Overlap {
     pub settings: Settings,
     pub nodes: usize,
-    /// Whose sessions there are to begin with.
+    /// The users who log in before the first round.
     pub logins: Vec<usize>,
     pub rounds: Vec<Round>,
 }
@@ -29,18 +29,18 @@ pub struct Storm {
 /// Operations that overlap.
 #[derive(Clone, Debug)]
 pub struct Round {
-    /// Each with the node that serves it.
-    pub deeds: Vec<(usize, Deed)>,
+    /// Each operation, with the node that serves it.
+    pub actions: Vec<(usize, OverlapAction)>,
     pub order: Order,
-    /// By the number of the call in the round, whoever makes it.
+    /// The faults, by the number of the store call in the round. Any operation may make the call.
     pub faults: Plan,
-    /// How long it is until the next, in milliseconds.
+    /// How long it is until the next round, in milliseconds.
     pub pause: u64,
 }
 
-/// One of them.
+/// One of the operations.
 #[derive(Clone, Copy, Debug)]
-pub enum Deed {
+pub enum OverlapAction {
     Login { user: usize },
     Refresh { token: Pick },
     Use { token: Pick },
@@ -51,40 +51,40 @@ pub enum Deed {
     Poll,
 }
 
-/// Which storms are drawn.
+/// Which rounds are generated.
 #[derive(Clone, Copy, Debug)]
-pub struct Weather {
-    /// Refreshes and uses only, so that nothing may end but by reuse.
+pub struct OverlapProfile {
+    /// Generates only refreshes and uses, so that a session may end only by reuse.
     pub refreshes_only: bool,
-    /// Store calls fail, nodes die and clients hang up.
+    /// Generates failing store calls, dying nodes and clients that disconnect.
     pub faults: bool,
     pub passwords: bool,
 }
 
-/// Draws storms and checks the rules after each.
+/// Generates rounds, and checks the rules after each schedule.
 ///
 /// # Errors
-/// The smallest storm found that breaks a rule.
-pub fn check(factory: &dyn StoreFactory, run: Run, name: &str, weather: Weather) -> Result<u32, Failure> {
-    run.check(name, &weather.storms(), |storm| replay(factory, storm, weather))
+/// Returns the smallest schedule found that breaks a rule.
+pub fn check(factory: &dyn StoreFactory, run: Run, name: &str, profile: OverlapProfile) -> Result<u32, Failure> {
+    run.check(name, &profile.overlaps(), |overlap| replay(factory, overlap, profile))
 }
 
-/// Plays one storm.
+/// Runs one schedule.
 ///
 /// # Errors
-/// The first rule that it breaks.
-pub fn replay(factory: &dyn StoreFactory, storm: &Storm, weather: Weather) -> Result<(), String> {
-    block_on(async { Player::new(factory, storm).await.play(storm, weather).await })
+/// Returns the first rule that it breaks.
+pub fn replay(factory: &dyn StoreFactory, overlap: &Overlap, profile: OverlapProfile) -> Result<(), String> {
+    block_on(async { Player::new(factory, overlap).await.play(overlap, profile).await })
 }
 
-impl Weather {
-    /// Storms of this kind.
-    pub fn storms(self) -> impl Strategy<Value = Storm> {
+impl OverlapProfile {
+    /// Returns the schedules of this profile.
+    pub fn overlaps(self) -> impl Strategy<Value = Overlap> {
         let grace = prop_oneof![1 => Just(0), 1 => Just(2), 3 => Just(10)];
         let logins = vec(0..PEOPLE, 1..4);
         (grace, 1..=3_usize, logins, vec(self.round(), 1..3)).prop_map(|(grace, nodes, logins, rounds)| {
             let settings = Settings::with_grace(Duration::from_secs(grace));
-            Storm { settings, nodes, logins, rounds }
+            Overlap { settings, nodes, logins, rounds }
         })
     }
 
@@ -94,52 +94,52 @@ impl Weather {
         let plan = if self.faults { plan.boxed() } else { Just(Plan::new()).boxed() };
         let order = Order::any(LONGEST_CALLS, self.faults);
         let pause = prop_oneof![2 => 0..3_000_u64, 1 => 0..20_000_u64];
-        (vec((0..3_usize, self.deed()), 2..7), order, plan, pause).prop_map(|(deeds, order, faults, pause)| Round {
-            deeds,
+        (vec((0..3_usize, self.action()), 2..7), order, plan, pause).prop_map(|(actions, order, faults, pause)| Round {
+            actions,
             order,
             faults,
             pause,
         })
     }
 
-    fn deed(self) -> impl Strategy<Value = Deed> {
+    fn action(self) -> impl Strategy<Value = OverlapAction> {
         let pick = || {
             let age = prop_oneof![5 => Just(0_usize), 2 => Just(1), 1 => Just(2)];
             (0..3_usize, age).prop_map(|(session, age)| Pick { session, age })
         };
-        let mut deeds = vec![
-            (8, pick().prop_map(|token| Deed::Refresh { token }).boxed()),
-            (3, pick().prop_map(|token| Deed::Use { token }).boxed()),
-            (1, Just(Deed::Poll).boxed()),
+        let mut actions = vec![
+            (8, pick().prop_map(|token| OverlapAction::Refresh { token }).boxed()),
+            (3, pick().prop_map(|token| OverlapAction::Use { token }).boxed()),
+            (1, Just(OverlapAction::Poll).boxed()),
         ];
         if !self.refreshes_only {
-            deeds.extend([
-                (1, (0..PEOPLE).prop_map(|user| Deed::Login { user }).boxed()),
-                (2, (0..3_usize).prop_map(|session| Deed::Logout { session }).boxed()),
-                (2, (0..PEOPLE).prop_map(|user| Deed::LogoutAll { user }).boxed()),
-                (1, (0..PEOPLE).prop_map(|user| Deed::Disable { user }).boxed()),
+            actions.extend([
+                (1, (0..PEOPLE).prop_map(|user| OverlapAction::Login { user }).boxed()),
+                (2, (0..3_usize).prop_map(|session| OverlapAction::Logout { session }).boxed()),
+                (2, (0..PEOPLE).prop_map(|user| OverlapAction::LogoutAll { user }).boxed()),
+                (1, (0..PEOPLE).prop_map(|user| OverlapAction::Disable { user }).boxed()),
             ]);
         }
         if self.passwords {
-            deeds.push((4, (0..3_usize).prop_map(|session| Deed::ChangePassword { session }).boxed()));
+            actions.push((4, (0..3_usize).prop_map(|session| OverlapAction::ChangePassword { session }).boxed()));
         }
-        proptest::strategy::Union::new_weighted(deeds)
+        proptest::strategy::Union::new_weighted(actions)
     }
 }
 
-/// How long the operations of a round take, all together: calls are shorter than the grace.
+/// How long the operations of a round take together. Calls must be shorter than the grace.
 const LONGEST_CALLS: Duration = Duration::from_secs(9);
 
-/// Clients that refresh with one token at once.
+/// Clients that refresh with one token at the same time.
 #[derive(Clone, Debug)]
-pub struct Rush {
+pub struct Race {
     pub settings: Settings,
-    /// The node of each.
+    /// The node of each client.
     pub clients: Vec<usize>,
     pub order: Order,
 }
 
-impl Rush {
+impl Race {
     fn any(clients: usize) -> impl Strategy<Value = Self> {
         let grace = prop::bool::ANY.prop_map(|grace| Duration::from_secs(if grace { 10 } else { 0 }));
         (grace, vec(0..3_usize, 2..=clients), Order::any(LONGEST_CALLS, false))
@@ -147,34 +147,36 @@ impl Rush {
     }
 }
 
-/// Draws clients that refresh with one token at once: with a grace all get the one next token, without it one does.
+/// Generates clients that refresh with one token at the same time. With a grace, all get the same
+/// next token. Without a grace, exactly one gets it.
 ///
 /// # Errors
-/// The smallest rush found in which it is otherwise.
-pub fn check_rush(factory: &dyn StoreFactory, run: Run, name: &str) -> Result<u32, Failure> {
-    run.check(name, &Rush::any(6), |rush| block_on(player::rush(factory, rush)))
+/// Returns the smallest race found in which this does not hold.
+pub fn check_race(factory: &dyn StoreFactory, run: Run, name: &str) -> Result<u32, Failure> {
+    run.check(name, &Race::any(6), |race| block_on(player::race(factory, race)))
 }
 
-/// The same in earnest: on several threads, in whatever order the machine has them.
+/// Checks the same on several threads, in the order in which the machine runs them.
 ///
 /// # Errors
-/// The smallest rush found in which it is otherwise, though it may be in order when it is tried again.
+/// Returns the smallest race found in which this does not hold. A repetition of the same race may
+/// succeed.
 ///
 /// # Panics
-/// Where the machine has no threads to spare.
+/// Panics where the machine cannot start threads.
 pub fn check_threads(factory: &dyn StoreFactory, run: Run, name: &str) -> Result<u32, Failure> {
     let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
     let threads = threads.expect("the machine has threads to spare");
-    run.check(name, &Rush::any(24), |rush| threads.block_on(player::rush_on_threads(factory, rush)))
+    run.check(name, &Race::any(24), |race| threads.block_on(player::race_on_threads(factory, race)))
 }
 
-impl fmt::Display for Storm {
+impl fmt::Display for Overlap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "grace {:?}, {} node(s), sessions of users {:?}", self.settings.grace, self.nodes, self.logins)?;
-        for Round { deeds, order, faults, pause } in &self.rounds {
+        for Round { actions, order, faults, pause } in &self.rounds {
             writeln!(f, "  at once, {order:?}")?;
-            for (node, deed) in deeds {
-                writeln!(f, "    node {}: {deed:?}", node % self.nodes)?;
+            for (node, action) in actions {
+                writeln!(f, "    node {}: {action:?}", node % self.nodes)?;
             }
             writeln!(f, "    store calls {faults:?}, then {pause} ms")?;
         }
@@ -182,7 +184,7 @@ impl fmt::Display for Storm {
     }
 }
 
-impl fmt::Display for Rush {
+impl fmt::Display for Race {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "grace {:?}, refreshes on nodes {:?}, {:?}", self.settings.grace, self.clients, self.order)
     }

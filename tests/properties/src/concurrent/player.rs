@@ -1,4 +1,4 @@
-//! Plays storms, and writes down what happened.
+//! Runs schedules, and records what happened.
 
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use portcullis::{
 };
 use tokio::sync::Barrier;
 
-use super::{Deed, Round, Rush, Storm, Weather};
+use super::{Overlap, OverlapAction, OverlapProfile, Race, Round};
 use crate::{
     StoreFactory,
     faulty::{BoxFuture, Fault, ON_CALL, Plan},
@@ -22,28 +22,28 @@ use crate::{
     world::{World, password},
 };
 
-/// An operation that writes itself down.
+/// An operation that records itself.
 type Noted = BoxFuture<Outcome>;
 
 pub(super) struct Player {
     world: World,
     recorder: Recorder,
     held: Holders,
-    /// Which node is which: one that was started again is another.
+    /// The number of each node. A node that was started again gets a new number.
     names: Vec<usize>,
     passwords: Vec<u32>,
 }
 
-/// Checks one rush, one store call after the other.
-pub(super) async fn rush(factory: &dyn StoreFactory, rush: &Rush) -> Result<(), String> {
-    let (player, operations) = Player::rushing(factory, rush).await;
-    interleave(&player.world, &rush.order, operations).await?;
-    player.end_of(rush)
+/// Checks one race, one store call after the other.
+pub(super) async fn race(factory: &dyn StoreFactory, race: &Race) -> Result<(), String> {
+    let (player, operations) = Player::racing(factory, race).await;
+    interleave(&player.world, &race.order, operations).await?;
+    player.end_of(race)
 }
 
-/// Checks one rush of clients that all begin at once.
-pub(super) async fn rush_on_threads(factory: &dyn StoreFactory, rush: &Rush) -> Result<(), String> {
-    let (player, operations) = Player::rushing(factory, rush).await;
+/// Checks one race of clients that all begin at the same time.
+pub(super) async fn race_on_threads(factory: &dyn StoreFactory, race: &Race) -> Result<(), String> {
+    let (player, operations) = Player::racing(factory, race).await;
     let start = Arc::new(Barrier::new(operations.len()));
     let clients = operations.into_iter().map(|operation| {
         let start = Arc::clone(&start);
@@ -55,12 +55,12 @@ pub(super) async fn rush_on_threads(factory: &dyn StoreFactory, rush: &Rush) -> 
     for client in clients.collect::<Vec<_>>() {
         client.await.map_err(|error| format!("a client panicked: {error}"))?;
     }
-    player.end_of(rush)
+    player.end_of(race)
 }
 
 impl Player {
-    pub(super) async fn new(factory: &dyn StoreFactory, storm: &Storm) -> Self {
-        Self::over(World::open(factory, storm.settings, storm.nodes, PEOPLE).await)
+    pub(super) async fn new(factory: &dyn StoreFactory, overlap: &Overlap) -> Self {
+        Self::over(World::open(factory, overlap.settings, overlap.nodes, PEOPLE).await)
     }
 
     fn over(world: World) -> Self {
@@ -68,44 +68,46 @@ impl Player {
         Self { world, recorder: Recorder::default(), held: Holders::default(), names, passwords: vec![0; PEOPLE] }
     }
 
-    /// Everybody has the one token and is about to refresh with it.
-    async fn rushing(factory: &dyn StoreFactory, rush: &Rush) -> (Self, Vec<Operation>) {
-        let nodes = rush.clients.iter().max().map_or(1, |most| most + 1);
-        let mut player = Self::over(World::open(factory, rush.settings, nodes, PEOPLE).await);
+    /// Gives every client the same token, and makes the refresh of each.
+    async fn racing(factory: &dyn StoreFactory, race: &Race) -> (Self, Vec<Operation>) {
+        let nodes = race.clients.iter().max().map_or(1, |most| most + 1);
+        let mut player = Self::over(World::open(factory, race.settings, nodes, PEOPLE).await);
         player.login(0, 0).await;
         let mut operations = Vec::new();
-        for node in &rush.clients {
-            operations.extend(player.deed(*node, Deed::Refresh { token: Pick { session: 0, age: 0 } }).await);
+        for node in &race.clients {
+            operations
+                .extend(player.action(*node, OverlapAction::Refresh { token: Pick { session: 0, age: 0 } }).await);
         }
         (player, operations)
     }
 
-    fn end_of(&self, rush: &Rush) -> Result<(), String> {
-        let history = self.recorder.history(rush.settings, false);
+    fn end_of(&self, race: &Race) -> Result<(), String> {
+        let history = self.recorder.history(race.settings, false);
         history.check()?;
-        history.of_one_rush(0)
+        history.of_one_race(0)
     }
 
-    pub(super) async fn play(mut self, storm: &Storm, weather: Weather) -> Result<(), String> {
-        for user in &storm.logins {
+    pub(super) async fn play(mut self, overlap: &Overlap, profile: OverlapProfile) -> Result<(), String> {
+        for user in &overlap.logins {
             self.login(0, *user).await;
         }
-        for round in &storm.rounds {
+        for round in &overlap.rounds {
             self.round(round).await?;
         }
-        self.aftermath().await;
-        self.recorder.history(storm.settings, weather.faults).check()
+        self.try_every_token().await;
+        self.recorder.history(overlap.settings, profile.faults).check()
     }
 
     async fn round(&mut self, round: &Round) -> Result<(), String> {
         let mut operations = Vec::new();
         let mut changes = BTreeMap::new();
-        for (node, deed) in &round.deeds {
+        for (node, action) in &round.actions {
             let node = node % self.world.nodes.len();
-            if let Deed::ChangePassword { session } = deed {
+            if let OverlapAction::ChangePassword { session } = action {
                 let Some(held) = self.held.session(*session) else { continue };
                 let (user, sid) = (held.user, held.sid.clone());
-                // Of two at once nobody could tell which password came last.
+                // If two changes ran at the same time, the model could not know which password came
+                // last.
                 if changes.contains_key(&user) {
                     continue;
                 }
@@ -113,7 +115,7 @@ impl Player {
                 changes.insert(user, self.stored_hash(user).await);
                 operations.push(self.change_password(node, user, sid, claims));
             } else {
-                operations.extend(self.deed(node, *deed).await);
+                operations.extend(self.action(node, *action).await);
             }
         }
         let first = self.recorder.len();
@@ -135,8 +137,8 @@ impl Player {
         Ok(())
     }
 
-    /// Everybody tries what they have, everywhere, within the grace and after it.
-    async fn aftermath(&mut self) {
+    /// Presents every token of every session on every node, within the grace and after it.
+    async fn try_every_token(&mut self) {
         self.use_all().await;
         self.refresh_all(0).await;
         self.world.clock.advance(self.world.settings.grace + Duration::from_millis(1));
@@ -147,10 +149,10 @@ impl Player {
 
     async fn use_all(&mut self) {
         for node in 0..self.world.nodes.len() {
-            self.alone(node, Deed::Poll).await;
+            self.alone(node, OverlapAction::Poll).await;
             for session in 0..self.held.all().len() {
                 for age in 0..self.held.all()[session].access_tokens().len() {
-                    self.alone(node, Deed::Use { token: Pick { session, age } }).await;
+                    self.alone(node, OverlapAction::Use { token: Pick { session, age } }).await;
                 }
             }
         }
@@ -159,25 +161,25 @@ impl Player {
     async fn refresh_all(&mut self, age: usize) {
         for session in 0..self.held.all().len() {
             let node = session % self.world.nodes.len();
-            self.alone(node, Deed::Refresh { token: Pick { session, age } }).await;
+            self.alone(node, OverlapAction::Refresh { token: Pick { session, age } }).await;
         }
     }
 
-    async fn alone(&mut self, node: usize, deed: Deed) {
-        if let Some(operation) = self.deed(node, deed).await {
+    async fn alone(&mut self, node: usize, action: OverlapAction) {
+        if let Some(operation) = self.action(node, action).await {
             operation.future.await;
             self.receive();
         }
     }
 
     async fn login(&mut self, node: usize, user: usize) {
-        self.alone(node, Deed::Login { user }).await;
+        self.alone(node, OverlapAction::Login { user }).await;
     }
 
-    async fn deed(&self, node: usize, deed: Deed) -> Option<Operation> {
+    async fn action(&self, node: usize, action: OverlapAction) -> Option<Operation> {
         let auth = self.world.nodes[node].clone();
-        Some(match deed {
-            Deed::Login { user } => {
+        Some(match action {
+            OverlapAction::Login { user } => {
                 let read = self.world.user(user).await?;
                 let what = What::Login { user };
                 self.operation(node, what, async move {
@@ -188,42 +190,42 @@ impl Player {
                     )
                 })
             }
-            Deed::Refresh { token } => {
+            OverlapAction::Refresh { token } => {
                 let token = self.held.refresh(token)?;
                 let text = token.text.clone();
                 self.operation(node, What::Refresh { token }, async move {
                     logged_in(auth.refresh(&text, &ClientInfo::unknown()).await)
                 })
             }
-            Deed::Use { token } => {
+            OverlapAction::Use { token } => {
                 let token = self.held.access(token)?;
                 let what = What::Use { sid: token.sid, version: token.version, expires: token.expires };
                 self.operation(node, what, async move {
                     done(auth.authenticate(&token.text, Check::Stateless).await.map(|_| ()))
                 })
             }
-            Deed::Logout { session } => {
+            OverlapAction::Logout { session } => {
                 let token = self.held.session(session)?.newest().clone();
                 let what = What::Logout { sid: token.sid.clone() };
                 self.operation(node, what, async move {
                     done(auth.logout(&Presented::refresh(&token.text), &ClientInfo::unknown()).await)
                 })
             }
-            Deed::LogoutAll { user } => {
+            OverlapAction::LogoutAll { user } => {
                 let id = self.world.people[user].id.clone();
                 self.operation(node, What::LogoutAll { user }, async move {
                     done(auth.end_sessions_of(&id, &ClientInfo::unknown()).await)
                 })
             }
-            Deed::Disable { user } => {
+            OverlapAction::Disable { user } => {
                 let (admin, id) = (self.world.stores.admin.clone(), self.world.people[user].id.clone());
                 self.operation(node, What::Disable { user }, async move {
                     admin.set_disabled(&id, true).await;
                     Outcome::Done
                 })
             }
-            Deed::Poll => self.operation(node, What::Poll, async move { done(auth.poll_revocations().await) }),
-            Deed::ChangePassword { .. } => return None,
+            OverlapAction::Poll => self.operation(node, What::Poll, async move { done(auth.poll_revocations().await) }),
+            OverlapAction::ChangePassword { .. } => return None,
         })
     }
 
@@ -236,7 +238,8 @@ impl Player {
         })
     }
 
-    /// What a guard would put into the request, if it let the session's newest access token pass.
+    /// Returns the claims that a guard would put into the request, if it accepts the session's
+    /// newest access token.
     async fn claims(&self, node: usize, session: usize) -> Option<Claims> {
         let token = self.held.session(session)?.newest_access().clone();
         let auth: &Auth<User> = &self.world.nodes[node];
@@ -247,7 +250,7 @@ impl Player {
         self.world.user(user).await?.password_hash().map(str::to_owned)
     }
 
-    /// An operation that is written down when it begins and when it ends.
+    /// Makes an operation that records its beginning and its end.
     fn operation(&self, node: usize, what: What, work: impl Future<Output = Outcome> + Send + 'static) -> Operation {
         let (recorder, clock, name) = (self.recorder.clone(), self.world.clock.clone(), self.names[node]);
         let work: Noted = Box::pin(work);
@@ -262,7 +265,7 @@ impl Player {
         Operation { node, future }
     }
 
-    /// A new node in the place of the dead one; it reads what has ended before it serves.
+    /// Starts a new node in the place of the dead one. It reads the revocations before it serves.
     async fn restart(&mut self, node: usize) {
         self.world.restart(node).await;
         self.names[node] = self.names.iter().max().map_or(0, |most| most + 1);
@@ -271,7 +274,7 @@ impl Player {
         self.recorder.end(number, Outcome::Done, now);
     }
 
-    /// Clients keep what they received.
+    /// Adds the tokens that clients received.
     fn receive(&mut self) {
         for (user, pair) in self.recorder.received() {
             let user = user.unwrap_or_else(|| self.held.owner(&pair.refresh.sid));

@@ -1,4 +1,5 @@
-//! A store around a store: it counts calls, fails them by plan, and lets a schedule decide which call goes on next.
+//! Stores that wrap a store. They count its calls, make them fail by a plan, and let a schedule
+//! decide which call runs next.
 
 mod stores;
 
@@ -27,13 +28,13 @@ pub enum Fault {
     Before,
     /// The store has done its work, and the answer is lost.
     After,
-    /// The caller gives up, and the store does its work later: before the next operation of any client.
+    /// The caller stops waiting. The store does its work before the next operation of any client.
     Late,
     /// The node dies before the call.
     KilledBefore,
-    /// The node dies when the store has done its work.
+    /// The node dies after the store has done its work.
     KilledAfter,
-    /// The client hangs up before the call: the server drops what it was doing for it.
+    /// The client disconnects before the call, and the server drops the request.
     HungUp,
 }
 
@@ -61,11 +62,11 @@ pub enum Interrupt {
 }
 
 tokio::task_local! {
-    /// Told by each store call of an operation that it is being made.
+    /// Called by each store call of an operation.
     pub(crate) static ON_CALL: Box<dyn Fn() + Send + Sync>;
 }
 
-/// The strings in a test's hand: shared by the wrapped stores and whoever drives them.
+/// Controls the wrapped stores. The stores and the test share it.
 #[derive(Clone, Default)]
 pub struct Control(Arc<Inner>);
 
@@ -75,7 +76,7 @@ struct Inner {
     late: Mutex<Vec<BoxFuture<()>>>,
     calls: AtomicUsize,
     hits: AtomicUsize,
-    /// Calls that are within the store.
+    /// Number of calls that are inside the store.
     inside: AtomicUsize,
     interrupt: Mutex<Option<Interrupt>>,
     interrupted: Notify,
@@ -83,14 +84,14 @@ struct Inner {
     waiting: Mutex<Vec<Ticket>>,
 }
 
-/// A store call that waits to be let through.
+/// A store call that waits until it may run.
 pub(crate) struct Ticket {
     pub(crate) node: usize,
     go: oneshot::Sender<()>,
 }
 
 impl Ticket {
-    /// Lets the call through; `false` where its caller has gone.
+    /// Lets the call run. Returns `false` where its caller is gone.
     pub(crate) fn go(self) -> bool {
         self.go.send(()).is_ok()
     }
@@ -101,7 +102,7 @@ impl Ticket {
 }
 
 impl Control {
-    /// Counts calls and faults from zero, and fails calls by this plan from now on.
+    /// Counts calls and faults from zero, and makes calls fail by this plan from now on.
     pub fn begin(&self, plan: Plan) {
         *lock(&self.0.plan) = plan;
         *lock(&self.0.interrupt) = None;
@@ -109,22 +110,22 @@ impl Control {
         self.0.hits.store(0, Ordering::SeqCst);
     }
 
-    /// How many calls there were.
+    /// Returns the number of calls.
     pub fn calls(&self) -> usize {
         self.0.calls.load(Ordering::SeqCst)
     }
 
-    /// How many of them failed by plan.
+    /// Returns how many calls failed by the plan.
     pub fn hits(&self) -> usize {
         self.0.hits.load(Ordering::SeqCst)
     }
 
-    /// How many are within the store right now.
+    /// Returns how many calls are inside the store now.
     pub(crate) fn inside(&self) -> usize {
         self.0.inside.load(Ordering::SeqCst)
     }
 
-    /// Does what was given up and not yet done.
+    /// Runs the calls that were given up and have not run yet.
     pub async fn deliver_late(&self) {
         let late = std::mem::take(&mut *lock(&self.0.late));
         for call in late {
@@ -132,11 +133,11 @@ impl Control {
         }
     }
 
-    /// Runs an operation until it is done or a fault interrupts it. It is dropped then, and what it leaves running has
-    /// run to its end, or to the death of its node.
+    /// Runs an operation until it is done or a fault interrupts it. An interrupted operation is
+    /// dropped. The tasks that it leaves then run until they end or until their node dies.
     ///
     /// # Errors
-    /// What interrupted it.
+    /// Returns what interrupted the operation.
     pub async fn run<T>(&self, operation: impl Future<Output = T>) -> Result<T, Interrupt> {
         let interrupt = tokio::select! {
             biased;
@@ -162,9 +163,9 @@ impl Control {
         self.0.interrupted.notify_one();
     }
 
-    /// Waits until nothing moves any more: every task waits for something that is not the store's to give.
+    /// Waits until every task waits for something other than the store.
     pub(crate) async fn settle(&self) {
-        // As many turns as a chain of wake-ups may take in which no call begins.
+        // A chain of wake-ups without a store call takes at most this many turns.
         const TURNS: usize = 8;
         let mut still = 0;
         let mut seen = (self.calls(), self.waiting());
@@ -176,34 +177,34 @@ impl Control {
         }
     }
 
-    /// From now on every call waits for its turn.
+    /// Makes every call wait for its turn from now on.
     pub(crate) fn close_gate(&self) {
         self.0.gated.store(true, Ordering::SeqCst);
     }
 
-    /// Calls go through as they come.
+    /// Lets calls run as they come.
     pub(crate) fn open_gate(&self) {
         self.0.gated.store(false, Ordering::SeqCst);
     }
 
-    /// How many calls wait for their turn.
+    /// Returns how many calls wait for their turn.
     pub(crate) fn waiting(&self) -> usize {
         lock(&self.0.waiting).len()
     }
 
-    /// The calls that wait, in order of arrival; those whose callers have gone are dropped.
+    /// Returns the calls that wait, in order of arrival. Removes those whose callers are gone.
     pub(crate) fn tickets(&self) -> MutexGuard<'_, Vec<Ticket>> {
         let mut waiting = lock(&self.0.waiting);
         waiting.retain(|ticket| !ticket.is_void());
         waiting
     }
 
-    /// Lets other operations in, in the middle of a call: for stores that take several steps, which a schedule may then
-    /// interleave.
+    /// Lets other operations run in the middle of a call. Stores that take several steps call this,
+    /// so that a schedule can interleave the steps.
     pub async fn pause(&self) {
         if self.is_gated() {
             let _outside = Outside::of(&self.0.inside);
-            // The store goes on, whatever has become of the node.
+            // The store continues, even if the node is dead.
             self.turn(usize::MAX).await;
         } else {
             tokio::task::yield_now().await;
@@ -218,7 +219,7 @@ impl Control {
         let (go, turn) = oneshot::channel();
         lock(&self.0.waiting).push(Ticket { node, go });
         if turn.await.is_err() {
-            // Its node has died.
+            // The node of the call is dead.
             pending::<()>().await;
         }
     }
@@ -228,8 +229,8 @@ impl Control {
         node: usize,
         call: BoxFuture<Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        // Nobody listens for the calls of tasks that have left their operation behind.
-        let _ = ON_CALL.try_with(|tell| tell());
+        // Tasks that outlive their operation have no listener for their calls.
+        let _ = ON_CALL.try_with(|report| report());
         if self.is_gated() {
             self.turn(node).await;
         }
@@ -243,12 +244,12 @@ impl Control {
             Some(Fault::KilledBefore) => return self.killed().await,
             Some(Fault::HungUp) => {
                 self.interrupt(Interrupt::HungUp);
-                // What belongs to the client alone is dropped here.
+                // This drops everything that belongs only to the client.
                 tokio::task::yield_now().await;
             }
             Some(Fault::Late) => {
                 lock(&self.0.late).push(Box::pin(async move {
-                    // Nobody waits for the answer any more.
+                    // No caller waits for the answer any more.
                     let _ = call.await;
                 }));
                 return Err(StoreError::unavailable("the plan: given up"));
@@ -271,7 +272,7 @@ impl Control {
     }
 }
 
-/// Counts a call that is within the store, until it comes back or is dropped.
+/// Counts a call that is inside the store, until it returns or is dropped.
 struct Inside<'a>(&'a AtomicUsize);
 
 impl<'a> Inside<'a> {
@@ -287,7 +288,7 @@ impl Drop for Inside<'_> {
     }
 }
 
-/// The same the other way round: a call that waits in its middle.
+/// Counts a call as outside the store while it waits in its middle.
 struct Outside<'a>(&'a AtomicUsize);
 
 impl<'a> Outside<'a> {

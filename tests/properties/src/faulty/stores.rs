@@ -1,4 +1,4 @@
-//! The wrapped stores: each call goes by way of the [`Control`].
+//! The wrapped stores. Each call goes through the [`Control`].
 
 use std::sync::Arc;
 
@@ -13,23 +13,23 @@ use portcullis::{
 
 use super::Control;
 
-/// Users behind a [`Control`].
+/// A store of users behind a [`Control`].
 pub(crate) struct WatchedUsers {
     pub(crate) inner: Arc<dyn UserStore<User = User>>,
     pub(crate) control: Control,
-    /// Which node calls.
+    /// The node that calls.
     pub(crate) node: usize,
 }
 
-/// Sessions behind a [`Control`].
+/// A store of sessions behind a [`Control`].
 pub(crate) struct WatchedSessions {
     pub(crate) inner: Arc<dyn SessionStore>,
     pub(crate) control: Control,
-    /// Which node calls.
+    /// The node that calls.
     pub(crate) node: usize,
 }
 
-/// Calls the inner store with arguments of its own, so that the call can outlive its caller.
+/// Calls the inner store with owned arguments, so that the call can outlive its caller.
 macro_rules! watch {
     ($this:ident, $store:ident => $call:expr) => {{
         let $store = Arc::clone(&$this.inner);

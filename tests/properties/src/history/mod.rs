@@ -1,4 +1,4 @@
-//! What happened when, of operations that overlap, and the rules that hold in every order.
+//! The history of operations that overlap, and the rules that hold in every order.
 
 mod rules;
 
@@ -31,7 +31,7 @@ pub(crate) enum What {
     LogoutAll {
         user: usize,
     },
-    /// Keeps the session.
+    /// Changes the password, and keeps the session.
     ChangePassword {
         user: usize,
         sid: Sid,
@@ -39,17 +39,17 @@ pub(crate) enum What {
     Disable {
         user: usize,
     },
-    /// A node was told of everything that had ended; a node that starts is, before it serves.
+    /// A node has read every revocation. A node that starts does this before it serves.
     Poll,
 }
 
-/// What came of it.
+/// The result of an operation.
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
     Pair(Pair),
     Done,
     Refused(ErrorKind),
-    /// Nobody knows: it was cut short, or is not over.
+    /// Unknown, because the operation was cut short or has not ended.
     Lost,
 }
 
@@ -59,27 +59,30 @@ pub(crate) struct Event {
     pub(crate) node: usize,
     pub(crate) what: What,
     pub(crate) outcome: Outcome,
-    /// When, by a count of beginnings and ends; one that was cut short may take effect at any time.
+    /// When it began, by a count of beginnings and ends. An operation that was cut short may take
+    /// effect at any time.
     pub(crate) begun: u64,
     pub(crate) ended: u64,
-    /// The same by the clock.
+    /// When it began, by the clock.
     pub(crate) at: Timestamp,
-    /// When it made its second store call: a refresh reads the user first, and rotates then.
+    /// When it made its second store call. A refresh reads the user by its first call, and rotates
+    /// by its second.
     pub(crate) acted: Timestamp,
     calls: usize,
     pub(crate) until: Timestamp,
-    /// The same of the last of its store calls, which may be one that it gave up.
+    /// When its last store call took effect, by the count. The operation may have stopped waiting
+    /// for it.
     landed: u64,
     landed_at: Timestamp,
 }
 
 impl Event {
-    /// Whether it was over when the other began.
+    /// Returns whether it ended before the other began.
     fn before(&self, other: &Self) -> bool {
         self.ended < other.begun
     }
 
-    /// Whether it can have had an effect on the other.
+    /// Returns whether it can have affected the other.
     fn may_affect(&self, other: &Self) -> bool {
         self.begun < other.ended
     }
@@ -103,7 +106,7 @@ impl Event {
     }
 }
 
-/// Writes down a history; clones write the same.
+/// Records a history. Clones record the same history.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Recorder(Arc<Mutex<Log>>);
 
@@ -111,12 +114,12 @@ pub(crate) struct Recorder(Arc<Mutex<Log>>);
 struct Log {
     events: Vec<Event>,
     count: u64,
-    /// How many events have been looked through for what clients got.
+    /// How many events have been read by [`received`](Recorder::received).
     received: usize,
 }
 
 impl Recorder {
-    /// An operation begins; its number is for [`end`](Self::end).
+    /// Records that an operation begins. Returns its number for [`end`](Self::end).
     pub(crate) fn begin(&self, node: usize, what: What, at: Timestamp) -> usize {
         self.with(|log| {
             log.count += 1;
@@ -138,7 +141,7 @@ impl Recorder {
         })
     }
 
-    /// An operation makes a store call.
+    /// Records that an operation makes a store call.
     pub(crate) fn act(&self, number: usize, now: Timestamp) {
         self.with(|log| {
             let event = &mut log.events[number];
@@ -149,7 +152,7 @@ impl Recorder {
         });
     }
 
-    /// An operation ends.
+    /// Records that an operation ends.
     pub(crate) fn end(&self, number: usize, outcome: Outcome, until: Timestamp) {
         self.with(|log| {
             log.count += 1;
@@ -160,10 +163,11 @@ impl Recorder {
         });
     }
 
-    /// Calls that were given up have landed now, nobody knows of which of the operations since `first`.
+    /// Records that calls of operations since `first` took effect now, after their callers stopped
+    /// waiting. It is unknown which calls these are.
     ///
-    /// A refresh that lands when the session has moved on twice is taken for reuse, and ends it: nothing in it tells that
-    /// it was presented before.
+    /// A refresh that takes effect after the session has rotated twice counts as reuse, and ends
+    /// the session. Nothing in it shows that its token was presented earlier.
     pub(crate) fn land(&self, first: usize, now: Timestamp) {
         self.with(|log| {
             log.count += 1;
@@ -174,12 +178,13 @@ impl Recorder {
         });
     }
 
-    /// How many operations have begun.
+    /// Returns how many operations have begun.
     pub(crate) fn len(&self) -> usize {
         self.with(|log| log.events.len())
     }
 
-    /// The pairs that clients got since they were last asked for, and to whom those of new sessions belong.
+    /// Returns the token pairs that clients received since the last call. For a new session it also
+    /// returns the user.
     pub(crate) fn received(&self) -> Vec<(Option<usize>, Pair)> {
         self.with(|log| {
             let mut new: Vec<_> = log.events[log.received..].iter().filter(|event| event.pair().is_some()).collect();
@@ -203,7 +208,7 @@ impl Recorder {
     }
 }
 
-/// Everything that happened.
+/// A complete history.
 #[derive(Clone, Debug)]
 pub(crate) struct History {
     events: Vec<Event>,

@@ -1,4 +1,4 @@
-//! The rules: each looks at every pair of operations whose order is certain.
+//! The rules. Each compares every two operations whose order is certain.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ impl History {
     /// Checks every rule.
     ///
     /// # Errors
-    /// The first that is broken, and by what.
+    /// Returns the first rule that is broken, and the operation that breaks it.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.there_is_one_chain()?;
         self.superseded_tokens_yield_nothing()?;
@@ -20,17 +20,18 @@ impl History {
         self.lifetimes_are_kept()
     }
 
-    /// Invariant 1, of refreshes with one token: with a grace all get the one next token, without it one does.
+    /// Checks invariant 1 for refreshes with one token. With a grace, all get the same next token.
+    /// Without a grace, exactly one gets it.
     ///
     /// # Errors
-    /// What else somebody got.
-    pub(crate) fn of_one_rush(&self, generation: u64) -> Result<(), String> {
+    /// Returns what else a client got.
+    pub(crate) fn of_one_race(&self, generation: u64) -> Result<(), String> {
         let (won, lost): (Vec<_>, Vec<_>) = self.refreshes().partition(|(event, _)| event.pair().is_some());
         let all_are_next =
             won.iter().all(|(event, _)| event.pair().is_some_and(|pair| pair.refresh.generation == generation + 1));
         let all_are_reuse = lost.iter().all(|(event, _)| event.refusal() == Some(ErrorKind::RefreshReused));
-        let fair = if self.settings.grace.is_zero() { won.len() == 1 } else { lost.is_empty() };
-        if fair && all_are_next && all_are_reuse {
+        let is_right = if self.settings.grace.is_zero() { won.len() == 1 } else { lost.is_empty() };
+        if is_right && all_are_next && all_are_reuse {
             return Ok(());
         }
         Err(format!("{} won and {} lost: {:?}", won.len(), lost.len(), self.events))
@@ -47,7 +48,7 @@ impl History {
         })
     }
 
-    /// Which user a session is of, and the login that made it.
+    /// Returns the user of a session, and the login that made it.
     fn birth(&self, sid: &str) -> Option<(&Event, usize)> {
         self.pairs().find(|(_, pair)| pair.refresh.sid == sid).and_then(|(event, _)| match event.what {
             What::Login { user } | What::ChangePassword { user, .. } => Some((event, user)),
@@ -55,7 +56,8 @@ impl History {
         })
     }
 
-    /// Invariant 1: a generation of a session has one token id, and a refresh leads from one generation to the next.
+    /// Checks invariant 1: a generation of a session has one token id, and a refresh leads from one
+    /// generation to the next.
     fn there_is_one_chain(&self) -> Result<(), String> {
         let mut ids = HashMap::new();
         for (event, Pair { refresh, .. }) in self.pairs() {
@@ -80,7 +82,8 @@ impl History {
         Ok(())
     }
 
-    /// Invariant 2: a token that was superseded longer than the grace ago, or twice, never yields a token again.
+    /// Checks invariant 2: a token that was superseded longer ago than the grace, or twice, never
+    /// yields a token.
     fn superseded_tokens_yield_nothing(&self) -> Result<(), String> {
         for (event, token) in self.refreshes().filter(|(event, _)| event.pair().is_some()) {
             for (other, Pair { refresh, .. }) in self.pairs().filter(|(other, _)| other.before(event)) {
@@ -94,7 +97,7 @@ impl History {
         Ok(())
     }
 
-    /// Whether an event, once over, has ended a session for certain.
+    /// Returns whether an event that is over has certainly ended a session.
     fn has_ended(&self, event: &Event, sid: &str) -> bool {
         let Some((birth, owner)) = self.birth(sid) else { return false };
         // A password change at the same time may come after it, and keeps its session.
@@ -112,8 +115,8 @@ impl History {
         }
     }
 
-    /// Invariant 3: an ended session yields no token on any node, and its access tokens pass neither on the node that
-    /// ended it nor on one that has polled since.
+    /// Checks invariant 3: an ended session yields no token on any node. Its access tokens are
+    /// refused on the node that ended it, and on each node that has polled since.
     fn what_has_ended_stays_ended(&self) -> Result<(), String> {
         for event in self.events.iter().filter(|event| event.is_done()) {
             let (sid, version) = match &event.what {
@@ -136,7 +139,8 @@ impl History {
         Ok(())
     }
 
-    /// Whether a password change has outdated an access token, of the session that it kept too.
+    /// Returns whether a password change has made an access token invalid. This includes tokens of
+    /// the session that it kept.
     fn has_outdated(&self, end: &Event, sid: &str, version: Option<u64>) -> bool {
         match (&end.what, end.pair(), version) {
             (What::ChangePassword { user, .. }, Some(new), Some(version)) => {
@@ -150,13 +154,15 @@ impl History {
         self.birth(sid).is_some_and(|(_, owner)| owner == user)
     }
 
-    /// Whether the node of an event must know of an end: it was there, or was told after it.
+    /// Returns whether the node of an event must know of an end: it ended the session itself, or
+    /// has polled since.
     fn knows(&self, event: &Event, end: &Event) -> bool {
-        let told = |poll: &Event| matches!(poll.what, What::Poll) && poll.node == event.node && poll.is_done();
-        event.node == end.node || self.events.iter().any(|poll| told(poll) && end.before(poll) && poll.before(event))
+        let has_polled = |poll: &Event| matches!(poll.what, What::Poll) && poll.node == event.node && poll.is_done();
+        event.node == end.node
+            || self.events.iter().any(|poll| has_polled(poll) && end.before(poll) && poll.before(event))
     }
 
-    /// Invariant 4: whoever is refused has somebody to blame, and it is not the store.
+    /// Checks invariant 4: every refusal has a cause other than a failure of the store.
     fn nothing_ends_without_a_cause(&self) -> Result<(), String> {
         for event in &self.events {
             let Some(kind) = event.refusal() else { continue };
@@ -203,7 +209,8 @@ impl History {
         })
     }
 
-    /// Whether somebody may have presented, by then, a token that was superseded twice or longer than the grace ago.
+    /// Returns whether a client may have presented, by then, a token that was superseded twice or
+    /// longer ago than the grace.
     fn may_have_been_reused(&self, sid: &str, event: &Event) -> bool {
         let here = || self.refreshes().filter(|(other, token)| token.sid == sid && other.may_affect(event));
         here().any(|(presents, token)| {
@@ -215,7 +222,8 @@ impl History {
                 let ahead = used.generation > token.generation;
                 earlier(other) && (ahead || used.generation == token.generation && too_late(other))
             });
-            // It moves the session that it keeps on by one, whatever generation that was of.
+            // A password change moves the session that it keeps by one generation, whatever its
+            // generation was.
             let by_password = self.events.iter().any(|other| {
                 matches!(&other.what, What::ChangePassword { sid: kept, .. } if kept == sid) && earlier(other)
             });
@@ -223,11 +231,11 @@ impl History {
         })
     }
 
-    /// Invariant 5: no token outlives its session.
+    /// Checks invariant 5: no token outlives its session.
     fn lifetimes_are_kept(&self) -> Result<(), String> {
         for (event, Pair { refresh, access }) in self.pairs() {
             let Some((birth, _)) = self.birth(&refresh.sid) else {
-                return Err(format!("a session that nobody began: {event:?}"));
+                return Err(format!("a session without a login: {event:?}"));
             };
             let end = birth.until.plus(self.settings.absolute);
             if refresh.expires > end || access.expires > end {

@@ -1,7 +1,8 @@
-//! The reference: what each operation may answer, by the tables of the design and nothing of the implementation.
+//! The model: what each operation may answer. It follows the tables of the design, and knows
+//! nothing of the implementation.
 //!
-//! The model is a set of states. An answer that was lost leaves more than one possible; every answer that is seen
-//! rules out those that would have given another. When none is left, an invariant is broken.
+//! The model is a set of states. A lost answer leaves several possible states. Every answer removes
+//! the states that would have given another answer. When no state is left, an invariant is broken.
 
 mod predict;
 mod state;
@@ -17,13 +18,13 @@ use crate::{
     token::{AccessToken, Forgery, Pair, RefreshToken, Sid},
 };
 
-/// How names of sessions begin whose id is not known; no id has a full stop.
+/// Prefix for the names of sessions whose id is unknown. An id never contains a full stop.
 const LOST: &str = "lost.";
 
-/// An operation, with everything in its place.
+/// An operation, with everything that it needs.
 #[derive(Clone, Debug)]
 pub enum Op<'a> {
-    /// Of a user as they were read at some time.
+    /// Logs in with a user that was read earlier.
     Login {
         user: usize,
         version: u64,
@@ -70,25 +71,25 @@ pub enum Op<'a> {
     List {
         user: usize,
     },
-    /// Whether the store has a record of the session.
+    /// Asks whether the store has a record of the session.
     Find {
         sid: &'a str,
     },
 }
 
-/// What came of it.
+/// The result of an operation.
 #[derive(Clone)]
 pub enum Seen {
     Pair(Pair),
     Done,
     Listed(Vec<Session>),
     Refused(ErrorKind),
-    /// No answer: the client hung up, or the node died.
+    /// No answer, because the client disconnected or the node died.
     Nothing(Interrupt),
 }
 
 impl Op<'_> {
-    /// What it is called in counts of operations.
+    /// Returns the name of the operation, for counts.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Login { .. } => "login",
@@ -111,7 +112,7 @@ impl Op<'_> {
 }
 
 impl Seen {
-    /// What it is called in counts of answers.
+    /// Returns the name of the answer, for counts.
     pub fn name(&self) -> String {
         match self {
             Self::Pair(_) => "a pair".to_owned(),
@@ -135,22 +136,22 @@ impl fmt::Debug for Seen {
     }
 }
 
-/// When and where it happened.
+/// When and where an operation happened.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) node: usize,
     pub(crate) now: Timestamp,
-    /// The latest moment that the clock ever showed: what expired by then may have been deleted.
+    /// The latest moment that the clock has shown. What expired by then may have been deleted.
     pub(crate) latest: Timestamp,
-    /// Whether a store call failed in it.
+    /// Whether a store call of the operation failed.
     pub(crate) failed: bool,
 }
 
 /// What a state expects of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Expect {
-    /// The first pair of a session that the state calls by this name.
+    /// The first pair of the session that has this name in the state.
     First {
         name: String,
     },
@@ -158,14 +159,14 @@ enum Expect {
     Next {
         sid: Sid,
     },
-    /// The pair of the session's newest generation, which was there.
+    /// The pair of the session's newest generation, which existed before.
     Same {
         sid: Sid,
     },
     Done,
-    /// An access token that may pass or not.
+    /// The access token may be accepted or refused.
     Either,
-    /// Exactly these, and perhaps those.
+    /// Exactly the first list, and perhaps some of the second.
     Listed {
         surely: Vec<Sid>,
         perhaps: Vec<Sid>,
@@ -173,22 +174,22 @@ enum Expect {
     Refused(ErrorKind),
 }
 
-/// One way in which an operation can go on from a state.
+/// One way in which an operation can lead from a state to another.
 #[derive(Clone, Debug)]
 struct Branch {
     expect: Expect,
     next: State,
-    /// Where it may have stopped, should the store fail or the node die.
+    /// The states in which the operation may have stopped, if the store fails or the node dies.
     stops: Vec<State>,
 }
 
-/// Every state that what was seen leaves possible.
+/// Every state that is possible after the answers so far.
 #[derive(Clone, Debug)]
 pub struct Model {
     states: Vec<State>,
     settings: Settings,
     latest: Timestamp,
-    /// Names sessions whose first pair was lost.
+    /// Counts sessions whose first pair was lost, for their names.
     lost: usize,
 }
 
@@ -198,15 +199,15 @@ impl Model {
         Self { states: vec![State::new(people, nodes)], settings, latest, lost: 0 }
     }
 
-    /// The clock shows this, whether or not anybody does anything.
+    /// Notes the moment that the clock shows.
     pub fn look_at_the_clock(&mut self, now: Timestamp) {
         self.latest = self.latest.max(now);
     }
 
-    /// Takes note of what came of an operation; `failed` where a store call failed in it by plan.
+    /// Notes the result of an operation. `failed` says whether a store call failed by the plan.
     ///
     /// # Errors
-    /// What was expected instead.
+    /// Returns what was expected instead.
     pub fn step(&mut self, op: &Op<'_>, node: usize, now: Timestamp, seen: &Seen, failed: bool) -> Result<(), String> {
         self.look_at_the_clock(now);
         self.lost += 1;
@@ -238,28 +239,28 @@ impl Model {
         Ok(())
     }
 
-    /// How many states are possible.
+    /// Returns how many states are possible.
     pub fn doubt(&self) -> usize {
         self.states.len()
     }
 
-    /// Whether the user can be read at all, in every state: hooks do not fail.
+    /// Returns whether the user is deleted in every state. A test must not use such a user.
     pub fn is_deleted(&self, user: usize) -> bool {
         self.states.iter().all(|state| state.users[user].standing == Standing::Deleted)
     }
 }
 
 impl Branch {
-    /// All or nothing.
+    /// Makes a branch that happens as a whole or not at all.
     fn new(before: &State, expect: Expect, next: State) -> Self {
         let stops = vec![before.clone(), next.unheard_of(before)];
         Self { expect, next, stops }
     }
 
-    /// Nobody knows how far it came.
+    /// Returns the states that are possible where it is unknown how far the operation came.
     fn unknown(self, before: &State, seen: &Seen) -> Vec<State> {
         match seen {
-            // The node lives: nothing is left half done.
+            // The node lives, so the operation happened as a whole or not at all.
             Seen::Nothing(Interrupt::HungUp) => vec![before.clone(), self.next],
             _ => self.stops,
         }
@@ -274,7 +275,7 @@ impl Branch {
                 is_new && next.learns(pair, context)
             }
             (Expect::Next { sid }, Seen::Pair(pair)) => {
-                // A token id that was given before would make two tokens of one.
+                // A token id that was used before would make one token of two.
                 let is_new = !next.sessions[sid].chain.contains(&Some(pair.refresh.jti.clone()));
                 is_new && pair.refresh.sid == *sid && next.learns(pair, context)
             }
@@ -287,7 +288,8 @@ impl Branch {
                 let names: Vec<_> = listed.iter().map(|session| session.id.encode()).collect();
                 surely.iter().all(|sid| names.contains(sid))
                     && names.iter().all(|sid| {
-                        // A session whose first pair was lost has an id that nobody has seen.
+                        // A session whose first pair was lost has an id that the model does not
+                        // know.
                         let stranger = !next.sessions.contains_key(sid) && next.has_lost_one();
                         surely.contains(sid) || perhaps.contains(sid) || stranger
                     })
@@ -300,13 +302,15 @@ impl Branch {
 }
 
 impl State {
-    /// Whether a pair is the session's newest, within its expiries; a token id that was not known is from now on.
+    /// Returns whether a pair is the session's newest and within its expiries. Stores the token id,
+    /// if it was unknown.
     fn learns(&mut self, pair: &Pair, context: &Context<'_>) -> bool {
         let Some(session) = self.sessions.get_mut(&pair.refresh.sid) else { return false };
         let newest = session.newest();
         let known = session.chain.last_mut().expect("a session has a token");
         let id_fits = *known.get_or_insert_with(|| pair.refresh.jti.clone()) == pair.refresh.jti;
-        // Dates in tokens are whole seconds, rounded down, and a lifetime below a second is a second.
+        // Dates in tokens are whole seconds, rounded down. A lifetime below a second counts as a
+        // second.
         let until = session.idle_until.as_secs().max(pair.refresh.issued.as_secs() + 1);
         let access = pair.access.expires;
         id_fits
@@ -323,7 +327,7 @@ impl State {
         self.sessions.keys().any(|name| name.starts_with(LOST))
     }
 
-    /// Whether a record is what the session should be.
+    /// Returns whether a record agrees with the session of the state.
     fn has(&self, record: &Session) -> bool {
         let Some(session) = self.sessions.get(&record.id.encode()) else {
             return self.has_lost_one();

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::token::{AccessToken, Forgery, RefreshToken};
 
-/// Every way in which the operation can go on from this state. There is one, but for records that may have been deleted.
+/// Returns every way in which the operation can lead from this state. There is only one, except
+/// where records may have been deleted.
 pub(super) fn branches(state: &State, op: &Op<'_>, context: &Context<'_>, name: &str) -> Vec<Branch> {
     let user_state = |user: usize, standing| {
         let mut next = state.clone();
@@ -18,7 +19,7 @@ pub(super) fn branches(state: &State, op: &Op<'_>, context: &Context<'_>, name: 
     match *op {
         Op::Login { disabled: true, .. } => refused(state, ErrorKind::InvalidCredentials),
         Op::Login { user, version, replaces, .. } => {
-            // A token from the future is nobody's.
+            // A token from the future belongs to no session.
             let replaces = replaces.filter(|token| token.issued <= context.now.plus(SKEW));
             let replaces = replaces.map(|token| token.sid.as_str());
             vec![login(state, Addition { name, user, version, replaces }, context)]
@@ -54,7 +55,7 @@ pub(super) fn branches(state: &State, op: &Op<'_>, context: &Context<'_>, name: 
             let mut next = state.clone();
             next.nodes[context.node] =
                 super::state::Node { started_at: Some(context.now), ..super::state::Node::default() };
-            // It reads what has ended before it serves.
+            // A node reads the revocations before it serves.
             next.poll(context.node);
             vec![Branch::new(state, Expect::Done, next)]
         }
@@ -95,7 +96,7 @@ fn refresh(state: &State, token: &RefreshToken, forgery: Option<Forgery>, contex
     if session.gone || session.ended.is_none() && now >= session.expires() {
         return refused(state, ErrorKind::RefreshInvalid);
     }
-    // The clock was set back: the store may or may not have deleted the record while it was expired.
+    // After the clock was set back, the store may have deleted the record while it was expired.
     let mut branches = if session.may_be_gone_at(context.latest) { gone(state, token) } else { Vec::new() };
     let newest = session.newest();
     let behind = newest.checked_sub(token.generation);
@@ -103,7 +104,7 @@ fn refresh(state: &State, token: &RefreshToken, forgery: Option<Forgery>, contex
         (Some(Why::Reuse), _) => refused(state, ErrorKind::RefreshReused),
         (Some(Why::Other), _) => refused(state, ErrorKind::RefreshInvalid),
         (None, _) if session.version < user.version => outdated(state, &token.sid, context),
-        // A generation that there is not yet, or an id that was never given.
+        // The generation does not exist yet, or the session never had the token id.
         (None, None) => refused(state, ErrorKind::RefreshInvalid),
         (None, Some(0 | 1)) if forgery.is_some() => refused(state, ErrorKind::RefreshInvalid),
         (None, Some(0)) => {
@@ -119,7 +120,7 @@ fn refresh(state: &State, token: &RefreshToken, forgery: Option<Forgery>, contex
     branches
 }
 
-/// The user's version has moved on, and whoever moved it may not have come to end the sessions.
+/// The user's version was raised, and the sessions may not have been ended.
 fn outdated(state: &State, sid: &str, context: &Context<'_>) -> Vec<Branch> {
     let Context { node, now, .. } = *context;
     let user = state.sessions[sid].user;
@@ -139,19 +140,21 @@ fn outdated(state: &State, sid: &str, context: &Context<'_>) -> Vec<Branch> {
     [one, later, all].into_iter().map(|next| Branch::new(state, refused.clone(), next)).collect()
 }
 
-/// The direct predecessor is for a second tab, not for whom a password change is against.
+/// The grace accepts the direct predecessor for a second browser tab. It must not accept a token
+/// from before a password change.
 fn within_the_grace(state: &State, sid: &str) -> Vec<Branch> {
     let session = &state.sessions[sid];
     let same = || Branch::new(state, Expect::Same { sid: sid.to_owned() }, state.clone());
-    // Records tell by the moment of the change whether it made the newest generation: within one millisecond they cannot.
-    let untold = session
+    // The records compare moments to find out whether the change made the newest generation. Within
+    // one millisecond they cannot.
+    let unclear = session
         .password_at
         .is_some_and(|at| if session.by_password { at == session.created_at } else { at == session.rotated_at });
     let mut branches = Vec::new();
-    if session.by_password || untold {
+    if session.by_password || unclear {
         branches.extend(refused(state, ErrorKind::RefreshInvalid));
     }
-    if !session.by_password || untold {
+    if !session.by_password || unclear {
         branches.push(same());
     }
     branches
@@ -163,15 +166,16 @@ fn gone(state: &State, token: &RefreshToken) -> Vec<Branch> {
     branches
 }
 
-/// Every way in which the node may have brought what it has left, each told of everything that had ended by then.
+/// Returns every way in which the node may have written what it left. In each, the node then reads
+/// every revocation.
 fn polled(state: &State, context: &Context<'_>) -> Vec<Branch> {
     let ways = state.bring(context.node, context.now, context.failed);
     let stops = ways.clone();
-    let told = ways.into_iter().map(|mut next| {
+    let polled = ways.into_iter().map(|mut next| {
         next.poll(context.node);
         Branch { expect: Expect::Done, next, stops: stops.clone() }
     });
-    told.collect()
+    polled.collect()
 }
 
 fn use_access(state: &State, token: &AccessToken, context: &Context<'_>) -> Vec<Branch> {
@@ -187,13 +191,13 @@ fn use_access(state: &State, token: &AccessToken, context: &Context<'_>) -> Vec<
 fn admitted(state: &State, token: &AccessToken, node: usize) -> Expect {
     let session = &state.sessions[&token.sid];
     let user = &state.users[session.user];
-    let told = &state.nodes[node];
-    let surely_ended = told.has_ended(&token.sid, session.user, token.version);
+    let node = &state.nodes[node];
+    let surely_ended = node.has_ended(&token.sid, session.user, token.version);
     // A node may know sooner than it must.
     let perhaps_ended = session.ended.is_some()
         || token.version < user.version
         || user.standing == Standing::Deleted
-        || told.doubts.contains(&token.sid);
+        || node.doubts.contains(&token.sid);
     match (surely_ended, perhaps_ended) {
         (true, _) => Expect::Refused(ErrorKind::TokenRevoked),
         (false, true) => Expect::Either,
@@ -217,17 +221,17 @@ fn logout(state: &State, sid: Option<&str>, context: &Context<'_>) -> Branch {
 
 fn logout_all(state: &State, user: usize, context: &Context<'_>) -> Branch {
     let mut raised = state.clone();
-    let floor = if state.users[user].standing == Standing::Deleted {
-        // There is no version to raise, and none counts any more.
+    let min_version = if state.users[user].standing == Standing::Deleted {
+        // There is no version to raise, and no version is valid any more.
         u64::MAX
     } else {
         raised.raise_version(user);
         raised.users[user].version
     };
     let mut next = raised.clone();
-    next.announce(user, floor, context.now);
-    next.nodes[context.node].raise(user, floor);
-    let left = Left::All(user, floor);
+    next.announce(user, min_version, context.now);
+    next.nodes[context.node].raise(user, min_version);
+    let left = Left::All(user, min_version);
     let written = next.unheard_of(state);
     let stops =
         vec![state.clone(), raised.clone(), raised.leaving(context.node, &left), written.leaving(context.node, &left)];
@@ -238,8 +242,9 @@ fn end_session(state: &State, sid: &str, context: &Context<'_>) -> Vec<Branch> {
     let session = &state.sessions[sid];
     if !session.is_live(context.now) {
         let mut branches = refused(state, ErrorKind::SessionNotFound);
-        // An ending at this very moment may pass for its own: when it is asked for again after a failure, and when another
-        // process asked for it. One process tells its own endings of one moment apart.
+        // An end at this very moment may count as its own: after a failure, when the call is
+        // repeated, and when another process made the same call. One process distinguishes its own
+        // ends of one moment.
         let process_is_new = state.nodes[context.node].started_at == Some(context.now);
         let by_another = session.ended_on.is_some_and(|node| node != context.node || process_is_new);
         if (context.failed || by_another) && session.ended_at == Some(context.now) {
@@ -299,7 +304,7 @@ fn change_password(
     let is_live = session.is_live(now);
     let mut ended = raised.clone();
     ended.end_all(number, version, Some(&token.sid), now);
-    ended.announce_floor(number, version);
+    ended.announce_min_version(number, version);
     if is_live {
         ended.restamp(&token.sid, version, now, settings);
     }
@@ -309,7 +314,7 @@ fn change_password(
     if is_live {
         return Branch { expect: Expect::Next { sid: token.sid.clone() }, next, stops };
     }
-    // The session ended meanwhile. The password was right, so there is a new one.
+    // The session ended in the meantime. The password was correct, so there is a new session.
     let branch = login(&next, Addition { name, user: number, version, replaces: None }, context);
     stops.extend([ended, branch.next.unheard_of(state)]);
     Branch { stops, ..branch }
@@ -322,7 +327,8 @@ fn listed(state: &State, user: usize, context: &Context<'_>) -> Expect {
         .iter()
         .filter(|(name, session)| session.user == user && session.is_live(context.now) && !name.starts_with(LOST));
     for (sid, session) in live {
-        // One of a lower version is dead on arrival; whether it is shown until somebody tries it is the store's affair.
+        // A session of a lower version is ended at once. A store may list it until its token is
+        // presented.
         let is_outdated = session.version < state.users[user].version;
         if is_outdated || session.may_be_gone_at(context.latest) { &mut perhaps } else { &mut surely }
             .push(sid.clone());
@@ -339,7 +345,7 @@ fn found(state: &State, sid: &str, context: &Context<'_>) -> Vec<Branch> {
     match session.ended {
         None if session.gone || is_expired => absent(),
         None | Some(Why::Reuse) if !session.may_be_gone_at(context.latest) => present(),
-        // How long a tombstone stays is nobody's business but the nodes'.
+        // How long a tombstone stays matters only to the nodes.
         _ => [present(), absent()].concat(),
     }
 }

@@ -1,4 +1,4 @@
-//! One operation after the other, each compared with the model: exact predictions.
+//! One operation after the other. The model predicts each answer exactly.
 
 mod operations;
 mod waits;
@@ -19,36 +19,36 @@ use crate::{
     world::World,
 };
 
-/// Draws schedules of the profile and compares every answer with the model.
+/// Generates schedules of the profile, and compares every answer with the model.
 ///
 /// # Errors
-/// The smallest schedule found that has an answer the model does not expect.
+/// Returns the smallest schedule found with an answer that the model does not expect.
 pub fn check(factory: &dyn StoreFactory, run: Run, name: &str, profile: Profile) -> Result<u32, Failure> {
     run.check(name, &profile.schedules(), |schedule| replay(factory, schedule, profile))
 }
 
-/// How long a login may take from reading the user to its session: below the minute, and the life of an access token, for which
-/// a floor is remembered.
+/// How long a login may take from reading the user to its session. It is below the minute, plus the
+/// lifetime of an access token, for which a raised version is kept.
 const LONGEST_LOGIN: Duration = Duration::from_secs(59);
-/// How far the clock may be set back in all, unless a profile says otherwise: below the minute by which what has ended is
-/// remembered beyond the life of an access token.
+/// How far the clock may be set back in total, unless a profile allows more. It is below the minute
+/// for which tombstones are kept beyond the lifetime of an access token.
 const LONGEST_STEP_BACK: Duration = Duration::from_secs(59);
 
-/// Plays one schedule.
+/// Runs one schedule.
 ///
 /// # Errors
-/// The first answer that the model does not expect.
+/// Returns the first answer that the model does not expect.
 pub fn replay(factory: &dyn StoreFactory, schedule: &Schedule, profile: Profile) -> Result<(), String> {
     block_on(play(factory, schedule, profile)).map(|_| ())
 }
 
-/// How often each operation had each answer, over as many schedules.
+/// How often each operation had each answer.
 pub type Answers = BTreeMap<(&'static str, String), u32>;
 
-/// Draws schedules and counts the answers, to see what they reach.
+/// Generates schedules and counts the answers, to show which answers they reach.
 ///
 /// # Errors
-/// As for [`check`].
+/// Returns the errors of [`check`].
 pub fn answers(factory: &dyn StoreFactory, run: Run, name: &str, profile: Profile) -> Result<Answers, Failure> {
     let all = RefCell::new(Answers::new());
     run.check(name, &profile.schedules(), |schedule| {
@@ -62,7 +62,7 @@ pub fn answers(factory: &dyn StoreFactory, run: Run, name: &str, profile: Profil
 
 async fn play(factory: &dyn StoreFactory, schedule: &Schedule, profile: Profile) -> Result<Answers, String> {
     let mut player = Player::new(factory, schedule, profile).await;
-    // Without a session most of what could happen cannot.
+    // Without a session, most operations could do nothing.
     player.step(&Step { node: 0, action: Action::Login { user: 0, replaces: None }, faults: BTreeMap::new() }).await?;
     for (number, step) in schedule.steps.iter().enumerate() {
         player.step(step).await.map_err(|problem| format!("step {number}: {problem}"))?;
@@ -76,9 +76,9 @@ struct Player {
     profile: Profile,
     held: Holders,
     waits: Waits,
-    /// The faults of the present step.
+    /// The faults of the current step.
     plan: Plan,
-    /// Logins that have read their user and wait for a hash.
+    /// Logins that have read their user, and whose password is not hashed yet.
     read: Vec<(usize, User, Timestamp)>,
     passwords: Vec<u32>,
     latest: Timestamp,
@@ -108,7 +108,8 @@ impl Player {
     async fn step(&mut self, step: &Step) -> Result<(), String> {
         self.world.control.deliver_late().await;
         if self.world.settings.limit != Limit::Ample {
-            // Of two sessions used in the same millisecond, which one was used longest ago is anybody's guess.
+            // If two sessions are used in the same millisecond, it is unclear which one was used
+            // longest ago.
             self.world.clock.advance(Duration::from_millis(1));
         }
         let node = step.node % self.world.nodes.len();

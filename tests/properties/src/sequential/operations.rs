@@ -1,4 +1,4 @@
-//! The operations as clients perform them, and what they then know.
+//! The operations as clients perform them, and what the clients know afterwards.
 
 use std::future::Future;
 
@@ -46,7 +46,7 @@ impl Player {
         self.note(&Op::Refresh { token: &token, forgery }, node, &seen).await
     }
 
-    /// The claims, where the token passes.
+    /// Returns the claims, where the token is accepted.
     pub(super) async fn use_access(
         &mut self,
         node: usize,
@@ -61,7 +61,8 @@ impl Player {
         };
         let seen = self.world.control.run(check).await.unwrap_or_else(Seen::Nothing);
         if self.profile.wild_clock && matches!(seen, Seen::Done | Seen::Refused(ErrorKind::TokenRevoked)) {
-            // Hours back, tombstones have been deleted that tokens outlive again: nobody promises anything.
+            // After the clock was set back by hours, tombstones may have been deleted whose tokens
+            // are valid again. The model promises nothing in this case.
             return Ok(None);
         }
         self.note(&Op::Use { token: &token }, node, &seen).await?;
@@ -111,7 +112,7 @@ impl Player {
     }
 
     pub(super) async fn change_password(&mut self, node: usize, pick: Pick, right: bool) -> Result<(), String> {
-        // The faults are for what comes after the guard.
+        // The faults are for the calls after the guard.
         self.world.control.begin(Plan::new());
         let Some((token, claims)) = self.use_access(node, pick).await? else { return Ok(()) };
         self.world.control.begin(self.plan.clone());
@@ -128,7 +129,7 @@ impl Player {
             .await;
         self.receive(user, &seen);
         self.note(&Op::ChangePassword { token: &token, current, new }, node, &seen).await?;
-        // Whoever had no answer finds out by trying; reading the store saves two hashes.
+        // A client without an answer would try both passwords. Reading the store saves two hashes.
         self.world.control.deliver_late().await;
         if self.stored_hash(user).await != stored {
             self.passwords[user] = new;
@@ -185,11 +186,11 @@ impl Player {
         self.note(&Op::Find { sid }, 0, &seen).await
     }
 
-    /// What an app does to its own table; `None` deletes.
+    /// Changes a user as an app changes its own table. `None` deletes the user.
     pub(super) async fn admin(&mut self, op: &Op<'_>, user: usize, disabled: Option<bool>) -> Result<(), String> {
         let (admin, id) = (&self.world.stores.admin, &self.world.people[user].id);
         match disabled {
-            // Nobody comes back from the dead.
+            // A deleted user stays deleted.
             Some(_) if self.model.is_deleted(user) => return Ok(()),
             Some(disabled) => admin.set_disabled(id, disabled).await,
             None => admin.delete(id).await,
@@ -198,7 +199,7 @@ impl Player {
     }
 
     pub(super) async fn restart(&mut self, node: usize) -> Result<(), String> {
-        // A node that begins reads what has ended, which no plan is for.
+        // A node that starts reads the revocations. The plan is not for these calls.
         self.world.control.begin(Plan::new());
         self.world.control.deliver_late().await;
         self.world.restart(node).await;
@@ -218,7 +219,7 @@ impl Player {
         self.held.receive(user, seen, self.world.now());
     }
 
-    /// Compares with the model; a node that died comes back.
+    /// Compares the answer with the model. Starts a node that died again.
     async fn note(&mut self, op: &Op<'_>, node: usize, seen: &Seen) -> Result<(), String> {
         let failed = self.world.control.hits() > 0;
         *self.answers.entry((op.name(), seen.name())).or_default() += 1;

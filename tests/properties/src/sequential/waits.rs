@@ -1,4 +1,4 @@
-//! Waits for tokens to stop counting, beside the requests that present them: both have to say the same.
+//! Waits until tokens become invalid, beside the requests that present them. Both must agree.
 
 use std::{
     future::Future,
@@ -8,7 +8,7 @@ use std::{
 
 use portcullis::{Auth, Claims, ErrorKind, User};
 
-/// One for each token that has passed on a node, until it is refused there.
+/// One wait for each token that was accepted on a node, until it is refused there.
 #[derive(Default)]
 pub(super) struct Waits(Vec<Wait>);
 
@@ -19,7 +19,7 @@ struct Wait {
 }
 
 impl Waits {
-    /// A token that passes is waited for on.
+    /// Continues the wait for a token that was accepted.
     pub(super) fn passed(
         &mut self,
         node: usize,
@@ -37,7 +37,8 @@ impl Waits {
         }
     }
 
-    /// A token whose session has ended was woken for: nobody polls a wait in vain, as no executor would.
+    /// Checks that the wait for a refused token was woken up. Without a wake-up, an executor would
+    /// never poll the wait.
     pub(super) fn refused(&mut self, node: usize, token: &str) -> Result<(), String> {
         for mut wait in self.0.extract_if(.., |wait| wait.is_for(node, token)) {
             match wait.look() {
@@ -48,7 +49,7 @@ impl Waits {
         Ok(())
     }
 
-    /// The node is another one from now on.
+    /// Removes the waits of a node that was replaced.
     pub(super) fn forget(&mut self, node: usize) {
         self.0.retain(|wait| wait.node != node);
     }

@@ -1,4 +1,4 @@
-//! The properties of the memory store, and the tests of the tests.
+//! The properties of the memory store, and the tests of the properties themselves.
 
 #[cfg(feature = "redis")]
 #[allow(dead_code, reason = "other suites use the rest of it")]

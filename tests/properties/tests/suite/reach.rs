@@ -1,4 +1,4 @@
-//! The tests of the tests: the schedules come to where something can go wrong.
+//! Tests that the schedules reach every kind of answer.
 
 use portcullis_properties::{
     memory::Memory,
@@ -17,13 +17,14 @@ fn assert_reached(answers: &Answers, expected: &[(&str, &[&str])]) {
 }
 
 #[test]
-fn schedules_come_to_every_kind_of_answer() {
+fn schedules_reach_every_kind_of_answer() {
     let profile = Profile { nodes: 3, faults: true, ..Profile::PLAIN };
     let run = Run { cases: 3072, ..Run::from_env() };
-    let answers = answers(&Memory, run, "schedules_come_to_every_kind_of_answer", profile);
+    let answers = answers(&Memory, run, "schedules_reach_every_kind_of_answer", profile);
     let cut_short = ["store_unavailable", "Killed", "HungUp"];
     let answers = answers.unwrap_or_else(|failure| panic!("{failure}"));
-    // Not the use of an access token: its node has read what has ended, and asks no store.
+    // The use of an access token is not in the list, because its node asks no store after it has
+    // started.
     for operation in ["refresh", "login", "logout", "logout all", "poll"] {
         assert_reached(&answers, &[(operation, &cut_short)]);
     }
@@ -40,10 +41,10 @@ fn schedules_come_to_every_kind_of_answer() {
 }
 
 #[test]
-fn schedules_with_passwords_come_to_every_kind_of_answer() {
+fn schedules_with_passwords_reach_every_kind_of_answer() {
     let profile = Profile { passwords: true, faults: true, ..Profile::PLAIN };
     let run = Run { cases: 128, ..Run::from_env() };
-    let answers = answers(&Memory, run, "schedules_with_passwords_come_to_every_kind_of_answer", profile);
+    let answers = answers(&Memory, run, "schedules_with_passwords_reach_every_kind_of_answer", profile);
     let answers = answers.unwrap_or_else(|failure| panic!("{failure}"));
     assert_reached(
         &answers,

@@ -1,11 +1,12 @@
-//! Every property, of sessions in Redis; left out where there is no redis-server, unless servers are required.
+//! Tests every property of sessions in Redis. Without a `redis-server` the test is left out, unless
+//! servers are required.
 
 use portcullis_properties::{properties, redis::Redis, run::Run};
 
 use crate::redis_process::{can_run_redis, start_redis};
 
 #[test]
-fn every_property_holds_of_redis() {
+fn every_property_holds_for_redis() {
     if !can_run_redis() {
         return;
     }

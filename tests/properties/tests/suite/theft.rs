@@ -1,8 +1,9 @@
-//! A thief and a victim race with one refresh token, in every order.
+//! A thief and a victim use one refresh token, in every order.
 //!
-//! The victim (`v`) and the thief (`t`) each refresh, refresh and show an access token; afterwards they refresh in turns,
-//! the victim first, with the grace passing in between. Within the grace the two cannot be told from two tabs, and share
-//! one chain. Once it has passed between them, whoever comes second is found out, and the session is over for both.
+//! The victim (`v`) and the thief (`t`) each refresh twice and present an access token. Afterwards
+//! they refresh in turns, the victim first, with the grace passing in between. Within the grace,
+//! the thief looks like a second browser tab, and the two share one chain. After the grace, the
+//! second of the two is detected, and the session ends for both.
 
 use portcullis_properties::{
     memory::Memory,
@@ -10,7 +11,7 @@ use portcullis_properties::{
 };
 
 #[test]
-fn within_the_grace_both_share_one_chain_until_one_of_them_falls_behind() {
+fn within_the_grace_both_share_one_chain_until_one_is_late() {
     let expected = "\
 order  | victim             | thief              | victim later       | thief later
 vvvttt | new new ok         | REUSED REUSED -    | REUSED REUSED      | REUSED REUSED
@@ -38,7 +39,7 @@ tttvvv | REUSED REUSED -    | new new ok         | REUSED REUSED      | REUSED R
 }
 
 #[test]
-fn after_the_grace_the_second_to_use_a_token_ends_the_session_for_both() {
+fn after_the_grace_the_second_use_ends_the_session_for_both() {
     let expected = "\
 order  | victim             | thief              | victim later       | thief later
 vvvttt | new new ok         | REUSED REUSED -    | REUSED REUSED      | REUSED REUSED
