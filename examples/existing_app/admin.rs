@@ -35,7 +35,7 @@ impl UserAdmin for Members {
     async fn list_users(&self, after: Option<&UserId>, limit: PageLimit) -> Result<UserPage<Member>, StoreError> {
         // The first id is 1. No member follows an id that is not a number: it becomes NULL, and
         // nothing is greater than NULL.
-        let after = after.map_or(Some(0), |id| id.to_key::<i64>());
+        let after = after.map_or(Some(0), UserId::to_key::<i64>);
         let count = i64::try_from(limit.get() + 1).map_err(StoreError::internal)?;
         let select = concat!("SELECT ", columns!(), " FROM members WHERE member_id > $1 ORDER BY member_id LIMIT $2");
         Ok(UserPage::new(self.all(|| query(select).bind(after).bind(count)).await?, limit))

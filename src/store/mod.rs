@@ -10,6 +10,17 @@
 //! An app implements [`UserStore`] over the users table that it has, and uses a ready
 //! [`SessionStore`] for the sessions. The two may be in different engines: [`SplitStore`] combines
 //! two stores into one. The suite in `conformance` checks a store that an app has written.
+//!
+//! Each store is opened by `connect`, which also creates its tables or indexes, or checks the server.
+//! `new` takes what the app has opened itself. Call `migrate` after it.
+//!
+//! | store | `connect` takes | `new` takes | the app's own statements | feed |
+//! |---|---|---|---|---|
+//! | [`memory::MemoryStore`] | – | nothing | – | [`memory::MemoryFeed`] |
+//! | `sql::SqliteStore` | a path, or a URL such as `sqlite://app.db` | a pool | `pool()` | – |
+//! | `sql::PostgresStore` | a URL such as `postgres://host/app` | a pool | `pool()` | `feed()` |
+//! | `mongodb::MongoStore` | a URI such as `mongodb://host/app` | a database | `database()` | `feed()` |
+//! | `redis::RedisSessions` | a URL such as `redis://host/`, a client, or `RedisOptions` | – | – | `feed()` |
 
 mod admin;
 mod clocks;

@@ -2,14 +2,16 @@
 
 use super::{
     engine::Engine,
-    record::{session_id, signed, without_nul},
+    record::{Record, session_id, signed, without_nul},
     statement::Statement,
     statements as sql,
     store::SqlStore,
 };
 use crate::{
     clock::Timestamp,
-    session::{EndReason, Ended, MAX_ENDED_SESSIONS_OF_A_USER, RotateOutcome, Rotation, Session, SessionId, decide},
+    session::{
+        EndReason, Ended, MAX_ENDED_SESSIONS_OF_A_USER, RotateOutcome, Rotation, Session, SessionId, TokenId, decide,
+    },
     store::{EndAll, Keep, StoreError},
     user::UserId,
 };
@@ -34,7 +36,7 @@ impl<E: Engine> SqlStore<E> {
     ) -> Result<Vec<Session>, StoreError> {
         let user = user.as_str().as_bytes();
         let statement = Statement::new(sql::LIST).bind(user).bind(user).bind(now.as_millis());
-        statement.fetch::<E>(connection).await?.iter().map(|record| record.session()).collect()
+        statement.fetch::<E>(connection).await?.iter().map(Record::session).collect()
     }
 
     pub(super) async fn insert_session(connection: &mut E::Connection, session: &Session) -> Result<(), StoreError> {
@@ -46,7 +48,7 @@ impl<E: Engine> SqlStore<E> {
             .bind(signed(session.token_version)?)
             .bind(signed(session.generation)?)
             .bind(session.token_id.as_bytes())
-            .bind(session.previous_token_id.as_ref().map(|id| id.as_bytes()))
+            .bind(session.previous_token_id.as_ref().map(TokenId::as_bytes))
             .bind(session.auth_time.as_millis())
             .bind(session.created_at.as_millis())
             .bind(session.rotated_at.as_millis())

@@ -97,6 +97,6 @@ impl<'a> From<&'a [u8; 16]> for Value<'a> {
 
 impl<'a> From<Option<&'a [u8; 16]>> for Value<'a> {
     fn from(id: Option<&'a [u8; 16]>) -> Self {
-        Self::Bytes(id.map(|id| id.as_slice()))
+        Self::Bytes(id.map(<[u8; 16]>::as_slice))
     }
 }

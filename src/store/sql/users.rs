@@ -6,14 +6,14 @@ use super::{
     connection::on_connection,
     engine::Engine,
     failure::failed,
-    record::without_nul,
+    record::{Record, without_nul},
     statement::Statement,
     statements as sql,
     store::{SqlStore, again_if_overtaken},
 };
 use crate::{
     store::{PageLimit, StoreError, UniqueField, UserAdmin, UserPage, UserStore},
-    user::{Login, NewUser, PasswordHash, Profile, User, UserId},
+    user::{Login, NewUser, PasswordHash, Profile, User, UserId, Username},
 };
 
 #[async_trait]
@@ -44,8 +44,8 @@ impl<E: Engine> UserStore for SqlStore<E> {
             let statement = Statement::new(sql::ADD_USER)
                 .bind(new.email.as_str())
                 .bind(new.email.key())
-                .bind(new.username.as_ref().map(|username| username.as_str()))
-                .bind(new.username.as_ref().map(|username| username.key()))
+                .bind(new.username.as_ref().map(Username::as_str))
+                .bind(new.username.as_ref().map(Username::key))
                 .bind(name.as_deref())
                 .bind(avatar_url.as_deref())
                 .bind(new.password_hash.as_ref().map(PasswordHash::as_str))
@@ -96,7 +96,7 @@ impl<E: Engine> UserAdmin for SqlStore<E> {
     }
 
     async fn list_users(&self, after: Option<&UserId>, limit: PageLimit) -> Result<UserPage<User>, StoreError> {
-        let Some(after) = after.map_or(Some(i64::MIN), |id| id.to_key::<i64>()) else {
+        let Some(after) = after.map_or(Some(i64::MIN), UserId::to_key) else {
             return Ok(UserPage::new(Vec::new(), limit));
         };
         // One more than the page has, which says whether there is a next page.
@@ -104,7 +104,7 @@ impl<E: Engine> UserAdmin for SqlStore<E> {
         on_connection!(self, |connection| again_if_overtaken!({
             let found = Statement::new(sql::USERS_AFTER).bind(after).bind(count).fetch::<E>(connection).await;
             found.and_then(|records| {
-                let users = records.iter().map(|record| record.user()).collect::<Result<_, _>>()?;
+                let users = records.iter().map(Record::user).collect::<Result<_, _>>()?;
                 Ok(UserPage::new(users, limit))
             })
         }))
