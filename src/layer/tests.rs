@@ -13,7 +13,7 @@ use tower_layer::Layer;
 use super::*;
 use crate::{
     auth::{Auth, Check, ClientInfo, Registration, TokenPair},
-    store::memory::MemoryStore,
+    store::{UserAdmin, memory::MemoryStore},
     token::Claims,
     user::{Profile, User},
 };
@@ -129,7 +129,7 @@ async fn without_a_valid_token_the_handler_is_not_reached() {
 #[tokio::test]
 async fn one_role_of_each_group_is_required() {
     let Fixture { auth, store, user, .. } = fixture().await;
-    store.users().set_roles(&user.id, vec!["staff".into(), "editor".into()]);
+    store.set_roles(&user.id, &["staff".into(), "editor".into()]).await.unwrap();
     let user = crate::store::UserStore::find_by_id(store.users(), &user.id).await.unwrap().unwrap();
     let token = session_of(&auth, &user).await.access_token.expose().clone();
     let request = || get().header("authorization", format!("Bearer {token}"));
@@ -221,7 +221,7 @@ async fn a_principal_has_the_subject_and_scopes_of_its_token() {
 #[tokio::test]
 async fn a_disabled_user_passes_no_guard_that_loads_them() {
     let Fixture { auth, store, user, token } = fixture().await;
-    store.users().set_disabled(&user.id, true);
+    store.set_disabled(&user.id, true).await.unwrap();
     let request = || get().header("authorization", format!("Bearer {token}"));
     assert_eq!(answer(auth.require(), request()).await.0, StatusCode::OK, "stateless, until the sessions are ended");
     assert_eq!(answer(auth.require().load_user(), request()).await.0, StatusCode::UNAUTHORIZED);

@@ -5,7 +5,7 @@ use crate::{
     auth::{ClientInfo, Registration},
     error::{Error, ErrorKind},
     secret::Secret,
-    store::UserStore,
+    store::{UserAdmin, UserStore},
     user::{Profile, User},
 };
 
@@ -79,8 +79,8 @@ impl TestUser<'_> {
         registration.fields.name = self.name;
         let id = self.test.auth().register(registration, &ClientInfo::unknown()).await?.id;
         let users = self.test.users().users();
-        users.set_roles(&id, self.roles);
-        users.set_disabled(&id, self.disabled);
+        users.set_roles(&id, &self.roles).await?;
+        users.set_disabled(&id, self.disabled).await?;
         users.find_by_id(&id).await?.ok_or_else(|| ErrorKind::Internal.into())
     }
 }

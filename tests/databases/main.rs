@@ -30,6 +30,8 @@ mod server_process;
 #[path = "../support/temp_dir.rs"]
 mod temp_dir;
 
+#[path = "../../examples/existing_app/admin.rs"]
+mod admin;
 mod clocks;
 mod existing_app;
 mod last_release;

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use portcullis::{
     Profile, Registration,
     auth::{ClientInfo, Presented},
-    store::{UserStore, conformance, sql::SqliteStore},
+    store::{UserAdmin, UserStore, conformance, sql::SqliteStore},
     user::Login,
 };
 use sqlx::{
@@ -27,6 +27,9 @@ use crate::{
     temp_dir::TempDir,
 };
 
+/// Roles that a store must keep as they are.
+pub(crate) const ROLES: [&str; 4] = ["admin", "it's \"odd\"", "$where", "𝒜🦀\u{0}"];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_keeps_every_promise() {
     let scratch = TempDir::new();
@@ -37,6 +40,7 @@ async fn sqlite_keeps_every_promise() {
     };
     conformance::sessions(&fresh).await.assert_kept();
     conformance::users(&fresh, Profile::default).await.assert_kept();
+    conformance::user_admin(&fresh, Profile::default, &ROLES).await.assert_kept();
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use portcullis::{
     auth::{Check, ClientInfo, TokenPair},
     clock::ManualClock,
     store::{
-        StoreError, UserStore,
+        StoreError, UserAdmin, UserStore,
         mongodb::MongoUsers,
         redis::{RedisOptions, RedisSessions},
         sql::PostgresStore,

@@ -290,8 +290,8 @@ async fn neither_debug_nor_the_log_at_trace_shows_a_secret() {
     let log = LogBuffer::default();
     let subscriber =
         || tracing_subscriber::fmt().with_writer(log.clone()).with_max_level(tracing::Level::TRACE).finish();
-    // Everything runs on this thread, except the hashes. With a second subscriber, `tracing` asks all
-    // of them, and not only that of the thread that logs a message first.
+    // Everything runs on this thread, except the hashes. With a second subscriber, `tracing` asks
+    // all of them, and not only that of the thread that logs a message first.
     let _guards = (tracing::subscriber::set_default(subscriber()), tracing::Dispatch::new(subscriber()));
     let here = InProcess::new();
     let ada = register(&here.auth, "ada").await;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
-use portcullis::{Auth, Claims, User, http::ResponseBody};
+use portcullis::{Auth, Claims, User, http::ResponseBody, store::UserAdmin};
 use tokio::sync::mpsc;
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, buffer::Buffer, service_fn};
 
@@ -21,7 +21,7 @@ async fn world() -> (Auth<User>, String) {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
-    world.store.memory.users().set_roles(&ada.id, vec!["staff".to_owned()]);
+    world.store.memory.set_roles(&ada.id, &["staff".to_owned()]).await.unwrap();
     let ada = portcullis::store::UserStore::find_by_id(&world.store, &ada.id).await.unwrap().unwrap();
     let token = start_session(&auth, &ada).await.access;
     (auth, token)
@@ -73,7 +73,7 @@ async fn a_guard_that_loads_the_user_checks_current_roles() {
     let loading = || auth.require().load_user().role("admin").layer(service_fn(hello));
     let by_token = || auth.require().role("admin").layer(service_fn(hello));
     assert_eq!(status(loading(), request(Some(&token))).await, StatusCode::FORBIDDEN);
-    world.store.memory.users().set_roles(&ada.id, vec!["admin".to_owned()]);
+    world.store.memory.set_roles(&ada.id, &["admin".to_owned()]).await.unwrap();
     assert_eq!(status(loading(), request(Some(&token))).await, StatusCode::OK);
     assert_eq!(status(by_token(), request(Some(&token))).await, StatusCode::FORBIDDEN);
 }

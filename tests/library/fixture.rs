@@ -14,7 +14,7 @@ use portcullis::{
     auth::{ClientInfo, LoggedIn},
     clock::{ManualClock, Timestamp},
     session::{Ended, Revocation, RotateOutcome, Rotation, Session, SessionId},
-    store::{Created, EndAll, NewSession, SessionStore, StoreError, UserStore, memory::MemoryStore},
+    store::{Created, EndAll, NewSession, SessionStore, StoreError, UserAdmin, UserStore, memory::MemoryStore},
     user::{Login, NewUser, PasswordHash, UserId},
 };
 use tokio::sync::Notify;
@@ -297,7 +297,7 @@ pub(crate) async fn end_by(way: &str, world: &World, auth: &Auth<User>, (user, p
             }
         }
         "disabled" => {
-            world.store.memory.users().set_disabled(&user.id, true);
+            world.store.memory.set_disabled(&user.id, true).await.unwrap();
             auth.end_sessions_of(&user.id, &ClientInfo::unknown()).await.unwrap();
         }
         _ => panic!("unknown way: {way}"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use portcullis::{
     Auth, ErrorKind, User,
     auth::{Check, ClientInfo, Presented},
-    store::memory::MemoryFeed,
+    store::{UserAdmin, memory::MemoryFeed},
 };
 
 use crate::fixture::{PASSWORD, Pair, World, end_by, kind, register, start_session};
@@ -274,10 +274,11 @@ async fn roles_that_fit_into_no_cookie_end_no_session() {
     let ada = register(&auth, "ada").await;
     let pair = start_session(&auth, &ada).await;
     let users = world.store.memory.users();
-    users.set_roles(&ada.id, (0..500).map(|n| format!("a-role-with-a-long-name-{n}")).collect());
+    let many: Vec<String> = (0..500).map(|n| format!("a-role-with-a-long-name-{n}")).collect();
+    users.set_roles(&ada.id, &many).await.unwrap();
     assert_eq!(kind(auth.refresh(&pair.refresh, &ClientInfo::unknown()).await), Some(ErrorKind::Internal));
     world.clock.advance(Duration::from_secs(60));
-    users.set_roles(&ada.id, vec!["admin".into()]);
+    users.set_roles(&ada.id, &["admin".into()]).await.unwrap();
     assert_eq!(kind(auth.refresh(&pair.refresh, &ClientInfo::unknown()).await), None);
 }
 

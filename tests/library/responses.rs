@@ -10,7 +10,7 @@ use portcullis::{
     keys::Key,
     layer::Principal,
     resource::{ForeignClaims, ResourceServer},
-    store::memory::MemorySessions,
+    store::{UserAdmin, memory::MemorySessions},
 };
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -163,7 +163,7 @@ async fn extractors_refuse_with_the_bytes_of_the_layer() {
         let auth = world.node_with(shape);
         let ada = register(&auth, "ada").await;
         let Pair { access, .. } = start_session(&auth, &ada).await;
-        world.store.memory.users().set_disabled(&ada.id, true);
+        world.store.memory.set_disabled(&ada.id, true).await.unwrap();
         let call = async |path: &str, token: Option<&str>| {
             let mut request = Request::get(path);
             if let Some(token) = token {

@@ -18,7 +18,7 @@ use portcullis::{
     auth::{Check, ClientInfo, LoggedIn, Presented},
     clock::Timestamp,
     http::PeerAddr,
-    store::StoreError,
+    store::{StoreError, UserAdmin},
     throttle::{Admission, Attempt, Outcome, Throttle},
     user::Login,
 };
@@ -67,7 +67,7 @@ async fn an_unknown_login_is_delayed_like_a_known_one() {
     let auth = world.node();
     register(&auth, "ada").await;
     let disabled = register(&auth, "bob").await;
-    world.store.memory.users().set_disabled(&disabled.id, true);
+    world.store.memory.set_disabled(&disabled.id, true).await.unwrap();
     let mut stories = Vec::new();
     for name in ["ada@example.com", "bob@example.com", "nobody@example.com"] {
         let mut story = Vec::new();

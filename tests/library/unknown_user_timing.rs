@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use portcullis::{
     Auth, Error, ErrorKind, Profile, User,
     auth::ClientInfo,
-    store::UserStore,
+    store::{UserAdmin, UserStore},
     user::{Email, Login, NewUser, PasswordHash},
 };
 
@@ -33,7 +33,7 @@ async fn world() -> (World, Auth<User>) {
     let auth = world.node_with(|builder| builder.no_throttle().revocation_poll(Duration::from_secs(60)));
     register(&auth, "ada").await;
     let disabled = register(&auth, "disabled").await;
-    world.store.memory.users().set_disabled(&disabled.id, true);
+    world.store.memory.set_disabled(&disabled.id, true).await.unwrap();
     register(&auth, "federated").await;
     let email = "corrupt@example.com".parse::<Email>().unwrap();
     let hash = PasswordHash::new("$argon2id$v=19$m=4194304,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo");

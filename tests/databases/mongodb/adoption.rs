@@ -11,7 +11,7 @@ use portcullis::{
     Profile, Registration,
     auth::{Check, ClientInfo},
     store::{
-        UniqueField, UserStore, conformance,
+        PageLimit, UniqueField, UserAdmin, UserStore, conformance,
         mongodb::{MongoSessions, MongoUsers, UserFields},
     },
     user::{Email, Login, NewUser, PasswordHash, UserId},
@@ -20,6 +20,7 @@ use portcullis::{
 use super::{auth, server::Server};
 use crate::log_buffer::LogBuffer;
 use crate::login::log_in;
+use crate::sqlite::ROLES;
 use crate::user_keys::{EMAILS, TYPED};
 
 const PASSWORD: &str = "correct horse battery staple";
@@ -134,6 +135,7 @@ async fn an_existing_collection_keeps_every_promise() {
         users
     };
     conformance::users(&fresh, Profile::default).await.assert_kept();
+    conformance::user_admin(&fresh, Profile::default, &ROLES).await.assert_kept();
     let users = fresh().await;
     let new = || {
         let email = "ada@example.com".parse::<Email>().unwrap();
@@ -394,6 +396,21 @@ async fn users_of_every_type_of_id_log_in() {
     }
     let refused = auth.login(&Login::either("long"), PASSWORD.into(), &ClientInfo::unknown()).await.unwrap_err();
     assert_eq!(refused.kind(), portcullis::ErrorKind::InvalidCredentials);
+    // A page after another goes from the ids of one type to those of the next, and past the long one.
+    for limit in [1, 2, ids.len(), PageLimit::MAX] {
+        let (mut listed, mut after) = (Vec::new(), None);
+        loop {
+            let page = users.list_users(after.as_ref(), PageLimit::new(limit)).await.unwrap();
+            listed.extend(page.users.into_iter().map(|user| user.id));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+            assert!(listed.len() < ids.len(), "{listed:?}");
+        }
+        assert_eq!(listed.len(), ids.len(), "{limit}: {listed:?}");
+        assert!(listed.iter().all(|id| seen.contains(id)), "{limit}: {listed:?}");
+    }
     for (n, user) in seen.iter().enumerate() {
         assert!(users.remove_user(user).await.unwrap());
         assert_eq!(collection.count_documents(doc! {}).await.unwrap(), ids.len() as u64 - n as u64);

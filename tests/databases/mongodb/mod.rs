@@ -19,14 +19,15 @@ use portcullis::{
     clock::Timestamp,
     session::{AuthLevel, AuthMethods, Revocation, RotateOutcome, Rotation, Session, SessionId, TokenId},
     store::{
-        NewSession, RevocationFeed, SessionLimit, SessionStore, conformance,
+        NewSession, RevocationFeed, SessionLimit, SessionStore, UserAdmin, conformance,
         memory::MemorySessions,
         mongodb::{MongoFeed, MongoSessions, MongoStore, MongoUsers},
     },
 };
 use tokio::task::JoinSet;
 
-use self::server::{Server, database_at, migrated, watched};
+use self::server::{PATIENT, Server, database_at, migrated, watched};
+use crate::{sql_rules::everything_of, sqlite::ROLES};
 
 use crate::login::{log_in, session_of};
 
@@ -105,9 +106,28 @@ async fn mongodb_keeps_every_promise() {
     let fresh = async || server.store().await;
     conformance::sessions(&fresh).await.assert_kept();
     conformance::users(&fresh, Profile::default).await.assert_kept();
+    conformance::user_admin(&fresh, Profile::default, &ROLES).await.assert_kept();
     nodes_may_migrate_at_once(server.database().await).await;
     a_token_that_two_nodes_are_given_at_once_moves_the_session_on_once(&server).await;
     a_document_of_hostile_texts_comes_back_as_it_was(server.store().await).await;
+}
+
+#[tokio::test]
+async fn a_store_connects_to_the_database_of_its_uri() {
+    if !Server::can_run() {
+        return;
+    }
+    let server = Server::start_own().await;
+    let store = MongoStore::connect(&format!("mongodb://{}/app?{PATIENT}", server.addr())).await.unwrap();
+    assert_eq!(store.database().name(), "app");
+    let auth = auth_over(&store);
+    assert_eq!(ada(&auth).await.email, "Ada@example.com");
+    store.feed().migrate().await.unwrap();
+    let no_database = MongoStore::connect(server.uri()).await.unwrap_err();
+    assert!(!no_database.is_unavailable() && everything_of(&no_database).contains("names no database"));
+    let unreadable = MongoStore::connect("mongodb://ada:open-sesame@:@/app").await.unwrap_err();
+    let said = everything_of(&unreadable);
+    assert!(!unreadable.is_unavailable() && said.contains("cannot be read") && !said.contains("sesame"), "{said}");
 }
 
 async fn nodes_may_migrate_at_once(database: Database) {

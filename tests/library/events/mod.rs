@@ -16,7 +16,7 @@ use portcullis::{
         RegistrationRefusal,
     },
     session::SessionId,
-    store::{NewSession, SessionLimit, SessionStore, UserStore},
+    store::{NewSession, SessionLimit, SessionStore, UserAdmin, UserStore},
     user::Login,
 };
 
@@ -169,7 +169,7 @@ async fn only_the_operator_learns_why_a_login_failed() {
     let auth = node(&world, &sink);
     let user = register(&auth, "ada").await;
     register(&auth, "federated").await;
-    world.store.memory.users().set_disabled(&user.id, true);
+    world.store.memory.set_disabled(&user.id, true).await.unwrap();
     sink.take();
     let mut answers = Vec::new();
     for login in ["ada@example.com", "federated@example.com", "eve@example.com"] {
@@ -218,7 +218,7 @@ async fn a_refresh_for_a_deleted_user_ends_the_session_once() {
     let auth = node(&world, &sink);
     let user = register(&auth, "ada").await;
     let pair = start_session(&auth, &user).await;
-    world.store.memory.users().set_disabled(&user.id, true);
+    world.store.memory.set_disabled(&user.id, true).await.unwrap();
     sink.take();
     for _ in 0..2 {
         auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap_err();
