@@ -1,10 +1,10 @@
 //! Extractors for axum, and the endpoints as a router (feature `axum`).
 //!
-//! [`Claims`], [`Principal`] and [`CurrentUser`] are extractors behind the
-//! guard of an [`Auth`]. [`ForeignClaims`] is one behind the guard of a
-//! [`ResourceServer`](crate::resource::ResourceServer). Each answers 401 to a request that an
-//! optional guard admitted without a token, and `Option` of it is `None` then. Each answers 500 and
-//! logs the reason where the route has no guard or one of the other kind.
+//! [`Claims`], [`Principal`] and [`CurrentUser`] are extractors behind the guard of an [`Auth`].
+//! [`ForeignClaims`] is one behind the guard of a
+//! [`ResourceServer`](crate::resource::ResourceServer). If an optional guard admits a request
+//! without a token, each of them answers 401, and `Option` of it is `None`. If the route has no
+//! guard, or a guard of the other kind, each of them answers 500 and logs the reason.
 //!
 //! # Examples
 //!
@@ -85,7 +85,7 @@ impl<U: AuthUser> Auth<U> {
         let mount = self.0.http.table.mount_path();
         let router = Router::new().route_service(&format!("{mount}/{{*rest}}"), self.routes());
         let router = router.route_service(&format!("{mount}/"), self.routes());
-        // A router has no empty path.
+        // axum accepts no empty path.
         if mount.is_empty() { router } else { router.route_service(mount, self.routes()) }
     }
 

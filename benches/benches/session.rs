@@ -87,7 +87,7 @@ fn start_session<'a>(name: &str, full: &'a Full) -> Case<'a> {
                 .collect();
             took += start.elapsed();
             for (user, outcome) in started {
-                let session_id = outcome.complete().expect("nothing is missing").tokens.session_id;
+                let session_id = outcome.into_logged_in().expect("nothing is missing").tokens.session_id;
                 at_once(store.sessions().end(user, &session_id, ended_for_good())).expect("the store is there");
             }
             store.sessions().sweep(now());

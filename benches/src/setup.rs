@@ -9,7 +9,7 @@ use std::{
 use futures_util::FutureExt;
 use portcullis::{
     Auth, AuthBuilder, Profile, Secret, User,
-    auth::{Check, ClientInfo},
+    auth::{Check, ClientInfo, TokenPair},
     clock::{Clock, SystemClock, Timestamp},
     session::{AuthLevel, AuthMethods, EndReason, Ended, Rotation, Session, SessionId, TokenId},
     store::{
@@ -80,14 +80,18 @@ pub fn add_user(store: &MemoryStore) -> User {
     at_once(store.users().create(new)).expect("there is room")
 }
 
+/// Starts a session and returns its tokens.
+pub fn session_of(auth: &Auth<User>, user: &User) -> TokenPair {
+    let outcome = at_once(auth.start_session(user, &client())).expect("there is room");
+    outcome.into_logged_in().expect("nothing is missing").tokens
+}
+
 /// Access tokens of different users, with these roles.
 pub fn access_tokens(store: &MemoryStore, auth: &Auth<User>, count: usize, roles: &[&str]) -> Vec<String> {
     let tokens = (0..count).map(|_| {
         let mut user = add_user(store);
         user.roles = roles.iter().map(|role| (*role).to_owned()).collect();
-        let outcome = at_once(auth.start_session(&user, &client())).expect("there is room");
-        let tokens = outcome.complete().expect("nothing is missing").tokens;
-        tokens.access_token.expose().clone()
+        session_of(auth, &user).access_token.expose().clone()
     });
     tokens.collect()
 }
@@ -208,8 +212,7 @@ impl Full {
         for number in 0..size {
             let user = add_user(&full.store);
             if number % every == 0 {
-                let outcome = at_once(full.auth.start_session(&user, &client())).expect("there is room");
-                let tokens = outcome.complete().expect("nothing is missing").tokens;
+                let tokens = session_of(&full.auth, &user);
                 let (refresh_token, access_token) = (tokens.refresh_token, tokens.access_token);
                 full.logged_in.push(LoggedIn { user, refresh_token, access_token });
             } else {

@@ -9,16 +9,10 @@ mod axum_app;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::{env, error::Error, net::SocketAddr, time::Duration};
+use std::{env, error::Error, net::SocketAddr};
 
-use async_trait::async_trait;
-use mongodb::{Client, options::ClientOptions};
-use portcullis::{
-    AuthBuilder,
-    store::{StoreError, mongodb::MongoStore},
-    user::UserId,
-};
-use support::{Administer, BoxError};
+use portcullis::{AuthBuilder, store::mongodb::MongoStore};
+use support::BoxError;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -32,32 +26,11 @@ async fn main() -> Result<(), BoxError> {
     Ok(axum::serve(listener, app).await?)
 }
 
-/// Connects to the database that the URI names. Default: `portcullis`.
+/// Connects to the database that the URI names. An app that cannot reach its users does not start.
 async fn connect() -> Result<MongoStore, BoxError> {
     let uri = env::var("MONGODB_URI").unwrap_or_else(|_| "mongodb://127.0.0.1:27017/portcullis".to_owned());
-    let mut options =
-        ClientOptions::parse(&uri).await.map_err(|error| format!("MONGODB_URI cannot be read: {error}"))?;
-    // Shorter than the timeout of the store, so that the error says why.
-    options.server_selection_timeout.get_or_insert(Duration::from_secs(2));
-    options.connect_timeout.get_or_insert(Duration::from_secs(2));
-    options.app_name.get_or_insert("axum_mongodb".to_owned());
-    let database = Client::with_options(options)?;
-    let database = database.default_database().unwrap_or_else(|| database.database("portcullis"));
-    let store = MongoStore::new(&database);
-    store.migrate().await.map_err(|error| {
+    MongoStore::connect(&uri).await.map_err(|error| {
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
-        format!("MongoDB at MONGODB_URI cannot be used (is it running?): {error}: {cause}")
-    })?;
-    Ok(store)
-}
-
-#[async_trait]
-impl Administer for MongoStore {
-    async fn make_admin(&self, id: &UserId) -> Result<(), StoreError> {
-        self.users().set_roles(id, &["admin".to_owned()]).await.map(drop)
-    }
-
-    async fn disable(&self, id: &UserId) -> Result<bool, StoreError> {
-        self.users().set_disabled(id, true).await
-    }
+        format!("MongoDB at MONGODB_URI cannot be used (is it running?): {error}: {cause}").into()
+    })
 }

@@ -26,14 +26,12 @@ mod support;
 
 use std::{env, error::Error, net::SocketAddr};
 
-use async_trait::async_trait;
 use portcullis::{
     AuthBuilder,
     store::{StoreError, redis::RedisSessions, sql::PostgresStore},
     throttle::RedisThrottle,
-    user::UserId,
 };
-use support::{Administer, BoxError};
+use support::BoxError;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -69,15 +67,4 @@ async fn sessions() -> Result<RedisSessions, BoxError> {
 /// Says what is wrong to the operator. Clients never see it.
 fn cause(error: &StoreError) -> String {
     error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
-}
-
-#[async_trait]
-impl Administer for PostgresStore {
-    async fn make_admin(&self, id: &UserId) -> Result<(), StoreError> {
-        self.set_roles(id, &["admin".to_owned()]).await.map(drop)
-    }
-
-    async fn disable(&self, id: &UserId) -> Result<bool, StoreError> {
-        self.set_disabled(id, true).await
-    }
 }

@@ -12,13 +12,8 @@ mod support;
 
 use std::{env, net::SocketAddr};
 
-use async_trait::async_trait;
-use portcullis::{
-    AuthBuilder,
-    store::{StoreError, sql::SqliteStore},
-    user::UserId,
-};
-use support::{Administer, BoxError};
+use portcullis::{AuthBuilder, store::sql::SqliteStore};
+use support::BoxError;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -32,15 +27,4 @@ async fn main() -> Result<(), BoxError> {
     let listener = support::listen().await?;
     let app = axum_app::router(auth, store).into_make_service_with_connect_info::<SocketAddr>();
     Ok(axum::serve(listener, app).await?)
-}
-
-#[async_trait]
-impl Administer for SqliteStore {
-    async fn make_admin(&self, id: &UserId) -> Result<(), StoreError> {
-        self.set_roles(id, &["admin".to_owned()]).await.map(drop)
-    }
-
-    async fn disable(&self, id: &UserId) -> Result<bool, StoreError> {
-        self.set_disabled(id, true).await
-    }
 }

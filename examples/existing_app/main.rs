@@ -4,8 +4,10 @@
 //! cargo run --example existing_app --features sqlx_0_9_sqlite
 //! ```
 //!
-//! `store.rs` is all that the table needs to take part; `members.rs` is the app as it was before.
+//! `store.rs` is all that the table needs to take part. `admin.rs` is for the app's admin pages.
+//! `members.rs` is the app as it was before.
 
+mod admin;
 #[path = "../support/axum_app.rs"]
 mod axum_app;
 mod members;
@@ -15,16 +17,8 @@ mod support;
 
 use std::{env, net::SocketAddr};
 
-use async_trait::async_trait;
-use portcullis::{
-    AuthBuilder,
-    store::{
-        StoreError,
-        sql::{SqliteStore, store_error},
-    },
-    user::UserId,
-};
-use support::{Administer, BoxError};
+use portcullis::{AuthBuilder, store::sql::SqliteStore};
+use support::BoxError;
 
 use self::members::Members;
 
@@ -40,17 +34,4 @@ async fn main() -> Result<(), BoxError> {
     let listener = support::listen().await?;
     let app = axum_app::router(auth, members).into_make_service_with_connect_info::<SocketAddr>();
     Ok(axum::serve(listener, app).await?)
-}
-
-#[async_trait]
-impl Administer for Members {
-    async fn make_admin(&self, id: &UserId) -> Result<(), StoreError> {
-        let update = sqlx::query("UPDATE members SET is_staff = 1 WHERE member_id = $1").bind(id.to_key::<i64>());
-        update.execute(self.pool()).await.map(drop).map_err(store_error)
-    }
-
-    async fn disable(&self, id: &UserId) -> Result<bool, StoreError> {
-        let update = sqlx::query("UPDATE members SET banned = 1 WHERE member_id = $1").bind(id.to_key::<i64>());
-        Ok(update.execute(self.pool()).await.map_err(store_error)?.rows_affected() > 0)
-    }
 }

@@ -133,8 +133,15 @@ impl Members {
         statement: impl Fn() -> Statement<'q> + Send,
     ) -> Result<Option<Member>, StoreError> {
         // Not `fetch_optional`, which has seen the row before SQLite has committed it.
+        Ok(self.all(statement).await?.into_iter().next())
+    }
+
+    pub(crate) async fn all<'q>(
+        &self,
+        statement: impl Fn() -> Statement<'q> + Send,
+    ) -> Result<Vec<Member>, StoreError> {
         let rows = fetch_rows(&self.0, statement).await?;
-        rows.first().map(member).transpose().map_err(store_error)
+        rows.iter().map(member).collect::<Result<_, _>>().map_err(store_error)
     }
 }
 

@@ -19,11 +19,14 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use portcullis::{
-    Auth, AuthBuilder, AuthLayer, AuthUser, Claims, CurrentUser, User, auth::ClientInfo, http::PeerAddr,
-    store::memory::MemoryStore, user::UserId,
+    Auth, AuthBuilder, AuthLayer, AuthUser, Claims, CurrentUser, User,
+    auth::ClientInfo,
+    http::PeerAddr,
+    store::{UserAdmin, memory::MemoryStore},
+    user::UserId,
 };
 use serde_json::{Value, json};
-use support::{Administer, BoxError};
+use support::BoxError;
 use tower::{Layer, Service, ServiceExt, service_fn, util::BoxCloneService};
 
 type Answer = Response<BoxBody<Bytes, Infallible>>;
@@ -163,7 +166,7 @@ fn account(request: &Request<Incoming>) -> Answer {
 async fn disable_user(auth: Auth<User>, store: MemoryStore, request: Request<Incoming>) -> Answer {
     let id = request.uri().path().split('/').nth(3).map(UserId::from);
     match id {
-        Some(id) if store.disable(&id).await.unwrap_or(false) => {
+        Some(id) if store.set_disabled(&id, true).await.unwrap_or(false) => {
             match auth.end_sessions_of(&id, &ClientInfo::unknown()).await {
                 Ok(()) => text_answer(StatusCode::NO_CONTENT, ""),
                 Err(_) => text_answer(StatusCode::SERVICE_UNAVAILABLE, "try again"),

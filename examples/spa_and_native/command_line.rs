@@ -10,9 +10,11 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use portcullis::{Secret, client::ClientAuth};
+use portcullis::{
+    Secret,
+    client::{ClientAuth, ServerUser},
+};
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::Value;
 use tower::{Layer, ServiceExt};
 
 use crate::{state_file::StateFile, support::BoxError};
@@ -36,7 +38,12 @@ struct CommandLine {
 
 #[derive(Deserialize)]
 struct Me {
-    user: Value,
+    user: Profile,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    email: String,
 }
 
 #[derive(Deserialize)]
@@ -94,11 +101,11 @@ fn password() -> Result<Secret<String>, BoxError> {
 impl CommandLine {
     async fn obey(&self, words: &[&str]) -> Result<(), BoxError> {
         match *words {
-            ["register", email] => self.greet(&self.auth.register(email, password()?, []).await?),
-            ["login", email] => self.greet(&self.auth.log_in(email, password()?).await?),
+            ["register", email] => self.welcome(&self.auth.register(email, password()?, ()).await?)?,
+            ["login", email] => self.welcome(&self.auth.login(email, password()?).await?)?,
             ["whoami"] => self.greet(&self.get::<Me>("/auth/me").await?.user),
             ["sessions"] => list(&self.get::<Sessions>("/auth/sessions").await?),
-            ["logout"] => self.auth.sign_out().await?,
+            ["logout"] => self.auth.logout().await?,
             _ => return Err(USAGE.into()),
         }
         Ok(())
@@ -117,10 +124,14 @@ impl CommandLine {
         }
     }
 
+    fn welcome(&self, user: &ServerUser) -> Result<(), BoxError> {
+        self.greet(&user.fields()?);
+        Ok(())
+    }
+
     #[expect(clippy::print_stdout, reason = "it is a command line")]
-    fn greet(&self, user: &Value) {
-        let email = user.get("email").and_then(Value::as_str);
-        println!("{} at {}", email.unwrap_or("somebody"), self.server);
+    fn greet(&self, user: &Profile) {
+        println!("{} at {}", user.email, self.server);
     }
 }
 

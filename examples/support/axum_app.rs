@@ -9,10 +9,10 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use portcullis::{Auth, AuthUser, Claims, CurrentUser, auth::ClientInfo, axum::AuthRejection, user::UserId};
+use portcullis::{
+    Auth, AuthUser, Claims, CurrentUser, auth::ClientInfo, axum::AuthRejection, store::UserAdmin, user::UserId,
+};
 use serde_json::{Value, json};
-
-use crate::support::Administer;
 
 #[derive(Clone)]
 struct App<U: AuthUser, S> {
@@ -21,7 +21,7 @@ struct App<U: AuthUser, S> {
 }
 
 /// Routes behind their guards, the ready endpoints beside them, and the page.
-pub(crate) fn router<U: AuthUser, S: Administer>(auth: Auth<U>, store: S) -> Router {
+pub(crate) fn router<U: AuthUser, S: UserAdmin<User = U> + Clone>(auth: Auth<U>, store: S) -> Router {
     let logged_in = Router::new().route("/profile", get(profile)).route("/notes", post(add_note));
     let with_user = Router::new().route("/account", get(account::<U>));
     let admins =
@@ -60,12 +60,12 @@ async fn admin() -> Json<Value> {
     Json(json!({ "admin": true }))
 }
 
-async fn disable_user<U: AuthUser, S: Administer>(
+async fn disable_user<U: AuthUser, S: UserAdmin<User = U>>(
     State(app): State<App<U, S>>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, AuthRejection> {
     let id = UserId::from(id);
-    if !app.store.disable(&id).await.map_err(portcullis::Error::from)? {
+    if !app.store.set_disabled(&id, true).await.map_err(portcullis::Error::from)? {
         return Ok(StatusCode::NOT_FOUND);
     }
     app.auth.end_sessions_of(&id, &ClientInfo::unknown()).await?;

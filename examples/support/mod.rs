@@ -2,13 +2,7 @@
 
 use std::{env, error::Error, net::SocketAddr};
 
-use async_trait::async_trait;
-use portcullis::{
-    Auth, AuthUser, ErrorKind, Registration,
-    auth::ClientInfo,
-    store::{StoreError, memory::MemoryStore},
-    user::UserId,
-};
+use portcullis::{Auth, AuthUser, ErrorKind, Registration, auth::ClientInfo, store::UserAdmin};
 use tokio::net::TcpListener;
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
@@ -19,35 +13,14 @@ pub(crate) fn init_log() {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO).init();
 }
 
-/// Administration of users, for which there is no endpoint.
-#[async_trait]
-pub(crate) trait Administer: Clone + Send + Sync + 'static {
-    async fn make_admin(&self, id: &UserId) -> Result<(), StoreError>;
-
-    /// Returns whether there is such a user.
-    async fn disable(&self, id: &UserId) -> Result<bool, StoreError>;
-}
-
-#[async_trait]
-impl Administer for MemoryStore {
-    async fn make_admin(&self, id: &UserId) -> Result<(), StoreError> {
-        self.users().set_roles(id, vec!["admin".to_owned()]);
-        Ok(())
-    }
-
-    async fn disable(&self, id: &UserId) -> Result<bool, StoreError> {
-        Ok(self.users().set_disabled(id, true))
-    }
-}
-
 /// Creates the admin of `ADMIN_EMAIL` and `ADMIN_PASSWORD`, unless they exist.
-pub(crate) async fn seed_admin<U>(auth: &Auth<U>, store: &impl Administer) -> Result<(), BoxError>
+pub(crate) async fn seed_admin<U>(auth: &Auth<U>, store: &impl UserAdmin<User = U>) -> Result<(), BoxError>
 where
     U: AuthUser<Registration: Default>,
 {
     let (Ok(email), Ok(password)) = (env::var("ADMIN_EMAIL"), env::var("ADMIN_PASSWORD")) else { return Ok(()) };
     match auth.register(Registration::new(email, password, U::Registration::default()), &ClientInfo::unknown()).await {
-        Ok(admin) => Ok(store.make_admin(&admin.id()).await?),
+        Ok(admin) => Ok(store.set_roles(&admin.id(), &["admin".to_owned()]).await.map(drop)?),
         Err(error) if error.kind() == ErrorKind::EmailTaken => Ok(()),
         Err(error) => Err(format!("ADMIN_EMAIL and ADMIN_PASSWORD make no user: {error} {:?}", error.fields()).into()),
     }

@@ -1,4 +1,4 @@
-//! [`Auth`]: the type, and what belongs to no single flow.
+//! [`Auth`]: the type, and the methods that belong to no single flow.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -16,36 +16,43 @@ use crate::{
     user::AuthUser,
 };
 
-/// Authenticates users of type `U`: registers them, logs them in and out, verifies and refreshes their tokens, lists and
-/// ends their sessions, changes their passwords.
+/// Runs every flow for users of type `U`: registers users, logs them in and out, verifies and
+/// refreshes their tokens, lists and ends their sessions, and changes their passwords.
 ///
-/// [`Auth::builder`] and [`Auth::from_env`] make one. A clone is another handle to the same keys, stores and threads.
-/// Over HTTP an `Auth` offers [`routes`](Self::routes) (the ready endpoints) and [`require`](Self::require) (the guard).
-/// The methods here are the same flows for code that speaks something else.
+/// [`Auth::builder`] and [`Auth::from_env`] make an `Auth`. A clone is another handle to the same
+/// keys, stores and threads. Over HTTP an `Auth` offers [`routes`](Self::routes) (the ready
+/// endpoints) and [`require`](Self::require) (the guard). The methods here are the same flows for
+/// code that speaks another protocol.
 ///
-/// What has ended is read from the store when the `Auth` is built in a Tokio runtime, or at its first call in one. From
-/// then on a task of that runtime, with its timer enabled, polls the store. No token is verified before the first read.
-/// Without a runtime, call [`poll_revocations`](Self::poll_revocations) yourself.
+/// An `Auth` remembers in memory which sessions have ended. It reads them from the store when it is
+/// built in a Tokio runtime, or at its first call in one. No token is verified before that first
+/// read. From then on a task of the runtime polls the store. The runtime needs its timer enabled.
+/// Without a runtime, call [`poll_revocations`](Self::poll_revocations) regularly.
 ///
 /// # Examples
 ///
 /// ```
-/// use portcullis::{Auth, Registration, User, auth::{ClientInfo, LoginOutcome}, keys::Key, store::memory::MemoryStore};
-/// use portcullis::user::{Login, Profile};
+/// use portcullis::{
+///     Auth, Profile, Registration,
+///     auth::{ClientInfo, LoginOutcome},
+///     store::memory::MemoryStore,
+///     user::Login,
+/// };
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// let store = MemoryStore::<User>::new();
+/// let store = MemoryStore::new();
 /// let auth = Auth::builder(store.clone(), store)
 ///     .issuer("https://example.com")
-///     .access_key(Key::from_secret("the secret of the access tokens of the example")?)
-///     .refresh_key(Key::from_secret("another secret, which signs the refresh tokens")?)
+///     .access_secret("Jo8mWqk1Yb0cK3zv6Nf2Xr9TtLsD5hGe")
+///     .refresh_secret("Qe7uAa4VxZi1Rk9pMw3Cn6Bf0Hy8JdTs")
 ///     .build()?;
 ///
 /// let client = ClientInfo::unknown();
 /// let new = Registration::new("ada@example.com", "correct horse battery staple", Profile::default());
 /// auth.register(new, &client).await?;
 /// let login = Login::email("ada@example.com");
-/// if let LoginOutcome::Complete(ada) = auth.login(&login, "correct horse battery staple".into(), &client).await? {
+/// let outcome = auth.login(&login, "correct horse battery staple".into(), &client).await?;
+/// if let LoginOutcome::Complete(ada) = outcome {
 ///     let next = auth.refresh(ada.tokens.refresh_token.expose(), &client).await?;
 ///     assert_eq!(next.tokens.session_id, ada.tokens.session_id);
 /// }
@@ -55,7 +62,7 @@ use crate::{
 /// ```
 pub struct Auth<U: AuthUser>(pub(crate) Arc<Inner<U>>);
 
-/// Writes the app's own claims of a user. The builder erases the app's type once.
+/// Writes the custom claims of a user. The builder erases the type that the app gave it.
 pub(crate) type CustomClaimsOf<U> = Arc<dyn Fn(&U) -> Result<String, CustomProblem> + Send + Sync>;
 
 pub(crate) struct Inner<U: AuthUser> {
@@ -64,7 +71,7 @@ pub(crate) struct Inner<U: AuthUser> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) passwords: Passwords,
     pub(crate) throttle: Option<Arc<dyn Throttle>>,
-    /// The refusals of the throttle that have had their event.
+    /// Delays of the throttle whose `attempt.throttled` event was emitted.
     pub(crate) throttle_events: EventDedup,
     pub(crate) issuer: Issuer,
     pub(crate) custom_claims: Option<CustomClaimsOf<U>>,
@@ -74,12 +81,12 @@ pub(crate) struct Inner<U: AuthUser> {
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) events: Arc<Events>,
     pub(crate) http: HttpSettings,
-    /// It signs whatever a test wants to see refused.
+    /// Whether this is the `Auth` of a `TestAuth`, which alone may sign arbitrary tokens.
     #[cfg(feature = "testing")]
     pub(crate) for_tests: bool,
 }
 
-/// How long sessions live.
+/// How long sessions live, and how long the grace of a refresh token is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lifetimes {
     pub(crate) idle: Duration,
@@ -88,31 +95,36 @@ pub(crate) struct Lifetimes {
 }
 
 impl<U: AuthUser> Auth<U> {
-    /// Writes what this node has ended while the store was out of reach, and reads what has ended on other nodes.
+    /// Writes to the store the endings that it could not take earlier, and reads which sessions
+    /// other nodes have ended.
     ///
-    /// It reads what has ended since the last poll. The first poll reads back as far as the oldest access token that may
-    /// still be in use. It takes one store round trip, and one for each ending that was put aside.
+    /// A poll reads what has ended since the last poll. The first poll reads back as far as the
+    /// oldest access token that may still be in use. A poll takes one store round trip, and one
+    /// more for each ending that waited.
     ///
-    /// It happens by itself, by default every 5 s. Call it where another system reports an ending, or where no Tokio
-    /// runtime serves the requests.
+    /// A task polls by itself, by default every 5 s. Call this method where another system reports
+    /// an ending, or where no Tokio runtime serves the requests.
     ///
     /// # Errors
-    /// [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) and
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal). What was known before stays known.
+    /// - [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) if the session store
+    ///   cannot be reached.
+    /// - [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the session store fails otherwise.
+    ///
+    /// After an error this node still refuses every token that it refused before.
     pub async fn poll_revocations(&self) -> Result<(), Error> {
         self.0.revocations.poll().await
     }
 
-    /// Returns what the hashing threads have to do and have done, for metrics. The most useful number is how many
-    /// passwords wait.
+    /// Returns how many passwords wait to be hashed and how many are being hashed, for metrics.
     pub fn hash_stats(&self) -> HashStats {
         self.0.passwords.stats()
     }
 
-    /// Returns the public keys of access tokens as a JWK set (RFC 7517): the current key, the next one, and the retired
-    /// ones that still verify. The set is empty where access tokens are signed with a secret.
+    /// Returns the public keys of access tokens as a JWK set (RFC 7517): the current key, the next
+    /// one, and the retired ones that still verify. The set is empty where a secret signs the
+    /// access tokens.
     ///
-    /// `GET /auth/.well-known/jwks.json` answers it.
+    /// `GET /auth/.well-known/jwks.json` answers with it.
     pub fn jwks(&self) -> String {
         self.0.issuer.access_keys.jwks(self.now())
     }
@@ -127,16 +139,17 @@ impl<U: AuthUser> Auth<U> {
     }
 
     /// Returns whether an app has set an event sink.
-    pub(crate) fn is_heard(&self) -> bool {
-        self.0.events.are_heard()
+    pub(crate) fn has_event_sink(&self) -> bool {
+        self.0.events.have_sink()
     }
 
-    /// Begins a run of a flow. It keeps what is known of the client only where an event sink is set.
+    /// Begins a run of a flow. The run copies the address and user agent only where an event sink
+    /// is set.
     pub(super) fn begin(&self, operation: Operation, client: &ClientInfo) -> FlowRun {
         self.0.revocations.start();
-        let is_heard = self.is_heard();
-        let user_agent = is_heard.then(|| client.kept_user_agent()).flatten();
-        FlowRun::begin(&self.0.events, operation, client.ip.filter(|_| is_heard), user_agent)
+        let has_sink = self.has_event_sink();
+        let user_agent = has_sink.then(|| client.kept_user_agent()).flatten();
+        FlowRun::begin(&self.0.events, operation, client.ip.filter(|_| has_sink), user_agent)
     }
 }
 

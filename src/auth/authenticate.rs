@@ -1,4 +1,4 @@
-//! Verifying access tokens, and how much is asked about each.
+//! Verifies access tokens: [`Auth::authenticate`], [`Check`] and [`Authenticated`].
 
 use std::pin::pin;
 
@@ -12,7 +12,7 @@ use crate::{
     user::AuthUser,
 };
 
-/// How much is asked about an access token that is well signed and in time.
+/// What is checked about an access token, beyond its signature and expiry.
 ///
 /// # Examples
 ///
@@ -25,21 +25,25 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Check {
-    /// Nothing more than what this node knows has ended. No store round trip.
+    /// Checks only what this node has in memory about ended sessions. It takes no store round trip.
     ///
-    /// Misses, until the next poll: what other nodes have ended. Misses, until the token expires: a user who was disabled
-    /// or deleted without [`Auth::end_sessions_of`], and roles that changed.
+    /// It misses until the next poll: sessions that other nodes have ended. It misses until the
+    /// token expires: a user who was disabled or deleted without [`Auth::end_sessions_of`], and
+    /// roles that changed.
     #[default]
     Stateless,
-    /// The session's record as well: it must be live. One store round trip.
+    /// Checks also that the session is live in the store. It takes one store round trip.
     ///
-    /// Misses what the stateless check misses about users, until the token expires.
+    /// It misses until the token expires: a user who was disabled or deleted without
+    /// [`Auth::end_sessions_of`], and roles that changed.
     Session,
-    /// The user as well: they must exist, not be disabled, and have the token's version. One store round trip.
+    /// Loads the user, who must exist, not be disabled, and have the token version of the token. It
+    /// takes one store round trip.
     ///
-    /// Misses, until the next poll, a single session that another node has ended.
+    /// It misses until the next poll: a single session that another node has ended.
     User,
-    /// The session's record, and then the user. Two store round trips. Misses nothing of the above.
+    /// Checks the session in the store, then loads the user. It takes two store round trips, and
+    /// misses none of the above.
     SessionAndUser,
 }
 
@@ -64,17 +68,18 @@ impl Check {
     }
 }
 
-/// An access token that was accepted, and the user where the [`Check`] loaded them.
+/// An accepted access token, and the user where the [`Check`] loaded them.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Authenticated<U> {
-    /// The token's claims.
+    /// Claims of the token.
     pub claims: Claims,
-    /// The user.
+    /// User, where the [`Check`] loads them.
     pub user: Option<U>,
 }
 
-/// Names the user by id only: an app's own `Debug` may print the password hash.
+/// Names the user by id only, because the `Debug` of an app's user type may print the password
+/// hash.
 impl<U: AuthUser> std::fmt::Debug for Authenticated<U> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let user = self.user.as_ref().map(AuthUser::id);
@@ -89,15 +94,21 @@ impl<U: AuthUser> Auth<U> {
     /// decides the error.
     ///
     /// # Errors
-    /// - [`ErrorKind::TokenExpired`], [`ErrorKind::TokenRevoked`] or [`ErrorKind::TokenInvalid`];
-    /// - [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`] where a store was asked: at the first token of this
-    ///   node's life, where the check says so, and while the set of ended sessions is full.
-    /// - [`ErrorKind::Overloaded`] where that set is full, and the store does not keep up with the questions about sessions.
+    /// - [`ErrorKind::TokenInvalid`] if the token is malformed, or no key of this `Auth` signed it.
+    /// - [`ErrorKind::TokenExpired`] if the token was valid until its `exp`.
+    /// - [`ErrorKind::TokenRevoked`] if its session has ended, its token version is out of date, or
+    ///   `check` loads the user and they are deleted or disabled.
+    /// - [`ErrorKind::StoreUnavailable`] if a store was asked and cannot be reached. A store is
+    ///   asked for the first token after the start, where `check` says so, and while the set of
+    ///   ended sessions is full.
+    /// - [`ErrorKind::Overloaded`] if that set is full, and the store does not keep up with the
+    ///   questions about sessions.
+    /// - [`ErrorKind::Internal`] if a store was asked and fails otherwise.
     pub async fn authenticate(&self, access_token: &str, check: Check) -> Result<Authenticated<U>, Error> {
         self.authenticate_bytes(access_token.as_bytes(), check).await
     }
 
-    /// The same for a token as it was in the request.
+    /// Verifies an access token in the bytes of the request.
     pub(crate) async fn authenticate_bytes(
         &self,
         access_token: &[u8],
@@ -119,7 +130,7 @@ impl<U: AuthUser> Auth<U> {
         Ok(Authenticated { claims, user })
     }
 
-    /// The answer without any I/O, or `None` where a store has to be asked.
+    /// Verifies an access token without I/O. Returns `None` where a store has to be asked.
     pub(crate) fn authenticate_now(&self, access_token: &[u8]) -> Option<Result<Claims, Error>> {
         if !self.0.revocations.is_loaded() {
             return None;
@@ -130,13 +141,14 @@ impl<U: AuthUser> Auth<U> {
             Err(error) => return Some(Err(error)),
         };
         match self.0.revocations.standing(&claims, now) {
-            Standing::Good => Some(Ok(claims)),
+            Standing::Valid => Some(Ok(claims)),
             Standing::Ended => Some(Err(ErrorKind::TokenRevoked.into())),
             Standing::AskStore => None,
         }
     }
 
-    /// First of all, so that a forged token costs no I/O.
+    /// Verifies the signature and the expiry. It runs before everything else, so that a forged
+    /// token costs no I/O.
     fn verify_signature(&self, access_token: &[u8], now: Timestamp) -> Result<Claims, Error> {
         let keys = &self.0.issuer.access_keys;
         self.0.verifier.access(keys, access_token, now, Expiry::Checked).map_err(|fault| {
@@ -147,9 +159,14 @@ impl<U: AuthUser> Auth<U> {
         })
     }
 
+    /// Asks the store whether the session of an accepted token is live.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::TokenRevoked`] if it is not.
+    /// - [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`] if the session store fails.
     pub(super) async fn require_live_session(&self, claims: &Claims) -> Result<(), Error> {
         let run = self.begin(Operation::CheckSession, &ClientInfo::unknown());
-        run.is_of_session(claims.subject(), claims.session_id());
+        run.set_session(claims.subject(), claims.session_id());
         let check = async {
             let now = self.shared_now().await;
             let session = self.0.sessions.find(claims.subject(), &claims.session_id(), now).await?;
@@ -160,10 +177,15 @@ impl<U: AuthUser> Auth<U> {
         run.watch(pin!(check)).await
     }
 
-    /// The user of a token that was accepted; they must exist, not be disabled, and have the token's version.
+    /// Loads the user of an accepted token.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::TokenRevoked`] if the user does not exist, is disabled, or has another token
+    ///   version.
+    /// - [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`] if the user store fails.
     pub(crate) async fn load_user(&self, claims: &Claims) -> Result<U, Error> {
         let run = self.begin(Operation::LoadUser, &ClientInfo::unknown());
-        run.is_of_session(claims.subject(), claims.session_id());
+        run.set_session(claims.subject(), claims.session_id());
         let load = async {
             let user = self.0.users.find_by_id(claims.subject()).await?;
             user.filter(|user| !user.is_disabled() && user.token_version() == claims.token_version())

@@ -1,4 +1,4 @@
-//! Changing the password of a user who is logged in.
+//! Changes the password of a user who is logged in: [`Auth::change_password`].
 
 use std::pin::pin;
 
@@ -16,16 +16,27 @@ use crate::{
 };
 
 impl<U: AuthUser> Auth<U> {
-    /// Changes the password of the user whose access token this is, ends every other session, and gives this one a new
-    /// pair. Three store round trips.
+    /// Changes the password of the user of an access token. Ends every other session of the user,
+    /// and returns new tokens for this one.
+    ///
+    /// It takes three store round trips.
     ///
     /// # Errors
-    /// - [`ErrorKind::WrongPassword`] where `current` is wrong, or was changed meanwhile;
-    /// - [`ErrorKind::TooManyAttempts`] as the [throttle](crate::throttle) decides, on a budget apart from logins;
-    /// - [`ErrorKind::ValidationFailed`] where `new` is not accepted;
-    /// - [`ErrorKind::TokenRevoked`] where the user is gone or disabled;
-    /// - [`ErrorKind::Overloaded`], [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`]. Where the sessions cannot
-    ///   be ended after the password was written, the raised token version ends each at its next refresh.
+    /// - [`ErrorKind::WrongPassword`] if `current` is wrong, or if another call has changed the
+    ///   password meanwhile.
+    /// - [`ErrorKind::TooManyAttempts`] if the [throttle](crate::throttle) delays the attempt.
+    ///   Password changes have a budget apart from logins. See [`Error::retry_after`].
+    /// - [`ErrorKind::ValidationFailed`] if the policy refuses `new`, if `new` is known from a
+    ///   leak, or if `current` is longer than 1,024 bytes.
+    /// - [`ErrorKind::TokenRevoked`] if the user is deleted or disabled, or if their token version
+    ///   has changed.
+    /// - [`ErrorKind::TooManySessions`] if the session has ended meanwhile, and the session limit
+    ///   refuses a new one in its place.
+    /// - [`ErrorKind::Overloaded`] if too many passwords wait to be hashed.
+    /// - [`ErrorKind::StoreUnavailable`] if a store cannot be reached. The password may have been
+    ///   changed. The raised token version then ends each other session at its next refresh.
+    /// - [`ErrorKind::Internal`] if a store fails otherwise, or if the user's claims do not fit
+    ///   into a token.
     pub async fn change_password(
         &self,
         claims: &Claims,
@@ -34,7 +45,7 @@ impl<U: AuthUser> Auth<U> {
         client: &ClientInfo,
     ) -> Result<LoggedIn<U>, Error> {
         let run = self.begin(Operation::ChangePassword, client);
-        run.is_of_session(claims.subject(), claims.session_id());
+        run.set_session(claims.subject(), claims.session_id());
         run.run(pin!(self.renew_password(&run, claims, current, new, client))).await
     }
 
@@ -49,7 +60,8 @@ impl<U: AuthUser> Auth<U> {
         if let Some(error) = too_long("current_password", current.expose()) {
             return Err(Error::validation(vec![error]));
         }
-        // Cheap rules first: nothing is looked up or hashed for a password that can never be accepted.
+        // Cheap rules come first, so that a password that can never be accepted costs no lookup and
+        // no hash.
         self.check_new_password(&new, &[])?;
         let user = self.0.users.find_by_id(claims.subject()).await?;
         let user = user
@@ -60,14 +72,15 @@ impl<U: AuthUser> Auth<U> {
         self.admit(run, &attempt).await?;
         let stored = self.settle(&attempt, self.current_hash(run, &user, current).await).await?;
         self.0.passwords.check_breaches("new_password", &new).await?;
-        // Nothing has moved yet: a token that cannot be made must not cost the session.
+        // A token that cannot be made fails here, before the password is changed.
         self.check_token_content(&user)?;
         let hash = self.0.passwords.hash(new).await?;
         let (auth, of, claims, client) = (self.clone(), run.clone(), claims.clone(), client.clone());
-        run.see_through(async move { auth.replace_password(&of, user, &stored, &hash, &claims, &client).await }).await
+        run.run_to_the_end(async move { auth.replace_password(&of, user, &stored, &hash, &claims, &client).await })
+            .await
     }
 
-    /// Writes the password, then ends the other sessions.
+    /// Writes the password, and then ends the other sessions.
     async fn replace_password(
         &self,
         run: &FlowRun,
@@ -83,11 +96,12 @@ impl<U: AuthUser> Auth<U> {
             return Err(wrong_password(run));
         };
         run.emit(EventKind::PasswordChanged {});
-        // Whatever fails from here on, the password is another.
+        // From here on the password is changed, also if a later step fails.
         self.end_others(run, user, version, claims, client).await.map_err(Error::uncertain)
     }
 
-    /// Ends the sessions of lower versions than a new password's, and gives the caller the next pair.
+    /// Ends the sessions of lower versions than that of the new password, and returns new tokens
+    /// for the caller.
     async fn end_others(
         &self,
         run: &FlowRun,
@@ -98,7 +112,8 @@ impl<U: AuthUser> Auth<U> {
     ) -> Result<LoggedIn<U>, Error> {
         let id = claims.subject();
         let now = self.now();
-        // Before the sessions are asked: were they to fail now, this node at least admits no old access token.
+        // This node revokes old access tokens before it asks the session store, so that it admits
+        // none of them if the store fails.
         let revocations = &self.0.revocations;
         let revocation = revocations.revoke_versions(id, version);
         let at = self.shared_now().await;
@@ -112,17 +127,17 @@ impl<U: AuthUser> Auth<U> {
             let tokens = self.tokens(&user, &session, now)?;
             return Ok(LoggedIn { user, tokens });
         }
-        // A refresh saw the new version before the session was restamped, and ended it. The caller has just given the
-        // password, so they get a session of the new version in its place.
+        // A refresh saw the new version before the store moved this session to it, and ended the
+        // session. The caller has just given the password, so they get a new session in its place.
         let user = self.0.users.find_by_id(id).await?;
-        // A later version means that somebody signed out everywhere meanwhile, which has the last word.
+        // A later version means that the user was logged out everywhere meanwhile. That call wins.
         let user = user.filter(|user| user.token_version() == version).ok_or(ErrorKind::TokenRevoked)?;
         match self.open_session(run, user, client, LoginMethod::PasswordChange).await? {
             LoginOutcome::Complete(logged_in) => Ok(logged_in),
         }
     }
 
-    /// The stored hash of a user who has given the right current password.
+    /// Returns the stored hash of the user if `current` is their password.
     async fn current_hash(&self, run: &FlowRun, user: &U, current: Secret<String>) -> Result<String, Error> {
         let stored = user.password_hash().map(str::to_owned);
         let verdict = self.0.passwords.verify(current, stored.as_deref()).await?;

@@ -1,10 +1,14 @@
-//! [`ClientInfo`]: what is known of the client that a flow runs for.
+//! [`ClientInfo`]: describes the client of a flow.
 
 use std::net::IpAddr;
 
 use crate::{secret::Secret, session::Session};
 
-/// What is known of the client that a flow runs for.
+/// Describes the client that a flow runs for: its address, its user agent, and the refresh token
+/// that it still has.
+///
+/// Every part is optional. The ready endpoints fill all of them in. Code that calls a flow itself
+/// fills in what it knows, and uses [`ClientInfo::unknown`] where it knows nothing.
 ///
 /// # Examples
 ///
@@ -17,46 +21,48 @@ use crate::{secret::Secret, session::Session};
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct ClientInfo {
-    /// The client's `User-Agent`. The first 256 bytes are kept.
+    /// `User-Agent` header of the client. Sessions and events keep its first 256 bytes.
     pub user_agent: Option<String>,
-    /// The client's address. The [throttle](crate::throttle) counts attempts by it, so leave it out where it may be the
-    /// address of a proxy.
+    /// IP address of the client. Sessions and events keep it, and the [throttle](crate::throttle)
+    /// counts attempts by it. Leave it out where it may be the address of a proxy, because all
+    /// clients behind that proxy would share one budget.
     pub ip: Option<IpAddr>,
-    /// The address may stand for many clients. It is kept with the session, and nothing is counted by it.
+    /// Whether the address may stand for many clients. Such an address is kept with the session,
+    /// but the throttle counts nothing by it.
     pub(crate) ip_is_shared: bool,
-    /// The refresh token that the client still has from an earlier login. A login ends that session, and the
-    /// [throttle](crate::throttle) knows the device by it.
+    /// Refresh token that the client has from an earlier login. A new login ends the session of
+    /// that token, and the [throttle](crate::throttle) recognises the device by it.
     pub refresh_token: Option<Secret<String>>,
 }
 
 impl ClientInfo {
-    /// Returns a client of which nothing is known.
+    /// Returns a description that says nothing about the client.
     pub fn unknown() -> Self {
         Self::default()
     }
 
-    /// Sets the `User-Agent`.
+    /// Sets the `User-Agent` header of the client.
     #[must_use]
     pub fn with_user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.user_agent = Some(user_agent.into());
         self
     }
 
-    /// Sets the address. Leave it out where it may be the address of a proxy.
+    /// Sets the IP address of the client. Leave it out where it may be the address of a proxy.
     #[must_use]
     pub fn with_ip(mut self, ip: IpAddr) -> Self {
         self.ip = Some(ip);
         self
     }
 
-    /// Sets the refresh token that the client still has from an earlier login.
+    /// Sets the refresh token that the client has from an earlier login.
     #[must_use]
     pub fn with_refresh_token(mut self, refresh_token: impl Into<Secret<String>>) -> Self {
         self.refresh_token = Some(refresh_token.into());
         self
     }
 
-    /// Returns the address to count by.
+    /// Returns the address that the throttle counts by.
     pub(crate) fn counted_ip(&self) -> Option<IpAddr> {
         self.ip.filter(|_| !self.ip_is_shared)
     }

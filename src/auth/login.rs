@@ -1,4 +1,4 @@
-//! Logging in with a password.
+//! Logs in with a password: [`Auth::login`].
 
 use std::pin::pin;
 
@@ -13,22 +13,31 @@ use crate::{
 };
 
 impl<U: AuthUser> Auth<U> {
-    /// Logs a user in with a password: makes a session and its first pair of tokens.
+    /// Logs a user in with a password.
     ///
-    /// An unknown login, a user without a password, a disabled user and a wrong password are one error and cost the same
-    /// work. Two store round trips, one more when the stored hash is renewed, and one more where the login
-    /// has an [earlier key](Login::earlier).
+    /// It takes two store round trips. It takes one more when the stored hash is renewed, and one
+    /// more where the login has an [earlier key](Login::earlier).
     ///
-    /// An attempt that the throttle refuses is refused whether or not the password is right. Nothing is looked up for it,
-    /// unless it brings a refresh token of ours or its user's attempts under another login count against it. Good logins
-    /// of one user are counted too: 60 an hour are free.
+    /// An unknown login, a user without a password, a disabled user and a wrong password give the
+    /// same error and cost the same work. A client therefore cannot find out who has an account.
+    ///
+    /// The [throttle](crate::throttle) refuses an attempt whether or not the password is right. A
+    /// refused attempt reads from the store only in two cases: the client brings a refresh token of
+    /// this service, or the user's attempts under another login count against the attempt.
+    /// Successful logins are counted too. A user has 60 an hour without delay.
     ///
     /// # Errors
-    /// - [`ErrorKind::InvalidCredentials`], whatever of the above it was;
-    /// - [`ErrorKind::TooManyAttempts`] as the [throttle](crate::throttle) decides;
-    /// - [`ErrorKind::ValidationFailed`] for a password over 1,024 bytes;
-    /// - [`ErrorKind::TooManySessions`] where the session limit refuses;
-    /// - [`ErrorKind::Overloaded`], [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`].
+    /// - [`ErrorKind::InvalidCredentials`] if the login is unknown, the password is wrong, the user
+    ///   is disabled, or the user has no password.
+    /// - [`ErrorKind::TooManyAttempts`] if the [throttle](crate::throttle) delays the attempt. See
+    ///   [`Error::retry_after`].
+    /// - [`ErrorKind::ValidationFailed`] if `login` is empty or `password` is longer than 1,024
+    ///   bytes.
+    /// - [`ErrorKind::TooManySessions`] if the session limit refuses another session.
+    /// - [`ErrorKind::Overloaded`] if too many passwords wait to be hashed.
+    /// - [`ErrorKind::StoreUnavailable`] if a store or the throttle cannot be reached.
+    /// - [`ErrorKind::Internal`] if a store fails otherwise, or if the user's claims do not fit
+    ///   into a token.
     pub async fn login(
         &self,
         login: &Login,
@@ -59,10 +68,12 @@ impl<U: AuthUser> Auth<U> {
         self.open_session(run, user, client, LoginMethod::Password).await
     }
 
-    /// Finds the user of a login under the key that an earlier release made of what was typed, and under today's.
+    /// Finds the user of a login. Where the login has an earlier key, which an earlier release
+    /// made, it looks up both keys.
     ///
-    /// The earlier key comes first, because of two users with one address by today's rule only one can have today's key.
-    /// Both are always looked up, so that the work does not tell which users exist.
+    /// The user under the earlier key wins. Two users may have one address by today's rule, and
+    /// only one of them can have today's key. Both keys are always looked up, so that the work does
+    /// not reveal which users exist.
     pub(super) async fn user_of(&self, login: &Login) -> Result<Option<U>, Error> {
         let users = &self.0.users;
         let Some(earlier) = login.earlier() else { return Ok(users.find_by_login(login).await?) };
@@ -70,12 +81,13 @@ impl<U: AuthUser> Auth<U> {
         Ok(found.or(users.find_by_login(login).await?))
     }
 
-    /// Verifies the password of a login's user. Without a user, or with one who may not log in, it costs the same work.
+    /// Verifies the password of a user. It costs the same work without a user, and for a user who
+    /// may not log in.
     async fn user_with_password(&self, run: &FlowRun, user: Option<U>, password: Secret<String>) -> Result<U, Error> {
         let reason = match &user {
             None => LoginFailure::UnknownLogin,
             Some(user) => {
-                run.is_of(&user.id());
+                run.set_user(&user.id());
                 match user.password_hash() {
                     _ if user.is_disabled() => LoginFailure::Disabled,
                     None => LoginFailure::NoPassword,
@@ -96,7 +108,8 @@ impl<U: AuthUser> Auth<U> {
         Ok(user)
     }
 
-    /// Replaces a weaker hash after a good login. The login is good without it, so its failure is only logged.
+    /// Replaces a weaker hash after a successful login. The login succeeds without it, so a failure
+    /// is only logged.
     async fn renew_hash(&self, run: &FlowRun, user: &U, stored: &str, password: Secret<String>) {
         let renewed = async {
             let hash = self.0.passwords.hash(password).await?;
@@ -104,7 +117,7 @@ impl<U: AuthUser> Auth<U> {
         };
         match renewed.await {
             Ok(true) => run.emit(EventKind::HashUpgraded {}),
-            // Somebody else was faster, with a hash as good or another password.
+            // Another login has replaced the hash, or another call has changed the password.
             Ok(false) => {}
             Err(error) => tracing::warn!(target: "portcullis", ?error, "a password hash could not be renewed"),
         }

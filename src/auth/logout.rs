@@ -1,4 +1,4 @@
-//! Logging out: the session of the presented tokens, or all sessions of a user.
+//! Logs out: [`Auth::logout`], [`Auth::logout_all`] and [`Auth::end_sessions_of`].
 
 use std::{pin::pin, sync::Arc};
 
@@ -12,20 +12,28 @@ use crate::{
     user::{AuthUser, UserId},
 };
 
-/// The least version for a user who no longer exists. It is above every version that a store can hold in a signed 64-bit
-/// column.
+/// Lowest accepted token version for a user who no longer exists. A store can hold no higher
+/// version in a signed 64-bit column.
 const ABOVE_ALL_VERSIONS: u64 = i64::MAX.unsigned_abs();
 
-/// The tokens that a logout brings.
+/// Tokens that a logout ends the sessions of.
 ///
 /// # Examples
+///
+/// A client that holds only its refresh token:
 ///
 /// ```
 /// use portcullis::auth::Presented;
 ///
-/// # fn tokens(refresh_token: &str, access_token: &str) {
-/// let presented = Presented::refresh(refresh_token).with_access(access_token);
-/// # }
+/// let presented = Presented::refresh("the refresh token");
+/// ```
+///
+/// A request that brings both tokens. The access token is used only if no refresh token is valid:
+///
+/// ```
+/// use portcullis::auth::Presented;
+///
+/// let presented = Presented::refresh("the refresh token").with_access("the access token");
 /// ```
 #[derive(Clone, Default)]
 pub struct Presented<'a> {
@@ -34,37 +42,38 @@ pub struct Presented<'a> {
 }
 
 impl<'a> Presented<'a> {
-    /// Returns a refresh token.
+    /// Presents a refresh token.
     pub fn refresh(token: &'a str) -> Self {
         Self::default().with_refresh(token)
     }
 
-    /// Returns an access token.
+    /// Presents an access token.
     pub fn access(token: &'a str) -> Self {
         Self::default().with_access(token)
     }
 
-    /// Adds a refresh token. A browser may bring several, as cookies of the same name.
+    /// Adds a refresh token. A browser may send several, as cookies of the same name.
     #[must_use]
     pub fn with_refresh(mut self, token: &'a str) -> Self {
         self.refresh.push(token);
         self
     }
 
-    /// Sets the access token. It counts only where no refresh token is ours.
+    /// Sets the access token. It is used only if this service has issued none of the refresh
+    /// tokens.
     #[must_use]
     pub fn with_access(self, token: &'a str) -> Self {
         self.with_access_bytes(Some(token.as_bytes()))
     }
 
-    /// Sets the access token as it was in the request.
+    /// Sets the access token, in the bytes of the request.
     pub(crate) fn with_access_bytes(mut self, token: Option<&'a [u8]>) -> Self {
         self.access = token;
         self
     }
 }
 
-/// Shows how many tokens there are, and none of them.
+/// Shows how many tokens there are, and never a token.
 impl std::fmt::Debug for Presented<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Presented")
@@ -75,15 +84,17 @@ impl std::fmt::Debug for Presented<'_> {
 }
 
 impl<U: AuthUser> Auth<U> {
-    /// Logs out: ends the session of each refresh token (of any generation), or else of the access token.
+    /// Logs out: ends the session of each presented refresh token. Without a refresh token of this
+    /// service, it ends the session of the access token.
     ///
-    /// Expired tokens count. Tokens that are not ours and sessions that have ended already are no error. It takes one
-    /// store round trip for each session.
+    /// A token of any generation is enough, also an expired one. A token of another service and a
+    /// session that has already ended are no error. It takes one store round trip for each session.
     ///
     /// # Errors
-    /// [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) and
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal). The session has ended on this node, and ends in the store when
-    /// the store can be reached.
+    /// - [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) if the session store
+    ///   cannot be reached. The session has ended on this node. It ends in the store when the store
+    ///   can be reached again.
+    /// - [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the session store fails otherwise.
     pub async fn logout(&self, presented: &Presented<'_>, client: &ClientInfo) -> Result<(), Error> {
         let run = self.begin(Operation::Logout, client);
         run.run(pin!(self.end_presented(&run, presented))).await
@@ -100,40 +111,46 @@ impl<U: AuthUser> Auth<U> {
         }
         sessions.dedup();
         if let Some((user, id)) = sessions.first() {
-            run.is_of_session(user, *id);
+            run.set_session(user, *id);
         }
         self.0.revocations.end_each(run, sessions, EndReason::Logout).await.map(drop)
     }
 
-    /// Ends every session of the user whose access token this is. It takes two store round trips.
+    /// Logs out everywhere: ends every session of the user of an access token. It takes two store
+    /// round trips.
     ///
     /// # Errors
-    /// [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) and
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal).
+    /// - [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) if a store cannot be
+    ///   reached. Call it again. If the token version was raised, this node ends the sessions in
+    ///   the store when the store can be reached again.
+    /// - [`ErrorKind::Internal`](crate::ErrorKind::Internal) if a store fails otherwise.
     pub async fn logout_all(&self, claims: &Claims, client: &ClientInfo) -> Result<(), Error> {
         let run = self.begin(Operation::LogoutAll, client);
-        run.is_of_session(claims.subject(), claims.session_id());
+        run.set_session(claims.subject(), claims.session_id());
         run.run(pin!(self.end_everything(&run, claims.subject(), EndAllReason::LogoutAll))).await
     }
 
-    /// Ends every session of a user. Apps call it after they have disabled, banned or deleted the user.
+    /// Ends every session of a user. An app calls it after it has disabled, banned or deleted the
+    /// user.
     ///
-    /// It raises the token version first, so that a refresh or login in flight finds its session ended too. It takes two
-    /// store round trips. This node refuses the user's access tokens at once, other nodes after their next poll.
+    /// It raises the token version before it ends the sessions, so that a refresh or a login that
+    /// runs at the same time ends too. It takes two store round trips. This node refuses the user's
+    /// access tokens at once, other nodes after their next poll.
     ///
     /// # Errors
-    /// [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) and
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal): call it again. Where the version was raised, and only the
-    /// sessions are left, this node ends them when the store can be reached.
+    /// - [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) if a store cannot be
+    ///   reached. Call it again. If the token version was raised, this node ends the sessions in
+    ///   the store when the store can be reached again.
+    /// - [`ErrorKind::Internal`](crate::ErrorKind::Internal) if a store fails otherwise.
     pub async fn end_sessions_of(&self, user: &UserId, client: &ClientInfo) -> Result<(), Error> {
         let run = self.begin(Operation::EndSessions, client);
-        run.is_of(user);
+        run.set_user(user);
         run.run(pin!(self.end_everything(&run, user, EndAllReason::ByApp))).await
     }
 
     async fn end_everything(&self, run: &FlowRun, user: &UserId, reason: EndAllReason) -> Result<(), Error> {
         let (auth, user, of) = (self.clone(), user.clone(), run.clone());
-        run.see_through(async move {
+        run.run_to_the_end(async move {
             let raised = auth.0.users.bump_token_version(&user).await.map_err(StoreError::of_a_write)?;
             let min_version = raised.unwrap_or(ABOVE_ALL_VERSIONS);
             let revocations = Arc::clone(&auth.0.revocations);

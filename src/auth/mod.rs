@@ -1,16 +1,16 @@
-//! [`Auth`]: every flow in code, without HTTP. Each flow has a file.
+//! [`Auth`]: every flow in code, without HTTP. Each flow has its own file.
 //!
 //! | type | what it is for |
 //! |---|---|
 //! | [`Auth`] | runs the flows |
-//! | [`ClientInfo`] | says what is known of the client that a flow runs for |
-//! | [`Registration`] | is a registration as it came in |
-//! | [`LoginOutcome`], [`LoggedIn`], [`TokenPair`] | are what a login leads to |
-//! | [`Presented`] | holds the tokens that a logout brings |
-//! | [`Check`], [`Authenticated`] | say how much is asked about an access token, and what was found |
+//! | [`ClientInfo`] | describes the client of a flow: address, user agent, earlier refresh token |
+//! | [`Registration`] | carries the fields of a new user |
+//! | [`LoginOutcome`], [`LoggedIn`], [`TokenPair`] | carry the result of a login |
+//! | [`Presented`] | carries the tokens that a logout ends |
+//! | [`Check`], [`Authenticated`] | say what is checked about an access token, and what was found |
 //! | [`Health`] | says how a node is |
 //!
-//! Every way to log in ends in `start_session`, which alone makes sessions.
+//! Every way to log in ends in `start_session.rs`, the only place that makes sessions.
 
 mod auth;
 mod authenticate;

@@ -1,26 +1,26 @@
-//! [`LoginOutcome`]: what a login leads to.
+//! [`LoginOutcome`]: the result of a login.
 
 use std::fmt;
 
 use super::tokens::TokenPair;
 use crate::user::AuthUser;
 
-/// What a login leads to.
+/// Result of a login that the server has accepted.
 ///
-/// So far every login is [`Complete`](Self::Complete). A variant for users who have a second factor comes with that
-/// feature, so match with a `_` that grants nothing.
+/// At present every login is [`Complete`](Self::Complete). A variant for users with a second factor
+/// will be added with that feature, so match with a `_` that grants nothing.
 ///
 /// # Examples
 ///
 /// ```
-/// use portcullis::auth::LoginOutcome;
+/// use portcullis::{User, auth::LoginOutcome};
 ///
-/// # fn answer(outcome: LoginOutcome<portcullis::User>) -> String {
-/// match outcome {
-///     LoginOutcome::Complete(logged_in) => logged_in.tokens.access_token.expose().clone(),
-///     _ => "one more step is needed".to_owned(),
+/// fn answer(outcome: LoginOutcome<User>) -> String {
+///     match outcome {
+///         LoginOutcome::Complete(logged_in) => logged_in.tokens.access_token.expose().clone(),
+///         _ => "one more step is needed".to_owned(),
+///     }
 /// }
-/// # }
 /// ```
 #[derive(Clone)]
 #[non_exhaustive]
@@ -30,8 +30,8 @@ pub enum LoginOutcome<U> {
 }
 
 impl<U> LoginOutcome<U> {
-    /// Returns the user and the tokens, or `None` where the login needs one more step.
-    pub fn complete(self) -> Option<LoggedIn<U>> {
+    /// Returns the user and the tokens. Returns `None` if the login needs one more step.
+    pub fn into_logged_in(self) -> Option<LoggedIn<U>> {
         match self {
             Self::Complete(logged_in) => Some(logged_in),
         }
@@ -46,17 +46,18 @@ impl<U: AuthUser> fmt::Debug for LoginOutcome<U> {
     }
 }
 
-/// A user and the tokens of their session.
+/// User, and the tokens of their session.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct LoggedIn<U> {
-    /// The user, as read from the store.
+    /// User, as the store has them.
     pub user: U,
-    /// The session's current pair.
+    /// Current tokens of the session.
     pub tokens: TokenPair,
 }
 
-/// Names the user by id only, because an app's own `Debug` may print the password hash.
+/// Names the user by id only, because the `Debug` of an app's user type may print the password
+/// hash.
 impl<U: AuthUser> fmt::Debug for LoggedIn<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoggedIn").field("user", &self.user.id()).field("tokens", &self.tokens).finish()

@@ -1,4 +1,4 @@
-//! Refresh: the next pair for the holder of the current refresh token.
+//! Refreshes a session: [`Auth::refresh`].
 
 use std::pin::pin;
 
@@ -13,28 +13,34 @@ use crate::{
     user::AuthUser,
 };
 
-/// How often the user is read again when a password change overtakes a refresh.
+/// Number of reads of the user when password changes overtake a refresh.
 const MAX_STALE_READS: usize = 3;
 
 impl<U: AuthUser> Auth<U> {
-    /// Exchanges a refresh token for the next pair.
+    /// Exchanges a refresh token for the next pair of tokens.
     ///
-    /// The user is read afresh, so that roles, disabling and deletion take effect here. The session store then decides in
-    /// one atomic operation: see [`decide`](crate::session::decide). Two store round trips.
+    /// Reads the user first, so that new roles, a disabled user and a deleted user take effect
+    /// here. The session store then decides in one atomic operation, as
+    /// [`decide`](crate::session::decide) describes. It takes two store round trips.
     ///
     /// # Errors
-    /// - [`ErrorKind::RefreshExpired`] for a token of ours past its `exp`;
-    /// - [`ErrorKind::RefreshReused`] for one that was used before: its session has ended;
-    /// - [`ErrorKind::RefreshInvalid`] for everything else that is not current;
-    /// - [`ErrorKind::StoreUnavailable`]: nothing is decided, the same token works when the store is back;
-    /// - [`ErrorKind::Internal`].
+    /// - [`ErrorKind::RefreshExpired`] if the token was valid until its `exp`.
+    /// - [`ErrorKind::RefreshReused`] if the token was used before. Its session has ended.
+    /// - [`ErrorKind::RefreshInvalid`] if this service did not issue the token, if its session has
+    ///   ended or does not exist, if a password change has replaced it, or if the user is deleted
+    ///   or disabled.
+    /// - [`ErrorKind::StoreUnavailable`] if a store cannot be reached. The same token works when
+    ///   the store is back.
+    /// - [`ErrorKind::Internal`] if a store fails otherwise, or if the user's claims do not fit
+    ///   into a token.
     pub async fn refresh(&self, refresh_token: &str, client: &ClientInfo) -> Result<LoggedIn<U>, Error> {
         let run = self.begin(Operation::Refresh, client);
         run.run(pin!(self.exchange(&run, refresh_token))).await
     }
 
     async fn exchange(&self, run: &FlowRun, refresh_token: &str) -> Result<LoggedIn<U>, Error> {
-        // Read before the store is asked: an ending that happens meanwhile is later than the token's `iat`.
+        // The time is read before the store is asked. A session that ends meanwhile therefore ends
+        // after the `iat` of the new tokens.
         let now = self.now();
         let keys = &self.0.issuer.refresh_keys;
         let claims =
@@ -42,21 +48,21 @@ impl<U: AuthUser> Auth<U> {
                 TokenFault::Expired => ErrorKind::RefreshExpired,
                 TokenFault::Invalid => ErrorKind::RefreshInvalid,
             })?;
-        run.is_of_session(&claims.subject, claims.session_id);
+        run.set_session(&claims.subject, claims.session_id);
         let next_token_id = TokenId::random()?;
         for _ in 0..MAX_STALE_READS {
             let user = self.0.users.find_by_id(&claims.subject).await?;
             let Some(user) = user.filter(|user| !user.is_disabled()) else {
                 return Err(self.end_for_gone_user(run, &claims).await);
             };
-            // Nothing has moved yet: a token that cannot be made must not cost the one that was presented.
+            // A token that cannot be made fails here, before the presented token is used up.
             self.check_token_content(&user)?;
-            // The grace is counted from here: however long the user took to be read, it is not part of it.
+            // The grace is counted from here, so that a slow read of the user does not use it up.
             let at = self.shared_now().await;
             let rotation = self.rotation(&claims, user.token_version(), next_token_id, at);
-            let (auth, its, claims) = (self.clone(), run.clone(), claims.clone());
-            let moved = async move { auth.move_on(&its, &claims, &rotation).await };
-            let Some(session) = run.see_through(moved).await? else {
+            let (auth, of, claims) = (self.clone(), run.clone(), claims.clone());
+            let rotated = async move { auth.rotate(&of, &claims, &rotation).await };
+            let Some(session) = run.run_to_the_end(rotated).await? else {
                 continue;
             };
             let tokens = self.tokens(&user, &session, now)?;
@@ -66,21 +72,22 @@ impl<U: AuthUser> Auth<U> {
             .with_source("the user store answers older token versions than the sessions have"))
     }
 
-    /// Has the store decide, and does what follows from it: to its end, because a thief who hangs up must not take the alarm
-    /// along. `None` where the user was read too early.
-    async fn move_on(
+    /// Asks the store to rotate the session, and emits the event. It runs to its end even if the
+    /// client hangs up, so that a thief cannot suppress the alarm. Returns `None` if the user was
+    /// read too early.
+    async fn rotate(
         &self,
         run: &FlowRun,
         claims: &RefreshClaims,
         rotation: &Rotation,
     ) -> Result<Option<Session>, Error> {
-        let (session, told) = match self.rotate(rotation).await? {
+        let (session, kind) = match self.ask_store(rotation).await? {
             RotateOutcome::Rotated(session) => (session, EventKind::Refreshed {}),
             RotateOutcome::Replayed(session) => (session, EventKind::Replayed {}),
             RotateOutcome::StaleUser => return Ok(None),
             refused => return Err(self.refusal(run, &refused, claims, rotation.token_version).await),
         };
-        run.emit(told);
+        run.emit(kind);
         Ok(Some(session))
     }
 
@@ -99,8 +106,9 @@ impl<U: AuthUser> Auth<U> {
         }
     }
 
-    /// Asks once more where the first answer was lost: the store recognises its own `next_token_id`, and its own ending.
-    async fn rotate(&self, rotation: &Rotation) -> Result<RotateOutcome, Error> {
+    /// Asks the store, and once more where the first answer was lost. The store recognises its own
+    /// `next_token_id` and the session that it has just ended.
+    async fn ask_store(&self, rotation: &Rotation) -> Result<RotateOutcome, Error> {
         match self.0.sessions.rotate(rotation).await {
             Err(error) if error.is_unavailable() => {
                 self.0.sessions.rotate(rotation).await.map_err(StoreError::of_a_write)
@@ -109,6 +117,7 @@ impl<U: AuthUser> Auth<U> {
         }
     }
 
+    /// Ends the session of a user who is deleted or disabled, and returns the error for the client.
     async fn end_for_gone_user(&self, run: &FlowRun, claims: &RefreshClaims) -> Error {
         match self.0.revocations.end(run, claims.subject.clone(), claims.session_id, EndReason::UserGone).await {
             Ok(_) => {
@@ -119,6 +128,8 @@ impl<U: AuthUser> Auth<U> {
         }
     }
 
+    /// Emits the events of a refused refresh, revokes the session on this node, and returns the
+    /// error for the client.
     async fn refusal(&self, run: &FlowRun, outcome: &RotateOutcome, claims: &RefreshClaims, version: u64) -> Error {
         let (user, session) = (&claims.subject, claims.session_id);
         let revocations = &self.0.revocations;
@@ -142,10 +153,12 @@ impl<U: AuthUser> Auth<U> {
                 ErrorKind::RefreshReused.into()
             }
             RotateOutcome::Ended(EndReason::TokenVersion) => {
-                // The flow that raised the version may not have written the end of all yet.
+                // The flow that raised the version may not have ended all sessions in the store
+                // yet.
                 let reason = EndReason::TokenVersion;
                 let _ = self.0.revocations.end_all(user.clone(), version, reason, None).await;
-                // A password change of another tab may be about to set new cookies.
+                // The client must keep its cookies, because a password change in another tab may be
+                // about to set new ones.
                 Error::new(ErrorKind::RefreshInvalid).overtaken()
             }
             RotateOutcome::Ended(reason) => {

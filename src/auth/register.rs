@@ -1,4 +1,4 @@
-//! Registering: adds a user.
+//! Registers users: [`Auth::register`] and [`Registration`].
 
 use std::pin::pin;
 
@@ -12,27 +12,27 @@ use crate::{
     user::{AuthUser, Email, NewUser, Username},
 };
 
-/// A registration as it came in, not yet validated.
+/// Fields of a new user, not yet validated.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Registration<R> {
-    /// The e-mail address.
+    /// E-mail address.
     pub email: String,
-    /// The username, if one is wanted.
+    /// Username. Default: none.
     pub username: Option<String>,
-    /// The password.
+    /// Password.
     pub password: Secret<String>,
-    /// The app's own fields.
+    /// Fields that the app's own user type adds.
     pub fields: R,
 }
 
 impl<R> Registration<R> {
-    /// Returns a registration without a username.
+    /// Makes a registration without a username.
     pub fn new(email: impl Into<String>, password: impl Into<Secret<String>>, fields: R) -> Self {
         Self { email: email.into(), username: None, password: password.into(), fields }
     }
 
-    /// Adds a username.
+    /// Sets the username.
     #[must_use]
     pub fn with_username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
@@ -41,20 +41,25 @@ impl<R> Registration<R> {
 }
 
 impl<U: AuthUser> Auth<U> {
-    /// Adds a user. It makes no session, so that an app can first confirm the address. To log the user in, call
-    /// [`start_session`](Self::start_session).
+    /// Adds a user. It starts no session, so that an app can first confirm the e-mail address. To
+    /// log the user in, call [`start_session`](Self::start_session).
     ///
-    /// It takes one store round trip. The password is hashed before the insert, whether or not the address is taken.
+    /// It takes one store round trip. The password is hashed before the insert, whether or not the
+    /// address is taken, so that both cost the same work.
     ///
     /// # Errors
-    /// - [`ErrorKind::ValidationFailed`](crate::ErrorKind::ValidationFailed) with every field that is not valid, or a
-    ///   password that is known from a leak
-    /// - [`ErrorKind::TooManyAttempts`](crate::ErrorKind::TooManyAttempts) as the [throttle](crate::throttle) decides
+    /// - [`ErrorKind::ValidationFailed`](crate::ErrorKind::ValidationFailed) if fields are not
+    ///   valid, or if the password is known from a leak. [`Error::fields`] lists all of them.
+    /// - [`ErrorKind::TooManyAttempts`](crate::ErrorKind::TooManyAttempts) if the
+    ///   [throttle](crate::throttle) delays the registration. See [`Error::retry_after`].
     /// - [`ErrorKind::EmailTaken`](crate::ErrorKind::EmailTaken) or
-    ///   [`ErrorKind::UsernameTaken`](crate::ErrorKind::UsernameTaken) as the store's unique index decides
-    /// - [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded) where too many passwords wait to be hashed
-    /// - [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) and
-    ///   [`ErrorKind::Internal`](crate::ErrorKind::Internal)
+    ///   [`ErrorKind::UsernameTaken`](crate::ErrorKind::UsernameTaken) if the unique index of the
+    ///   store finds another user.
+    /// - [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded) if too many passwords wait to be
+    ///   hashed.
+    /// - [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) if the user store, the
+    ///   breach check or the throttle cannot be reached. The user may have been added.
+    /// - [`ErrorKind::Internal`](crate::ErrorKind::Internal) if one of them fails otherwise.
     pub async fn register(&self, registration: Registration<U::Registration>, client: &ClientInfo) -> Result<U, Error> {
         let run = self.begin(Operation::Register, client);
         run.run(pin!(self.add_user(&run, registration, client))).await
@@ -92,11 +97,11 @@ impl<U: AuthUser> Auth<U> {
     }
 }
 
-/// Emits what came of a registration.
+/// Emits the event of a registration, or of its refusal.
 fn emit_registration<U: AuthUser>(run: &FlowRun, created: &Result<U, StoreError>) {
     let reason = match created.as_ref().map_err(StoreError::duplicate_field) {
         Ok(user) => {
-            run.is_of(&user.id());
+            run.set_user(&user.id());
             return run.emit(EventKind::Registered {});
         }
         Err(Some(UniqueField::Email)) => RegistrationRefusal::EmailTaken,

@@ -1,4 +1,4 @@
-//! The user's sessions: listing them and ending one.
+//! Lists the sessions of a user, and ends one: [`Auth::sessions`] and [`Auth::end_session`].
 
 use std::pin::pin;
 
@@ -11,13 +11,15 @@ use crate::{
 };
 
 impl<U: AuthUser> Auth<U> {
-    /// Lists the user's live sessions, the one used last first. It takes one store round trip.
+    /// Lists the live sessions of a user, the most recently used one first. It takes one store
+    /// round trip.
     ///
     /// # Errors
-    /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`].
+    /// - [`ErrorKind::StoreUnavailable`] if the session store cannot be reached.
+    /// - [`ErrorKind::Internal`] if the session store fails otherwise.
     pub async fn sessions(&self, user: &UserId) -> Result<Vec<Session>, Error> {
         let run = self.begin(Operation::ListSessions, &ClientInfo::unknown());
-        run.is_of(user);
+        run.set_user(user);
         let list = async { Ok(self.0.sessions.list(user, self.shared_now().await).await?) };
         let mut sessions = run.run(pin!(list)).await?;
         sessions.sort_by_key(|session| std::cmp::Reverse((session.rotated_at, session.created_at)));
@@ -27,12 +29,13 @@ impl<U: AuthUser> Auth<U> {
     /// Ends one session of a user. It takes one store round trip.
     ///
     /// # Errors
-    /// - [`ErrorKind::SessionNotFound`] where the user has no live session of this id
-    /// - [`ErrorKind::StoreUnavailable`]: the session ends when the store can be reached
-    /// - [`ErrorKind::Internal`]
+    /// - [`ErrorKind::SessionNotFound`] if the user has no live session of this id.
+    /// - [`ErrorKind::StoreUnavailable`] if the session store cannot be reached. The session ends
+    ///   when the store can be reached again.
+    /// - [`ErrorKind::Internal`] if the session store fails otherwise.
     pub async fn end_session(&self, user: &UserId, id: SessionId, client: &ClientInfo) -> Result<(), Error> {
         let run = self.begin(Operation::EndSession, client);
-        run.is_of_session(user, id);
+        run.set_session(user, id);
         run.run(pin!(self.end_listed(&run, user, id))).await
     }
 

@@ -1,4 +1,5 @@
-//! The one door: every way to log in ends here, and nothing else makes sessions.
+//! Starts sessions: [`Auth::start_session`]. Every way to log in ends here, and no other code makes
+//! sessions.
 
 use std::pin::pin;
 
@@ -12,19 +13,23 @@ use crate::{
 };
 
 impl<U: AuthUser> Auth<U> {
-    /// Logs a user in whom the app has authenticated by other means: makes a session and its first pair of tokens.
+    /// Logs in a user who was authenticated by the app itself: makes a session and its first pair
+    /// of tokens.
     ///
-    /// It takes one store round trip.
+    /// It takes one store round trip. If the user's sessions are ended while this call runs, the
+    /// new session ends at once, and its tokens are refused.
     ///
     /// # Errors
-    /// - [`ErrorKind::InvalidCredentials`] for a disabled user
-    /// - [`ErrorKind::TooManySessions`] where the session limit refuses
-    /// - [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`]
+    /// - [`ErrorKind::InvalidCredentials`] if the user is disabled.
+    /// - [`ErrorKind::TooManySessions`] if the session limit refuses another session.
+    /// - [`ErrorKind::StoreUnavailable`] if the session store cannot be reached.
+    /// - [`ErrorKind::Internal`] if the session store fails otherwise, or if the user's claims do
+    ///   not fit into a token.
     pub async fn start_session(&self, user: &U, client: &ClientInfo) -> Result<LoginOutcome<U>, Error> {
         self.start_session_by(user, client, LoginMethod::App).await
     }
 
-    /// Does what [`start_session`](Self::start_session) does, by a method that is known here.
+    /// Does what [`start_session`](Self::start_session) does, for a login whose method is known.
     pub(crate) async fn start_session_by(
         &self,
         user: &U,
@@ -35,8 +40,8 @@ impl<U: AuthUser> Auth<U> {
         run.run(pin!(self.open_session(&run, user.clone(), client, method))).await
     }
 
-    /// Makes a session and its first pair of tokens. This is the one door: every way to log in goes through it, and
-    /// nothing else makes sessions. It checks that the user is not disabled, and then the session limit.
+    /// Makes a session and its first pair of tokens. It checks that the user is not disabled, and
+    /// then the session limit.
     pub(super) async fn open_session(
         &self,
         run: &FlowRun,
@@ -45,7 +50,7 @@ impl<U: AuthUser> Auth<U> {
         method: LoginMethod,
     ) -> Result<LoginOutcome<U>, Error> {
         let owner = user.id();
-        run.is_of(&owner);
+        run.set_user(&owner);
         if user.is_disabled() {
             run.emit(EventKind::LoginFailed { reason: LoginFailure::Disabled });
             return Err(Error::new(ErrorKind::InvalidCredentials));
@@ -57,14 +62,15 @@ impl<U: AuthUser> Auth<U> {
         let session = Session {
             id: SessionId::random()?,
             user_id: owner.clone(),
-            // As it was read before the password was verified. After a password change in between, this session is
-            // therefore dead on arrival.
+            // The version was read before the password was verified. If the password is changed in
+            // between, the store ends this session at once.
             token_version: user.token_version(),
             generation: 0,
             token_id: TokenId::random()?,
             previous_token_id: None,
             auth_time: at,
-            // An app that starts a session has authenticated the user by means that are not known here.
+            // An app that starts a session has authenticated the user by a method that is not known
+            // here.
             amr: if matches!(method, LoginMethod::App) { AuthMethods::default() } else { AuthMethods::PASSWORD },
             acr: AuthLevel::Aal1,
             restamped_generation: None,
@@ -86,25 +92,25 @@ impl<U: AuthUser> Auth<U> {
             }
             error.of_a_write()
         })?;
-        run.is_of_session(&owner, id);
+        run.set_session(&owner, id);
         if created.ended_at_once {
             run.emit(EventKind::LoginFailed { reason: LoginFailure::Superseded });
             revocations.publish(revocations.revoke_session(id));
         } else {
             run.emit(EventKind::LoggedIn { method });
         }
-        // The flow that raised the version has not ended them yet.
+        // The flow that raised the version may not have ended these sessions in the store yet.
         for id in created.outdated {
             revocations.publish(revocations.revoke_session(id));
-            run.emit_of(EventKind::SessionEnded { reason: EndReason::TokenVersion }, &owner, id);
+            run.emit_for(EventKind::SessionEnded { reason: EndReason::TokenVersion }, &owner, id);
         }
         for id in created.ended {
             revocations.publish(revocations.revoke_session(id));
             match &replaced {
                 Some((user, replaced)) if *replaced == id => {
-                    run.emit_of(EventKind::SessionEnded { reason: EndReason::LoggedInAgain }, user, id);
+                    run.emit_for(EventKind::SessionEnded { reason: EndReason::LoggedInAgain }, user, id);
                 }
-                _ => run.emit_of(EventKind::SessionEnded { reason: EndReason::Limit }, &owner, id),
+                _ => run.emit_for(EventKind::SessionEnded { reason: EndReason::Limit }, &owner, id),
             }
         }
         Ok(LoginOutcome::Complete(LoggedIn { user, tokens }))

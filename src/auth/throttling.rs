@@ -1,4 +1,4 @@
-//! Attempts at passwords, between the throttle and the flows.
+//! Asks the throttle about attempts at passwords, and reports their results to it.
 
 use super::{Auth, ClientInfo};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     user::{AuthUser, Login, UserId},
 };
 
-/// The user of an admitted login, if there is one, and where the attempt came from.
+/// User of an admitted login, if one was found, and the source of the attempt.
 pub(super) struct Candidate<U> {
     pub(super) user: Option<U>,
     pub(super) id: Option<UserId>,
@@ -17,12 +17,16 @@ pub(super) struct Candidate<U> {
 }
 
 impl<U: AuthUser> Auth<U> {
-    /// Lets an attempt go on, or says how long to wait; asked before the work.
+    /// Asks the throttle, before the work, whether an attempt may go on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooManyAttempts`] with the time to wait, or the error of the throttle.
     pub(super) async fn admit(&self, run: &FlowRun, attempt: &Attempt<'_>) -> Result<(), Error> {
         self.admit_at(run, attempt, self.now()).await
     }
 
-    /// As [`admit`](Self::admit), at a time that several questions about one attempt share.
+    /// Asks as [`admit`](Self::admit) does. Several questions about one attempt share the time
+    /// `now`.
     async fn admit_at(&self, run: &FlowRun, attempt: &Attempt<'_>, now: Timestamp) -> Result<(), Error> {
         let Some(throttle) = &self.0.throttle else { return Ok(()) };
         match throttle.admit(attempt, now).await? {
@@ -34,22 +38,22 @@ impl<U: AuthUser> Auth<U> {
         }
     }
 
-    /// Tells the throttle how an attempt ended, and hands the result on.
+    /// Reports the result of an attempt to the throttle, and returns that result.
     pub(super) async fn settle<T>(&self, attempt: &Attempt<'_>, result: Result<T, Error>) -> Result<T, Error> {
         if let Some(throttle) = &self.0.throttle {
             let outcome = result.as_ref().map_or_else(|error| outcome_of(error.kind()), |_| Outcome::Succeeded);
             if let Err(error) = throttle.settle(attempt, outcome, self.now()).await {
-                tracing::warn!(target: "portcullis", ?error, "the throttle did not learn how an attempt ended");
+                tracing::warn!(target: "portcullis", ?error, "the result of an attempt could not be reported to the throttle");
             }
         }
         result
     }
 
-    /// Finds the user of a login, where the throttle lets the attempt go on.
+    /// Finds the user of a login, if the throttle admits the attempt.
     ///
-    /// The throttle is asked about the login before anything is looked up, and about the user once
-    /// they are found. A request with a refresh token of ours is looked up first, because only then
-    /// it is known whether the device is this user's.
+    /// The throttle is asked about the login before the user is looked up, and about the user once
+    /// they are found. If the client brings a refresh token of this service, the user is looked up
+    /// first, because only then it is known whether the device is this user's.
     pub(super) async fn find_candidate(
         &self,
         run: &FlowRun,
@@ -77,7 +81,7 @@ impl<U: AuthUser> Auth<U> {
         }
     }
 
-    /// Asks about a user, once their login was admitted.
+    /// Asks the throttle about the user, after it has admitted their login.
     async fn admit_user(
         &self,
         run: &FlowRun,
@@ -97,7 +101,7 @@ impl<U: AuthUser> Auth<U> {
 
 fn outcome_of(kind: ErrorKind) -> Outcome {
     match kind {
-        // The last one: the throttle refused the user after it had admitted the login.
+        // `TooManyAttempts`: the throttle refused the user after it had admitted the login.
         ErrorKind::Internal | ErrorKind::StoreUnavailable | ErrorKind::Overloaded | ErrorKind::TooManyAttempts => {
             Outcome::Undecided
         }

@@ -1,4 +1,4 @@
-//! [`TokenPair`], and making the tokens of a session.
+//! [`TokenPair`], and how the tokens of a session are made.
 
 use super::Auth;
 use crate::{
@@ -10,26 +10,26 @@ use crate::{
     user::{AuthUser, UserId},
 };
 
-/// A pair of tokens.
+/// Access token and refresh token of a session.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TokenPair {
-    /// The access token, to be sent as `Authorization: Bearer`.
+    /// Access token. A client sends it as `Authorization: Bearer` with each request.
     pub access_token: Secret<String>,
-    /// When the access token expires, in whole seconds as its `exp`.
+    /// Expiry of the access token, in whole seconds, as its claim `exp`.
     pub access_expires_at: Timestamp,
-    /// The refresh token, to be sent to get the next pair.
+    /// Refresh token. A client exchanges it for the next pair, with [`Auth::refresh`].
     pub refresh_token: Secret<String>,
-    /// When the refresh token expires, in whole seconds as its `exp`.
+    /// Expiry of the refresh token, in whole seconds, as its claim `exp`.
     pub refresh_expires_at: Timestamp,
-    /// When the pair was issued, in milliseconds.
+    /// Time of issue, in milliseconds.
     pub issued_at: Timestamp,
-    /// The session that both belong to.
+    /// Session of both tokens.
     pub session_id: SessionId,
 }
 
 impl<U: AuthUser> Auth<U> {
-    /// Makes the pair of a session at its current generation, with the roles that the user has now.
+    /// Makes the tokens of a session at its current generation, with the current roles of the user.
     pub(super) fn tokens(&self, user: &U, session: &Session, now: Timestamp) -> Result<TokenPair, Error> {
         let custom = self.check_token_content(user)?;
         let access = self.0.issuer.access(&AccessToken { session, roles: &user.roles(), custom: &custom }, now)?;
@@ -44,10 +44,11 @@ impl<U: AuthUser> Auth<U> {
         })
     }
 
-    /// Returns the app's own claims of a user, once it is known that they and the roles fit into a token.
+    /// Returns the custom claims of a user, after a check that they and the roles fit into a token.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where they do not fit.
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if they do not fit, or if the app's
+    /// function for custom claims fails.
     pub(super) fn check_token_content(&self, user: &U) -> Result<String, Error> {
         let custom = self.0.custom_claims.as_ref().map(|claims| claims(user)).transpose();
         let custom = custom.map_err(Error::internal)?.unwrap_or_default();
@@ -55,7 +56,8 @@ impl<U: AuthUser> Auth<U> {
         Ok(custom)
     }
 
-    /// Returns the session that a refresh token of ours belongs to, of any generation and also when it has expired.
+    /// Returns the session of a refresh token that this service issued. The token may be of any
+    /// generation, and may have expired.
     pub(super) fn session_of(&self, refresh_token: &str, now: Timestamp) -> Option<(UserId, SessionId)> {
         let keys = &self.0.issuer.refresh_keys;
         let claims = self.0.verifier.refresh(keys, refresh_token, now, Expiry::Ignored).ok()?;

@@ -1,4 +1,5 @@
-//! Waiting for an access token to stop counting: for connections that outlive the request that opened them.
+//! Waits until an access token is no longer accepted: [`Auth::until_ended`], for connections that
+//! outlive the request that opened them.
 
 use std::{
     future::{Future, poll_fn},
@@ -12,29 +13,39 @@ use tokio::time::{Instant, timeout};
 use super::Auth;
 use crate::{error::ErrorKind, revocation::Standing, session::SessionId, token::Claims, user::AuthUser};
 
-/// How long a wait goes without a look at the clock, which may have been set, or have stood still with the machine.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// Longest pause between two reads of the clock. The clock may have been set, or the machine may
+/// have been suspended.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// A clock that stands still just before an expiry is looked at no more often.
-const LOOK_AT_MOST: Duration = Duration::from_millis(50);
+/// Shortest pause between two reads of the clock. It matters where the clock stands still just
+/// before an expiry.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long a wait leaves a store in peace that it has asked, or up to twice as long: they do not ask all at once.
+/// Shortest pause between two questions to the store. Each wait adds up to as much again, so that
+/// they do not ask all at once.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
 
-/// The same where what this node could not remember may have been the end of this very session.
+/// The same pause, where this node could not remember an ended session that may be this one.
 const ASK_SOON: Duration = Duration::from_secs(5);
 
 impl<U: AuthUser> Auth<U> {
-    /// Waits until an access token that was accepted no longer counts, and answers what a request with it would now be
-    /// refused for: [`ErrorKind::TokenRevoked`] where its session has ended, [`ErrorKind::TokenExpired`] where nothing
-    /// ended it before its time.
+    /// Waits until an accepted access token is no longer accepted, and returns why.
     ///
-    /// For what goes on after its request was admitted: a WebSocket, a stream of events, a streaming call. Such a connection
-    /// is closed by whatever ends a session (a logout, also of all devices; another device that ends this one; a refresh
-    /// token that came twice; a changed password, in the session that goes on as well; a user who was disabled, with
-    /// [`end_sessions_of`](Self::end_sessions_of)), and by its token's expiry: the client refreshes and comes back. One
-    /// that is to go on lets its client send the next token, verifies it with [`authenticate`](Self::authenticate), and
-    /// waits anew.
+    /// The result is [`ErrorKind::TokenRevoked`] if the session of the token has ended, and
+    /// [`ErrorKind::TokenExpired`] if the token has expired.
+    ///
+    /// It is meant for connections that go on after their request was admitted, such as a
+    /// WebSocket, a stream of events or a streaming call. Such a connection closes when:
+    ///
+    /// - the user logs out, on this device or everywhere;
+    /// - another device of the user ends the session;
+    /// - a refresh token of the session is used a second time;
+    /// - the user changes the password, in the session that stays too;
+    /// - the app ends the user's sessions with [`end_sessions_of`](Self::end_sessions_of);
+    /// - the token expires. The client then refreshes and connects again.
+    ///
+    /// To keep a connection open, let the client send its next token, verify it with
+    /// [`authenticate`](Self::authenticate), and wait again.
     ///
     /// ```
     /// # use portcullis::{Auth, Claims, ErrorKind, User};
@@ -47,14 +58,19 @@ impl<U: AuthUser> Auth<U> {
     /// }
     /// ```
     ///
-    /// A stream ends likewise with `stream.take_until(auth.until_ended(&claims))` of `futures-util`.
+    /// A stream ends in the same way with `stream.take_until(auth.until_ended(&claims))` of
+    /// `futures-util`.
     ///
-    /// What this node ends counts at once; what another ends, as soon as this one hears of it: at once with a
-    /// [`revocation_feed`](crate::AuthBuilder::revocation_feed), otherwise at the next poll. Whoever waits costs about a
-    /// kilobyte and a timer that looks at the clock once a minute; the store is asked only where the guard would ask it too,
-    /// and by each wait every 30 to 60 seconds at most, or every 5 to 10 where the set of endings had no room for what may
-    /// be this one. A store that is slow or out of reach ends no wait, and delays none that ends for what this node knows.
-    /// Misses what [`Check::Stateless`](crate::auth::Check::Stateless) misses.
+    /// A session that this node ends is noticed at once. A session that another node ends is
+    /// noticed at once with a [`revocation_feed`](crate::AuthBuilder::revocation_feed), and
+    /// otherwise at the next poll. The wait misses what
+    /// [`Check::Stateless`](crate::auth::Check::Stateless) misses.
+    ///
+    /// A wait costs about 1 kB of memory and one timer, which reads the clock once a minute. It
+    /// asks the store only where the guard would ask it too, at most every 30 to 60 s. Where the
+    /// set of ended sessions had no room for one that may be this one, it asks every 5 to 10 s. A
+    /// store that is slow or out of reach ends no wait, and delays none that ends for another
+    /// reason.
     ///
     /// # Panics
     /// When polled outside of a Tokio runtime with its timer enabled.
@@ -63,14 +79,14 @@ impl<U: AuthUser> Auth<U> {
         async move {
             let (mut asking, mut asked) = (None::<Asking>, None::<Instant>);
             loop {
-                // Before the look, so that nothing falls in between.
-                let mut news = pin!(auth.0.revocations.news(&claims.session_id(), claims.subject()));
-                let (left, ask_again) = match auth.look(&claims) {
-                    Look::Over(why) => return why,
-                    Look::Counts { left } => (left, None),
-                    Look::AskStore { left, again } => (left, Some(again)),
+                // The wait is registered before the check, so that no revocation falls in between.
+                let mut revoked = pin!(auth.0.revocations.revoked(&claims.session_id(), claims.subject()));
+                let (left, ask_again) = match auth.check_in_memory(&claims) {
+                    Validity::Ended(why) => return why,
+                    Validity::Valid { left } => (left, None),
+                    Validity::AskStore { left, again } => (left, Some(again)),
                 };
-                let mut pause = left.clamp(LOOK_AT_MOST, LOOK_AGAIN);
+                let mut pause = left.clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
                 if let Some(again) = ask_again.filter(|_| asking.is_none()) {
                     let again = again + part(again, &claims.session_id());
                     let rest = asked.map_or(Duration::ZERO, |asked| again.saturating_sub(asked.elapsed()));
@@ -81,46 +97,48 @@ impl<U: AuthUser> Auth<U> {
                         pause = pause.min(rest);
                     }
                 }
-                // A store may take its time: news and the expiry are not kept waiting by it, nor is its answer lost to them.
-                let look_or_answer = poll_fn(|cx| {
+                // A slow store must not delay a revocation or the expiry, and these must not lose
+                // its answer.
+                let revoked_or_answered = poll_fn(|cx| {
                     if let Some(answer) = &mut asking
                         && let Poll::Ready(ended) = answer.as_mut().poll(cx)
                     {
                         asking = None;
                         return Poll::Ready(ended);
                     }
-                    news.as_mut().poll(cx).map(|()| false)
+                    revoked.as_mut().poll(cx).map(|()| false)
                 });
-                if timeout(pause, look_or_answer).await == Ok(true) {
+                if timeout(pause, revoked_or_answered).await == Ok(true) {
                     return ErrorKind::TokenRevoked;
                 }
             }
         }
     }
 
-    /// What this node knows of the token by itself.
-    fn look(&self, claims: &Claims) -> Look {
+    /// Checks the token without I/O.
+    fn check_in_memory(&self, claims: &Claims) -> Validity {
         let now = self.now();
         let left = claims.expires_at().plus(self.0.verifier.profile.leeway).since(now);
         if left.is_zero() {
-            return Look::Over(ErrorKind::TokenExpired);
+            return Validity::Ended(ErrorKind::TokenExpired);
         }
-        // Claims that another `Auth` verified may be the first thing that this one hears of.
+        // These may be the first claims that this `Auth` sees, if another one verified them.
         let loaded = self.0.revocations.is_loaded();
         match self.0.revocations.standing(claims, now) {
-            Standing::Ended => Look::Over(ErrorKind::TokenRevoked),
-            Standing::Good if loaded => Look::Counts { left },
-            Standing::Good | Standing::AskStore => {
+            Standing::Ended => Validity::Ended(ErrorKind::TokenRevoked),
+            Standing::Valid if loaded => Validity::Valid { left },
+            Standing::Valid | Standing::AskStore => {
                 let (session, user) = (claims.session_id(), claims.subject());
                 let soon = !loaded || self.0.revocations.may_have_missed(&session, user, claims.token_version());
-                Look::AskStore { left, again: if soon { ASK_SOON } else { ASK_AGAIN } }
+                Validity::AskStore { left, again: if soon { ASK_SOON } else { ASK_AGAIN } }
             }
         }
     }
 
-    /// Whether the store says that the session has ended. Where it cannot say, it has not.
+    /// Returns whether the store says that the session has ended. A store that cannot answer is no
+    /// reason to end the wait.
     async fn has_ended(self, claims: Claims) -> bool {
-        // What it brings is for the next look.
+        // The next check uses what this reads.
         let _ = self.0.revocations.load().await;
         if self.0.revocations.standing(&claims, self.now()) != Standing::AskStore {
             return false;
@@ -130,24 +148,24 @@ impl<U: AuthUser> Auth<U> {
     }
 }
 
-/// A question to the store that is under way: in a box, because few waits ever ask.
+/// A running question to the store. It is boxed, because few waits ever ask.
 type Asking = Pin<Box<dyn Future<Output = bool> + Send>>;
 
-/// What a look at the clock and into memory says of a token.
-enum Look {
-    Over(ErrorKind),
-    Counts {
-        /// Until it expires.
+/// Result of a check without I/O.
+enum Validity {
+    Ended(ErrorKind),
+    Valid {
+        /// Time until the token expires.
         left: Duration,
     },
     AskStore {
         left: Duration,
-        /// How long the store is left in peace that was asked.
+        /// Pause before the store is asked again.
         again: Duration,
     },
 }
 
-/// Some part of `whole`: which, the random bytes of the session say.
+/// Returns a part of `whole`, which the random bytes of the session id choose.
 fn part(whole: Duration, session: &SessionId) -> Duration {
     whole * u32::from(session.as_bytes().last().copied().unwrap_or(0)) / 256
 }

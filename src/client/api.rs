@@ -1,4 +1,4 @@
-//! What our endpoints are asked, and what their answers mean.
+//! The HTTP calls to the server's endpoints, and the meaning of their answers.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -15,18 +15,18 @@ use tower::BoxError;
 use tower_service::Service;
 
 use super::{
-    ClientError, ClientErrorKind,
+    ClientAuth, ClientError, ClientErrorKind, ServerUser,
     error::Problem,
     tokens::{Lineage, Pair},
 };
 use crate::{clock::Timestamp, error::FieldError, secret::Secret};
 
-/// The largest answer that is read: an app's own public user may be large.
+/// The largest body that is read. The user in it may be large, because its fields are the app's.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
 type Sending = Pin<Box<dyn Future<Output = Result<Answer, ClientError>> + Send>>;
 
-/// An HTTP client whose type is forgotten.
+/// An HTTP client of any type.
 pub(super) type Transport = Arc<dyn Fn(Request<Full<Bytes>>) -> Sending + Send + Sync>;
 
 pub(super) fn transport<T, R>(service: T) -> Transport
@@ -52,44 +52,56 @@ where
     })
 }
 
-/// In whole seconds, as ours says it; a date (RFC 9110 §10.2.3) would have to be read against the server's clock.
+/// Reads `Retry-After` in whole seconds, the form of our endpoints. A date (RFC 9110 §10.2.3) is
+/// ignored, because only the server's clock gives it a meaning.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
 
-/// A request to one of our endpoints.
-pub(super) fn request(
-    method: Method,
-    uri: String,
-    user_agent: &HeaderValue,
-    bearer: Option<HeaderValue>,
-    body: &impl Serialize,
-) -> Result<Request<Full<Bytes>>, ClientError> {
-    let unsendable = |error: BoxError| ClientError::with_source(ClientErrorKind::Unreachable, error);
-    let body = serde_json::to_vec(body).map_err(|error| unsendable(error.into()))?;
-    let mut request = Request::builder()
-        .method(method)
-        .uri(uri)
-        .header(ACCEPT, HeaderValue::from_static("application/json, application/problem+json"))
-        .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-        .header(USER_AGENT, user_agent)
-        .body(Full::from(body))
-        .map_err(|error| unsendable(error.into()))?;
-    if let Some(bearer) = bearer {
-        request.headers_mut().insert(AUTHORIZATION, bearer);
-    }
-    Ok(request)
+/// The body of a refresh and of a logout.
+#[derive(Serialize)]
+pub(super) struct Presented<'a> {
+    pub(super) refresh_token: &'a str,
 }
 
-/// What came back.
+impl ClientAuth {
+    /// Sends a request to an endpoint of the server. Waits for the answer for the given number of
+    /// timeouts.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        bearer: Option<&Pair>,
+        body: &impl Serialize,
+        timeouts: u32,
+    ) -> Result<Answer, ClientError> {
+        let unreachable = |error: BoxError| ClientError::with_source(ClientErrorKind::Unreachable, error);
+        let body = serde_json::to_vec(body).map_err(|error| unreachable(error.into()))?;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}/{path}", self.0.base))
+            .header(ACCEPT, HeaderValue::from_static("application/json, application/problem+json"))
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .header(USER_AGENT, &self.0.user_agent)
+            .body(Full::from(body))
+            .map_err(|error| unreachable(error.into()))?;
+        if let Some(bearer) = bearer.and_then(Pair::bearer) {
+            request.headers_mut().insert(AUTHORIZATION, bearer);
+        }
+        let answer = tokio::time::timeout(self.0.settings.timeout * timeouts, (self.0.send)(request)).await;
+        answer.unwrap_or_else(|_| Err(unreachable("the server takes too long".into())))
+    }
+}
+
+/// An answer of an endpoint.
 pub(super) struct Answer {
     status: StatusCode,
     retry_after: Option<Duration>,
     body: Bytes,
 }
 
-/// A token answer.
+/// The body of an answer with tokens.
 #[derive(Deserialize)]
 struct TokenAnswer {
     #[serde(default)]
@@ -100,57 +112,67 @@ struct TokenAnswer {
 }
 
 impl Answer {
-    /// The user, and the pair if there is one: a registration may sign nobody in.
+    /// Returns the user and the pair. There is no pair after a registration that does not log in.
     ///
     /// # Errors
     /// [`ClientErrorKind::Refused`] or [`ClientErrorKind::Unexpected`].
-    pub(super) fn tokens(self, lineage: Lineage, asked_at: Timestamp) -> Result<(Value, Option<Pair>), ClientError> {
+    pub(super) fn tokens(
+        self,
+        lineage: Lineage,
+        asked_at: Timestamp,
+    ) -> Result<(ServerUser, Option<Pair>), ClientError> {
         let status = self.status;
         let unexpected = |what| ClientError::unexpected(status, what);
-        self.done()?;
-        // The parser's own words would repeat what is in the answer.
+        self.success()?;
+        // The parser's own message would repeat parts of the answer.
         let answer: TokenAnswer = serde_json::from_slice(&self.body)
-            .map_err(|_| unexpected("the answer has not the shape of one of ours"))?;
+            .map_err(|_| unexpected("the answer has another form than that of the endpoints"))?;
         let pair = match (answer.access_token, answer.refresh_token, answer.expires_in) {
             (Some(access), Some(refresh), Some(expires_in)) => {
                 let expires_at = asked_at.plus(Duration::from_secs(expires_in));
                 let pair = Pair::new(access, refresh, lineage, asked_at, expires_at);
-                Some(pair.ok_or_else(|| unexpected("the tokens are none"))?)
+                Some(pair.ok_or_else(|| unexpected("the tokens in the answer are not valid tokens"))?)
             }
             (None, None, _) if status == StatusCode::CREATED => None,
-            _ => return Err(unexpected("the answer brings no tokens: let the server's TOKEN_DELIVERY allow `body`")),
+            _ => return Err(unexpected("the answer has no tokens: let the server's TOKEN_DELIVERY allow `body`")),
         };
-        Ok((answer.user, pair))
+        Ok((ServerUser::new(answer.user), pair))
     }
 
+    /// Checks that the answer is a success.
+    ///
     /// # Errors
-    /// As for [`tokens`](Self::tokens).
-    pub(super) fn done(&self) -> Result<(), ClientError> {
+    /// The same as for [`tokens`](Self::tokens).
+    pub(super) fn success(&self) -> Result<(), ClientError> {
         if self.status.is_success() {
             return Ok(());
         }
         if !(self.status.is_client_error() || self.status.is_server_error()) {
-            return Err(ClientError::unexpected(self.status, "the answer sends elsewhere, where tokens do not follow"));
+            return Err(ClientError::unexpected(
+                self.status,
+                "the answer redirects, and tokens are sent to no other address",
+            ));
         }
         let problem = self.problem().unwrap_or_default();
         Err(ClientError::refused(self.status, self.retry_after, problem))
     }
 
-    /// Whether a refresh was refused for good: by one of our codes, because a proxy on the way has 401s of its own.
+    /// Returns whether the server has ended the session. Only our codes count, because a proxy
+    /// between client and server may answer 401 as well.
     pub(super) fn ends_the_session(&self) -> bool {
         let code = self.problem().and_then(|problem| problem.code);
         let is_final = |code| matches!(code, "refresh_expired" | "refresh_invalid" | "refresh_reused");
         self.status == StatusCode::UNAUTHORIZED && code.as_deref().is_some_and(is_final)
     }
 
-    /// Whether it is our access token that was refused.
-    pub(super) fn wants_another_token(&self) -> bool {
+    /// Returns whether the server refused the access token, and not for example the password.
+    pub(super) fn refuses_the_access_token(&self) -> bool {
         let code = |problem: Problem| problem.code.is_none_or(|code| code.starts_with("token_"));
         self.status == StatusCode::UNAUTHORIZED && self.problem().is_none_or(code)
     }
 
-    /// Whether the server cannot tell what has happened: a token may have been rotated or not.
-    pub(super) fn leaves_open(&self) -> bool {
+    /// Returns whether the server failed. It may have rotated the token before that.
+    pub(super) fn is_server_error(&self) -> bool {
         self.status.is_server_error()
     }
 
@@ -176,7 +198,7 @@ mod tests {
     use super::*;
 
     fn lineage() -> Lineage {
-        Lineage::draw().unwrap()
+        Lineage::generate().unwrap()
     }
 
     fn answer(status: u16, body: &str) -> Answer {
@@ -185,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_ends_by_our_own_401_alone() {
+    fn only_our_own_401_ends_a_session() {
         for (status, body, ends) in [
             (401, r#"{"code":"refresh_reused"}"#, true),
             (401, r#"{"code":"refresh_invalid"}"#, true),
@@ -205,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_answers_in_another_shape_brings_no_tokens_and_is_not_repeated() {
+    fn an_answer_in_another_form_is_an_error_that_hides_it() {
         let now = Timestamp::EPOCH;
         for (status, body) in [
             (200, "<html>canary"),
@@ -220,11 +242,11 @@ mod tests {
             assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
         }
         let (user, pair) = answer(201, r#"{"user":{"id":"7"}}"#).tokens(lineage(), now).unwrap();
-        assert!(pair.is_none() && user["id"] == "7");
+        assert!(pair.is_none() && user.id() == Some("7"));
     }
 
     #[test]
-    fn a_life_beyond_the_calendar_is_no_panic() {
+    fn a_lifetime_beyond_the_calendar_does_not_panic() {
         let body = format!(r#"{{"access_token":"a","refresh_token":"r","expires_in":{}}}"#, u64::MAX);
         assert!(answer(200, &body).tokens(lineage(), Timestamp::from_secs(1)).unwrap().1.is_some());
     }

@@ -1,4 +1,4 @@
-//! What a client can be told instead of what it asked for.
+//! [`ClientError`] and [`CallError`].
 
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
@@ -8,28 +8,33 @@ use crate::error::FieldError;
 
 type Source = Box<dyn StdError + Send + Sync + 'static>;
 
-/// What kind of failure a [`ClientError`] is. None of them signs anybody out.
+/// The kinds of [`ClientError`]. None of them logs the user out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClientErrorKind {
-    /// The server could not be asked, or did not answer in time.
+    /// The server could not be reached, or did not answer in time.
     Unreachable,
-    /// The server said no: see [`ClientError::status`], [`code`](ClientError::code) and
-    /// [`retry_after`](ClientError::retry_after). An outage of the server's (503) is one as well.
+    /// The server answered with an error: see [`ClientError::status`], [`code`](ClientError::code)
+    /// and [`retry_after`](ClientError::retry_after). An outage at the server (503) is one as well.
     Refused,
-    /// Something answered that does not speak as our endpoints do: a captive portal, a proxy, a wrong address.
+    /// The answer has not the form of the endpoints. It may come from a captive portal, a proxy or
+    /// a wrong address.
     Unexpected,
-    /// The storage of the tokens failed, or holds what is not ours.
+    /// The token storage failed, or holds something that is no pair of this server's tokens.
     Storage,
-    /// Nobody is signed in.
-    NotSignedIn,
-    /// The runtime ended in the middle, or there is none: this needs Tokio's.
+    /// No user is logged in.
+    NotLoggedIn,
+    /// The fields of a registration are neither a struct nor a map, so that no JSON object can be
+    /// made of them.
+    InvalidFields,
+    /// No Tokio runtime is running, or it ended during the call.
     Interrupted,
 }
 
-/// Why there are no tokens to be had right now, or why signing in or out failed.
+/// Why no token is available now, or why a login or another call failed.
 ///
-/// It is cheap to clone, because all who wait for one refresh are told the same, and shows no token and no password.
+/// It is cheap to clone, because all requests that wait for one refresh get the same error. It
+/// shows no token and no password.
 #[derive(Clone)]
 pub struct ClientError(Arc<Inner>);
 
@@ -44,18 +49,18 @@ struct Inner {
 }
 
 impl Inner {
-    fn of(kind: ClientErrorKind) -> Self {
+    fn new(kind: ClientErrorKind) -> Self {
         Self { kind, status: None, code: None, detail: None, fields: Vec::new(), retry_after: None, source: None }
     }
 }
 
 impl ClientError {
     pub(super) fn new(kind: ClientErrorKind) -> Self {
-        Self(Arc::new(Inner::of(kind)))
+        Self(Arc::new(Inner::new(kind)))
     }
 
     pub(super) fn with_source(kind: ClientErrorKind, source: impl Into<Source>) -> Self {
-        Self(Arc::new(Inner { source: Some(source.into()), ..Inner::of(kind) }))
+        Self(Arc::new(Inner { source: Some(source.into()), ..Inner::new(kind) }))
     }
 
     pub(super) fn storage(source: impl Into<Source>) -> Self {
@@ -64,49 +69,50 @@ impl ClientError {
 
     pub(super) fn unexpected(status: StatusCode, what: &'static str) -> Self {
         let (status, source) = (Some(status), Some(what.into()));
-        Self(Arc::new(Inner { status, source, ..Inner::of(ClientErrorKind::Unexpected) }))
+        Self(Arc::new(Inner { status, source, ..Inner::new(ClientErrorKind::Unexpected) }))
     }
 
-    /// What the server's problem says of itself.
+    /// Makes the error of a server's answer.
     pub(super) fn refused(status: StatusCode, retry_after: Option<Duration>, problem: Problem) -> Self {
         let Problem { code, detail, fields } = problem;
         let status = Some(status);
-        Self(Arc::new(Inner { status, code, detail, fields, retry_after, ..Inner::of(ClientErrorKind::Refused) }))
+        Self(Arc::new(Inner { status, code, detail, fields, retry_after, ..Inner::new(ClientErrorKind::Refused) }))
     }
 
-    /// The kind, to branch on.
+    /// Returns the kind, to branch on.
     pub fn kind(&self) -> ClientErrorKind {
         self.0.kind
     }
 
-    /// The status of the server's answer, where there was one.
+    /// Returns the status of the server's answer, if there was an answer.
     pub fn status(&self) -> Option<StatusCode> {
         self.0.status
     }
 
-    /// The stable code of the server's answer ([`ErrorKind::code`](crate::ErrorKind::code)), such as
-    /// `invalid_credentials`.
+    /// Returns the stable code of the server's answer
+    /// ([`ErrorKind::code`](crate::ErrorKind::code)), such as `invalid_credentials`.
     pub fn code(&self) -> Option<&str> {
         self.0.code.as_deref()
     }
 
-    /// The server's sentence for whoever asked.
+    /// Returns the server's explanation, a sentence for the user.
     pub fn detail(&self) -> Option<&str> {
         self.0.detail.as_deref()
     }
 
-    /// The fields that did not pass, for `validation_failed`.
+    /// Returns the fields that the server refused with `validation_failed`.
     pub fn fields(&self) -> &[FieldError] {
         &self.0.fields
     }
 
-    /// Returns after how long it makes sense to try again, where the server said so (429, 503): whole seconds.
+    /// Returns how long to wait before another attempt, in whole seconds, if the server says so
+    /// (429, 503).
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 }
 
-/// The members of a failure's body.
+/// The body of a failure.
 #[derive(Default)]
 pub(super) struct Problem {
     pub(super) code: Option<String>,
@@ -118,11 +124,12 @@ impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0.kind {
             ClientErrorKind::Unreachable => "the authentication server cannot be reached",
-            ClientErrorKind::Refused => "the authentication server refuses",
-            ClientErrorKind::Unexpected => "what answered is no authentication server",
-            ClientErrorKind::Storage => "the storage of the tokens failed",
-            ClientErrorKind::NotSignedIn => "nobody is signed in",
-            ClientErrorKind::Interrupted => "there is no Tokio runtime, or it ended meanwhile",
+            ClientErrorKind::Refused => "the authentication server refused the request",
+            ClientErrorKind::Unexpected => "the answer has not the form of an authentication server's",
+            ClientErrorKind::Storage => "the token storage failed",
+            ClientErrorKind::NotLoggedIn => "no user is logged in",
+            ClientErrorKind::InvalidFields => "the fields of the registration are neither a struct nor a map",
+            ClientErrorKind::Interrupted => "no Tokio runtime is running, or it ended during the call",
         })?;
         if let Some(status) = self.0.status {
             write!(f, " ({}", status.as_u16())?;
@@ -158,13 +165,13 @@ impl StdError for ClientError {
     }
 }
 
-/// Why a request through the layer has no answer.
+/// Why a request through the layer got no answer.
 #[derive(Debug)]
 pub enum CallError<E> {
-    /// The HTTP client's own error.
+    /// The HTTP client failed.
     Call(E),
-    /// The access token has expired or was refused, and there is no other right now. The request was not sent, or was
-    /// answered 401; nobody is signed out.
+    /// The access token has expired or was refused, and no other is available now. The request was
+    /// not sent, or was answered 401. The user stays logged in.
     Tokens(ClientError),
 }
 

@@ -1,4 +1,4 @@
-//! A request on its way: with one token, and perhaps once more with the next.
+//! [`ResponseFuture`]: sends a request with a token, and perhaps once more with the next token.
 
 use std::{
     fmt,
@@ -15,22 +15,23 @@ use http::{
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{CallError, ClientAuth, ClientError, refresh::Held, tokens::Pair};
+use super::{CallError, ClientAuth, state::Outcome, tokens::Pair};
 
-type Asking = Pin<Box<dyn Future<Output = Result<Held, ClientError>> + Send>>;
+/// Waits for a pair. Nothing else is boxed.
+type Waiting = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 pin_project! {
-    /// The answer of [`BearerService`](super::BearerService), to be awaited.
+    /// The response future of [`BearerService`](super::BearerService).
     ///
-    /// Only where a refresh has to be waited for is anything boxed.
+    /// It allocates only to wait for a refresh.
     #[must_use = "futures do nothing unless awaited"]
-    pub struct BearerFuture<S, B>
+    pub struct ResponseFuture<S, B>
     where
         S: Service<Request<B>>,
     {
         auth: ClientAuth,
-        // Ready for nothing: what is has been called, or was dropped, because whoever waits for a token keeps no place that
-        // the refresh may need.
+        // Not ready. The service that was polled ready has been called, or was dropped: a request
+        // that waits for a token must occupy no place that the refresh may need.
         service: S,
         again: Option<Request<B>>,
         at_our_endpoints: bool,
@@ -42,28 +43,28 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<F, Q, P> {
-        // For a token to begin with.
-        Asking { asking: Asking, request: Option<Q> },
-        // For a place in the HTTP client.
-        Readying { request: Option<Q>, with: Option<Arc<Pair>> },
-        // With this token, or none that could be better.
-        Sending { #[pin] sending: F, with: Option<Arc<Pair>> },
-        // For a better one.
-        Refused { asking: Asking, response: Option<P> },
+        // Waits for the first token.
+        WaitingForToken { waiting: Waiting, request: Option<Q> },
+        // Waits until the HTTP client is ready.
+        WaitingForService { request: Option<Q>, pair: Option<Arc<Pair>> },
+        // Waits for the answer. With a pair, the request is sent again if the server refuses that.
+        Sending { #[pin] sending: F, pair: Option<Arc<Pair>> },
+        // Waits for another token after the server has refused the first one.
+        Refused { waiting: Waiting, response: Option<P> },
     }
 }
 
-impl<S, B> BearerFuture<S, B>
+impl<S, B> ResponseFuture<S, B>
 where
     S: Service<Request<B>>,
 {
-    /// Sends the request as it is.
-    pub(super) fn untouched(auth: ClientAuth, mut service: S, request: Request<B>) -> Self {
-        let state = State::Sending { sending: service.call(request), with: None };
+    /// Sends the request unchanged.
+    pub(super) fn unchanged(auth: ClientAuth, mut service: S, request: Request<B>) -> Self {
+        let state = State::Sending { sending: service.call(request), pair: None };
         Self { auth, service, again: None, at_our_endpoints: false, state }
     }
 
-    /// Sends the request with a token, and once more where there is a body for it.
+    /// Sends the request with a token, and once more if `again` is its body.
     pub(super) fn new(auth: ClientAuth, mut service: S, request: Request<B>, again: Option<B>) -> Self
     where
         S: Clone,
@@ -73,17 +74,18 @@ where
         let again = again.map(|body| Request::from_parts(parts.clone(), body));
         let request = Request::from_parts(parts, body);
         let state = if let Some(pair) = auth.usable_now() {
-            State::Sending { sending: service.call(bearing(&pair, request)), with: Some(pair) }
+            State::Sending { sending: service.call(with_token(&pair, request)), pair: Some(pair) }
         } else {
             service = service.clone();
-            let (asked, lineage) = (auth.clone(), auth.lineage());
-            State::Asking { asking: Box::pin(async move { asked.usable_in(lineage).await }), request: Some(request) }
+            let (client, lineage) = (auth.clone(), auth.lineage());
+            let waiting = Box::pin(async move { client.usable_in(lineage).await });
+            State::WaitingForToken { waiting, request: Some(request) }
         };
         Self { auth, service, again, at_our_endpoints, state }
     }
 }
 
-impl<S, B, R> Future for BearerFuture<S, B>
+impl<S, B, R> Future for ResponseFuture<S, B>
 where
     S: Service<Request<B>, Response = Response<R>>,
 {
@@ -93,41 +95,43 @@ where
         let mut this = self.project();
         loop {
             let next = match this.state.as_mut().project() {
-                StateProjection::Asking { asking, request } => {
-                    let pair = ready!(asking.as_mut().poll(cx)).map_err(CallError::Tokens)?;
+                StateProjection::WaitingForToken { waiting, request } => {
+                    let pair = ready!(waiting.as_mut().poll(cx)).map_err(CallError::Tokens)?;
                     let Some(request) = request.take() else { return Poll::Pending };
-                    // Where nobody is signed in, or not who was: some routes are for anybody, and the others say so.
+                    // Without a pair the request is sent without a token. Some routes need none,
+                    // and the others answer 401.
                     let request = match &pair {
-                        Some(pair) => bearing(pair, request),
+                        Some(pair) => with_token(pair, request),
                         None => request,
                     };
-                    State::Readying { request: Some(request), with: pair }
+                    State::WaitingForService { request: Some(request), pair }
                 }
-                StateProjection::Readying { request, with } => {
+                StateProjection::WaitingForService { request, pair } => {
                     ready!(this.service.poll_ready(cx)).map_err(CallError::Call)?;
                     let Some(request) = request.take() else { return Poll::Pending };
-                    State::Sending { sending: this.service.call(request), with: with.take() }
+                    State::Sending { sending: this.service.call(request), pair: pair.take() }
                 }
-                StateProjection::Sending { sending, with } => {
+                StateProjection::Sending { sending, pair } => {
                     let response = ready!(sending.poll(cx)).map_err(CallError::Call)?;
-                    match with.take() {
+                    match pair.take() {
                         Some(pair) if refuses_the_token(&response, *this.at_our_endpoints) => {
                             let auth = this.auth.clone();
-                            let asking = Box::pin(async move { auth.after(&pair).await });
-                            State::Refused { asking, response: Some(response) }
+                            let waiting = Box::pin(async move { auth.replacement_of(&pair).await });
+                            State::Refused { waiting, response: Some(response) }
                         }
                         _ => return Poll::Ready(Ok(response)),
                     }
                 }
-                StateProjection::Refused { asking, response } => {
-                    let newer = ready!(asking.as_mut().poll(cx));
+                StateProjection::Refused { waiting, response } => {
+                    let newer = ready!(waiting.as_mut().poll(cx));
                     let Some(response) = response.take() else { return Poll::Pending };
                     match (newer, this.again.take()) {
                         (Ok(Some(pair)), Some(request)) => {
-                            State::Readying { request: Some(bearing(&pair, request)), with: None }
+                            State::WaitingForService { request: Some(with_token(&pair, request)), pair: None }
                         }
                         (Err(error), Some(_)) => return Poll::Ready(Err(CallError::Tokens(error))),
-                        // The session is over, or the request cannot be sent again: what the server said is the answer.
+                        // The session has ended, or the body cannot be sent again. The caller gets
+                        // the server's 401.
                         _ => return Poll::Ready(Ok(response)),
                     }
                 }
@@ -137,25 +141,27 @@ where
     }
 }
 
-impl<S, B> fmt::Debug for BearerFuture<S, B>
+impl<S, B> fmt::Debug for ResponseFuture<S, B>
 where
     S: Service<Request<B>>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BearerFuture")
+        f.write_str("ResponseFuture")
     }
 }
 
-fn bearing<B>(pair: &Pair, mut request: Request<B>) -> Request<B> {
+fn with_token<B>(pair: &Pair, mut request: Request<B>) -> Request<B> {
     if let Some(bearer) = pair.bearer() {
         request.headers_mut().insert(AUTHORIZATION, bearer);
     }
     request
 }
 
-/// Whether another access token could help. Our own endpoints say `invalid_token` then, and a bare challenge for a wrong
-/// password, say; other services are less exact, but one that names another scheme alone is not after a Bearer token.
-/// A gRPC call is refused in the headers of a 200.
+/// Returns whether the server refused the access token, so that another one could help.
+///
+/// Our own endpoints answer `invalid_token` then. A challenge without an error has another cause
+/// there, such as a wrong password. Other services are less exact, but a challenge that names only
+/// another scheme does not ask for a Bearer token. A gRPC call is refused in the headers of a 200.
 fn refuses_the_token<B>(response: &Response<B>, at_our_endpoints: bool) -> bool {
     if response.headers().get("grpc-status").is_some_and(|status| status == "16") {
         return true;

@@ -1,4 +1,5 @@
-//! The layer: attaches the access token, and has it refreshed where the server refuses it.
+//! [`BearerLayer`] and [`BearerService`]: attach the access token, and refresh it if the server
+//! refuses it.
 
 use std::{
     fmt, mem,
@@ -9,25 +10,28 @@ use http::{Request, Response, header::AUTHORIZATION};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{BearerFuture, CallError, ClientAuth};
+use super::{CallError, ClientAuth, ResponseFuture};
 
-/// Gives an HTTP client the access token of a [`ClientAuth`]; made by [`ClientAuth::layer`].
+/// Attaches the access token of a [`ClientAuth`] to requests. [`ClientAuth::layer`] makes one.
 #[derive(Clone, Debug)]
 pub struct BearerLayer<R = CloneBody> {
     auth: ClientAuth,
     replay: R,
 }
 
-impl BearerLayer {
-    pub(super) fn new(auth: ClientAuth) -> Self {
-        Self { auth, replay: CloneBody }
+impl ClientAuth {
+    /// Returns the layer for an HTTP client, for requests whose body is `Clone`. Use
+    /// [`BearerLayer::replay`] for other bodies.
+    pub fn layer(&self) -> BearerLayer {
+        BearerLayer { auth: self.clone(), replay: CloneBody }
     }
 }
 
 impl<R> BearerLayer<R> {
-    /// Says how a body is sent again, for bodies that are not `Clone`, or only sometimes.
+    /// Sets how a body is sent again, for bodies that are not always `Clone`.
     ///
-    /// A request whose body cannot be sent again gets its 401 back; the token is refreshed all the same, for the next one.
+    /// If a body cannot be sent again, the caller gets the 401. The token is refreshed for the next
+    /// request.
     ///
     /// ```
     /// # use portcullis::client::ClientAuth;
@@ -48,13 +52,13 @@ impl<S, R: Clone> Layer<S> for BearerLayer<R> {
     }
 }
 
-/// How a request's body is sent a second time.
+/// Copies the body of a request, to send it a second time.
 pub trait Replay<B> {
-    /// The body once more, before it is sent; `None` where it can be sent once only.
+    /// Returns a copy of a body that is not sent yet. Returns `None` if it can be sent only once.
     fn replay(&self, body: &B) -> Option<B>;
 }
 
-/// Clones bodies, such as `http_body_util::Full`: what [`ClientAuth::layer`] does.
+/// Clones bodies, such as `http_body_util::Full`. [`ClientAuth::layer`] uses it.
 #[derive(Clone, Copy, Debug)]
 pub struct CloneBody;
 
@@ -64,7 +68,7 @@ impl<B: Clone> Replay<B> for CloneBody {
     }
 }
 
-/// Asks a closure, as [`BearerLayer::replay`] got it.
+/// Calls the closure of [`BearerLayer::replay`].
 #[derive(Clone, Copy)]
 pub struct ReplayWith<F>(F);
 
@@ -80,7 +84,7 @@ impl<F> fmt::Debug for ReplayWith<F> {
     }
 }
 
-/// An HTTP client with tokens; made by [`BearerLayer`].
+/// An HTTP client that attaches tokens. [`BearerLayer`] makes one.
 #[derive(Clone, Debug)]
 pub struct BearerService<S, R = CloneBody> {
     inner: S,
@@ -95,21 +99,22 @@ where
 {
     type Response = Response<ResBody>;
     type Error = CallError<S::Error>;
-    type Future = BearerFuture<S, ReqBody>;
+    type Future = ResponseFuture<S, ReqBody>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx).map_err(CallError::Call)
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        // The one that was polled ready is called, unless a token has to be waited for, and its clone takes its place.
+        // The service that was polled ready is called, unless the request waits for a token. Its
+        // clone replaces it.
         let next = self.inner.clone();
         let service = mem::replace(&mut self.inner, next);
-        // Who brings credentials of their own has their reasons.
+        // The caller's own credentials are not replaced.
         if request.headers().contains_key(AUTHORIZATION) || !self.auth.is_meant_for(request.uri()) {
-            return BearerFuture::untouched(self.auth.clone(), service, request);
+            return ResponseFuture::unchanged(self.auth.clone(), service, request);
         }
         let again = self.replay.replay(request.body());
-        BearerFuture::new(self.auth.clone(), service, request, again)
+        ResponseFuture::new(self.auth.clone(), service, request, again)
     }
 }

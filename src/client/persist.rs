@@ -1,61 +1,58 @@
-//! What is stored, and what of it is held. A new pair is stored before it is held, so that what is used can be found again
-//! after a crash.
+//! Stores pairs and reads them.
+//!
+//! A new pair is stored before it is held, so that a pair that was used is found again after a
+//! crash.
 
 use std::{future::Future, sync::Arc};
 
 use super::{
     ClientAuth, ClientError, StorageError, StorageLock,
-    refresh::{Held, Outcome},
+    state::{Held, Outcome, Unsaved},
     tokens::{Pair, Unusable},
 };
 use crate::secret::Secret;
 
-/// A pair that is yet to be stored.
-#[derive(Clone)]
-pub(super) struct Unsaved {
-    /// What the storage has to hold for this pair to follow it.
-    pub(super) presented: Secret<String>,
-    pub(super) pair: Arc<Pair>,
-    /// Whether it is from a change of the password, after which no token from before it is good.
-    pub(super) password_changed: bool,
-}
-
-/// How long a storage may take, in timeouts: another process holds the lock while it signs in or refreshes, and a keyring
-/// may ask its user.
+/// How long a call of the storage may take, in timeouts. Another process holds the lock while it
+/// logs in or refreshes, and a keyring may ask its user.
 const STORAGE: u32 = 5;
 
 impl ClientAuth {
-    /// Takes over what is stored, unless it is what the storage would not forget.
+    /// Holds the stored pair, unless it belongs to an ended session that the storage failed to
+    /// remove.
     pub(super) fn adopt(&self, stored: Option<Pair>) -> Held {
         let mut state = self.state();
-        let is_over = |pair: &Pair| state.over.as_ref().is_some_and(|over| over.expose() == pair.refresh.expose());
-        let stored = stored.filter(|pair| !is_over(pair)).map(Arc::new);
+        let has_ended = |pair: &Pair| state.ended.as_ref().is_some_and(|ended| ended.expose() == pair.refresh.expose());
+        let stored = stored.filter(|pair| !has_ended(pair)).map(Arc::new);
         state.held.clone_from(&stored);
         stored
     }
 
-    /// Stores a new pair, and only then holds it. What cannot be stored waits, unused, for the next try: the server counts
-    /// on it now, so it must not be lost while this process lives.
-    pub(super) async fn keep(&self, unsaved: Unsaved) -> Outcome {
+    /// Stores a new pair and then holds it.
+    ///
+    /// A pair that cannot be stored stays in [`State::unsaved`](super::state::State::unsaved) until
+    /// the next call. The server now expects its refresh token, so it must not be lost while this
+    /// process runs.
+    pub(super) async fn persist(&self, unsaved: Unsaved) -> Outcome {
         self.state().unsaved = Some(unsaved.clone());
         let Unsaved { presented, pair, password_changed } = unsaved;
-        // What cannot be read just now may be newer than ours.
+        // If the storage cannot be read, it may hold a pair that is newer than ours.
         let text = self.load_text().await?;
         let newer = match text.map(|text| Pair::from_text(&text, &self.0.server)).transpose() {
             Ok(Some(stored)) if stored.refresh.expose() == presented.expose() => None,
-            // From before the change, which outdated it.
+            // The password change has invalidated the stored pair.
             Ok(Some(stored)) if password_changed && stored.is_before(&pair) => None,
-            // Another process was faster, and what it stored is no older than ours.
+            // Another process was faster. Its pair is no older than ours.
             Ok(Some(stored)) => Some(Some(stored)),
-            // Another process took the session for over, because the change had outdated its token.
+            // Another process took the session for ended, because the password change had
+            // invalidated its pair.
             Ok(None) if password_changed => None,
-            // Another process has signed out, or forgotten.
+            // Another process has logged out, or has forgotten the tokens.
             Ok(None) => Some(None),
-            // A save that failed may have left half of something.
+            // A save that failed may have stored a part of a text.
             Err(Unusable::Garbled) => None,
             Err(error) => return Err(ClientError::storage(error)),
         };
-        let kept = if let Some(stored) = newer {
+        let held = if let Some(stored) = newer {
             self.adopt(stored)
         } else {
             self.save(&pair).await?;
@@ -63,11 +60,12 @@ impl ClientAuth {
             Some(pair)
         };
         self.state().unsaved = None;
-        Ok(kept)
+        Ok(held)
     }
 
     pub(super) async fn save(&self, pair: &Pair) -> Result<(), ClientError> {
-        let text = pair.to_text(&self.0.server).ok_or_else(|| ClientError::storage("the tokens have no text"))?;
+        let text =
+            pair.to_text(&self.0.server).ok_or_else(|| ClientError::storage("the tokens could not be serialized"))?;
         self.in_time(self.0.storage.save(&text)).await
     }
 
@@ -84,13 +82,13 @@ impl ClientAuth {
         self.in_time(self.0.storage.clear()).await
     }
 
-    pub(super) async fn locked(&self) -> Result<StorageLock, ClientError> {
+    pub(super) async fn lock_storage(&self) -> Result<StorageLock, ClientError> {
         self.in_time(self.0.storage.lock()).await
     }
 
-    /// Whoever holds the lock may have been stopped, and nobody shall hang for it.
+    /// Times out, because the holder of the lock may be suspended.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, StorageError>>) -> Result<T, ClientError> {
         let done = tokio::time::timeout(self.0.settings.timeout * STORAGE, work).await;
-        done.unwrap_or_else(|_| Err("it took too long".into())).map_err(ClientError::storage)
+        done.unwrap_or_else(|_| Err("the storage takes too long".into())).map_err(ClientError::storage)
     }
 }

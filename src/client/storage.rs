@@ -1,4 +1,5 @@
-//! Where a client keeps its tokens: [`TokenStorage`], and [`MemoryStorage`] for programs that end before their session.
+//! [`TokenStorage`]: where a client keeps its tokens. [`MemoryStorage`] is for programs that end
+//! before their session.
 
 use std::{
     any::Any,
@@ -10,16 +11,19 @@ use async_trait::async_trait;
 
 use crate::secret::Secret;
 
-/// What went wrong with a storage. Its text is passed on and logged: it must not repeat what is stored.
+/// The error of a storage. Its text is logged, so it must not repeat what is stored.
 pub type StorageError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// Keeps one text, the tokens of one session.
+/// Stores one text: the tokens of one session.
 ///
-/// What the text says is nobody's business but [`ClientAuth`](super::ClientAuth)'s. Whoever reads it is signed in: a file
-/// is for its owner alone (mode 0600), a keyring of the operating system is better.
+/// Only [`ClientAuth`](super::ClientAuth) knows the format of the text. A program that can read it
+/// can act as the user. Make a file readable only by its owner (mode 0600), or better use a keyring
+/// of the operating system.
 ///
-/// A call that takes longer than five [timeouts](super::ClientAuthBuilder::timeout), 20 seconds unless set, is given up, and
-/// is an error: another program may have been stopped while it held the lock.
+/// A call fails after five [timeouts](super::ClientAuthBuilder::timeout) (20 s by default), because
+/// another program may be suspended while it holds the lock.
+///
+/// # Examples
 ///
 /// ```
 /// use async_trait::async_trait;
@@ -44,42 +48,47 @@ pub type StorageError = Box<dyn std::error::Error + Send + Sync + 'static>;
 ///     }
 ///
 ///     async fn lock(&self) -> Result<StorageLock, StorageError> {
-///         Ok(StorageLock::none()) // Nobody else uses this entry.
+///         Ok(StorageLock::none()) // No other process uses this entry.
 ///     }
 /// }
 /// ```
 #[async_trait]
 pub trait TokenStorage: Send + Sync + 'static {
-    /// What is stored, by whichever process; `None` where there is nothing. Nothing is cached here.
+    /// Returns the stored text, whichever process has stored it. Returns `None` if nothing is
+    /// stored. Must not cache.
     ///
     /// # Errors
-    /// What kept it from being read, in which case nobody is signed out.
+    /// The reason why the text could not be read. The user stays logged in.
     async fn load(&self) -> Result<Option<Secret<String>>, StorageError>;
 
-    /// Puts this in the place of what is stored, wholly or not at all, and returns when a crash cannot undo it: a file is
-    /// written beside the old one, synced, and renamed.
+    /// Replaces the stored text, wholly or not at all. Returns when a crash cannot undo it. For a
+    /// file that means: write it beside the old one, sync it and rename it.
     ///
     /// # Errors
-    /// What kept it from being stored.
+    /// The reason why the text could not be stored.
     async fn save(&self, tokens: &Secret<String>) -> Result<(), StorageError>;
 
-    /// Removes what is stored; it is no error where there is nothing.
+    /// Removes the stored text. Succeeds if nothing is stored.
     ///
     /// # Errors
-    /// What kept it from being removed.
+    /// The reason why the text could not be removed.
     async fn clear(&self) -> Result<(), StorageError>;
 
-    /// Waits until no other process changes what is stored, and keeps them waiting until the answer is dropped.
+    /// Waits until no other process changes the stored text. The other processes wait until the
+    /// returned lock is dropped.
     ///
-    /// It is held while tokens are refreshed, across the network. Without it two processes that refresh at once still come
-    /// out signed in, because the server answers both for its grace, and what another one stored meanwhile is never
-    /// overwritten as far as can be seen; what cannot be seen is a write between the last look and our own, after which a
-    /// token that is older than the grace could come back and end the session. [`StorageLock::none`] where one process
-    /// alone uses this storage, `std::fs::File::try_lock` now and then for files: it ends with its process, and who gives up
-    /// leaves no thread behind that waits.
+    /// The lock is held during a refresh, across the network. Return [`StorageLock::none`] if only
+    /// one process uses the storage. For a file, call `std::fs::File::try_lock` every few
+    /// milliseconds: the operating system releases that lock when the process ends, and a call that
+    /// times out leaves no waiting thread behind.
+    ///
+    /// Without a lock, two processes that refresh at the same time normally both stay logged in.
+    /// The server answers both within its grace, and each process reads what the other has stored
+    /// before it stores. But one may store between the other's read and write. A refresh token
+    /// older than the grace may be stored then, and its next use ends the session.
     ///
     /// # Errors
-    /// What kept it from being locked.
+    /// The reason why the storage could not be locked.
     async fn lock(&self) -> Result<StorageLock, StorageError>;
 }
 
@@ -102,18 +111,18 @@ impl<S: TokenStorage + ?Sized> TokenStorage for Arc<S> {
     }
 }
 
-/// A locked storage, unlocked when this is dropped.
+/// Keeps a storage locked until it is dropped.
 pub struct StorageLock {
     _held: Option<Box<dyn Any + Send>>,
 }
 
 impl StorageLock {
-    /// For storages that nobody else uses.
+    /// Returns a lock for a storage that no other process uses.
     pub fn none() -> Self {
         Self { _held: None }
     }
 
-    /// Unlocks by dropping this: a locked file, a guard.
+    /// Returns a lock that drops `guard` to unlock, for example a locked file.
     pub fn holding(guard: impl Send + 'static) -> Self {
         Self { _held: Some(Box::new(guard)) }
     }
@@ -125,12 +134,12 @@ impl fmt::Debug for StorageLock {
     }
 }
 
-/// Keeps tokens until the program ends; clones share them.
+/// Stores the tokens in memory until the program ends. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStorage(Arc<Mutex<Option<Secret<String>>>>);
 
 impl MemoryStorage {
-    /// An empty storage.
+    /// Returns an empty storage.
     pub fn new() -> Self {
         Self::default()
     }
@@ -156,7 +165,8 @@ impl TokenStorage for MemoryStorage {
         Ok(())
     }
 
-    /// Its clones live in one process, where one [`ClientAuth`](super::ClientAuth) is enough.
+    /// Locks nothing. All clones are in one process, where one
+    /// [`ClientAuth`](super::ClientAuth) is enough.
     async fn lock(&self) -> Result<StorageLock, StorageError> {
         Ok(StorageLock::none())
     }

@@ -1,4 +1,4 @@
-//! A pair of tokens in a client's hands, and the text that a storage keeps of it.
+//! [`Pair`]: the two tokens of a session, and the text in which a storage keeps them.
 
 use std::{fmt, time::Duration};
 
@@ -13,31 +13,33 @@ use crate::{
     secret::Secret,
 };
 
-/// Which sign-in a pair comes from, through all of its rotations, so that nothing that belongs to one user is taken for
-/// another's. It is no secret: the server does not know it.
+/// Names the login that a pair comes from, through all rotations, so that a request of one user is
+/// never sent with the token of another. It is no secret, and the server does not know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(transparent)]
 pub(super) struct Lineage(u64);
 
 impl Lineage {
     /// # Errors
-    /// As for [`random::bytes`].
-    pub(super) fn draw() -> Result<Self, Error> {
+    /// The same as for [`random::bytes`].
+    pub(super) fn generate() -> Result<Self, Error> {
         random::bytes().map(u64::from_le_bytes).map(Self)
     }
 }
 
-/// A session's pair.
+/// The access token and the refresh token of a session.
 pub(super) struct Pair {
     pub(super) access: Secret<String>,
     pub(super) refresh: Secret<String>,
     pub(super) lineage: Lineage,
-    /// When it was asked for: the server issued it later, so what is computed from it is early rather than late.
+    /// The time of the request. The server issued the pair later, so times that are computed from
+    /// it are early and never late.
     asked_at: Timestamp,
     expires_at: Timestamp,
 }
 
-/// What is stored. It names the server, so that a storage that two programs mix up sends no token astray.
+/// The stored form. It names the server, so that a storage with the tokens of another server sends
+/// none of them to this one.
 #[derive(Deserialize, Serialize)]
 struct Stored<T> {
     version: u8,
@@ -51,19 +53,20 @@ struct Stored<T> {
 
 const VERSION: u8 = 1;
 
-/// Why a stored text is no pair of ours; nothing of it is repeated.
+/// Why a stored text is no usable pair. No message repeats a part of the text.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unusable {
-    #[error("what is stored is nothing that was stored here")]
+    #[error("the stored text is no pair of tokens")]
     Garbled,
-    #[error("what is stored was stored by another release")]
+    #[error("the stored tokens have the format of another release")]
     AnotherRelease,
-    #[error("what is stored belongs to another server")]
+    #[error("the stored tokens belong to another server")]
     AnotherServer,
 }
 
 impl Pair {
-    /// `None` where the tokens cannot be tokens (RFC 6750 §2.1): nothing else goes into a header or a storage.
+    /// Returns `None` if the texts cannot be tokens (RFC 6750 §2.1), so that nothing else gets into
+    /// a header or a storage.
     pub(super) fn new(
         access: Secret<String>,
         refresh: Secret<String>,
@@ -78,12 +81,13 @@ impl Pair {
         (is_token(&access) && is_token(&refresh)).then_some(Self { access, refresh, lineage, asked_at, expires_at })
     }
 
-    /// Whether the server would refuse it by now, as far as our clock can tell.
+    /// Returns whether the access token has expired by our clock.
     pub(super) fn is_expired(&self, clock: &dyn Clock) -> bool {
         clock.now() >= self.expires_at
     }
 
-    /// Whether it expires within the margin, or within a quarter of its life where that is less.
+    /// Returns whether the access token expires within the margin, or within a quarter of its
+    /// lifetime if that is shorter.
     pub(super) fn is_due(&self, clock: &dyn Clock, margin: Duration) -> bool {
         let margin = margin.min(self.expires_at.since(self.asked_at) / 4);
         clock.now() >= self.expires_at.minus(margin)
@@ -93,12 +97,13 @@ impl Pair {
         self.refresh.expose() == other.refresh.expose()
     }
 
-    /// Whether it is an earlier one of the same sign-in.
+    /// Returns whether this is an earlier pair of the same login.
     pub(super) fn is_before(&self, other: &Self) -> bool {
         self.lineage == other.lineage && self.asked_at < other.asked_at
     }
 
-    /// `Bearer` and the access token, marked so that nobody who prints headers prints this one.
+    /// Returns the value of an `Authorization` header. It is marked as sensitive, so that logs of
+    /// headers do not show it.
     pub(super) fn bearer(&self) -> Option<HeaderValue> {
         let mut value = HeaderValue::try_from(format!("Bearer {}", self.access.expose())).ok()?;
         value.set_sensitive(true);
@@ -119,9 +124,9 @@ impl Pair {
     }
 
     /// # Errors
-    /// [`Unusable`], variant by variant.
+    /// [`Unusable`].
     pub(super) fn from_text(text: &Secret<String>, server: &Origin) -> Result<Self, Unusable> {
-        // The parser's own words would repeat what is in the text.
+        // The parser's own message would repeat parts of the text.
         let stored: Stored<Secret<String>> = serde_json::from_str(text.expose()).map_err(|_| Unusable::Garbled)?;
         if stored.version != VERSION {
             return Err(Unusable::AnotherRelease);
@@ -162,12 +167,12 @@ mod tests {
     }
 
     #[test]
-    fn a_short_life_is_not_all_margin() {
+    fn the_margin_is_at_most_a_quarter_of_the_lifetime() {
         assert_eq!([900, 60, 8, 1, 0].map(due_after), [870, 45, 6, 1, 0]);
     }
 
     #[test]
-    fn a_stored_pair_comes_back_for_its_own_server_alone() {
+    fn a_stored_pair_is_usable_for_its_own_server_alone() {
         let server = Origin::parse("https://api.example.com").unwrap();
         let text = pair(900).to_text(&server).unwrap();
         let again = Pair::from_text(&text, &server).unwrap();
@@ -186,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_shows_a_token() {
+    fn no_debug_output_shows_a_token() {
         let shown = format!("{:?} {:?}", pair(900), pair(900).bearer());
         assert!(!shown.contains("a.b.c") && !shown.contains("r.r.r"), "{shown}");
     }

@@ -133,7 +133,7 @@ impl<'a, U: AuthUser> Exchange<'a, U> {
     /// Returns what is known of the client for a flow that needs it for events alone: nothing,
     /// where no sink is set.
     pub(super) fn origin(&self) -> ClientInfo {
-        if self.auth.is_heard() { self.client(None) } else { ClientInfo::unknown() }
+        if self.auth.has_event_sink() { self.client(None) } else { ClientInfo::unknown() }
     }
 
     /// Reads the body.

@@ -1,4 +1,4 @@
-//! Kinds made by hand, for tests of an [`EventSink`](super::EventSink).
+//! Constructors of [`EventKind`], for tests of an [`EventSink`](super::EventSink).
 
 use std::time::Duration;
 
@@ -6,82 +6,82 @@ use super::{EndAllReason, EventKind, LoginFailure, LoginMethod, Operation, Refre
 use crate::session::{EndReason, SessionId};
 
 impl EventKind {
-    /// `user.registered`; for tests.
+    /// Makes a `user.registered`.
     pub const fn registered() -> Self {
         Self::Registered {}
     }
 
-    /// `user.registration_refused`; for tests.
+    /// Makes a `user.registration_refused`.
     pub const fn registration_refused(reason: RegistrationRefusal) -> Self {
         Self::RegistrationRefused { reason }
     }
 
-    /// `login.succeeded`; for tests.
+    /// Makes a `login.succeeded`.
     pub const fn logged_in(method: LoginMethod) -> Self {
         Self::LoggedIn { method }
     }
 
-    /// `login.failed`; for tests.
+    /// Makes a `login.failed`.
     pub const fn login_failed(reason: LoginFailure) -> Self {
         Self::LoginFailed { reason }
     }
 
-    /// `attempt.throttled`; for tests.
+    /// Makes an `attempt.throttled`.
     pub const fn throttled(operation: Operation, retry_after: Duration) -> Self {
         Self::Throttled { operation, retry_after }
     }
 
-    /// `session.refreshed`; for tests.
+    /// Makes a `session.refreshed`.
     pub const fn refreshed() -> Self {
         Self::Refreshed {}
     }
 
-    /// `session.replayed`; for tests.
+    /// Makes a `session.replayed`.
     pub const fn replayed() -> Self {
         Self::Replayed {}
     }
 
-    /// `session.refresh_refused`; for tests.
+    /// Makes a `session.refresh_refused`.
     pub const fn refresh_refused(reason: RefreshRefusal) -> Self {
         Self::RefreshRefused { reason }
     }
 
-    /// `session.reuse_found`; for tests.
+    /// Makes a `session.reuse_found`.
     pub const fn reuse_found() -> Self {
         Self::ReuseFound {}
     }
 
-    /// `session.foreign_token`; for tests.
+    /// Makes a `session.foreign_token`.
     pub const fn foreign_token() -> Self {
         Self::ForeignToken {}
     }
 
-    /// `session.ended`; for tests.
+    /// Makes a `session.ended`.
     pub const fn session_ended(reason: EndReason) -> Self {
         Self::SessionEnded { reason }
     }
 
-    /// `user.sessions_ended`; for tests.
+    /// Makes a `user.sessions_ended`.
     pub const fn sessions_ended(reason: EndAllReason, kept: Option<SessionId>) -> Self {
         Self::SessionsEnded { reason, kept }
     }
 
-    /// `password.changed`; for tests.
+    /// Makes a `password.changed`.
     pub const fn password_changed() -> Self {
         Self::PasswordChanged {}
     }
 
-    /// `password.change_failed`; for tests.
+    /// Makes a `password.change_failed`.
     pub const fn password_change_failed() -> Self {
         Self::PasswordChangeFailed {}
     }
 
-    /// `password.hash_upgraded`; for tests.
+    /// Makes a `password.hash_upgraded`.
     pub const fn hash_upgraded() -> Self {
         Self::HashUpgraded {}
     }
 
-    /// `store.unavailable`; for tests.
+    /// Makes a `store.unavailable`.
     pub const fn store_unavailable(operation: Operation, may_have_happened: bool) -> Self {
         Self::StoreUnavailable { operation, may_have_happened }
     }

@@ -12,7 +12,12 @@ use std::{
 
 use tracing::{Instrument, Span, field};
 
-use super::{AuthEvent, EventKind, Operation, Sinks, tasks::Tasks};
+use super::{
+    auth_event::AuthEvent,
+    kind::{EventKind, Operation},
+    sink::Sinks,
+    tasks::Tasks,
+};
 use crate::{
     clock::Clock,
     error::{Error, ErrorKind},
@@ -21,7 +26,7 @@ use crate::{
     user::UserId,
 };
 
-/// The sinks of an `Auth`, the clock that events are stamped by, and the tasks that emit them later.
+/// Sinks of an `Auth`, the clock that stamps the events, and the tasks that emit some of them later.
 pub(crate) struct Events {
     pub(crate) sinks: Sinks,
     pub(crate) clock: Arc<dyn Clock>,
@@ -30,14 +35,14 @@ pub(crate) struct Events {
 
 impl Events {
     /// Returns whether an app has set a sink. Without one no event is made.
-    pub(crate) fn are_heard(&self) -> bool {
+    pub(crate) fn have_sink(&self) -> bool {
         !self.sinks.is_empty()
     }
 }
 
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Events").field("are_heard", &self.are_heard()).finish_non_exhaustive()
+        f.debug_struct("Events").field("have_sink", &self.have_sink()).finish_non_exhaustive()
     }
 }
 
@@ -52,7 +57,7 @@ pub(crate) struct FlowRun {
     span: Span,
 }
 
-/// The user and session of a flow, once known.
+/// User and session of a flow, once they are known.
 #[derive(Clone, Debug, Default)]
 struct Subject {
     user: Option<UserId>,
@@ -60,7 +65,7 @@ struct Subject {
 }
 
 impl FlowRun {
-    /// Begins a run. `ip` and `user_agent` go into its events.
+    /// Begins a run. Its events carry `ip` and `user_agent`.
     pub(crate) fn begin(
         events: &Arc<Events>,
         operation: Operation,
@@ -70,18 +75,19 @@ impl FlowRun {
         Self { events: Arc::clone(events), operation, ip, user_agent, subject: Mutex::default(), span: span(operation) }
     }
 
-    /// Notes the user that the flow is about.
-    pub(crate) fn is_of(&self, user: &UserId) {
-        self.note(user, None);
+    /// Sets the user that the flow is about.
+    pub(crate) fn set_user(&self, user: &UserId) {
+        self.set_subject(user, None);
     }
 
-    /// Notes the session that the flow is about.
-    pub(crate) fn is_of_session(&self, user: &UserId, session: SessionId) {
-        self.note(user, Some(session));
+    /// Sets the user and the session that the flow is about.
+    pub(crate) fn set_session(&self, user: &UserId, session: SessionId) {
+        self.set_subject(user, Some(session));
     }
 
-    /// Records in the span only what is new, because a log in text repeats a field that is recorded again.
-    fn note(&self, user: &UserId, session: Option<SessionId>) {
+    /// Sets the subject. The span records only what is new, because a text log repeats a field that
+    /// is recorded again.
+    fn set_subject(&self, user: &UserId, session: Option<SessionId>) {
         let mut subject = self.subject();
         if subject.user.as_ref() != Some(user) {
             self.span.record("user", field::display(user));
@@ -102,16 +108,16 @@ impl FlowRun {
         self.subject.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs a flow to its result, and emits the event of an outage. The work stays where its caller has pinned it,
-    /// because a move would copy it at each step.
+    /// Runs a flow to its result, and emits the event of an outage. The work stays where its caller
+    /// has pinned it, because a move would copy it at each step.
     pub(crate) async fn run<T>(&self, work: Pin<&mut impl Future<Output = Result<T, Error>>>) -> Result<T, Error> {
         let result = self.watch(work).await;
         result.map_err(|error| self.emit_outage(error))
     }
 
-    /// Runs a part of a flow that must not stop half-way (see [`Tasks::to_the_end`]), and emits the event of an outage there,
-    /// because the caller may be gone when the part fails.
-    pub(crate) async fn see_through<T: Send + 'static>(
+    /// Runs a part of a flow that must not stop half-way (see [`Tasks::to_the_end`]), and emits the
+    /// event of an outage there, because the caller may be gone when the part fails.
+    pub(crate) async fn run_to_the_end<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
@@ -132,21 +138,22 @@ impl FlowRun {
     /// Emits an event about the flow's user and session.
     pub(crate) fn emit(&self, kind: EventKind) {
         metrics::event(kind.name(), kind.reason());
-        if self.events.are_heard() {
+        if self.events.have_sink() {
             let subject = self.subject().clone();
             self.record(kind, subject);
         }
     }
 
     /// Emits an event about another session than the flow's.
-    pub(crate) fn emit_of(&self, kind: EventKind, user: &UserId, session: SessionId) {
+    pub(crate) fn emit_for(&self, kind: EventKind, user: &UserId, session: SessionId) {
         metrics::event(kind.name(), kind.reason());
-        if self.events.are_heard() {
+        if self.events.have_sink() {
             self.record(kind, Subject { user: Some(user.clone()), session: Some(session) });
         }
     }
 
-    /// Emits, once for an error, that a store did not answer, and whether it may have done what it was asked.
+    /// Emits `store.unavailable`, once for each error, and says whether the store may have done
+    /// what it was asked.
     fn emit_outage(&self, error: Error) -> Error {
         if error.kind() != ErrorKind::StoreUnavailable || error.is_event_emitted() {
             return error;
@@ -156,11 +163,12 @@ impl FlowRun {
         error.event_emitted()
     }
 
-    /// Counts that the throttle refused the attempt, and emits the event where it is the first of its delay.
+    /// Counts that the throttle refused the attempt. Emits the event if it is the first of its
+    /// delay.
     pub(crate) fn emit_throttled(&self, retry_after: Duration, is_first: impl FnOnce() -> bool) {
         let kind = EventKind::Throttled { operation: self.operation, retry_after };
         metrics::event(kind.name(), kind.reason());
-        if self.events.are_heard() && is_first() {
+        if self.events.have_sink() && is_first() {
             let subject = self.subject().clone();
             self.record(kind, subject);
         }
@@ -191,7 +199,7 @@ impl Clone for FlowRun {
     }
 }
 
-/// Records how a flow ended, also when its caller has dropped it half-way.
+/// Records how a flow ended, also if its caller has dropped it half-way.
 struct Watch<'a> {
     run: &'a FlowRun,
     outcome: &'static str,
@@ -206,7 +214,8 @@ impl Drop for Watch<'_> {
     }
 }
 
-/// Returns the span of a flow. A span's name is part of its call site, so each operation has a call site.
+/// Returns the span of a flow. The name of a span is part of its call site, so each operation has a
+/// call site.
 fn span(operation: Operation) -> Span {
     macro_rules! named {
         ($($operation:ident = $name:literal,)+) => {

@@ -1,75 +1,77 @@
-//! The kinds of events, and why what they tell of happened.
+//! [`EventKind`]: the kinds of events, and their reasons.
 
 use std::time::Duration;
 
 use crate::session::{EndReason, SessionId};
 
-/// What happened; the [module](super) says when each is told.
+/// What happened. The [module](super) says when each kind is emitted.
 ///
-/// Kinds get members in later versions: match with `..`. For tests of an [`EventSink`](super::EventSink) each has a function
-/// that makes it.
+/// Later versions add members to a kind, so match with `..`. Each kind has a constructor for tests
+/// of an [`EventSink`](super::EventSink).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventKind {
     /// `user.registered`: a user was added.
     #[non_exhaustive]
     Registered {},
-    /// `user.registration_refused`: what makes a user unique was taken.
+    /// `user.registration_refused`: the e-mail address or the username was taken.
     #[non_exhaustive]
     RegistrationRefused {
-        /// What was.
+        /// Which of the two was taken.
         reason: RegistrationRefusal,
     },
     /// `login.succeeded`: a user logged in.
     #[non_exhaustive]
     LoggedIn {
-        /// By what.
+        /// How the user logged in.
         method: LoginMethod,
     },
     /// `login.failed`: a login failed.
     #[non_exhaustive]
     LoginFailed {
-        /// Why, which the client must not learn.
+        /// Why it failed. The client must not learn it.
         reason: LoginFailure,
     },
-    /// `attempt.throttled`: the throttle refused an attempt; nothing was looked up.
+    /// `attempt.throttled`: the throttle refused an attempt.
     #[non_exhaustive]
     Throttled {
-        /// What was attempted.
+        /// Flow of the attempt.
         operation: Operation,
-        /// How long the client has to wait. Events carry it in milliseconds, `retry_after_ms`.
+        /// How long the client has to wait. The JSON has it in milliseconds, as `retry_after_ms`.
         retry_after: Duration,
     },
     /// `session.refreshed`: the current refresh token was exchanged for the next pair.
     #[non_exhaustive]
     Refreshed {},
-    /// `session.replayed`: the refresh token before was presented within the grace, and answered with the current pair.
+    /// `session.replayed`: the previous refresh token was presented within the grace, and answered
+    /// with the current pair.
     #[non_exhaustive]
     Replayed {},
     /// `session.refresh_refused`: a refresh token with our signature was refused.
     #[non_exhaustive]
     RefreshRefused {
-        /// Why.
+        /// Why the token was refused.
         reason: RefreshRefusal,
     },
-    /// `session.reuse_found`: a refresh token was used a second time; its session has ended.
+    /// `session.reuse_found`: a refresh token was used a second time. Its session has ended.
     #[non_exhaustive]
     ReuseFound {},
-    /// `session.foreign_token`: a refresh token has our signature and an id that its session never gave.
+    /// `session.foreign_token`: a refresh token has our signature and an id that its session never
+    /// had.
     #[non_exhaustive]
     ForeignToken {},
     /// `session.ended`: one session ended.
     #[non_exhaustive]
     SessionEnded {
-        /// Why.
+        /// Why the session ended.
         reason: EndReason,
     },
-    /// `user.sessions_ended`: all sessions of the user ended, one perhaps kept.
+    /// `user.sessions_ended`: all sessions of the user ended, except the `kept` one.
     #[non_exhaustive]
     SessionsEnded {
-        /// Why.
+        /// Why the sessions ended.
         reason: EndAllReason,
-        /// The session that goes on.
+        /// Session that did not end.
         kept: Option<SessionId>,
     },
     /// `password.changed`: the user changed their password.
@@ -78,21 +80,22 @@ pub enum EventKind {
     /// `password.change_failed`: the current password was wrong, or was changed meanwhile.
     #[non_exhaustive]
     PasswordChangeFailed {},
-    /// `password.hash_upgraded`: the stored hash was replaced by one at the present cost.
+    /// `password.hash_upgraded`: a hash of the current cost replaced the stored one.
     #[non_exhaustive]
     HashUpgraded {},
-    /// `store.unavailable`: the flow failed, because a store could not be reached.
+    /// `store.unavailable`: the flow failed because a store could not be reached.
     #[non_exhaustive]
     StoreUnavailable {
-        /// Which flow.
+        /// Flow that failed.
         operation: Operation,
-        /// The store was asked to write and did not say whether it has: what the flow does may have happened.
+        /// Whether the flow may have had its effect, because the store was asked to write and did
+        /// not answer.
         may_have_happened: bool,
     },
 }
 
 impl EventKind {
-    /// The stable name, such as `session.reuse_found`.
+    /// Returns the stable name, such as `session.reuse_found`.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Registered { .. } => "user.registered",
@@ -114,7 +117,7 @@ impl EventKind {
         }
     }
 
-    /// The stable name of why, for the kinds that have a `reason`.
+    /// Returns the stable name of the reason, for the kinds that have a `reason`.
     pub const fn reason(&self) -> Option<&'static str> {
         match self {
             Self::RegistrationRefused { reason } => Some(reason.as_str()),
@@ -127,7 +130,7 @@ impl EventKind {
     }
 }
 
-/// Writes an enum of words, each with its stable name.
+/// Declares an enum whose variants each have a stable name.
 macro_rules! words {
     ($(#[$of_all:meta])* $name:ident { $($(#[$of_one:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$of_all])*
@@ -138,7 +141,7 @@ macro_rules! words {
         }
 
         impl $name {
-            /// The stable name.
+            /// Returns the stable name.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)+
@@ -149,11 +152,11 @@ macro_rules! words {
 }
 
 words! {
-    /// What makes a user unique and was taken.
+    /// Why a registration was refused.
     RegistrationRefusal {
-        /// The e-mail address.
+        /// Another user has the e-mail address.
         EmailTaken = "email_taken",
-        /// The username.
+        /// Another user has the username.
         UsernameTaken = "username_taken",
     }
 }
@@ -161,32 +164,34 @@ words! {
 words! {
     /// How a user logged in.
     LoginMethod {
-        /// Their password.
+        /// The user gave their password.
         Password = "password",
-        /// They have just registered.
+        /// The user has just registered.
         Registration = "registration",
-        /// They have just changed their password, and their session had ended meanwhile.
+        /// The user has just changed their password, and their session had ended meanwhile.
         PasswordChange = "password_change",
-        /// The app vouched for them, with [`Auth::start_session`](crate::Auth::start_session).
+        /// The app has authenticated the user and called
+        /// [`Auth::start_session`](crate::Auth::start_session).
         App = "app",
     }
 }
 
 words! {
-    /// Why a sign-in failed. For the operator: a client learns that login or password is wrong, never which.
+    /// Why a login failed. It is for the operator. A client learns that login or password is wrong,
+    /// and never which.
     LoginFailure {
-        /// Nobody has this login.
+        /// No user has this login.
         UnknownLogin = "unknown_login",
-        /// The password is another.
+        /// The password is wrong.
         WrongPassword = "wrong_password",
-        /// The user is disabled; the password was not looked at.
+        /// The user is disabled. The password was not compared.
         Disabled = "disabled",
-        /// The user has no password, and signs in by other means.
+        /// The user has no password, and logs in by other means.
         NoPassword = "no_password",
         /// The user has as many sessions as are allowed, and the limit refuses more.
         TooManySessions = "too_many_sessions",
-        /// The password was changed, or all sessions were ended, after the user was read: the session that the client gets
-        /// has ended before it began.
+        /// The password was changed, or all sessions were ended, after the user was read. The
+        /// session that the client got has ended at once.
         Superseded = "superseded",
     }
 }
@@ -194,9 +199,10 @@ words! {
 words! {
     /// Why all sessions of a user ended.
     EndAllReason {
-        /// The user signed out everywhere.
+        /// The user logged out everywhere.
         LogoutAll = "logout_all",
-        /// The app ended them, with [`Auth::end_sessions_of`](crate::Auth::end_sessions_of): it disabled the user, for example.
+        /// The app ended them with [`Auth::end_sessions_of`](crate::Auth::end_sessions_of), for
+        /// example because it disabled the user.
         ByApp = "by_app",
         /// The user changed their password.
         PasswordChanged = "password_changed",
@@ -210,7 +216,7 @@ words! {
         Register = "register",
         /// [`Auth::login`](crate::Auth::login).
         Login = "login",
-        /// [`Auth::start_session`](crate::Auth::start_session), for whom the app or a registration has vouched.
+        /// [`Auth::start_session`](crate::Auth::start_session), also after a registration.
         StartSession = "start_session",
         /// [`Auth::refresh`](crate::Auth::refresh).
         Refresh = "refresh",
@@ -226,11 +232,13 @@ words! {
         ListSessions = "list_sessions",
         /// [`Auth::change_password`](crate::Auth::change_password).
         ChangePassword = "change_password",
-        /// A guard asks for the session's record: [`Check::Session`](crate::auth::Check::Session). It emits no event.
+        /// A guard asks for the session: [`Check::Session`](crate::auth::Check::Session). It emits
+        /// no event.
         CheckSession = "check_session",
         /// A guard loads the user: [`Check::User`](crate::auth::Check::User). It emits no event.
         LoadUser = "load_user",
-        /// [`Auth::poll_revocations`](crate::Auth::poll_revocations), mostly by the polling task. It emits no event.
+        /// [`Auth::poll_revocations`](crate::Auth::poll_revocations), mostly by the polling task.
+        /// It emits no event.
         Poll = "poll",
     }
 }
@@ -239,19 +247,19 @@ words! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefreshRefusal {
-    /// There is no such session, or it has expired. (`unknown`)
+    /// The session does not exist, or it has expired. (`unknown`)
     Unknown,
-    /// The session had ended before; one that a raised token version ends is told of here as well, because whoever raised it
-    /// told of the rest. (`ended`)
+    /// The session had already ended. A session that a raised token version ends is reported here
+    /// too. (`ended`)
     Ended(EndReason),
-    /// The password was changed a moment ago by another tab, which has the next token. (`superseded`)
+    /// Another tab has just changed the password, and has the next token. (`superseded`)
     Superseded,
-    /// The user is gone or disabled. (`user_gone`)
+    /// The user is deleted or disabled. (`user_gone`)
     UserGone,
 }
 
 impl RefreshRefusal {
-    /// The stable name.
+    /// Returns the stable name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",

@@ -1,13 +1,14 @@
-//! Where events go.
+//! [`EventSink`]: receives the events of an `Auth`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::AuthEvent;
+use super::auth_event::AuthEvent;
 
-/// Takes events, such as into an audit log: see the [module](super) for what is told, and how fast a sink has to be.
+/// Receives events, for example to write an audit log. The [module](super) lists the events, and
+/// says how fast a sink has to be.
 ///
-/// A closure is one: `builder.event_sink(|event: &AuthEvent| …)`. By a closure a sink that is shared, or chosen at run time,
-/// becomes one as well:
+/// A closure is a sink: `builder.event_sink(|event: &AuthEvent| …)`. A closure also makes a sink of
+/// one that is shared or chosen at run time:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -18,7 +19,7 @@ use super::AuthEvent;
 /// }
 /// ```
 pub trait EventSink: Send + Sync + 'static {
-    /// Takes note of an event, without blocking. It is called within the flow that the event tells of.
+    /// Records an event without blocking. The flow that emits the event calls it.
     fn record(&self, event: &AuthEvent);
 }
 
@@ -37,15 +38,17 @@ impl Sinks {
         self.0.push(Box::new(sink));
     }
 
-    /// Whether nobody listens, so that no event need be made.
+    /// Returns whether there is no sink, so that no event need be made.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Tells all of them; a sign-in must not fail because an audit log panics.
+    /// Calls every sink. A panic of a sink is caught, because a login must not fail when an audit
+    /// log panics.
     pub(crate) fn record(&self, event: &AuthEvent) {
         for sink in &self.0 {
-            // What a sink leaves half done is its own, and seen by nobody else.
+            // A panic may leave the state of the sink inconsistent, and no other code sees that
+            // state.
             if catch_unwind(AssertUnwindSafe(|| sink.record(event))).is_err() {
                 tracing::error!(target: "portcullis", event = event.name(), "an event sink panicked");
             }
@@ -61,13 +64,13 @@ mod tests {
     use crate::{clock::Timestamp, event::EventKind};
 
     #[test]
-    fn a_sink_that_panics_takes_nobody_down_and_keeps_nothing_from_the_others() {
-        let heard = Arc::new(Mutex::new(Vec::new()));
+    fn a_sink_that_panics_does_not_stop_the_other_sinks() {
+        let recorded = Arc::new(Mutex::new(Vec::new()));
         let mut sinks = Sinks::default();
         sinks.add(|_: &AuthEvent| panic!("the disk is full"));
-        let ears = Arc::clone(&heard);
-        sinks.add(move |event: &AuthEvent| ears.lock().unwrap().push(event.name()));
+        let names = Arc::clone(&recorded);
+        sinks.add(move |event: &AuthEvent| names.lock().unwrap().push(event.name()));
         sinks.record(&AuthEvent::new(Timestamp::EPOCH, EventKind::Refreshed {}));
-        assert_eq!(*heard.lock().unwrap(), ["session.refreshed"]);
+        assert_eq!(*recorded.lock().unwrap(), ["session.refreshed"]);
     }
 }

@@ -39,8 +39,8 @@
 //! A handshake is a request like any other. Put the route that upgrades behind a guard, and only
 //! verified requests reach the handler that answers 101. Programs send `Authorization: Bearer`.
 //! Browsers cannot set headers on a handshake, but they send the access cookie. So keep tokens in
-//! cookies ([`Delivery::Cookie`](crate::http::Delivery::Cookie)) and let the page connect to its own
-//! origin.
+//! cookies ([`Delivery::Cookie`](crate::http::Delivery::Cookie)) and let the page connect to its
+//! own origin.
 //!
 //! CORS does not protect a handshake. So one that a cookie authenticates has to come from the same
 //! origin, which browsers send in `Origin`, or from a

@@ -12,8 +12,8 @@ use tower_layer::Layer;
 
 use super::*;
 use crate::{
-    auth::{Auth, Check, ClientInfo, Registration},
-    store::memory::MemoryStore,
+    auth::{Auth, Check, ClientInfo, Registration, TokenPair},
+    store::{UserAdmin, memory::MemoryStore},
     token::Claims,
     user::{Profile, User},
 };
@@ -55,6 +55,12 @@ struct Fixture {
     token: String,
 }
 
+/// Starts a session and returns its tokens.
+async fn session_of(auth: &Auth<User>, user: &User) -> TokenPair {
+    let outcome = auth.start_session(user, &ClientInfo::unknown()).await.unwrap();
+    outcome.into_logged_in().unwrap().tokens
+}
+
 async fn fixture() -> Fixture {
     let store = MemoryStore::new();
     let auth = Auth::builder(store.clone(), store.clone())
@@ -67,12 +73,8 @@ async fn fixture() -> Fixture {
         .register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown())
         .await
         .unwrap();
-    let tokens = auth
-        .start_session(&user, &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap().tokens)
-        .unwrap();
-    Fixture { auth, store, token: tokens.access_token.expose().clone(), user }
+    let token = session_of(&auth, &user).await.access_token.expose().clone();
+    Fixture { auth, store, user, token }
 }
 
 fn get() -> http::request::Builder {
@@ -127,14 +129,10 @@ async fn without_a_valid_token_the_handler_is_not_reached() {
 #[tokio::test]
 async fn one_role_of_each_group_is_required() {
     let Fixture { auth, store, user, .. } = fixture().await;
-    store.users().set_roles(&user.id, vec!["staff".into(), "editor".into()]);
+    store.set_roles(&user.id, &["staff".into(), "editor".into()]).await.unwrap();
     let user = crate::store::UserStore::find_by_id(store.users(), &user.id).await.unwrap().unwrap();
-    let tokens = auth
-        .start_session(&user, &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap().tokens)
-        .unwrap();
-    let request = || get().header("authorization", format!("Bearer {}", tokens.access_token.expose()));
+    let token = session_of(&auth, &user).await.access_token.expose().clone();
+    let request = || get().header("authorization", format!("Bearer {token}"));
     for (layer, expected) in [
         (auth.require().role("staff"), StatusCode::OK),
         (auth.require().role("staff").any_role(["admin", "editor"]), StatusCode::OK),
@@ -162,12 +160,8 @@ async fn scopes_and_conditions_are_checked_in_the_claims() {
         .register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown())
         .await
         .unwrap();
-    let tokens = auth
-        .start_session(&user, &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap().tokens)
-        .unwrap();
-    let request = || get().header("authorization", format!("Bearer {}", tokens.access_token.expose()));
+    let token = session_of(&auth, &user).await.access_token.expose().clone();
+    let request = || get().header("authorization", format!("Bearer {token}"));
     let (ok, scope, other) = (None, Some("insufficient_scope"), Some("forbidden"));
     for (layer, code) in [
         (auth.require().scope("notes:read"), ok),
@@ -227,7 +221,7 @@ async fn a_principal_has_the_subject_and_scopes_of_its_token() {
 #[tokio::test]
 async fn a_disabled_user_passes_no_guard_that_loads_them() {
     let Fixture { auth, store, user, token } = fixture().await;
-    store.users().set_disabled(&user.id, true);
+    store.set_disabled(&user.id, true).await.unwrap();
     let request = || get().header("authorization", format!("Bearer {token}"));
     assert_eq!(answer(auth.require(), request()).await.0, StatusCode::OK, "stateless, until the sessions are ended");
     assert_eq!(answer(auth.require().load_user(), request()).await.0, StatusCode::UNAUTHORIZED);

@@ -1,8 +1,8 @@
-//! Ending sessions: on this node at once, in the store, and then on the other nodes.
+//! Ends sessions: on this node at once, then in the store, and then on the other nodes.
 
 use std::sync::Arc;
 
-use super::{Revocations, outbox::Unfinished};
+use super::{Revocations, outbox::PendingEnd};
 use crate::{
     error::Error,
     event::{EndAllReason, EventKind, FlowRun},
@@ -12,12 +12,13 @@ use crate::{
 };
 
 impl Revocations {
-    /// Ends a session on this node at once, and in the store, now or when it can be reached. Returns `false` where the
-    /// session was not live.
+    /// Ends a session, on this node at once, and in the store now or as soon as it can be reached.
+    /// Returns `false` if the session was not live.
     ///
     /// # Errors
-    /// [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) and
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal).
+    /// - [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) if the store cannot be
+    ///   reached. The outbox keeps the end.
+    /// - [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the store fails otherwise.
     pub(crate) async fn end(
         self: &Arc<Self>,
         run: &FlowRun,
@@ -28,26 +29,27 @@ impl Revocations {
         self.end_each(run, vec![(user, id)], reason).await
     }
 
-    /// Ends several sessions, as [`end`](Self::end) does. Returns whether any was live.
+    /// Ends several sessions, as [`end`](Self::end) does. Returns whether any of them was live.
     ///
     /// # Errors
-    /// As for [`end`](Self::end): the first failure. The other sessions are ended all the same.
+    /// Returns the first error of [`end`](Self::end). The other sessions are ended all the same.
     pub(crate) async fn end_each(
         self: &Arc<Self>,
         run: &FlowRun,
         sessions: Vec<(UserId, SessionId)>,
         reason: EndReason,
     ) -> Result<bool, Error> {
-        // Before the store is asked, so that this node admits nothing more even if the store's answer is lost.
+        // This node revokes first, so that it admits no further request even if the answer of the
+        // store is lost.
         let sessions: Vec<_> = sessions.into_iter().map(|(user, id)| (user, id, self.revoke_session(id))).collect();
         let (this, of) = (Arc::clone(self), run.clone());
-        run.see_through(async move {
+        run.run_to_the_end(async move {
             let at = this.shared_now().await;
             let mut result = Ok(false);
             for (user, id, revocation) in sessions {
-                of.is_of_session(&user, id);
-                let unfinished = Unfinished::Session(user, id, this.ended(reason, at), of.clone());
-                match (this.finish(unfinished).await, &mut result) {
+                of.set_session(&user, id);
+                let pending = PendingEnd::Session(user, id, this.ended(reason, at), of.clone());
+                match (this.write_or_defer(pending).await, &mut result) {
                     (Ok(was_live), result) => {
                         this.publish(revocation);
                         if let Ok(any) = result {
@@ -63,12 +65,14 @@ impl Revocations {
         .await
     }
 
-    /// Ends a session that a client has named by its id. Returns `false` where the user has no live session of that id.
+    /// Ends a session whose id came from a client. Returns `false` if the user has no live session
+    /// of that id.
     ///
-    /// Unlike [`end`](Self::end), it revokes nothing before the store has said whose session it is.
+    /// Unlike [`end`](Self::end), it revokes nothing before the store has confirmed the owner of
+    /// the session.
     ///
     /// # Errors
-    /// As for [`end`](Self::end).
+    /// Returns the errors of [`end`](Self::end).
     pub(crate) async fn end_named(
         self: &Arc<Self>,
         run: &FlowRun,
@@ -77,9 +81,9 @@ impl Revocations {
         reason: EndReason,
     ) -> Result<bool, Error> {
         let (this, of) = (Arc::clone(self), run.clone());
-        run.see_through(async move {
+        run.run_to_the_end(async move {
             let at = this.shared_now().await;
-            let was_live = this.finish(Unfinished::Session(user, id, this.ended(reason, at), of)).await?;
+            let was_live = this.write_or_defer(PendingEnd::Session(user, id, this.ended(reason, at), of)).await?;
             if was_live {
                 this.publish(this.revoke_session(id));
             }
@@ -88,11 +92,12 @@ impl Revocations {
         .await
     }
 
-    /// Ends all sessions of a user that have lower versions, on this node at once, and in the store, now or when it can
-    /// be reached. Emits the event where there is one.
+    /// Ends all sessions of a user with lower token versions, on this node at once, and in the
+    /// store now or as soon as it can be reached. Emits `event`, if there is one, when the store
+    /// has ended them.
     ///
     /// # Errors
-    /// As for [`end`](Self::end).
+    /// Returns the errors of [`end`](Self::end).
     pub(crate) async fn end_all(
         &self,
         user: UserId,
@@ -103,16 +108,17 @@ impl Revocations {
         let revocation = self.revoke_versions(&user, min_version);
         let at = self.shared_now().await;
         let all = EndAll::new(user, min_version, self.ended(reason, at));
-        self.finish(Unfinished::All(all, event)).await?;
+        self.write_or_defer(PendingEnd::All(all, event)).await?;
         self.publish(revocation);
         Ok(())
     }
 
-    /// Ends all sessions of a user that have lower versions, except one, which it returns. What the store could not take
-    /// is written later without that exception, because the client was told that the change failed.
+    /// Ends all sessions of a user with lower token versions, except one, which it returns. If the
+    /// store cannot be reached, the outbox ends all of them later without that exception, because
+    /// the client gets an error.
     ///
     /// # Errors
-    /// As for [`end`](Self::end).
+    /// Returns the errors of [`end`](Self::end).
     pub(crate) async fn end_others(
         &self,
         all: EndAll,
@@ -128,12 +134,13 @@ impl Revocations {
         } else if result.as_ref().is_err_and(StoreError::is_unavailable) {
             let EndAll { user_id, min_version, ended, .. } = all;
             let all = EndAll::new(user_id, min_version, ended);
-            self.put_aside(Unfinished::All(all, Some((reason, run.clone()))));
+            self.defer(PendingEnd::All(all, Some((reason, run.clone()))));
         }
         result.map_err(StoreError::of_a_write)
     }
 
-    /// Publishes a revocation to the other nodes, once the store has it. No caller waits for that, because a feed may hang.
+    /// Publishes a revocation to the other nodes, after the store has it. The caller does not wait,
+    /// because a feed may hang.
     pub(crate) fn publish(&self, revocation: Revocation) {
         let Some(feed) = self.settings.feed.clone() else { return };
         self.events.tasks.spawn(async move {
@@ -147,34 +154,35 @@ impl Revocations {
         });
     }
 
-    /// Brings an ending into the store, and asks a second time where the store did not answer. The polling task brings
-    /// what the store cannot take now. Returns whether it ended anything.
-    async fn finish(&self, unfinished: Unfinished) -> Result<bool, Error> {
-        let result = match self.bring(&unfinished).await {
-            // A store recognises its own ending, and answers as it did the first time.
-            Err(error) if error.is_unavailable() => self.bring(&unfinished).await,
+    /// Writes an end to the store, and tries once more if the store does not answer. Leaves it in
+    /// the outbox if that fails too. Returns whether it ended anything.
+    async fn write_or_defer(&self, pending: PendingEnd) -> Result<bool, Error> {
+        let result = match self.write(&pending).await {
+            // A store recognises the end that it has just written, and answers as it did the first
+            // time.
+            Err(error) if error.is_unavailable() => self.write(&pending).await,
             result => result,
         };
         if result.as_ref().is_err_and(StoreError::is_unavailable) {
-            self.put_aside(unfinished);
+            self.defer(pending);
         }
         result.map_err(StoreError::of_a_write)
     }
 
-    /// Asks the store once, and emits what it has ended.
-    async fn bring(&self, unfinished: &Unfinished) -> Result<bool, StoreError> {
-        match unfinished {
-            Unfinished::Session(user, id, ended, run) => {
+    /// Writes an end to the store once, and emits the event of what has ended.
+    async fn write(&self, pending: &PendingEnd) -> Result<bool, StoreError> {
+        match pending {
+            PendingEnd::Session(user, id, ended, run) => {
                 let result = self.sessions.end(user, id, *ended).await;
-                // What the store has answered before counts no longer, whatever it has done now.
+                // What the store has answered before no longer counts, whatever it has done now.
                 self.set.touch_session(id);
                 let was_live = result?;
                 if was_live {
-                    run.emit_of(EventKind::SessionEnded { reason: ended.reason }, user, *id);
+                    run.emit_for(EventKind::SessionEnded { reason: ended.reason }, user, *id);
                 }
                 Ok(was_live)
             }
-            Unfinished::All(all, event) => {
+            PendingEnd::All(all, event) => {
                 let result = self.sessions.end_all(all).await;
                 self.set.touch_user(&all.user_id);
                 result?;
@@ -187,11 +195,12 @@ impl Revocations {
         }
     }
 
-    /// Brings an ending that was put aside. Other nodes ask for what ended lately, so it ends now.
-    pub(super) async fn bring_late(&self, unfinished: &Unfinished) -> Result<(), StoreError> {
-        let mut late = unfinished.clone();
+    /// Writes an end from the outbox. It is stamped with the current time, because polls of other
+    /// nodes read only what has ended lately.
+    pub(super) async fn write_late(&self, pending: &PendingEnd) -> Result<(), StoreError> {
+        let mut late = pending.clone();
         let now = self.shared_now().await;
         late.restamp(|reason| self.ended(reason, now));
-        self.bring(&late).await.map(drop)
+        self.write(&late).await.map(drop)
     }
 }

@@ -152,7 +152,7 @@ impl Revocations {
             match self.take_turn(id) {
                 Turn::Ask(question) => {
                     let run = FlowRun::begin(&self.events, Operation::CheckSession, None, None);
-                    run.is_of_session(user, id);
+                    run.set_session(user, id);
                     let user = user.clone();
                     // The requests that wait need the answer even where the first one hangs up.
                     let ask = async move { run.watch(pin!(question.ask(user))).await };

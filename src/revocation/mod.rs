@@ -1,8 +1,9 @@
-//! What ends sessions on this node and on the others.
+//! Ends sessions on this node and on the others, and knows which access tokens are revoked.
 //!
-//! [`Revocations`] owns the store of sessions, the feed and what this node remembers. A flow ends sessions by
-//! [`end`](Revocations::end) and [`end_all`](Revocations::end_all), and a guard asks for the
-//! [`standing`](Revocations::standing) of an access token, which costs no I/O.
+//! [`Revocations`] owns the session store, the revocation feed, and the set of revocations that
+//! this node remembers. A flow ends sessions with [`end`](Revocations::end) and
+//! [`end_all`](Revocations::end_all). A guard asks for the [`standing`](Revocations::standing) of
+//! an access token, which costs no I/O.
 //!
 //! ```text
 //! a flow ends a session -> the set of this node (at once) -> the store -> the feed -> other nodes

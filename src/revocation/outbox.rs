@@ -1,4 +1,4 @@
-//! [`Outbox`]: endings that count on this node, and that the store could not take yet.
+//! [`Outbox`]: sessions that have ended on this node and not yet in the store.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,28 +9,32 @@ use crate::{
     user::UserId,
 };
 
-/// How many endings this node keeps for a store that cannot be reached.
-const MAX_ENDINGS: usize = 65_536;
+/// Maximum number of entries.
+const MAX_ENTRIES: usize = 65_536;
 
-/// How many of one user: more than a user has sessions.
+/// Maximum number of entries of one user. A user has fewer sessions.
 const MAX_OF_A_USER: usize = 128;
 
-/// The same once half of the room is taken, so that those who end many sessions leave room for everybody else.
-const MAX_OF_A_USER_THEN: usize = 4;
+/// Maximum number of entries of one user when the outbox is half full, so that a user who ends many
+/// sessions leaves room for others.
+const MAX_OF_A_USER_WHEN_FULL: usize = 4;
 
-/// How many of them may have session ids that no store has confirmed. A client may have invented
+/// Maximum number of entries whose session id no store has confirmed. A client may have invented
 /// such an id.
-const MAX_UNCHECKED: usize = MAX_ENDINGS / 4;
+const MAX_UNCHECKED: usize = MAX_ENTRIES / 4;
 
-/// An ending that counts on this node and is not yet in the store.
+/// An end that this node knows of, and the store does not have yet.
 #[derive(Clone, Debug)]
-pub(super) enum Unfinished {
+pub(super) enum PendingEnd {
+    /// One session.
     Session(UserId, SessionId, Ended, FlowRun),
-    /// All sessions of a user, and the event to emit, unless another ending has emitted it.
+    /// All sessions of a user with lower versions, and the event to emit. The event is `None` if
+    /// another end emits it.
     All(EndAll, Option<(EndAllReason, FlowRun)>),
 }
 
-impl Unfinished {
+impl PendingEnd {
+    /// Stamps the end anew.
     pub(super) fn restamp(&mut self, ended: impl FnOnce(EndReason) -> Ended) {
         let stamp = match self {
             Self::Session(_, _, stamp, _) => stamp,
@@ -46,7 +50,7 @@ impl Unfinished {
         }
     }
 
-    /// Whether both end the same.
+    /// Returns whether both end the same sessions.
     fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Session(user, id, ..), Self::Session(other_user, other_id, ..)) => {
@@ -59,95 +63,99 @@ impl Unfinished {
         }
     }
 
-    /// Whether nobody has seen yet that its user has such a session.
+    /// Returns whether no store has confirmed yet that the user has such a session.
     fn is_unchecked(&self) -> bool {
         matches!(self, Self::Session(_, _, ended, _) if ended.reason == EndReason::EndedByUser)
     }
 
-    /// Whether this ends nothing, and has nothing to tell, that an ending of all of the user's sessions does not.
+    /// Returns whether `all` ends at least the same sessions, and emits an event if this one has
+    /// to.
     fn is_covered_by(&self, all: &EndAll, has_event: bool) -> bool {
         let Self::All(this, event) = self else { return false };
         this.user_id == all.user_id && this.min_version <= all.min_version && (has_event || event.is_none())
     }
 }
 
-/// The endings that are left, by user; users take turns.
+/// Ends that the store does not have yet, by user. Users take turns, so that no user delays the
+/// others.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    of: HashMap<UserId, Vec<Unfinished>>,
+    by_user: HashMap<UserId, Vec<PendingEnd>>,
     turns: VecDeque<UserId>,
     count: usize,
     unchecked: usize,
 }
 
 impl Outbox {
-    /// Keeps an ending; `false` where there is no room for it.
-    pub(super) fn put_aside(&mut self, mut unfinished: Unfinished) -> bool {
-        if let Unfinished::Session(.., flow) | Unfinished::All(_, Some((_, flow))) = &mut unfinished {
+    /// Adds an end. Returns `false` if there is no room for it.
+    pub(super) fn defer(&mut self, mut pending: PendingEnd) -> bool {
+        if let PendingEnd::Session(.., flow) | PendingEnd::All(_, Some((_, flow))) = &mut pending {
             flow.leave_span();
         }
-        if let Unfinished::All(all, event) = &unfinished {
+        if let PendingEnd::All(all, event) = &pending {
             self.forget_covered(all, event.is_some());
         }
-        if self.contains(&unfinished) {
+        if self.contains(&pending) {
             return true;
         }
-        let is_single = matches!(unfinished, Unfinished::Session(..));
-        let of_this_user = self.of.get(unfinished.user()).map_or(0, Vec::len);
-        let most = if self.count < MAX_ENDINGS / 2 { MAX_OF_A_USER } else { MAX_OF_A_USER_THEN };
-        let unchecked = unfinished.is_unchecked();
-        if self.count >= MAX_ENDINGS
+        let is_single = matches!(pending, PendingEnd::Session(..));
+        let of_this_user = self.by_user.get(pending.user()).map_or(0, Vec::len);
+        let most = if self.count < MAX_ENTRIES / 2 { MAX_OF_A_USER } else { MAX_OF_A_USER_WHEN_FULL };
+        let unchecked = pending.is_unchecked();
+        if self.count >= MAX_ENTRIES
             || (is_single && of_this_user >= most)
             || (unchecked && self.unchecked >= MAX_UNCHECKED)
         {
             return false;
         }
-        let user = unfinished.user().clone();
-        let of = self.of.entry(user.clone()).or_default();
-        if of.is_empty() {
+        let user = pending.user().clone();
+        let ends = self.by_user.entry(user.clone()).or_default();
+        if ends.is_empty() {
             self.turns.push_back(user);
         }
-        of.push(unfinished);
+        ends.push(pending);
         self.count += 1;
         self.unchecked += usize::from(unchecked);
         true
     }
 
-    /// Forgets endings that this one has made up for.
+    /// Removes the ends that `all` covers.
     pub(super) fn forget_covered(&mut self, all: &EndAll, has_event: bool) {
         self.retain(&all.user_id, |left| !left.is_covered_by(all, has_event));
     }
 
-    pub(super) fn contains(&self, this: &Unfinished) -> bool {
-        self.of.get(this.user()).is_some_and(|of| of.iter().any(|left| left.is_same(this)))
+    /// Returns whether an end of the same sessions is kept.
+    pub(super) fn contains(&self, this: &PendingEnd) -> bool {
+        self.by_user.get(this.user()).is_some_and(|ends| ends.iter().any(|left| left.is_same(this)))
     }
 
-    pub(super) fn done(&mut self, this: &Unfinished) {
+    /// Removes an end that the store has.
+    pub(super) fn done(&mut self, this: &PendingEnd) {
         self.retain(this.user(), |left| !left.is_same(this));
     }
 
-    /// Returns how many endings are left.
+    /// Returns how many ends wait.
     pub(super) fn len(&self) -> usize {
         self.count
     }
 
-    /// Whose turn it is, one after the other.
+    /// Returns the users, in the order of their turns.
     pub(super) fn users(&self) -> Vec<UserId> {
         self.turns.iter().cloned().collect()
     }
 
-    /// What is left of a user; it keeps its place until it is done.
-    pub(super) fn of(&self, user: &UserId) -> Vec<Unfinished> {
-        self.of.get(user).cloned().unwrap_or_default()
+    /// Returns the ends of a user. They stay in the outbox until they are [`done`](Self::done).
+    pub(super) fn of(&self, user: &UserId) -> Vec<PendingEnd> {
+        self.by_user.get(user).cloned().unwrap_or_default()
     }
 
-    /// Lets the others be first the next time.
-    pub(super) fn step_back(&mut self, this: &Unfinished) {
-        if let Some(of) = self.of.get_mut(this.user())
-            && let Some(at) = of.iter().position(|left| left.is_same(this))
+    /// Moves an end, and its user, behind all others.
+    pub(super) fn move_to_back(&mut self, this: &PendingEnd) {
+        if let Some(ends) = self.by_user.get_mut(this.user())
+            && let Some(at) = ends.iter().position(|left| left.is_same(this))
         {
-            let left = of.remove(at);
-            of.push(left);
+            let left = ends.remove(at);
+            ends.push(left);
         }
         if let Some(at) = self.turns.iter().position(|user| user == this.user())
             && let Some(user) = self.turns.remove(at)
@@ -156,13 +164,13 @@ impl Outbox {
         }
     }
 
-    fn retain(&mut self, user: &UserId, keep: impl Fn(&Unfinished) -> bool) {
-        let Some(of) = self.of.get_mut(user) else { return };
-        let gone: Vec<_> = of.extract_if(.., |left| !keep(left)).collect();
-        self.count = self.count.saturating_sub(gone.len());
-        self.unchecked = self.unchecked.saturating_sub(gone.iter().filter(|left| left.is_unchecked()).count());
-        if of.is_empty() {
-            self.of.remove(user);
+    fn retain(&mut self, user: &UserId, keep: impl Fn(&PendingEnd) -> bool) {
+        let Some(ends) = self.by_user.get_mut(user) else { return };
+        let removed: Vec<_> = ends.extract_if(.., |left| !keep(left)).collect();
+        self.count = self.count.saturating_sub(removed.len());
+        self.unchecked = self.unchecked.saturating_sub(removed.iter().filter(|left| left.is_unchecked()).count());
+        if ends.is_empty() {
+            self.by_user.remove(user);
             self.turns.retain(|other| other != user);
         }
     }

@@ -1,4 +1,4 @@
-//! [`Revocations`]: the component's state, and what a guard asks it.
+//! [`Revocations`]: the state of this component, and the questions that a guard asks.
 
 use std::{
     fmt,
@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 
 use super::{
     live_answers::LiveAnswers,
-    outbox::{Outbox, Unfinished},
+    outbox::{Outbox, PendingEnd},
     set::{RevokedSet, Standing},
     shared_clock::SharedClock,
 };
@@ -29,23 +29,23 @@ use crate::{
     user::UserId,
 };
 
-/// A moment before all others.
+/// A time before all others.
 pub(super) const NEVER: Timestamp = Timestamp::from_millis(i64::MIN);
 
-/// Number of calls of one millisecond that a store can distinguish.
+/// Number of calls within one millisecond that a store can distinguish.
 const STAMPS: u64 = 16;
 
-/// How this node follows the others, and for how long it remembers what they end.
+/// Settings: how this node follows the others, and how long it remembers what they end.
 pub(crate) struct RevocationSettings {
-    /// Most entries of the set, for each kind.
+    /// Maximum number of entries of the set, for sessions and for users each.
     pub(crate) capacity: usize,
     pub(crate) poll_interval: Duration,
     /// How long polls may fail before the guard asks the store about every token.
     pub(crate) max_poll_staleness: Option<Duration>,
     pub(crate) feed: Option<Arc<dyn RevocationFeed>>,
-    /// How old an access token may be, by its lifetime and the leeway.
+    /// Maximum age of an access token: its lifetime and the leeway.
     pub(crate) remembered: Duration,
-    /// How long an ending is remembered: that, and the clock skew.
+    /// How long the end of a session is remembered: `remembered` and the clock skew.
     pub(crate) tombstone: Duration,
 }
 
@@ -59,16 +59,17 @@ pub(crate) struct Revocations {
     pub(super) live_answers: LiveAnswers,
     pub(super) loaded: AtomicBool,
     pub(super) loading: tokio::sync::Mutex<()>,
-    /// Number of loads that have failed. A caller who waited for one of them does not repeat it.
+    /// Number of loads that have failed. A caller that waited for one of them does not repeat it.
     pub(super) failed_loads: AtomicU64,
-    /// A task is reading for the first time what has ended.
+    /// Whether a task is making the first read.
     pub(super) starting: AtomicBool,
     outbox: Mutex<Outbox>,
-    /// Held by the task that brings the outbox to the store.
-    pub(super) finishing: tokio::sync::Mutex<()>,
-    /// When the last successful poll began, in milliseconds.
+    /// Held by the task that writes the outbox to the store.
+    pub(super) writing_outbox: tokio::sync::Mutex<()>,
+    /// Start of the last successful poll, in milliseconds.
     polled_at: AtomicI64,
-    /// Of tokens that were issued before this moment an ending may have been missed, in milliseconds.
+    /// Time in milliseconds. The end of a session may have been missed for tokens that were issued
+    /// before it.
     pub(super) blind_before: AtomicI64,
     /// Entries that the last successful poll has read.
     pub(super) poll_entries: AtomicU64,
@@ -102,7 +103,7 @@ impl Revocations {
             failed_loads: AtomicU64::new(0),
             starting: AtomicBool::new(false),
             outbox: Mutex::default(),
-            finishing: tokio::sync::Mutex::new(()),
+            writing_outbox: tokio::sync::Mutex::new(()),
             polled_at: AtomicI64::new(NEVER.as_millis()),
             blind_before: AtomicI64::new(NEVER.as_millis()),
             poll_entries: AtomicU64::new(0),
@@ -111,13 +112,14 @@ impl Revocations {
             gauges: RevocationGauges::default(),
             lost_endings: AtomicU64::new(0),
             shared: SharedClock::new(),
-            // Other nodes begin elsewhere.
+            // Each node begins with another number.
             stamps: AtomicU64::new(random::bytes().map_or(0, |bytes| u64::from(u16::from_le_bytes(bytes)))),
             tasks: Mutex::default(),
         }
     }
 
-    /// Returns whether this node has read what has ended. Until then no token may be admitted.
+    /// Returns whether this node has read which sessions have ended. Until then it may admit no
+    /// token.
     pub(crate) fn is_loaded(&self) -> bool {
         self.loaded.load(Ordering::Acquire)
     }
@@ -127,32 +129,36 @@ impl Revocations {
         let known = self.set.standing(&claims.session_id(), claims.subject(), claims.token_version(), now);
         let issued_at = claims.issued_at();
         let is_unsure = || {
-            // A token of an earlier setting outlives what is remembered.
+            // A token from before a change of settings may live longer than this node remembers.
             issued_at < now.minus(self.settings.remembered)
                 || issued_at.as_millis() < self.blind_before.load(Ordering::Acquire)
-                || self.is_out_of_touch(now)
-                // The token was issued before the store in memory began. The store knows neither its
-                // session nor whether that session ended.
+                || self.is_stale(now)
+                // The token was issued before the store in memory began. The store knows neither
+                // its session nor whether that session ended.
                 || self.sessions.began().is_some_and(|began| issued_at.as_secs() < began.as_secs())
         };
-        if known == Standing::Good && is_unsure() { Standing::AskStore } else { known }
+        if known == Standing::Valid && is_unsure() { Standing::AskStore } else { known }
     }
 
-    /// Waits for an ending that may change the [`standing`](Self::standing) of this session or user. It misses none
-    /// from this call on.
-    pub(crate) fn news<'a>(&'a self, session: &SessionId, user: &UserId) -> impl Future<Output = ()> + Send + use<'a> {
-        self.set.news(session, user)
+    /// Waits for a revocation that may change the [`standing`](Self::standing) of this session or
+    /// user. It misses none from this call on.
+    pub(crate) fn revoked<'a>(
+        &'a self,
+        session: &SessionId,
+        user: &UserId,
+    ) -> impl Future<Output = ()> + Send + use<'a> {
+        self.set.revoked(session, user)
     }
 
-    /// Returns whether an ending that found no room lately was one of this session or version.
+    /// Returns whether a revocation that found no room lately was one of this session or version.
     pub(crate) fn may_have_missed(&self, session: &SessionId, user: &UserId, version: u64) -> bool {
         self.set.may_have_missed(session, user, version)
     }
 
-    /// Wakes everybody who waits for [`news`](Self::news), because the clock was moved.
+    /// Wakes all who wait for [`revoked`](Self::revoked), because the clock was moved.
     #[cfg(feature = "testing")]
-    pub(crate) fn ring_all(&self) {
-        self.set.ring_all();
+    pub(crate) fn wake_all(&self) {
+        self.set.wake_all();
     }
 
     /// Revokes the access tokens of a session on this node.
@@ -174,13 +180,14 @@ impl Revocations {
         revocation
     }
 
-    /// Returns the record of an end.
+    /// Makes the record of an end.
     pub(crate) fn ended(&self, reason: EndReason, at: Timestamp) -> Ended {
         Ended { at, reason, keep_until: at.plus(self.tombstone()) }
     }
 
-    /// Returns how long an ending that begins now is remembered. It differs by a few milliseconds from call to call,
-    /// so that a store can distinguish a repeated call from another call of the same millisecond.
+    /// Returns how long a session that ends now is remembered. The result differs by a few
+    /// milliseconds from call to call, so that a store can distinguish a repeated call from another
+    /// call of the same millisecond.
     pub(crate) fn tombstone(&self) -> Duration {
         let stamp = self.stamps.fetch_add(1, Ordering::Relaxed) % STAMPS;
         self.settings.tombstone.saturating_sub(Duration::from_millis(stamp))
@@ -194,7 +201,7 @@ impl Revocations {
         self.polled_at.store(at.as_millis(), Ordering::Release);
     }
 
-    fn is_out_of_touch(&self, now: Timestamp) -> bool {
+    fn is_stale(&self, now: Timestamp) -> bool {
         let last = self.polled_at();
         // A poll in the future was made before the clock was set back.
         self.settings.max_poll_staleness.is_some_and(|limit| now.since(last) > limit || last.since(now) > limit)
@@ -204,15 +211,16 @@ impl Revocations {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn put_aside(&self, unfinished: Unfinished) {
-        if !self.outbox().put_aside(unfinished) {
+    /// Leaves an end in the outbox, for the polling task.
+    pub(super) fn defer(&self, pending: PendingEnd) {
+        if !self.outbox().defer(pending) {
             self.lost_endings.fetch_add(1, Ordering::Relaxed);
             metrics::lost_ending();
-            tracing::error!(target: "portcullis", "an ending is lost: the store has been out of reach for too many of them");
+            tracing::error!(target: "portcullis", "the end of a session is lost: too many of them wait for a store that is out of reach");
         }
     }
 
-    /// Puts new tasks in the place of those of an earlier runtime.
+    /// Keeps new tasks, and stops those of an earlier runtime.
     pub(super) fn keep(&self, tasks: Vec<AbortHandle>) {
         let old = std::mem::replace(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner), tasks);
         old.iter().for_each(AbortHandle::abort);

@@ -1,11 +1,14 @@
-//! What has ended, in memory: how access tokens stop at once without I/O per request.
+//! [`RevokedSet`]: the revocations that this node remembers, so that access tokens are refused at
+//! once without I/O.
 //!
-//! Two sets, each split into shards with a lock of their own: ended sessions, and for whole users the least token version
-//! that still counts (a floor). An entry is needed only until the last access token of its session has expired. Nothing is
-//! evicted early: a set that is full says so, and the guard then asks the store.
+//! It has one map of ended sessions, and one of users with their lowest accepted token version.
+//! Each map is split into shards with a lock each. An entry is needed only until the last access
+//! token of its session has expired. No entry is removed earlier. A full set says so, and the guard
+//! then asks the store.
 //!
-//! Who waits for an ending waits for a bell that few others share, and looks again when it rings: an ending wakes one in 1024
-//! of those who wait, and costs one more atomic operation where nobody does.
+//! A task that waits for a revocation waits on a [`Notify`] that it shares with few others, and
+//! checks again when it is woken. A revocation wakes one in 1024 of the waiting tasks. Where no
+//! task waits, it costs one more atomic operation.
 
 use std::{
     future::{Future, poll_fn},
@@ -30,22 +33,22 @@ use crate::{
     user::UserId,
 };
 
-/// What the set knows of an access token.
+/// What the set knows about an access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// Nothing was ended that it belongs to.
-    Good,
-    /// Its session or token version was ended.
+    /// Neither its session nor its token version is revoked.
+    Valid,
+    /// Its session or its token version is revoked.
     Ended,
-    /// The set was full at some time and may have missed an ending: ask the store.
+    /// The set may have missed a revocation, because it was full at some time: ask the store.
     AskStore,
 }
 
 pub(crate) struct RevokedSet {
     sessions: Shards<SessionId, Timestamp>,
-    users: Shards<UserId, Floor>,
+    users: Shards<UserId, MinVersion>,
     capacity: usize,
-    /// Until when an ending that found no room counts.
+    /// Time until which a missed revocation counts, in milliseconds.
     missed_until: AtomicI64,
     missed: Mutex<Missed>,
     /// Counts endings by their key, from the first [`epoch`](RevokedSet::epoch) on.
@@ -63,12 +66,12 @@ pub(super) struct Epoch {
 }
 
 #[derive(Clone, Copy)]
-struct Floor {
+struct MinVersion {
     min_version: u64,
     keep_until: Timestamp,
 }
 
-impl Expires for Floor {
+impl Expires for MinVersion {
     fn keep_until(&self) -> Timestamp {
         self.keep_until
     }
@@ -125,35 +128,35 @@ impl RevokedSet {
         }
     }
 
-    /// Whether an access token's session or version has ended.
+    /// Returns whether the session or the version of an access token is revoked.
     pub(crate) fn standing(&self, session: &SessionId, user: &UserId, version: u64, now: Timestamp) -> Standing {
         let ended = self.sessions.read(session, |until| now < *until).unwrap_or(false)
-            || self.users.read(user, |floor| version < floor.min_version && now < floor.keep_until).unwrap_or(false);
+            || self.users.read(user, |least| version < least.min_version && now < least.keep_until).unwrap_or(false);
         if ended {
             Standing::Ended
         } else if now.as_millis() < self.missed_until.load(Ordering::Acquire) {
             Standing::AskStore
         } else {
-            Standing::Good
+            Standing::Valid
         }
     }
 
-    /// Whether an ending that found no room lately was one of this session or version. Those that were too many to note are
-    /// left out.
+    /// Returns whether a missed revocation was one of this session or version. It does not know of
+    /// those that were too many to remember.
     pub(crate) fn may_have_missed(&self, session: &SessionId, user: &UserId, version: u64) -> bool {
         let (session, user) = (self.sessions.hash(session), self.users.hash(user));
         let missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
-        missed.floor(session).is_some() || missed.floor(user).is_some_and(|floor| version < floor)
+        missed.min_version(session).is_some() || missed.min_version(user).is_some_and(|least| version < least)
     }
 
-    /// All is added that a poll has brought: what polls no longer bring need not be told from news.
+    /// Called after all revocations of a poll were added.
     pub(crate) fn polled(&self) {
         self.missed.lock().unwrap_or_else(PoisonError::into_inner).polled();
     }
 
-    /// Notes an ending that found no room, and answers whether it is news.
-    fn miss(&self, ending: &Revocation, now: Timestamp) -> bool {
-        let (key, floor, until) = match ending {
+    /// Remembers that a revocation found no room. Returns whether it is new.
+    fn set_missed(&self, revocation: &Revocation, now: Timestamp) -> bool {
+        let (key, min_version, until) = match revocation {
             Revocation::Session { id, keep_until } => (self.sessions.hash(id), u64::MAX, *keep_until),
             Revocation::User { id, min_version, keep_until } => (self.users.hash(id), *min_version, *keep_until),
         };
@@ -165,19 +168,23 @@ impl RevokedSet {
                 "the set of ended sessions is full: guards ask the store until it has room again"
             );
         }
-        let is_news = self.missed.lock().unwrap_or_else(PoisonError::into_inner).note(key, floor);
+        let is_news = self.missed.lock().unwrap_or_else(PoisonError::into_inner).add(key, min_version);
         if is_news {
             self.touch(key);
         }
         is_news
     }
 
-    /// Waits for an ending that may change the [`standing`](Self::standing) of this session or user: every one from this
-    /// call on, before the first poll too.
-    pub(crate) fn news<'a>(&'a self, session: &SessionId, user: &UserId) -> impl Future<Output = ()> + Send + use<'a> {
-        // Made here: who asks for the standing after this call misses nothing.
-        let session = self.sessions.bell(session).map(Notify::notified);
-        let user = self.users.bell(user).map(Notify::notified);
+    /// Waits for a revocation that may change the [`standing`](Self::standing) of this session or
+    /// user. It misses none from this call on, also before the first poll.
+    pub(crate) fn revoked<'a>(
+        &'a self,
+        session: &SessionId,
+        user: &UserId,
+    ) -> impl Future<Output = ()> + Send + use<'a> {
+        // They are registered here, and not at the first poll of the future.
+        let session = self.sessions.notifier(session).map(Notify::notified);
+        let user = self.users.notifier(user).map(Notify::notified);
         async move {
             let (Some(session), Some(user)) = (session, user) else { return };
             let (mut session, mut user) = (pin!(session), pin!(user));
@@ -189,69 +196,70 @@ impl RevokedSet {
         }
     }
 
-    /// Wakes everybody who waits for [`news`](Self::news), though there are none: the clock was moved.
+    /// Wakes all who wait for [`revoked`](Self::revoked), because the clock was moved.
     #[cfg(feature = "testing")]
-    pub(crate) fn ring_all(&self) {
-        self.sessions.ring_all();
+    pub(crate) fn wake_all(&self) {
+        self.sessions.wake_all();
     }
 
-    /// Remembers an ending that another node tells of: until `at_least`, unless it was known before.
-    pub(crate) fn hear(&self, ending: &Revocation, now: Timestamp, at_least: Timestamp) {
-        let is_known = match ending {
+    /// Adds a revocation of another node. It is remembered at least until `at_least`, unless it was
+    /// known before.
+    pub(crate) fn add_from_other_node(&self, revocation: &Revocation, now: Timestamp, at_least: Timestamp) {
+        let is_known = match revocation {
             Revocation::Session { id, .. } => self.sessions.read(id, |until| now < *until),
             Revocation::User { id, min_version, .. } => {
-                self.users.read(id, |floor| *min_version <= floor.min_version && now < floor.keep_until)
+                self.users.read(id, |known| *min_version <= known.min_version && now < known.keep_until)
             }
         };
-        let mut ending = ending.clone();
+        let mut revocation = revocation.clone();
         if is_known != Some(true) {
-            let (Revocation::Session { keep_until, .. } | Revocation::User { keep_until, .. }) = &mut ending;
-            // One that is past is news to nobody.
+            let (Revocation::Session { keep_until, .. } | Revocation::User { keep_until, .. }) = &mut revocation;
+            // An expired one stays expired.
             if now < *keep_until {
                 *keep_until = at_least.max(*keep_until);
             }
         }
-        self.add(&ending, now);
+        self.add(&revocation, now);
     }
 
-    /// Remembers an ending; remembering it again changes nothing.
-    pub(crate) fn add(&self, ending: &Revocation, now: Timestamp) {
-        let inserted = match ending {
+    /// Adds a revocation. A second call with the same one changes nothing.
+    pub(crate) fn add(&self, revocation: &Revocation, now: Timestamp) {
+        let inserted = match revocation {
             Revocation::Session { keep_until, .. } | Revocation::User { keep_until, .. } if *keep_until <= now => {
                 return;
             }
             Revocation::Session { id, keep_until } => {
                 let merge = |old: &mut Timestamp| {
-                    let dead = *old <= now;
+                    let was_expired = *old <= now;
                     *old = (*old).max(*keep_until);
-                    dead
+                    was_expired
                 };
                 self.sessions.insert(id, *keep_until, merge, self.capacity, now)
             }
             Revocation::User { id, min_version, keep_until } => {
-                let floor = Floor { min_version: *min_version, keep_until: *keep_until };
-                let merge = |old: &mut Floor| {
-                    let news = old.min_version < floor.min_version || old.keep_until <= now;
-                    old.min_version = old.min_version.max(floor.min_version);
-                    old.keep_until = old.keep_until.max(floor.keep_until);
-                    news
+                let least = MinVersion { min_version: *min_version, keep_until: *keep_until };
+                let merge = |old: &mut MinVersion| {
+                    let is_new = old.min_version < least.min_version || old.keep_until <= now;
+                    old.min_version = old.min_version.max(least.min_version);
+                    old.keep_until = old.keep_until.max(least.keep_until);
+                    is_new
                 };
-                self.users.insert(id, floor, merge, self.capacity, now)
+                self.users.insert(id, least, merge, self.capacity, now)
             }
         };
-        // Polls bring again what they brought before: that is no news.
-        let news = match inserted {
-            Inserted::News => true,
+        // Polls read again what they read before. That wakes no task.
+        let is_new = match inserted {
+            Inserted::New => true,
             Inserted::Known => false,
-            Inserted::NoRoom => self.miss(ending, now),
+            Inserted::NoRoom => self.set_missed(revocation, now),
         };
-        if news {
-            let bell = match ending {
-                Revocation::Session { id, .. } => self.sessions.bell(id),
-                Revocation::User { id, .. } => self.users.bell(id),
+        if is_new {
+            let notifier = match revocation {
+                Revocation::Session { id, .. } => self.sessions.notifier(id),
+                Revocation::User { id, .. } => self.users.notifier(id),
             };
-            if let Some(bell) = bell {
-                bell.notify_waiters();
+            if let Some(notifier) = notifier {
+                notifier.notify_waiters();
             }
         }
     }
@@ -287,26 +295,26 @@ mod tests {
     }
 
     #[test]
-    fn an_ended_session_is_known_until_its_tombstone_is_no_longer_needed() {
+    fn an_ended_session_is_known_until_its_tombstone_expires() {
         let set = RevokedSet::new(1000);
         let ada = UserId::from("ada");
-        assert_eq!(set.standing(&session(1), &ada, 0, NOW), Standing::Good);
+        assert_eq!(set.standing(&session(1), &ada, 0, NOW), Standing::Valid);
         set.add(&Revocation::Session { id: session(1), keep_until: later(60) }, NOW);
         assert_eq!(set.standing(&session(1), &ada, 0, later(59)), Standing::Ended);
-        assert_eq!(set.standing(&session(2), &ada, 0, NOW), Standing::Good);
-        assert_eq!(set.standing(&session(1), &ada, 0, later(60)), Standing::Good);
+        assert_eq!(set.standing(&session(2), &ada, 0, NOW), Standing::Valid);
+        assert_eq!(set.standing(&session(1), &ada, 0, later(60)), Standing::Valid);
     }
 
     #[test]
-    fn a_floor_ends_lower_versions_and_never_falls() {
+    fn a_minimum_version_revokes_lower_ones_and_never_falls() {
         let set = RevokedSet::new(1000);
         let ada = UserId::from("ada");
         for min_version in [5, 3] {
             set.add(&Revocation::User { id: ada.clone(), min_version, keep_until: later(60) }, NOW);
         }
         assert_eq!(set.standing(&session(1), &ada, 4, NOW), Standing::Ended);
-        assert_eq!(set.standing(&session(1), &ada, 5, NOW), Standing::Good);
-        assert_eq!(set.standing(&session(1), &UserId::from("eve"), 0, NOW), Standing::Good);
+        assert_eq!(set.standing(&session(1), &ada, 5, NOW), Standing::Valid);
+        assert_eq!(set.standing(&session(1), &UserId::from("eve"), 0, NOW), Standing::Valid);
     }
 
     #[test]
@@ -317,13 +325,13 @@ mod tests {
             set.add(&Revocation::Session { id: session(n), keep_until: later(60) }, NOW);
         }
         let standings: Vec<_> = (0..10_000).map(|n| set.standing(&session(n), &ada, 0, NOW)).collect();
-        assert!(standings.iter().all(|standing| *standing != Standing::Good));
+        assert!(standings.iter().all(|standing| *standing != Standing::Valid));
         assert_eq!(standings.iter().filter(|standing| **standing == Standing::Ended).count(), SHARDS);
-        assert_eq!(set.standing(&session(10_001), &ada, 0, later(60)), Standing::Good, "it recovers by itself");
+        assert_eq!(set.standing(&session(10_001), &ada, 0, later(60)), Standing::Valid, "it recovers by itself");
     }
 
     #[test]
-    fn dead_entries_make_room_for_new_ones() {
+    fn expired_entries_make_room_for_new_ones() {
         let set = RevokedSet::new(SHARDS);
         for n in 0..10_000 {
             let now = later(u64::from(n) * 100);
@@ -333,13 +341,13 @@ mod tests {
         assert!(set.sessions.len() <= SHARDS);
     }
 
-    /// Whether it has rung.
-    fn rang(news: &mut std::pin::Pin<Box<impl Future<Output = ()>>>) -> bool {
-        news.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_ready()
+    /// Returns whether the future is ready.
+    fn is_ready(revoked: &mut std::pin::Pin<Box<impl Future<Output = ()>>>) -> bool {
+        revoked.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_ready()
     }
 
     #[test]
-    fn an_ending_without_room_rings_once_however_often_polls_bring_it() {
+    fn a_revocation_without_room_wakes_once_for_all_polls() {
         let (set, now) = (RevokedSet::new(SHARDS), NOW);
         let (ada, eve) = (UserId::from("ada"), UserId::from("eve"));
         for n in 0..10_000 {
@@ -347,29 +355,29 @@ mod tests {
             set.add(&Revocation::User { id: n.to_string().into(), min_version: 1, keep_until: later(60) }, now);
         }
         let missed = session(10_001);
-        let ending = Revocation::Session { id: missed, keep_until: later(60) };
-        let floor = |min_version| Revocation::User { id: ada.clone(), min_version, keep_until: later(60) };
+        let revocation = Revocation::Session { id: missed, keep_until: later(60) };
+        let of_versions_below = |min_version| Revocation::User { id: ada.clone(), min_version, keep_until: later(60) };
         assert!(!set.may_have_missed(&missed, &ada, 0));
-        for (ending, rung) in [
-            // Ended here, then brought by each poll.
-            (&ending, [true, false, false, false]),
-            (&floor(1), [true, false, false, false]),
-            (&floor(2), [true, false, false, false]),
+        for (revocation, woken) in [
+            // Ended on this node, then read by each poll.
+            (&revocation, [true, false, false, false]),
+            (&of_versions_below(1), [true, false, false, false]),
+            (&of_versions_below(2), [true, false, false, false]),
         ] {
-            for rings in rung {
-                let mut news = Box::pin(set.news(&missed, &ada));
-                set.add(ending, now);
-                assert_eq!(rang(&mut news), rings, "{ending:?}");
+            for wakes in woken {
+                let mut revoked = Box::pin(set.revoked(&missed, &ada));
+                set.add(revocation, now);
+                assert_eq!(is_ready(&mut revoked), wakes, "{revocation:?}");
                 set.polled();
             }
         }
-        set.add(&ending, now);
+        set.add(&revocation, now);
         assert!(set.may_have_missed(&missed, &eve, 9));
-        assert!(set.may_have_missed(&session(10_002), &ada, 1), "below the floor");
+        assert!(set.may_have_missed(&session(10_002), &ada, 1), "a lower version");
         assert!(!set.may_have_missed(&session(10_002), &ada, 2));
         for _ in 0..2 {
             set.polled();
         }
-        assert!(!set.may_have_missed(&missed, &ada, 0), "polls no longer bring it");
+        assert!(!set.may_have_missed(&missed, &ada, 0), "polls no longer read it");
     }
 }

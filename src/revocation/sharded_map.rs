@@ -1,4 +1,5 @@
-//! A map in shards with a lock of their own, and the bells that wake those who wait for an entry.
+//! [`Shards`]: a map in shards with a lock each, and the notifiers that wake the tasks that wait
+//! for an entry.
 
 use std::{
     collections::{HashMap, hash_map::RandomState},
@@ -13,28 +14,30 @@ use tokio::sync::Notify;
 
 use crate::clock::Timestamp;
 
-/// Enough that cores seldom meet, few enough that an empty set is small.
+/// Number of shards. It is high enough that cores seldom wait for each other, and low enough that
+/// an empty set is small.
 pub(super) const SHARDS: usize = 64;
 
-/// Enough that an ending wakes few, few enough that they take some 40 kB.
-const BELLS: usize = 1024;
+/// Number of notifiers. It is high enough that a revocation wakes few tasks, and low enough that
+/// all take about 40 kB.
+const NOTIFIERS: usize = 1024;
 
-/// A map in shards; `len` is read without a lock, so that an empty map costs one load.
+/// Map in shards. `len` is read without a lock, so that an empty map costs one load.
 pub(super) struct Shards<K, V> {
     shards: Box<[RwLock<Shard<K, V>>]>,
-    /// They wake those who wait for an entry.
-    bells: Box<[Notify]>,
+    /// They wake the tasks that wait for an entry.
+    notifiers: Box<[Notify]>,
     len: AtomicUsize,
     hasher: RandomState,
 }
 
 struct Shard<K, V> {
     entries: HashMap<K, V>,
-    /// No entry is dead before: until then none need be looked for.
-    dead_from: Timestamp,
+    /// Earliest expiry of an entry. Before it there is nothing to remove.
+    expired_from: Timestamp,
 }
 
-/// What an entry ends with.
+/// Value with an expiry.
 pub(super) trait Expires {
     fn keep_until(&self) -> Timestamp;
 }
@@ -45,11 +48,11 @@ impl Expires for Timestamp {
     }
 }
 
-/// What became of an entry.
+/// Result of an insertion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Inserted {
-    /// It says something that was not known.
-    News,
+    /// The entry is new, or changes what is known.
+    New,
     Known,
     NoRoom,
 }
@@ -57,7 +60,7 @@ pub(super) enum Inserted {
 impl<K: Hash + Eq + Clone, V: Expires> Shard<K, V> {
     fn sweep(&mut self, now: Timestamp) {
         self.entries.retain(|_, value| now < value.keep_until());
-        self.dead_from = self.entries.values().map(V::keep_until).min().unwrap_or(NEVER);
+        self.expired_from = self.entries.values().map(V::keep_until).min().unwrap_or(NEVER);
     }
 }
 
@@ -66,8 +69,8 @@ const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
 impl<K: Hash + Eq + Clone, V: Expires> Shards<K, V> {
     pub(super) fn new() -> Self {
         Self {
-            shards: (0..SHARDS).map(|_| RwLock::new(Shard { entries: HashMap::new(), dead_from: NEVER })).collect(),
-            bells: (0..BELLS).map(|_| Notify::new()).collect(),
+            shards: (0..SHARDS).map(|_| RwLock::new(Shard { entries: HashMap::new(), expired_from: NEVER })).collect(),
+            notifiers: (0..NOTIFIERS).map(|_| Notify::new()).collect(),
             len: AtomicUsize::new(0),
             hasher: RandomState::new(),
         }
@@ -81,7 +84,7 @@ impl<K: Hash + Eq + Clone, V: Expires> Shards<K, V> {
         self.hasher.hash_one(key)
     }
 
-    /// A number below `count` that is always the same for this key.
+    /// Returns a number below `count` that is always the same for a key.
     fn place(&self, key: &K, count: usize) -> usize {
         usize::try_from(self.hash(key) % count as u64).unwrap_or(0)
     }
@@ -90,13 +93,13 @@ impl<K: Hash + Eq + Clone, V: Expires> Shards<K, V> {
         self.shards.get(self.place(key, SHARDS))
     }
 
-    pub(super) fn bell(&self, key: &K) -> Option<&Notify> {
-        self.bells.get(self.place(key, BELLS))
+    pub(super) fn notifier(&self, key: &K) -> Option<&Notify> {
+        self.notifiers.get(self.place(key, NOTIFIERS))
     }
 
     #[cfg(feature = "testing")]
-    pub(super) fn ring_all(&self) {
-        self.bells.iter().for_each(Notify::notify_waiters);
+    pub(super) fn wake_all(&self) {
+        self.notifiers.iter().for_each(Notify::notify_waiters);
     }
 
     pub(super) fn read<T>(&self, key: &K, f: impl FnOnce(&V) -> T) -> Option<T> {
@@ -107,7 +110,8 @@ impl<K: Hash + Eq + Clone, V: Expires> Shards<K, V> {
         shard.entries.get(key).map(f)
     }
 
-    /// `merge` answers whether that is news.
+    /// Inserts an entry, or merges it into the one of the same key. `merge` returns whether it
+    /// changed anything.
     pub(super) fn insert(
         &self,
         key: &K,
@@ -121,12 +125,13 @@ impl<K: Hash + Eq + Clone, V: Expires> Shards<K, V> {
         };
         let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(old) = shard.entries.get_mut(key) {
-            return if merge(old) { Inserted::News } else { Inserted::Known };
+            return if merge(old) { Inserted::New } else { Inserted::Known };
         }
-        // Room is made shard by shard: the dead entries of this one go when it is at its share.
+        // Each shard has its share of the capacity. When it is full, it removes its expired
+        // entries.
         let share = capacity.div_ceil(SHARDS).max(1);
         if shard.entries.len() >= share {
-            if now < shard.dead_from {
+            if now < shard.expired_from {
                 return Inserted::NoRoom;
             }
             let before = shard.entries.len();
@@ -136,10 +141,10 @@ impl<K: Hash + Eq + Clone, V: Expires> Shards<K, V> {
                 return Inserted::NoRoom;
             }
         }
-        shard.dead_from = shard.dead_from.min(value.keep_until());
+        shard.expired_from = shard.expired_from.min(value.keep_until());
         shard.entries.insert(key.clone(), value);
         self.len.fetch_add(1, Ordering::AcqRel);
-        Inserted::News
+        Inserted::New
     }
 }
 
@@ -156,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_shard_is_swept_once_when_something_in_it_has_died() {
+    fn a_full_shard_is_swept_once_when_an_entry_has_expired() {
         struct Counted<'a>(Timestamp, &'a AtomicUsize);
         impl Expires for Counted<'_> {
             fn keep_until(&self) -> Timestamp {
@@ -164,19 +169,19 @@ mod tests {
                 self.0
             }
         }
-        let looked = AtomicUsize::new(0);
+        let read = AtomicUsize::new(0);
         let set = Shards::new();
-        let insert = |n: u32, now| set.insert(&n, Counted(later(60), &looked), |_| true, 10 * SHARDS, now);
+        let insert = |n: u32, now| set.insert(&n, Counted(later(60), &read), |_| true, 10 * SHARDS, now);
         for n in 0..10_000 {
             insert(n, NOW);
         }
         assert_eq!(set.len(), 10 * SHARDS, "every shard is full");
-        looked.store(0, Ordering::Relaxed);
+        read.store(0, Ordering::Relaxed);
         for n in 10_000..20_000 {
             assert_eq!(insert(n, later(59)), Inserted::NoRoom);
         }
-        assert_eq!(looked.load(Ordering::Relaxed), 0, "nothing has died, and nothing is looked at");
-        assert_eq!(insert(20_000, later(60)), Inserted::News);
+        assert_eq!(read.load(Ordering::Relaxed), 0, "no entry has expired, and none is read");
+        assert_eq!(insert(20_000, later(60)), Inserted::New);
         assert_eq!(set.len(), 10 * (SHARDS - 1) + 1);
     }
 }

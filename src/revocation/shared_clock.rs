@@ -1,7 +1,7 @@
-//! The time that the nodes share: this node's clock and what it differs from that of the server which keeps the sessions.
+//! [`SharedClock`]: the time that all nodes share, which is that of the server with the sessions.
 //!
-//! Tokens carry the node's own time, as every token does; what is written to a session and decided about it goes by the
-//! shared one, or two tabs that refresh at once on two nodes would be seconds apart.
+//! Tokens carry the time of the node. What is written to a session, and decided about it, uses the
+//! shared time. Otherwise two tabs that refresh at once on two nodes would be seconds apart.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicI64, Ordering},
@@ -11,20 +11,20 @@ use std::{
 use super::Revocations;
 use crate::clock::{CLOCK_SKEW, Clock, Timestamp};
 
-/// How long a difference is taken to be what it was.
+/// How long a measured difference is used.
 const ASK_AGAIN: Duration = Duration::from_secs(600);
 
-/// A clock that has moved by so much more than time has passed was set: it is compared anew.
+/// A clock that differs by so much from the time that has passed was set, and is compared again.
 const STEP: Duration = Duration::from_millis(500);
 
-/// What this node knows of the shared clock.
+/// Difference between the clock of this node and the shared one.
 #[derive(Debug)]
 pub(super) struct SharedClock {
-    /// By how many milliseconds the shared clock is ahead of this node's.
+    /// How far the shared clock is ahead of this node's clock, in milliseconds.
     ahead: AtomicI64,
-    /// When that was asked, in milliseconds by this node's clock.
+    /// Time of that measurement, in milliseconds by this node's clock.
     asked_at: AtomicI64,
-    /// What the node's clock showed beyond its monotonic reading then, in milliseconds.
+    /// Difference between this node's clock and its monotonic clock at that time, in milliseconds.
     base: AtomicI64,
     was_asked: AtomicBool,
     asking: tokio::sync::Mutex<()>,
@@ -58,7 +58,8 @@ fn base(clock: &dyn Clock) -> i64 {
 }
 
 impl Revocations {
-    /// The present moment by the shared clock. The first time it is asked for, which is a round trip.
+    /// Returns the current time by the shared clock. The first call takes a round trip to the
+    /// store.
     pub(crate) async fn shared_now(&self) -> Timestamp {
         let time = &self.shared;
         if !time.was_asked.load(Ordering::Acquire) {
@@ -70,7 +71,7 @@ impl Revocations {
         self.clock.now().moved(time.ahead())
     }
 
-    /// Compares the clocks where that is due, beside a poll.
+    /// Compares the clocks if that is due. Each poll calls it.
     pub(super) async fn follow_shared_clock(&self) {
         let time = &self.shared;
         if time.is_due(&*self.clock)

@@ -26,7 +26,7 @@ impl Revocations {
                 if self.outbox().len() == 0 {
                     return;
                 }
-                self.empty_outbox().await;
+                self.write_outbox().await;
                 if self.outbox().len() > 0 {
                     sleep(RETRY).await;
                 }

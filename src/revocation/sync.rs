@@ -1,5 +1,6 @@
-//! Following the other nodes: what has ended is read before the first token is verified, then polled, and heard of at
-//! once where a feed is configured. The outbox is brought to the store before each poll.
+//! Follows the other nodes. The first read of what has ended comes before the first token is
+//! verified. Then a task polls, and a feed, where configured, brings revocations at once. Each poll
+//! writes the outbox to the store first.
 
 use std::{
     pin::pin,
@@ -19,19 +20,21 @@ use crate::{
     store::{RevocationFeed, StoreError},
 };
 
-/// How far back a poll reads beyond the last one. Clocks of nodes differ by up to a minute, and an ending is stamped up
-/// to a store's timeout (a minute at most) before it is written. An ending that is read twice costs nothing.
+/// How far a poll reads back beyond the last one. Clocks of nodes differ by up to a minute, and the
+/// end of a session is stamped up to a store's timeout (a minute at most) before it is written. A
+/// revocation that is read twice costs nothing.
 const OVERLAP: Duration = Duration::from_secs(180);
 
-/// How long endings of other nodes are remembered at least, where no access lifetime is shorter than the default of 15
-/// minutes.
+/// How long revocations of other nodes are remembered at least, if no access lifetime is shorter
+/// than the default of 15 minutes.
 const USUAL_MEMORY: Duration = Duration::from_secs(15 * 60);
 
 impl Revocations {
-    /// Writes what this node has ended while the store was out of reach, and reads what has ended on other nodes.
+    /// Writes the outbox to the store, and reads which sessions other nodes have ended.
     ///
     /// # Errors
-    /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`]. What was known before stays known.
+    /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`]. This node keeps what it knew
+    /// before.
     pub(crate) async fn poll(self: &Arc<Self>) -> Result<(), Error> {
         let run = FlowRun::begin(&self.events, Operation::Poll, None, None);
         let result = run.watch(pin!(self.read())).await;
@@ -41,11 +44,11 @@ impl Revocations {
 
     async fn read(self: &Arc<Self>) -> Result<(), Error> {
         self.follow_shared_clock().await;
-        self.empty_outbox().await;
+        self.write_outbox().await;
         let (now, ahead) = (self.clock.now(), self.shared.ahead());
         let oldest = now.minus(self.settings.tombstone);
         let last = self.polled_at();
-        // A clock that was set back does not say when the last poll was.
+        // If the clock was set back, the time of the last poll means nothing.
         let since = if last > now { oldest } else { last.minus(OVERLAP).max(oldest) };
         let revocations = self.sessions.ended_since(since.moved(ahead), now.moved(ahead)).await?;
         metrics::polled(revocations.len());
@@ -55,12 +58,12 @@ impl Revocations {
             if is_first {
                 self.set.add(revocation, now);
             } else {
-                self.hear(revocation, now);
+                self.add_from_other_node(revocation, now);
             }
         }
         if !is_first && now.since(last) > USUAL_MEMORY && self.settings.remembered > USUAL_MEMORY {
-            // A node with a shorter access lifetime may have published an ending and forgotten it
-            // since the last poll.
+            // A node with a shorter access lifetime may have published a revocation and forgotten
+            // it since the last poll.
             self.blind_before.fetch_max(now.minus(USUAL_MEMORY).as_millis(), Ordering::AcqRel);
         }
         self.set.polled();
@@ -68,34 +71,36 @@ impl Revocations {
         Ok(())
     }
 
-    /// Remembers what another node has ended, for as long as this one would have, because the other may have a shorter
-    /// access lifetime.
-    fn hear(&self, revocation: &Revocation, now: Timestamp) {
-        self.set.hear(revocation, now, now.plus(self.settings.tombstone));
+    /// Adds a revocation of another node. It is remembered as long as one of this node, because the
+    /// other may have a shorter access lifetime.
+    fn add_from_other_node(&self, revocation: &Revocation, now: Timestamp) {
+        self.set.add_from_other_node(revocation, now, now.plus(self.settings.tombstone));
     }
 
-    /// Brings the outbox to the store. It runs as a task, because the request that polls may be given up.
-    pub(super) async fn empty_outbox(self: &Arc<Self>) {
+    /// Writes the outbox to the store. It runs as a task, because the request that polls may be
+    /// dropped.
+    pub(super) async fn write_outbox(self: &Arc<Self>) {
         let users = self.outbox().users();
         if users.is_empty() {
             return;
         }
         let this = Arc::clone(self);
-        let brought = self.events.tasks.to_the_end(async move {
-            let Ok(_one_at_a_time) = this.finishing.try_lock() else { return Ok(()) };
+        let written = self.events.tasks.to_the_end(async move {
+            let Ok(_one_at_a_time) = this.writing_outbox.try_lock() else { return Ok(()) };
             for user in users {
                 let left = this.outbox().of(&user);
-                for unfinished in left {
-                    // Another poll may have brought it, or a later ending of all may have covered it.
-                    if !this.outbox().contains(&unfinished) {
+                for pending in left {
+                    // Another poll may have written it, or a later end of all sessions may cover
+                    // it.
+                    if !this.outbox().contains(&pending) {
                         continue;
                     }
-                    let Err(error) = this.bring_late(&unfinished).await else {
-                        this.outbox().done(&unfinished);
+                    let Err(error) = this.write_late(&pending).await else {
+                        this.outbox().done(&pending);
                         continue;
                     };
-                    tracing::warn!(target: "portcullis", ?error, "an ending still cannot be written");
-                    this.outbox().step_back(&unfinished);
+                    tracing::warn!(target: "portcullis", ?error, "the end of a session still cannot be written");
+                    this.outbox().move_to_back(&pending);
                     if error.is_unavailable() {
                         // The next one would fail too, and the caller of the poll waits for this.
                         return Ok(());
@@ -104,12 +109,13 @@ impl Revocations {
             }
             Ok(())
         });
-        if let Err(error) = brought.await {
-            tracing::error!(target: "portcullis", ?error, "endings that were put aside could not be written");
+        if let Err(error) = written.await {
+            tracing::error!(target: "portcullis", ?error, "sessions that have ended here could not be ended in the store");
         }
     }
 
-    /// Starts a task that reads what has ended, unless it was read or a task is reading it. No caller waits for the task.
+    /// Starts a task that makes the first read, unless it was made or is being made. The caller
+    /// does not wait for it.
     pub(crate) fn start(self: &Arc<Self>) {
         if self.is_loaded() || self.starting.load(Ordering::Acquire) {
             return;
@@ -120,8 +126,8 @@ impl Revocations {
         }
     }
 
-    /// Waits until the first poll has succeeded. A restart therefore forgets nothing, and a store that is out of reach is
-    /// 503 and never a pass.
+    /// Waits until the first poll has succeeded. After a restart a node therefore knows what had
+    /// ended before. While the store is out of reach, requests get 503 and are never admitted.
     ///
     /// # Errors
     /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`].
@@ -135,7 +141,8 @@ impl Revocations {
             return Ok(());
         }
         if self.failed_loads.load(Ordering::Acquire) != failed_before {
-            // The load that this caller waited for has just failed. Another try would only make the others wait longer.
+            // The load that this caller waited for has just failed. Another one would only make the
+            // others wait longer.
             return Err(ErrorKind::StoreUnavailable.into());
         }
         if let Err(error) = self.poll().await {
@@ -148,7 +155,7 @@ impl Revocations {
         } else {
             tracing::warn!(
                 target: "portcullis",
-                "no Tokio runtime: what other nodes end is seen only when `Auth::poll_revocations` is called"
+                "no Tokio runtime: this node learns what other nodes end only when `Auth::poll_revocations` is called"
             );
         }
         Ok(())
@@ -164,7 +171,7 @@ impl Revocations {
     }
 }
 
-/// The task that reads for the first time what has ended, and tries again as often as polls do.
+/// Task that makes the first read, and repeats it at the polling interval until it succeeds.
 struct Starter(Weak<Revocations>);
 
 impl Starter {
@@ -174,7 +181,7 @@ impl Starter {
             let _ = revocations.shared_now().await;
             let Err(error) = revocations.load().await else { return };
             drop(revocations);
-            tracing::warn!(target: "portcullis", ?error, "what has ended could not be read at the start: it is tried again");
+            tracing::warn!(target: "portcullis", ?error, "the ended sessions could not be read at the start: trying again");
             tokio::time::sleep(retry).await;
         }
     }
@@ -188,8 +195,8 @@ impl Drop for Starter {
     }
 }
 
-/// The polling task. When it ends with its runtime, and the `Auth` lives on, the next request loads again and starts
-/// another task.
+/// Polling task. If it ends with its runtime while the `Auth` lives on, the next request loads
+/// again and starts another task.
 struct Follower(Weak<Revocations>);
 
 impl Follower {
@@ -198,7 +205,7 @@ impl Follower {
             tokio::time::sleep(interval).await;
             let Some(revocations) = self.0.upgrade() else { return };
             if let Err(error) = revocations.poll().await {
-                tracing::warn!(target: "portcullis", ?error, "what other nodes have ended could not be read");
+                tracing::warn!(target: "portcullis", ?error, "the sessions that other nodes have ended could not be read");
             }
         }
     }
@@ -212,15 +219,16 @@ impl Drop for Follower {
     }
 }
 
-/// The listening task. It polls once it has subscribed, for what was published in between. After a failure it waits as
-/// long as a poll does, so that a feed that fails at once costs no more than polling.
+/// Listens to the feed. After it has subscribed, it polls for what was published in between. After
+/// a failure it waits for the polling interval, so that a feed that fails at once costs no more
+/// than polling.
 async fn listen(revocations: Weak<Revocations>, feed: Arc<dyn RevocationFeed>, retry: Duration) {
     loop {
-        let heard = hear(&revocations, &*feed).await;
+        let followed = follow_feed(&revocations, &*feed).await;
         if let Some(revocations) = revocations.upgrade() {
             revocations.is_feed_up.store(false, Ordering::Release);
         }
-        if let Err(error) = heard {
+        if let Err(error) = followed {
             tracing::warn!(target: "portcullis", ?error, "the revocation feed failed: polling until it is back");
         }
         if revocations.strong_count() == 0 {
@@ -230,17 +238,17 @@ async fn listen(revocations: Weak<Revocations>, feed: Arc<dyn RevocationFeed>, r
     }
 }
 
-async fn hear(revocations: &Weak<Revocations>, feed: &dyn RevocationFeed) -> Result<(), StoreError> {
+async fn follow_feed(revocations: &Weak<Revocations>, feed: &dyn RevocationFeed) -> Result<(), StoreError> {
     let mut subscription = feed.subscribe().await?;
     if let Some(revocations) = revocations.upgrade() {
         revocations.is_feed_up.store(true, Ordering::Release);
         if let Err(error) = revocations.poll().await {
-            tracing::warn!(target: "portcullis", ?error, "what the feed may have missed could not be read");
+            tracing::warn!(target: "portcullis", ?error, "the revocations that the feed may have missed could not be read");
         }
     }
     loop {
         let revocation = subscription.next().await?;
         let Some(revocations) = revocations.upgrade() else { return Ok(()) };
-        revocations.hear(&revocation, revocations.clock.now());
+        revocations.add_from_other_node(&revocation, revocations.clock.now());
     }
 }

@@ -1,6 +1,9 @@
 //! [`SplitStore`]: users from one store, sessions from another.
 
-use super::{SessionStore, UserStore, sessions::delegate_session_store, users::delegate_user_store};
+use super::{
+    SessionStore, UserAdmin, UserStore, admin::delegate_user_admin, sessions::delegate_session_store,
+    users::delegate_user_store,
+};
 
 /// Takes users from one store and sessions from another, as one store that is both.
 ///
@@ -54,4 +57,5 @@ macro_rules! of_sessions {
 pub(super) use of_sessions;
 
 delegate_user_store!([U: UserStore, S: Send + Sync + 'static] SplitStore<U, S>, U::User, of_users);
+delegate_user_admin!([U: UserAdmin, S: Send + Sync + 'static] SplitStore<U, S>, of_users);
 delegate_session_store!([U: Send + Sync + 'static, S: SessionStore] SplitStore<U, S>, of_sessions);

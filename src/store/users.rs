@@ -152,7 +152,7 @@ pub trait UserStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// - [`StoreError::unavailable`] where the store cannot be reached: the client is answered 503,
-    ///   and nobody is logged out.
+    ///   and no user is logged out.
     /// - [`StoreError::internal`] for what does not pass by itself, such as a missing table: 500.
     async fn find_by_id(&self, id: &UserId) -> Result<Option<Self::User>, StoreError>;
 

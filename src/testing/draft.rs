@@ -1,4 +1,4 @@
-//! Access tokens that say what a test wants to see refused.
+//! [`TokenDraft`]: access tokens with the claims that a test needs.
 
 use std::{fmt, time::Duration};
 
@@ -7,11 +7,13 @@ use http::HeaderValue;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::session::bearer;
+use super::header;
 use crate::{auth::Auth, error::Error, user::AuthUser};
 
-/// An access token before it is signed, with the key of a [`TestAuth`](super::TestAuth): made by
-/// [`TestSession::draft`](super::TestSession::draft).
+/// An access token before it is signed with the key of a [`TestAuth`](super::TestAuth).
+/// [`TestSession::draft`](super::TestSession::draft) makes one.
+///
+/// # Examples
 ///
 /// ```
 /// # use portcullis::{ErrorKind, auth::Check, testing::TestAuth};
@@ -19,7 +21,7 @@ use crate::{auth::Auth, error::Error, user::AuthUser};
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let test = TestAuth::new()?;
 /// # let ada = test.user("ada@example.com").create().await?;
-/// let session = test.log_in(&ada).await?;
+/// let session = test.login(&ada).await?;
 /// let editor = session.draft()?.claim("roles", ["editor"]).token()?;
 /// let expired = session.draft()?.expired().token()?;
 /// let elsewhere = session.draft()?.claim("iss", "https://elsewhere.example").token()?;
@@ -41,9 +43,9 @@ pub struct TokenDraft<U: AuthUser> {
 
 impl<U: AuthUser> TokenDraft<U> {
     pub(super) fn of(auth: &Auth<U>, token: &str) -> Result<Self, Error> {
-        // The keys of any other may be those of a service that runs.
+        // The keys of another `Auth` may be those of a running service.
         if !auth.0.for_tests {
-            return Err(Error::internal("drafts are of sessions on the `Auth` of a `TestAuth`: no other signs them"));
+            return Err(Error::internal("a draft needs the `Auth` of a `TestAuth`: no other `Auth` signs drafts"));
         }
         let payload = token.split('.').nth(1).unwrap_or_default();
         let payload = URL_SAFE_NO_PAD.decode(payload).map_err(Error::internal)?;
@@ -51,7 +53,7 @@ impl<U: AuthUser> TokenDraft<U> {
         Ok(Self { auth: auth.clone(), claims, problem: None })
     }
 
-    /// Sets a claim, one of ours or of the app's.
+    /// Sets a claim: a registered one, such as `exp`, or one of the app's.
     pub fn claim(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         match serde_json::to_value(value) {
             Ok(value) => drop(self.claims.insert(name.into(), value)),
@@ -60,23 +62,23 @@ impl<U: AuthUser> TokenDraft<U> {
         self
     }
 
-    /// Takes a claim out.
+    /// Removes a claim.
     pub fn without(mut self, name: &str) -> Self {
         self.claims.remove(name);
         self
     }
 
-    /// Issued two minutes ago, and expired for one: longer than every leeway.
+    /// Sets `iat` to 2 min ago and `exp` to 1 min ago, which is longer than every leeway.
     pub fn expired(self) -> Self {
         const MINUTE: Duration = Duration::from_secs(60);
         let expired = self.auth.now().minus(MINUTE);
         self.claim("iat", expired.minus(MINUTE).as_secs()).claim("exp", expired.as_secs())
     }
 
-    /// The token, signed.
+    /// Signs the token.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) for a claim that cannot be written as JSON.
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if a claim cannot be written as JSON.
     pub fn token(self) -> Result<String, Error> {
         match self.problem {
             Some(problem) => Err(Error::internal(problem)),
@@ -84,16 +86,16 @@ impl<U: AuthUser> TokenDraft<U> {
         }
     }
 
-    /// The token as the value of an `Authorization` header.
+    /// Signs the token and returns it as the value of an `Authorization` header.
     ///
     /// # Errors
-    /// As of [`token`](Self::token).
+    /// The same as for [`token`](Self::token).
     pub fn bearer(self) -> Result<HeaderValue, Error> {
-        bearer(&self.token()?)
+        header::bearer(&self.token()?)
     }
 }
 
-/// The names of the claims: what an app says of its users is not for logs.
+/// Shows only the names of the claims, because the values describe a user.
 impl<U: AuthUser> fmt::Debug for TokenDraft<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.claims.keys()).finish()

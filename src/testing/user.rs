@@ -1,15 +1,15 @@
-//! Users in a line.
+//! [`TestUser`]: registers a user in one line.
 
 use super::{PASSWORD, TestAuth};
 use crate::{
     auth::{ClientInfo, Registration},
     error::{Error, ErrorKind},
     secret::Secret,
-    store::UserStore,
+    store::{UserAdmin, UserStore},
     user::{Profile, User},
 };
 
-/// A user to be, in memory: made by [`TestAuth::user`].
+/// A user that is not registered yet. [`TestAuth::user`] makes one.
 #[derive(Debug)]
 #[must_use = "`create` registers the user"]
 pub struct TestUser<'a> {
@@ -22,54 +22,65 @@ pub struct TestUser<'a> {
     disabled: bool,
 }
 
-impl<'a> TestUser<'a> {
-    pub(super) fn new(test: &'a TestAuth, email: String) -> Self {
-        let password = PASSWORD.into();
-        Self { test, email, username: None, name: None, password, roles: Vec::new(), disabled: false }
+impl TestAuth {
+    /// Begins a user with this address. [`TestUser::create`] registers the user.
+    pub fn user(&self, email: impl Into<String>) -> TestUser<'_> {
+        TestUser {
+            test: self,
+            email: email.into(),
+            username: None,
+            name: None,
+            password: PASSWORD.into(),
+            roles: Vec::new(),
+            disabled: false,
+        }
     }
+}
 
-    /// Gives them a username; none unless set.
+impl TestUser<'_> {
+    /// Sets the username. Default: none.
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self
     }
 
-    /// Gives them a name to show; none unless set.
+    /// Sets the name to show. Default: none.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Gives them a password; [`PASSWORD`] unless set.
+    /// Sets the password. Default: [`PASSWORD`].
     pub fn password(mut self, password: impl Into<Secret<String>>) -> Self {
         self.password = password.into();
         self
     }
 
-    /// Adds a role; none unless set.
+    /// Adds a role. Default: none.
     pub fn role(mut self, role: impl Into<String>) -> Self {
         self.roles.push(role.into());
         self
     }
 
-    /// Disables them.
+    /// Disables the user.
     pub fn disabled(mut self) -> Self {
         self.disabled = true;
         self
     }
 
-    /// Registers the user as the endpoint does, and gives them what no registration can ask for.
+    /// Registers the user as the endpoint does, then sets the roles and disables the user, which no
+    /// registration can do.
     ///
     /// # Errors
-    /// As of [`Auth::register`](crate::Auth::register).
+    /// The same as for [`Auth::register`](crate::Auth::register).
     pub async fn create(self) -> Result<User, Error> {
         let mut registration = Registration::new(self.email, self.password, Profile::default());
         registration.username = self.username;
         registration.fields.name = self.name;
         let id = self.test.auth().register(registration, &ClientInfo::unknown()).await?.id;
         let users = self.test.users().users();
-        users.set_roles(&id, self.roles);
-        users.set_disabled(&id, self.disabled);
+        users.set_roles(&id, &self.roles).await?;
+        users.set_disabled(&id, self.disabled).await?;
         users.find_by_id(&id).await?.ok_or_else(|| ErrorKind::Internal.into())
     }
 }

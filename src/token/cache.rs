@@ -1,11 +1,13 @@
-//! Tokens that were found good, so that an asymmetric signature is checked once and not on every request.
+//! Remembers valid access tokens, so that an asymmetric signature is checked once and not on every
+//! request.
 //!
-//! Only successes are kept, and they are found by the whole token: nothing that differs in a byte is a hit. A hit saves the
-//! signature and the parse and nothing else: the times, whether the key still counts, and what has ended are asked each
-//! time. The memory is bounded in bytes, and what is used least goes first.
+//! Only valid tokens are kept. A hit needs the whole token: every byte must be equal. A hit saves
+//! only the check of the signature and the parse. The times, the retirement of the key and
+//! revocations are checked on every request. The memory is bounded in bytes, and the least used
+//! tokens are removed first.
 //!
-//! Looking up compares hashes under a seed of the process before it compares tokens, so its timing tells nothing of how
-//! much of a guess was right.
+//! A lookup compares hashes with a seed of the process before it compares tokens, so its timing
+//! does not show how much of a guess is correct.
 
 use std::{
     fmt,
@@ -17,26 +19,27 @@ use quick_cache::{DefaultHashBuilder, Equivalent, OptionsBuilder, Weighter, sync
 use super::{claims::Claims, verify::Times};
 use crate::clock::Timestamp;
 
-/// A token that was good, and what has to be asked again.
+/// The claims of a valid token, and what a hit checks again.
 #[derive(Clone)]
 pub(super) struct Known {
     pub(super) claims: Claims,
     pub(super) times: Times,
-    /// From when on its key no longer counts.
+    /// When its key stops verifying.
     pub(super) key_until: Option<Timestamp>,
 }
 
-/// The tokens that this node has found good.
+/// The valid tokens that this node has seen.
 pub(crate) struct TokenCache(sync::Cache<Token<Box<[u8]>>, Known, Bytes>);
 
-/// A whole token: equal when every byte is.
+/// A whole token. Two are equal if every byte is equal.
 #[derive(Clone, PartialEq, Eq)]
 struct Token<T>(T);
 
-/// How much of a token's end is hashed: of a signature under any algorithm, which differs between all tokens that are good.
+/// The number of bytes at the end of a token that are hashed. They belong to the signature, which
+/// differs between all valid tokens.
 const HASHED_BYTES: usize = 32;
 
-/// By the end alone. Who makes up tokens with the same end has them compared, and never kept.
+/// Hashes the end alone. Forged tokens with the same end are compared and never kept.
 impl<T: AsRef<[u8]>> Hash for Token<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let token = self.0.as_ref();
@@ -50,7 +53,7 @@ impl Equivalent<Token<Box<[u8]>>> for Token<&[u8]> {
     }
 }
 
-/// How many bytes an entry takes: the token, what was read of it, and the allocations around them.
+/// Estimates the bytes of an entry: the token, its claims, and the allocations around them.
 #[derive(Clone)]
 struct Bytes;
 
@@ -60,11 +63,11 @@ impl Weighter<Token<Box<[u8]>>, Known> for Bytes {
     }
 }
 
-/// A token of usual length with what was read of it: an estimate, by which room is made for the table.
+/// An estimate for a token of usual length and its claims. The capacity of the table depends on it.
 const USUAL_BYTES: usize = 1024;
 
 impl TokenCache {
-    /// A cache of at most this many bytes; none for zero.
+    /// Returns a cache of at most this many bytes. Returns `None` for zero.
     pub(crate) fn new(bytes: usize) -> Option<Self> {
         let options = OptionsBuilder::new()
             .estimated_items_capacity((bytes / USUAL_BYTES).max(1))
@@ -84,18 +87,18 @@ impl TokenCache {
         self.0.insert(Token(token.into()), known);
     }
 
-    /// How many it takes now.
+    /// Returns the bytes in use.
     pub(super) fn bytes(&self) -> u64 {
         self.0.weight()
     }
 
-    /// Forgets a token that can never be good again.
+    /// Removes a token that can never be valid again.
     pub(super) fn remove(&self, token: &[u8]) {
         self.0.remove(&Token(token));
     }
 }
 
-/// Tokens are secrets.
+/// Shows only numbers, because tokens are secrets.
 impl fmt::Debug for TokenCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenCache").field("tokens", &self.0.len()).field("bytes", &self.bytes()).finish()

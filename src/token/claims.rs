@@ -1,4 +1,4 @@
-//! What tokens say.
+//! [`Claims`]: what a token says.
 
 use std::{any::Any, borrow::Cow, fmt, sync::Arc};
 
@@ -12,14 +12,15 @@ use crate::{
     user::UserId,
 };
 
-/// The verified claims of an access token; cheap to clone.
+/// The verified claims of an access token. They are cheap to clone.
 ///
-/// A handler that finds them in its request's extensions knows that the token's signature, issuer, audience and times
-/// were good and that its session had not ended when the request came in.
+/// The guard puts them into the extensions of a request. They are there only if the signature, the
+/// issuer, the audience and the times of the token were valid and its session had not ended when
+/// the request arrived.
 #[derive(Clone, Debug)]
 pub struct Claims(
     Arc<AccessClaims>,
-    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "extractors alone read it"))] Option<Companion>,
+    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "only extractors read it"))] Option<Companion>,
 );
 
 /// A value that a caller attaches to claims and reads again by its type.
@@ -37,11 +38,11 @@ pub(crate) struct AccessClaims {
     pub(super) issued_at: Timestamp,
     pub(super) expires_at: Timestamp,
     pub(super) token_id: TokenName,
-    /// Kept where the app has claims of its own.
+    /// Kept if the app has custom claims.
     pub(super) payload: Option<Payload>,
 }
 
-/// The `jti`; ours has 22 bytes, which need no memory of their own.
+/// The `jti`. Ours has 22 bytes, which need no allocation.
 #[derive(Debug)]
 pub(super) enum TokenName {
     Usual([u8; 22]),
@@ -63,7 +64,8 @@ impl From<&str> for TokenName {
     }
 }
 
-/// The claims as they were signed; a number in `Debug`, because an app's claims are not for logs.
+/// The claims as they were signed. `Debug` shows only their length, because custom claims may
+/// describe a user.
 pub(super) struct Payload(pub(super) Vec<u8>);
 
 impl fmt::Debug for Payload {
@@ -89,42 +91,42 @@ impl Claims {
         self.1.as_deref()
     }
 
-    /// About how many bytes they take.
+    /// Estimates the bytes that they occupy.
     pub(super) fn memory(&self) -> usize {
         let AccessClaims { subject, roles, token_id, payload, .. } = &*self.0;
         let payload = payload.as_ref().map_or(0, |payload| payload.0.capacity());
         size_of::<AccessClaims>() + subject.as_str().len() + token_id.as_str().len() + roles.memory() + payload
     }
 
-    /// Whose token it is (`sub`).
+    /// Returns the id of the user (`sub`).
     pub fn subject(&self) -> &UserId {
         &self.0.subject
     }
 
-    /// Which session it belongs to (`sid`).
+    /// Returns the id of the session (`sid`).
     pub fn session_id(&self) -> SessionId {
         self.0.session_id
     }
 
-    /// The user's token version that it was issued under (`ver`).
+    /// Returns the user's token version at the time of issue (`ver`).
     pub fn token_version(&self) -> u64 {
         self.0.token_version
     }
 
-    /// The roles the user had when it was issued (`roles`, RFC 9068 §2.2.3.1).
+    /// Returns the roles that the user had at the time of issue (`roles`, RFC 9068 §2.2.3.1).
     pub fn roles(&self) -> impl ExactSizeIterator<Item = &str> {
         self.0.roles.iter()
     }
 
-    /// Whether the user had this role; compared exactly.
+    /// Returns whether the user had this role at the time of issue. Case matters.
     pub fn has_role(&self, role: &str) -> bool {
         self.roles().any(|own| own == role)
     }
 
-    /// Whether the token has this scope (`scope`, RFC 8693 §4.2); compared exactly.
+    /// Returns whether the token has this scope (`scope`, RFC 8693 §4.2). Case matters.
     ///
-    /// This crate issues none of its own: they are what the app's [`custom_claims`](crate::AuthBuilder::custom_claims) write as
-    /// `scope`, one text with spaces between them.
+    /// This crate issues no scopes. The app's [`custom_claims`](crate::AuthBuilder::custom_claims)
+    /// may write them as `scope`: one text with spaces between the scopes.
     pub fn has_scope(&self, scope: &str) -> bool {
         #[derive(Deserialize)]
         struct Scopes<'a> {
@@ -150,21 +152,24 @@ impl Claims {
         self.0.expires_at
     }
 
-    /// The token's own name (`jti`).
+    /// Returns the id of the token (`jti`).
     pub fn token_id(&self) -> &str {
         self.0.token_id.as_str()
     }
 
-    /// The app's own claims, which [`AuthBuilder::custom_claims`](crate::AuthBuilder::custom_claims) adds; parsed here, so that
-    /// requests whose handlers do not ask pay nothing for them. Members that `C` does not name are skipped.
+    /// Returns the custom claims, which
+    /// [`AuthBuilder::custom_claims`](crate::AuthBuilder::custom_claims) adds. Ignores members that
+    /// `C` does not have. Each call parses the claims, so that requests without a call cost
+    /// nothing.
     ///
     /// # Errors
-    /// - [`ErrorKind::TokenInvalid`] for a token that has no such claims, as one that was issued before they were added: the
-    ///   client refreshes, and comes back with one that has;
-    /// - [`ErrorKind::Internal`] where this `Auth` was built without claims of the app.
+    /// - [`ErrorKind::TokenInvalid`] if the token does not have these claims, for example because
+    ///   it was issued before the app added them. The client refreshes and gets a token that has
+    ///   them.
+    /// - [`ErrorKind::Internal`] if this `Auth` was built without custom claims.
     pub fn custom<'a, C: Deserialize<'a>>(&'a self) -> Result<C, Error> {
-        let mend = "`Claims::custom` needs `AuthBuilder::custom_claims`";
-        let payload = self.0.payload.as_ref().ok_or_else(|| Error::internal(mend))?;
+        let fix = "`Claims::custom` needs `AuthBuilder::custom_claims`";
+        let payload = self.0.payload.as_ref().ok_or_else(|| Error::internal(fix))?;
         serde_json::from_slice(&payload.0).map_err(|error| Error::new(ErrorKind::TokenInvalid).with_source(error))
     }
 }

@@ -1,4 +1,4 @@
-//! An app's own claims: what they may be called, and that each is there once.
+//! Custom claims: checks their names and their size.
 
 use std::{borrow::Cow, collections::HashSet, fmt};
 
@@ -7,25 +7,26 @@ use serde::{
     de::{self, IgnoredAny, MapAccess, Visitor},
 };
 
-/// The names of what we write or read ourselves.
+/// The names of the claims that this crate writes or reads.
 const RESERVED: [&str; 14] =
     ["iss", "sub", "aud", "client_id", "exp", "nbf", "iat", "jti", "auth_time", "sid", "ver", "roles", "gen", "cnf"];
 
-/// Browsers keep 4,096 bytes of a cookie (RFC 6265bis §5.6); this leaves room for our claims, base64 and a signature.
+/// Browsers keep 4,096 bytes of a cookie (RFC 6265bis §5.6). Our claims, base64 and a signature
+/// need the rest.
 const MAX_BYTES: usize = 1536;
 
-/// Why claims cannot go into a token.
+/// Why a token cannot carry custom claims.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CustomProblem {
-    #[error("the app's own claims cannot be written: {0}")]
+    #[error("the custom claims cannot be written as a JSON object: {0}")]
     NotAnObject(#[from] serde_json::Error),
-    #[error("the app's own claims use the name `{0}`, which is taken: call it something else")]
+    #[error("the custom claims use the reserved name `{0}`: use another name")]
     Reserved(String),
-    #[error("the app's own claims are {0} bytes, and {MAX_BYTES} at most go into a token: keep the rest with the user")]
+    #[error("the custom claims have {0} bytes, at most {MAX_BYTES} fit into a token: keep the rest with the user")]
     TooLong(usize),
 }
 
-/// Writes claims as the members of an object, without its braces.
+/// Writes claims as the members of an object without its braces.
 pub(crate) fn write(claims: &impl Serialize) -> Result<String, CustomProblem> {
     let json = serde_json::to_string(claims)?;
     let Names(names) = serde_json::from_str(&json)?;
@@ -38,12 +39,13 @@ pub(crate) fn write(claims: &impl Serialize) -> Result<String, CustomProblem> {
     Ok(json.get(1..json.len().saturating_sub(1)).unwrap_or_default().to_owned())
 }
 
-/// Whether a payload is an object in which no name is twice. Names of ours are checked by their parse; these are the app's.
+/// Returns whether a payload is an object in which every name is unique. The parser checks only the
+/// names that this crate reads. This checks those of custom claims as well.
 pub(crate) fn names_are_unique(payload: &[u8]) -> bool {
     serde_json::from_slice::<Names<'_>>(payload).is_ok()
 }
 
-/// The names of an object, each once.
+/// The names of an object. Reading them fails if one is there twice.
 struct Names<'a>(HashSet<Cow<'a, str>>);
 
 impl<'de> Deserialize<'de> for Names<'de> {
@@ -71,7 +73,7 @@ impl<'de> Deserialize<'de> for Names<'de> {
     }
 }
 
-/// A name, borrowed unless it is escaped.
+/// A name. It is borrowed unless it is escaped.
 #[derive(Deserialize, PartialEq, Eq, Hash)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -84,14 +86,14 @@ mod tests {
     #[test]
     fn claims_become_members() {
         assert_eq!(write(&json!({ "tenant": "acme" })).unwrap(), r#""tenant":"acme""#);
-        // In which order depends on a feature of serde_json that any crate of an app may enable.
+        // The order depends on a feature of serde_json that any crate of an app may enable.
         let both = write(&json!({ "tenant": "acme", "plan": 2 })).unwrap();
         assert!([r#""plan":2,"tenant":"acme""#, r#""tenant":"acme","plan":2"#].contains(&both.as_str()), "{both}");
         assert_eq!(write(&json!({})).unwrap(), "");
     }
 
     #[test]
-    fn names_of_ours_are_refused_and_so_is_what_is_no_object() {
+    fn reserved_names_and_other_types_than_objects_are_refused() {
         for name in RESERVED {
             assert!(write(&json!({ name: 1 })).unwrap_err().to_string().contains(name));
         }
@@ -102,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_there_twice_is_found_however_it_is_written() {
+    fn a_name_that_is_there_twice_is_found_in_any_spelling() {
         #[derive(Serialize)]
         struct Twice {
             tenant: u8,

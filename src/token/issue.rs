@@ -1,4 +1,4 @@
-//! How tokens are made.
+//! Issues tokens.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use crate::{
     user::UserId,
 };
 
-/// Makes both kinds of token.
+/// Issues both kinds of token.
 #[derive(Debug)]
 pub(crate) struct Issuer {
     pub(crate) issuer: String,
     pub(crate) audience: String,
-    /// RFC 9068 §2.2 requires it; there is one client here, the app itself.
+    /// RFC 9068 §2.2 requires it. The only client here is the app itself.
     pub(crate) client_id: String,
     pub(crate) access_lifetime: Duration,
     /// The longest access token that clients can keep, in bytes.
@@ -27,19 +27,19 @@ pub(crate) struct Issuer {
     pub(crate) refresh_keys: Keys,
 }
 
-/// A token and when it expires.
+/// A token and its expiry.
 #[derive(Clone, Debug)]
 pub(crate) struct IssuedToken {
     pub(crate) token: Secret<String>,
     pub(crate) expires_at: Timestamp,
 }
 
-/// What an access token is made of.
+/// What an access token contains.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AccessToken<'a> {
     pub(crate) session: &'a Session,
     pub(crate) roles: &'a [&'a str],
-    /// The app's own claims: members without braces, no name of ours among them.
+    /// The custom claims: the members of an object without its braces. None has a reserved name.
     pub(crate) custom: &'a str,
 }
 
@@ -70,18 +70,20 @@ struct RefreshPayload<'a> {
     exp: i64,
 }
 
-/// The most that a signature adds to a token: RSA with 4,096 bits, in base64url, and its dot.
+/// The largest part of a token that is signature: that of an RSA key with 4,096 bits in base64url,
+/// and the dot before it.
 const MAX_SIGNATURE_CHARS: usize = 684;
 
-/// Room for our claims with a name and an issuer of usual length.
+/// Enough for our claims if the user's id and the issuer have usual lengths.
 const USUAL_PAYLOAD_BYTES: usize = 512;
 
 impl Issuer {
-    /// Whether access tokens with these roles and claims are short enough to be kept; asked before a session moves, so that
-    /// a token that cannot be delivered costs nobody theirs.
+    /// Checks that clients can keep an access token with these roles and claims. This is checked
+    /// before a session rotates, so that a token that cannot be delivered does not cost the user
+    /// the session.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where they are not.
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the token is too long.
     pub(crate) fn check_size(&self, user: &UserId, roles: &[&str], custom: &str) -> Result<(), Error> {
         let id = "x".repeat(22);
         let payload = AccessPayload {
@@ -107,11 +109,13 @@ impl Issuer {
         ))
     }
 
-    /// An access token of the session, issued at `now`; it never outlives the session's absolute expiry.
+    /// Issues an access token of the session at `now`. It never outlives the session's absolute
+    /// expiry.
     pub(crate) fn access(&self, token: &AccessToken<'_>, now: Timestamp) -> Result<IssuedToken, Error> {
         let session = token.session;
         let iat = now.as_secs();
-        // `NumericDate`s are whole seconds: a lifetime below one still buys a token that can be used once.
+        // A `NumericDate` has whole seconds. The lifetime is rounded up, so that a token with a
+        // lifetime below a second can be used.
         let lifetime = self.access_lifetime.as_millis().div_ceil(1000);
         let exp =
             iat.saturating_add(i64::try_from(lifetime).unwrap_or(i64::MAX)).min(session.absolute_expires_at.as_secs());
@@ -123,7 +127,8 @@ impl Issuer {
             exp,
             iat,
             jti: TokenId::random()?.encode(),
-            // Sessions go by the clock that nodes share, tokens by the node's own, which may be behind.
+            // The time of the session comes from the clock that nodes share. The clock of this node
+            // may be behind it.
             auth_time: session.auth_time.as_secs().min(iat),
             sid: session.id.encode(),
             ver: session.token_version,
@@ -132,18 +137,19 @@ impl Issuer {
         sign(&self.access_keys, &payload, token.custom, exp)
     }
 
-    /// An access token that says whatever it is told: for tests.
+    /// Signs any claims as an access token, for tests.
     #[cfg(feature = "testing")]
     pub(crate) fn access_of(&self, payload: &impl Serialize) -> Result<String, Error> {
         let payload = serde_json::to_vec(payload).map_err(Error::internal)?;
         self.access_keys.sign(&payload).map_err(Error::internal)
     }
 
-    /// The session's current refresh token; made again, it differs from the first in `iat` at most.
+    /// Issues the session's current refresh token. A repeated token differs from the first one only
+    /// in `iat`.
     pub(crate) fn refresh(&self, session: &Session, now: Timestamp) -> Result<IssuedToken, Error> {
         let iat = now.as_secs();
         let expires = session.expires_at.min(session.absolute_expires_at);
-        // Rounded down, so that the token never outlives the record; but a lifetime below a second is not none.
+        // Rounded down, so that the token never outlives the record, but to no less than a second.
         let exp = expires.as_secs().max(iat.saturating_add(1));
         let payload = RefreshPayload {
             iss: &self.issuer,
@@ -160,11 +166,11 @@ impl Issuer {
 
 fn subject(user: &UserId) -> Result<&str, Error> {
     let id = user.as_str();
-    if UserId::fits(id) { Ok(id) } else { Err(Error::internal("the user's id has no or more than 256 bytes")) }
+    if UserId::fits(id) { Ok(id) } else { Err(Error::internal("the id of the user must have 1 to 256 bytes")) }
 }
 
 fn sign(keys: &Keys, payload: &impl Serialize, custom: &str, exp: i64) -> Result<IssuedToken, Error> {
-    // What most take, so that it need not grow.
+    // Enough for most tokens, so that the buffer need not grow.
     let mut json = Vec::with_capacity(USUAL_PAYLOAD_BYTES + custom.len());
     serde_json::to_writer(&mut json, payload).map_err(Error::internal)?;
     if !custom.is_empty() {

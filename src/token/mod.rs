@@ -1,8 +1,11 @@
-//! Tokens: the claims of each kind, the keys that sign them, how they are issued and how strictly they are verified.
+//! Tokens: their claims, the keys that sign them, and how they are issued and verified.
 //!
-//! There are two kinds, and neither is ever accepted as the other: other key, other `typ`, other type here.
-//! - the **access token**, a JWT of the RFC 9068 profile (`typ: at+jwt`), presented on every request;
-//! - the **refresh token** (`typ: rt+jwt`), presented to get the next pair, and worth nothing without its session's record.
+//! There are two kinds. Neither is ever accepted as the other, because they differ in key, in `typ`
+//! and in their Rust type.
+//! - The **access token** is a JWT of the RFC 9068 profile (`typ: at+jwt`). A client sends it with
+//!   every request.
+//! - The **refresh token** (`typ: rt+jwt`) is sent to get the next pair of tokens. It is valid only
+//!   together with the record of its session.
 
 mod cache;
 mod claims;

@@ -1,4 +1,4 @@
-//! The roles in a token, so packed that the few of most users need no memory of their own.
+//! [`Roles`]: the roles in a token, packed so that those of most users need no allocation.
 
 use std::{borrow::Cow, fmt};
 
@@ -7,14 +7,15 @@ use serde::{
     de::{self, SeqAccess, Visitor},
 };
 
-/// Roles one after the other, each behind its length in two bytes: no token is longer than that can say.
+/// The roles of a user. Each is stored behind its length in two bytes, which suffices because a
+/// token has at most 8 KiB.
 #[derive(Clone, Default)]
 pub(crate) struct Roles {
     count: usize,
     packed: Packed,
 }
 
-/// How many bytes are kept in place: four roles of a dozen letters.
+/// The bytes that need no allocation: four roles of a dozen letters.
 const IN_PLACE: usize = 56;
 
 #[derive(Clone)]
@@ -58,7 +59,7 @@ impl Roles {
         Iter { left: self.count, rest: self.packed.bytes() }
     }
 
-    /// How many bytes they take beside their place.
+    /// Returns the bytes of their allocation.
     pub(super) fn memory(&self) -> usize {
         match &self.packed {
             Packed::InPlace { .. } => 0,
@@ -66,7 +67,7 @@ impl Roles {
         }
     }
 
-    /// Whether it was short enough to be added.
+    /// Adds a role. Returns false if the role is too long.
     fn push(&mut self, role: &str) -> bool {
         let Ok(length) = u16::try_from(role.len()) else { return false };
         self.packed.extend(&length.to_be_bytes());
@@ -76,7 +77,7 @@ impl Roles {
     }
 }
 
-/// What [`Roles`] are, one by one.
+/// Iterates over [`Roles`].
 pub(crate) struct Iter<'a> {
     left: usize,
     rest: &'a [u8],
@@ -90,7 +91,7 @@ impl<'a> Iterator for Iter<'a> {
         let (role, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
         self.left = self.left.saturating_sub(1);
         self.rest = rest;
-        // They were written as text.
+        // Only text is stored, so the default is never used.
         Some(std::str::from_utf8(role).unwrap_or_default())
     }
 
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_come_out_as_they_went_in_whatever_they_are() {
+    fn roles_are_read_as_they_were_written() {
         let long = "r".repeat(IN_PLACE);
         let many: Vec<String> = (0..300).map(|n| format!("role {n}")).collect();
         let cases = [
@@ -164,13 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn a_few_short_roles_take_no_memory_of_their_own() {
+    fn a_few_short_roles_need_no_allocation() {
         assert_eq!(parse(r#"["admin","editor","accounting"]"#).memory(), 0);
         assert!(parse(&format!("[\"{}\"]", "r".repeat(IN_PLACE))).memory() > 0);
     }
 
     #[test]
-    fn what_is_no_array_of_strings_is_refused() {
+    fn other_types_than_an_array_of_strings_are_refused() {
         let huge = format!("[\"{}\"]", "r".repeat(1 << 16));
         for json in ["null", "\"admin\"", "{}", "[1]", "[null]", "[[\"admin\"]]", &huge] {
             assert!(serde_json::from_str::<Roles>(json).is_err(), "{}", json.get(..20).unwrap_or(json));

@@ -15,6 +15,7 @@ use portcullis::{
     store::{SessionStore, memory::MemoryUsers},
 };
 
+use crate::login::session_of;
 use crate::{mongodb, postgres, redis, required_servers::can_run};
 
 /// Imitates the system clock of another machine.
@@ -52,22 +53,14 @@ async fn nodes_with_different_clocks_agree(stores: [Arc<dyn SessionStore>; 2]) {
         let registration = Registration::new(format!("ada{case}@example.com"), "open sesame 42", Profile::default());
         let ada = nodes[0].register(registration, &ClientInfo::unknown()).await.unwrap();
         // Two browser tabs refresh at the same time.
-        let pair = nodes[0]
-            .start_session(&ada, &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap().tokens)
-            .unwrap();
+        let pair = session_of(&nodes[0], &ada).await;
         let refresh = async |n: usize| nodes[n].refresh(pair.refresh_token.expose(), &ClientInfo::unknown()).await;
         let won = refresh(0).await.unwrap();
         let second = refresh(1).await.unwrap_or_else(|error| panic!("{seconds} and {other}: {error:?}"));
         assert_eq!(won.tokens.session_id, second.tokens.session_id);
         // The grace is 10 s on both nodes.
         for n in [1, 0] {
-            let pair = nodes[n]
-                .start_session(&ada, &ClientInfo::unknown())
-                .await
-                .map(|outcome| outcome.complete().unwrap().tokens)
-                .unwrap();
+            let pair = session_of(&nodes[n], &ada).await;
             nodes[n].refresh(pair.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
             for clock in &clocks {
                 clock.advance(11_000);

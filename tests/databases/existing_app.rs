@@ -25,6 +25,7 @@ async fn the_table_of_the_existing_app_keeps_every_promise() {
     };
     let joining = || Joining { full_name: "Ada".to_owned() };
     conformance::users_by_email(&fresh, joining).await.assert_kept();
+    conformance::user_admin(&fresh, joining, &["admin"]).await.assert_kept();
 }
 
 #[tokio::test]

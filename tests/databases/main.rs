@@ -9,6 +9,8 @@ mod auth;
 mod event_log;
 #[path = "../support/log_buffer.rs"]
 mod log_buffer;
+#[path = "../support/login.rs"]
+mod login;
 #[path = "../support/mongodb_process.rs"]
 mod mongodb_process;
 #[path = "../support/postgres_server.rs"]
@@ -28,6 +30,8 @@ mod server_process;
 #[path = "../support/temp_dir.rs"]
 mod temp_dir;
 
+#[path = "../../examples/existing_app/admin.rs"]
+mod admin;
 mod clocks;
 mod existing_app;
 mod last_release;

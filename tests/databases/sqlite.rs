@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use portcullis::{
     Profile, Registration,
     auth::{ClientInfo, Presented},
-    store::{UserStore, conformance, sql::SqliteStore},
+    store::{UserAdmin, UserStore, conformance, sql::SqliteStore},
     user::Login,
 };
 use sqlx::{
@@ -21,10 +21,14 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
 };
 
+use crate::login::session_of;
 use crate::{
     outages::{Behind, Fault, Outage, OutageTest},
     temp_dir::TempDir,
 };
+
+/// Roles that a store must keep as they are.
+pub(crate) const ROLES: [&str; 4] = ["admin", "it's \"odd\"", "$where", "𝒜🦀\u{0}"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_keeps_every_promise() {
@@ -36,6 +40,7 @@ async fn sqlite_keeps_every_promise() {
     };
     conformance::sessions(&fresh).await.assert_kept();
     conformance::users(&fresh, Profile::default).await.assert_kept();
+    conformance::user_admin(&fresh, Profile::default, &ROLES).await.assert_kept();
 }
 
 #[tokio::test]
@@ -54,16 +59,8 @@ async fn a_restart_of_the_process_loses_nothing() {
         .await
         .unwrap();
     store.set_roles(&ada.id, &["admin".into(), "it's \"odd\"".into()]).await.unwrap();
-    let tokens = auth
-        .start_session(&ada, &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap().tokens)
-        .unwrap();
-    let ended = auth
-        .start_session(&ada, &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap().tokens)
-        .unwrap();
+    let tokens = session_of(&auth, &ada).await;
+    let ended = session_of(&auth, &ada).await;
     auth.logout(&Presented::refresh(ended.refresh_token.expose()), &ClientInfo::unknown()).await.unwrap();
     drop((store, auth));
 
@@ -182,16 +179,12 @@ async fn a_full_disk_is_an_outage_and_loses_nothing() {
         .register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown())
         .await
         .unwrap();
-    let first = auth
-        .start_session(&ada, &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap().tokens)
-        .unwrap();
+    let first = session_of(&auth, &ada).await;
     // The database may not have more pages than it has now.
     sqlx::query("PRAGMA max_page_count = 1").execute(&pool).await.unwrap();
     let mut sessions = 1;
     let full = loop {
-        match auth.start_session(&ada, &ClientInfo::unknown()).await.map(|outcome| outcome.complete().unwrap().tokens) {
+        match auth.start_session(&ada, &ClientInfo::unknown()).await {
             Ok(_) => sessions += 1,
             Err(error) => break error,
         }
@@ -201,7 +194,7 @@ async fn a_full_disk_is_an_outage_and_loses_nothing() {
     assert_eq!(auth.sessions(&ada.id).await.unwrap().len(), sessions);
     sqlx::query("PRAGMA max_page_count = 1000000").execute(&pool).await.unwrap();
     assert!(auth.refresh(first.refresh_token.expose(), &ClientInfo::unknown()).await.is_ok());
-    auth.start_session(&ada, &ClientInfo::unknown()).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
+    session_of(&auth, &ada).await;
 }
 
 #[tokio::test]

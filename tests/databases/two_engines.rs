@@ -10,17 +10,17 @@ use portcullis::{
     auth::{Check, ClientInfo, TokenPair},
     clock::ManualClock,
     store::{
-        StoreError, UserStore,
+        StoreError, UserAdmin, UserStore,
         mongodb::MongoUsers,
         redis::{RedisOptions, RedisSessions},
         sql::PostgresStore,
     },
-    user::Login,
 };
 use sqlx::postgres::PgPoolOptions;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
+use crate::login::log_in;
 use crate::{
     mongodb, postgres,
     proxy::{Mode, Proxy},
@@ -93,13 +93,7 @@ impl World {
     }
 
     async fn login(&self, password: &str) -> TokenPair {
-        let login = Login::email("ada@example.com");
-        self.auth
-            .login(&login, password.into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .unwrap()
-            .tokens
+        log_in(&self.auth, "ada@example.com", password).await.unwrap().tokens
     }
 
     async fn refresh(&self, tokens: &TokenPair) -> Result<TokenPair, ErrorKind> {

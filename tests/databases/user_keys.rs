@@ -12,6 +12,7 @@ use portcullis::{
 };
 use sqlx::{AssertSqlSafe, sqlite::SqlitePoolOptions};
 
+use crate::login::log_in;
 use crate::{log_buffer::LogBuffer, postgres::Server, required_servers::can_run};
 
 const PASSWORD: &str = "open sesame 42";
@@ -97,14 +98,7 @@ where
 {
     let users = from_before(&store, run).await;
     let auth = auth(&store);
-    let client = ClientInfo::unknown();
-    let log_in = async |typed: &str| {
-        let answer = auth
-            .login(&Login::either(typed), PASSWORD.into(), &client)
-            .await
-            .map(|outcome| outcome.complete().unwrap());
-        answer.ok().map(|logged_in| logged_in.user.id)
-    };
+    let log_in = async |typed: &str| log_in(&auth, typed, PASSWORD).await.ok().map(|logged_in| logged_in.user.id);
     // Before the migration, each user is found by the address of the registration.
     for (email, user) in EMAILS.iter().zip(&users) {
         let login = Login::either(email);

@@ -5,6 +5,9 @@
 //! `tests/run foreign` brings both libraries along; without them this fails.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must fail")]
 
+#[path = "../support/login.rs"]
+mod login;
+
 use std::{
     io::Write,
     path::Path,
@@ -60,15 +63,8 @@ impl Service {
             .build()
             .unwrap();
         let ada = Registration::new("ada@example.com", "open sesame 42", Profile::default());
-        let ada = auth.register(ada).await.unwrap();
-        let token = auth
-            .start_session(&ada, &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap().tokens)
-            .unwrap()
-            .access_token
-            .expose()
-            .clone();
+        let ada = auth.register(ada, &ClientInfo::unknown()).await.unwrap();
+        let token = login::session_of(&auth, &ada).await.access_token.expose().clone();
         Self {
             algorithm,
             kid: key.kid().to_owned(),

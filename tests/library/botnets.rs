@@ -20,7 +20,7 @@ const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 const HOUR: u64 = 60 * 60;
 const DAY: u64 = 24 * HOUR;
 
-/// A botnet as those know it who rent one.
+/// A botnet, by the addresses that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Botnet {
     Ipv4(u32),
@@ -52,15 +52,15 @@ impl Botnet {
     }
 }
 
-/// What the botnet guesses at.
+/// Logins that the botnet guesses at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
     OneLogin,
-    /// A login after the other, each once.
+    /// Many logins, each once.
     AllLogins,
 }
 
-/// Numbers of a fixed seed (xorshift64*).
+/// Random numbers of a fixed seed (xorshift64*).
 struct Dice(u64);
 
 impl Dice {
@@ -72,12 +72,12 @@ impl Dice {
     }
 }
 
-/// How many guesses went on within each of these numbers of seconds. Each bot guesses as soon as it
-/// may.
+/// Returns how many guesses were admitted within each of these numbers of seconds. Each bot guesses
+/// as soon as it may.
 async fn guesses(botnet: Botnet, target: Target, until: &[u64]) -> Vec<u64> {
     let (throttle, mut dice) = (MemoryThrottle::new(), Dice(0x9e37_79b9_7f4a_7c15));
     let end = until.iter().max().unwrap() * 1_000;
-    // Of a large botnet, enough bots come in every second to take each slot. The others need not be
+    // In a large botnet, enough bots come in every second to take each slot. The others need not be
     // computed.
     let pause = u64::from(botnet.size()) * 1_000 / 5;
     let is_large = botnet.size() > 300 && (target == Target::OneLogin || matches!(botnet, Botnet::Ipv6(_)));
@@ -96,7 +96,7 @@ async fn guesses(botnet: Botnet, target: Target, until: &[u64]) -> Vec<u64> {
         let typed = Attempt::login(&login, Some(botnet.address(bot).into()));
         let mut admission = throttle.admit(&typed, now).await.unwrap();
         if (target, admission) == (Target::OneLogin, Admission::Admitted) {
-            // As `Auth` asks about the user who was found.
+            // `Auth` asks in the same way about the user that it has found.
             let found = typed.with_user(&ada);
             admission = throttle.admit(&found, now).await.unwrap();
             let (attempt, outcome) = match admission {
@@ -117,7 +117,8 @@ async fn guesses(botnet: Botnet, target: Target, until: &[u64]) -> Vec<u64> {
             }
             Admission::Delayed(wait) => {
                 let wait = u64::try_from(wait.as_millis()).unwrap();
-                // More than the delay of a login is a promise, which is worth being in time.
+                // A delay that is longer than that of a login ends in a first guess. The bot comes
+                // back in time for it.
                 if is_large && wait <= 60_000 { wait.max(dice.below(2 * pause)) } else { wait }
             }
         };
@@ -140,8 +141,8 @@ async fn botnets_of_every_size_are_bounded() {
     for botnet in botnets {
         let one = guesses(botnet, Target::OneLogin, &[HOUR, DAY]).await;
         let all = match botnet {
-            // Addresses share nothing when the logins are many: the day of a hundred is computed,
-            // and multiplied.
+            // Addresses share no budget when there are many logins, so that the day of a hundred
+            // addresses is computed and multiplied.
             Botnet::Ipv4(10_000) => {
                 let hour = guesses(botnet, Target::AllLogins, &[HOUR]).await[0];
                 vec![hour, 100 * guesses(Botnet::Ipv4(100), Target::AllLogins, &[DAY]).await[0]]
@@ -162,14 +163,14 @@ async fn botnets_of_every_size_are_bounded() {
             Botnet::Ipv6(_) => (500, 6_050),
         };
         assert!(all[0] <= an_hour && all[1] <= a_day, "{botnet:?} at all logins: {all:?}");
-        // A throttle that admits nothing would pass as well.
+        // A throttle that admits nothing would pass the checks above.
         assert!(one[1] >= 90 && all[1] >= 700, "{botnet:?}: {one:?} {all:?}");
     }
 }
 
 #[tokio::test]
 async fn a_second_network_48_gets_its_first_guesses_only() {
-    // The login's own budget is shared, so that a second network adds what it may guess first.
+    // The two networks share the budget of the login. The second adds only its first guesses.
     let one = guesses(Botnet::Ipv6(48), Target::OneLogin, &[DAY]).await[0];
     let two = guesses(Botnet::Ipv6(47), Target::OneLogin, &[DAY]).await[0];
     assert!(two <= one + 40, "{one} {two}");

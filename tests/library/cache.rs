@@ -1,4 +1,5 @@
-//! A remembered token counts no longer than one that is verified afresh.
+//! The cache of verified tokens: a remembered token is accepted no longer than one that is verified
+//! anew.
 
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ async fn verdict(auth: &Auth<User>, token: &str) -> Option<ErrorKind> {
 }
 
 #[tokio::test]
-async fn an_ending_counts_at_once_on_every_node() {
+async fn an_ended_session_is_refused_at_once_on_every_node() {
     let world = World::new();
     let ring = KeyRing::new(Key::generate_ed25519().unwrap());
     let [one, other] = [node(&world, ring.clone()), node(&world, ring)];
@@ -50,7 +51,7 @@ async fn an_ending_counts_at_once_on_every_node() {
 }
 
 #[tokio::test]
-async fn time_counts_in_both_directions() {
+async fn a_cached_token_is_refused_after_expiry_and_before_issue() {
     let world = World::new();
     let auth = node(&world, KeyRing::new(Key::generate_ed25519().unwrap()));
     let ada = register(&auth, "ada").await;
@@ -58,7 +59,7 @@ async fn time_counts_in_both_directions() {
     assert_eq!(verdict(&auth, &token).await, None);
     let issued = world.clock.now();
     world.clock.set(issued.minus(Duration::from_secs(61)));
-    assert_eq!(verdict(&auth, &token).await, Some(ErrorKind::TokenInvalid), "from the future");
+    assert_eq!(verdict(&auth, &token).await, Some(ErrorKind::TokenInvalid), "issued in the future");
     for (after, expected) in [(0, None), (899, None), (900, Some(ErrorKind::TokenExpired)), (899, None)] {
         world.clock.set(issued.plus(Duration::from_secs(after)));
         for _ in 0..2 {
@@ -68,12 +69,12 @@ async fn time_counts_in_both_directions() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_retired_meanwhile_takes_its_tokens_along() {
+async fn a_cached_token_is_refused_when_its_key_expires() {
     let world = World::new();
     let [old, new] = [Key::generate_ed25519().unwrap(), Key::generate_ed25519().unwrap()];
     let signing = node(&world, KeyRing::new(old.clone()));
     let ada = register(&signing, "ada").await;
-    // A node that missed the rotation signs on; what it signs outlives the key.
+    // A node that missed the rotation still signs with the old key. Its token outlives that key.
     let quarter = Duration::from_secs(900);
     let retired_at = world.clock.now().minus(Duration::from_secs(870));
     let ring = KeyRing::new(new).with_retired(old, retired_at).with_max_token_lifetime(quarter);

@@ -1,4 +1,4 @@
-//! Nodes whose clocks differ: what is decided about a session goes by the clock that they share.
+//! Nodes whose clocks differ: decisions about a session use the clock that the nodes share.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,6 +13,7 @@ use portcullis::{
 };
 
 use crate::fixture::{Pair, kind, register, start_session};
+use crate::login::session_of;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -24,7 +25,7 @@ fn node(store: &MemoryStore, sessions: impl SessionStore, clock: &ManualClock) -
     crate::auth::builder(store.clone(), sessions).clock(clock.clone()).build().unwrap()
 }
 
-/// Two nodes over one store, and the clock of each.
+/// Two nodes over one store, with a clock each.
 struct Apart {
     clocks: [ManualClock; 2],
     nodes: [Auth<User>; 2],
@@ -50,7 +51,7 @@ impl Apart {
 }
 
 #[tokio::test]
-async fn tabs_that_refresh_at_once_on_nodes_apart_go_on() {
+async fn tabs_that_refresh_at_once_on_two_nodes_both_go_on() {
     for by in [1, 24, 59, 60] {
         for is_second_behind in [false, true] {
             for (first, second) in [(0, 1), (1, 0)] {
@@ -61,7 +62,7 @@ async fn tabs_that_refresh_at_once_on_nodes_apart_go_on() {
                 let other = apart.nodes[second].refresh(&pair.refresh, &ClientInfo::unknown()).await;
                 let other = Pair::from(other.unwrap_or_else(|error| panic!("{by} s apart: {error:?}")));
                 assert_eq!(won.session, other.session);
-                // Both have the one next token.
+                // Both tabs have the same next token.
                 apart.nodes[first].refresh(&other.refresh, &ClientInfo::unknown()).await.unwrap();
             }
         }
@@ -69,7 +70,7 @@ async fn tabs_that_refresh_at_once_on_nodes_apart_go_on() {
 }
 
 #[tokio::test]
-async fn the_grace_is_over_on_nodes_apart_when_it_is() {
+async fn the_grace_ends_at_the_same_time_on_every_node() {
     for by in [0, 24, 60] {
         for is_second_behind in [false, true] {
             for (first, second) in [(0, 1), (1, 0), (0, 0), (1, 1)] {
@@ -85,7 +86,7 @@ async fn the_grace_is_over_on_nodes_apart_when_it_is() {
 }
 
 #[tokio::test]
-async fn what_ended_on_a_node_apart_is_heard_of() {
+async fn a_node_reads_what_ended_on_a_node_of_another_time() {
     for is_second_behind in [false, true] {
         let apart = Apart::new(60, is_second_behind);
         let (here, there) = (&apart.nodes[0], &apart.nodes[1]);
@@ -104,7 +105,7 @@ async fn what_ended_on_a_node_apart_is_heard_of() {
     }
 }
 
-/// The memory store behind a server with a clock of its own.
+/// The memory store, as if on a server with another clock.
 #[derive(Clone)]
 struct Server {
     memory: MemoryStore,
@@ -154,23 +155,19 @@ impl SessionStore for Server {
 async fn sessions_are_written_by_the_clock_of_the_store() {
     let store = MemoryStore::new();
     let server = Server { memory: store.clone(), clock: ManualClock::new(NOW), is_down: Arc::default() };
-    // A minute is corrected, and what is more is believed to be right.
+    // A difference of a minute is corrected. A larger one is not.
     for (differs, written_at) in [(60, NOW), (61, NOW.plus(secs(61)))] {
         let clock = ManualClock::new(NOW.plus(secs(differs)));
         let auth = node(&store, server.clone(), &clock);
         let ada = register(&auth, &format!("ada{differs}")).await;
-        let pair = auth
-            .start_session(&ada, &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap().tokens)
-            .unwrap();
+        let pair = session_of(&auth, &ada).await;
         assert_eq!(pair.issued_at, clock.now(), "tokens have the time of their node");
         assert_eq!(auth.sessions(&ada.id).await.unwrap()[0].created_at, written_at);
     }
 }
 
 #[tokio::test]
-async fn a_clock_is_compared_anew_when_it_is_due_and_answered() {
+async fn clocks_are_compared_again_after_ten_minutes() {
     let store = MemoryStore::new();
     let server = Server { memory: store.clone(), clock: ManualClock::new(NOW), is_down: Arc::default() };
     server.is_down.store(true, std::sync::atomic::Ordering::SeqCst);
@@ -182,11 +179,11 @@ async fn a_clock_is_compared_anew_when_it_is_due_and_answered() {
         let sessions = auth.sessions(&ada.id).await.unwrap();
         sessions.into_iter().find(|session| session.id == pair.session).unwrap().created_at
     };
-    assert_eq!(written_at().await, NOW.plus(secs(30)), "nobody is kept waiting for it");
+    assert_eq!(written_at().await, NOW.plus(secs(30)), "a session does not wait for the clock");
     server.is_down.store(false, std::sync::atomic::Ordering::SeqCst);
     auth.poll_revocations().await.unwrap();
     assert_eq!(written_at().await, NOW);
-    // Ten minutes later the node's clock has gained some seconds.
+    // Ten minutes later the clock of the node has gained some seconds.
     clock.advance(secs(605));
     server.clock.advance(secs(600));
     assert_eq!(written_at().await, NOW.plus(secs(605)));

@@ -1,4 +1,4 @@
-//! The guard among other layers: whatever is built on tower takes it, and it takes whatever is built on tower.
+//! The guard among other layers: it works inside and around any tower service.
 
 use std::{
     convert::Infallible,
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
-use portcullis::{Auth, Claims, User, http::ResponseBody};
+use portcullis::{Auth, Claims, User, http::ResponseBody, store::UserAdmin};
 use tokio::sync::mpsc;
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, buffer::Buffer, service_fn};
 
@@ -21,7 +21,7 @@ async fn world() -> (Auth<User>, String) {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
-    world.store.memory.users().set_roles(&ada.id, vec!["staff".to_owned()]);
+    world.store.memory.set_roles(&ada.id, &["staff".to_owned()]).await.unwrap();
     let ada = portcullis::store::UserStore::find_by_id(&world.store, &ada.id).await.unwrap().unwrap();
     let token = start_session(&auth, &ada).await.access;
     (auth, token)
@@ -49,7 +49,7 @@ where
 }
 
 #[tokio::test]
-async fn guards_stack_and_each_has_its_say() {
+async fn nested_guards_each_decide() {
     let (auth, token) = world().await;
     let stacked = |role: &str| {
         let builder = ServiceBuilder::new().layer(auth.require()).layer(auth.require().role(role));
@@ -58,13 +58,14 @@ async fn guards_stack_and_each_has_its_say() {
     assert_eq!(status(stacked("staff"), request(Some(&token))).await, StatusCode::OK);
     assert_eq!(status(stacked("admin"), request(Some(&token))).await, StatusCode::FORBIDDEN);
     assert_eq!(status(stacked("staff"), request(None)).await, StatusCode::UNAUTHORIZED);
-    // A guard further in decides for itself: what an outer one found is not handed on.
+    // An inner guard decides for itself. The user that an outer guard loaded is not passed on to
+    // it.
     let relaxed = ServiceBuilder::new().layer(auth.optional()).layer(auth.optional()).service(service_fn(hello));
     assert_eq!(status(relaxed, request(None)).await, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn a_guard_that_loads_the_user_asks_for_the_roles_they_have_by_now() {
+async fn a_guard_that_loads_the_user_checks_current_roles() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
@@ -72,7 +73,7 @@ async fn a_guard_that_loads_the_user_asks_for_the_roles_they_have_by_now() {
     let loading = || auth.require().load_user().role("admin").layer(service_fn(hello));
     let by_token = || auth.require().role("admin").layer(service_fn(hello));
     assert_eq!(status(loading(), request(Some(&token))).await, StatusCode::FORBIDDEN);
-    world.store.memory.users().set_roles(&ada.id, vec!["admin".to_owned()]);
+    world.store.memory.set_roles(&ada.id, &["admin".to_owned()]).await.unwrap();
     assert_eq!(status(loading(), request(Some(&token))).await, StatusCode::OK);
     assert_eq!(status(by_token(), request(Some(&token))).await, StatusCode::FORBIDDEN);
 }
@@ -92,7 +93,7 @@ async fn a_buffer_goes_before_the_guard_or_behind_it() {
     }
 }
 
-/// Is ready only once it was asked twice, and says so when it is called too early.
+/// A service that is ready only at the second poll, and fails when it is called earlier.
 #[derive(Default)]
 struct Slow {
     asked: u8,
@@ -170,11 +171,11 @@ async fn a_router_is_guarded_whole_or_by_its_routes() {
         assert_eq!(call(router, "/", None).await, StatusCode::UNAUTHORIZED);
         assert_eq!(call(router, "/nothing", Some(&token)).await, StatusCode::NOT_FOUND);
     }
-    assert_eq!(call(&whole, "/nothing", None).await, StatusCode::UNAUTHORIZED, "what there is stays unknown");
+    assert_eq!(call(&whole, "/nothing", None).await, StatusCode::UNAUTHORIZED, "the paths that exist stay unknown");
     assert_eq!(call(&routes, "/nothing", None).await, StatusCode::NOT_FOUND);
 }
 
-/// A body whose frames come one by one, when they are sent.
+/// A body whose frames come one by one, as they are sent.
 struct Frames(mpsc::Receiver<Bytes>);
 
 impl Body for Frames {
@@ -205,7 +206,7 @@ async fn bodies_stream_through_frame_by_frame() {
 }
 
 #[test]
-fn what_is_public_moves_between_threads() {
+fn public_types_are_send_and_sync() {
     fn cloned<T: Clone + Send + Sync + Unpin + 'static>() {}
     fn moved<T: Send + Sync + Unpin + 'static>() {}
     cloned::<portcullis::AuthLayer<User>>();

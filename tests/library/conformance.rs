@@ -1,4 +1,4 @@
-//! The suite of promises, run by the memory store, and by stores that break them.
+//! The conformance suite, run against the memory store and against stores that break its promises.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,8 @@ use portcullis::{
     clock::Timestamp,
     session::{Ended, Revocation, RotateOutcome, Rotation, Session, SessionId, decide},
     store::{
-        Created, EndAll, NewSession, SessionStore, StoreError, UserStore, conformance,
+        Created, EndAll, NewSession, PageLimit, SessionStore, SplitStore, StoreError, UserAdmin, UserPage, UserStore,
+        conformance,
         memory::{MemorySessions, MemoryStore, MemoryUsers},
     },
     user::{Login, NewUser, PasswordHash, UserId},
@@ -20,9 +21,13 @@ async fn the_memory_store_keeps_every_promise() {
     conformance::users(|| async { MemoryUsers::default() }, Profile::default).await.assert_kept();
     conformance::sessions(|| async { MemoryStore::new() }).await.assert_kept();
     conformance::users(|| async { MemoryStore::new() }, Profile::default).await.assert_kept();
+    let roles = ["admin", "it's \"odd\"", "$where", "𝒜🦀\u{0}"];
+    conformance::user_admin(|| async { MemoryUsers::default() }, Profile::default, &roles).await.assert_kept();
+    let split = || async { SplitStore::new(Arc::new(MemoryStore::new()), MemorySessions::default()) };
+    conformance::user_admin(split, Profile::default, &roles).await.assert_kept();
 }
 
-/// A way to be wrong.
+/// A fault of a session store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     ReadsThenWrites,
@@ -47,7 +52,7 @@ enum Fault {
     SaysNothingOfVersions,
 }
 
-/// As a script does that knows no integers.
+/// Numbers are read as a script without integers does.
 fn in_doubles(number: u64) -> u64 {
     #[allow(
         clippy::cast_precision_loss,
@@ -119,7 +124,8 @@ impl SessionStore for Wrong {
     async fn rotate(&self, rotation: &Rotation) -> Result<RotateOutcome, StoreError> {
         if self.is(Fault::ReadsThenWrites) {
             let mut read = self.aside.lock().unwrap().iter().find(|s| s.id == rotation.session_id).cloned();
-            // As long as a database takes: nobody else can have written before all have read.
+            // It waits as long as a database takes, so that all callers have read before one
+            // writes.
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             let decision = decide(read.as_ref(), rotation);
             if let (Some(read), Some(new)) = (&mut read, decision.write) {
@@ -185,7 +191,7 @@ impl SessionStore for Wrong {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_store_is_told_which_promise_it_breaks() {
+async fn the_suite_names_the_promise_that_a_session_store_breaks() {
     for (fault, promise) in [
         (Fault::ReadsThenWrites, "one of many racing rotations succeeds, the others replay it"),
         (Fault::ForgetsReuse, "a session ended for reuse reports it until its expiry"),
@@ -214,7 +220,7 @@ async fn a_session_store_is_told_which_promise_it_breaks() {
     }
 }
 
-/// A users table that is wrong in one way.
+/// A users table with one fault.
 struct WrongUsers {
     memory: MemoryUsers,
     fault: UserFault,
@@ -301,7 +307,7 @@ impl UserStore for WrongUsers {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_user_store_is_told_which_promise_it_breaks() {
+async fn the_suite_names_the_promise_that_a_user_store_breaks() {
     for (fault, promise) in [
         (UserFault::ComparesCase, "an e-mail address names one user, in any case of letters"),
         (UserFault::RenewsBlindly, "a hash is renewed only while it is the one that was read"),
@@ -321,7 +327,127 @@ async fn a_user_store_is_told_which_promise_it_breaks() {
     }
 }
 
-/// A table whose users have no names.
+/// A way in which an administration of users is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AdminFault {
+    AddsRoles,
+    RaisesVersions,
+    OnlyDisables,
+    RemovesNothing,
+    SaysRemoved,
+    FailsOnOddIds,
+    ForgetsTheLast,
+    RepeatsTheCursor,
+    CountsRows,
+    HasAlwaysANextPage,
+}
+
+struct WrongAdmin {
+    memory: MemoryUsers,
+    fault: AdminFault,
+}
+
+#[async_trait]
+impl UserStore for WrongAdmin {
+    type User = User;
+
+    async fn find_by_id(&self, id: &UserId) -> Result<Option<User>, StoreError> {
+        self.memory.find_by_id(id).await
+    }
+
+    async fn find_by_login(&self, login: &Login) -> Result<Option<User>, StoreError> {
+        self.memory.find_by_login(login).await
+    }
+
+    async fn create(&self, user: NewUser<Profile>) -> Result<User, StoreError> {
+        self.memory.create(user).await
+    }
+
+    async fn replace_password_hash(&self, id: &UserId, old: &str, new: &PasswordHash) -> Result<bool, StoreError> {
+        self.memory.replace_password_hash(id, old, new).await
+    }
+
+    async fn set_password(
+        &self,
+        id: &UserId,
+        old: Option<&str>,
+        new: &PasswordHash,
+    ) -> Result<Option<u64>, StoreError> {
+        self.memory.set_password(id, old, new).await
+    }
+
+    async fn bump_token_version(&self, id: &UserId) -> Result<Option<u64>, StoreError> {
+        self.memory.bump_token_version(id).await
+    }
+}
+
+#[async_trait]
+impl UserAdmin for WrongAdmin {
+    async fn set_roles(&self, id: &UserId, roles: &[String]) -> Result<bool, StoreError> {
+        let mut roles = roles.to_vec();
+        if self.fault == AdminFault::AddsRoles {
+            roles.extend(self.memory.find_by_id(id).await?.map(|user| user.roles).unwrap_or_default());
+        }
+        if self.fault == AdminFault::RaisesVersions {
+            self.memory.bump_token_version(id).await?;
+        }
+        self.memory.set_roles(id, &roles).await
+    }
+
+    async fn set_disabled(&self, id: &UserId, disabled: bool) -> Result<bool, StoreError> {
+        self.memory.set_disabled(id, disabled || self.fault == AdminFault::OnlyDisables).await
+    }
+
+    async fn remove_user(&self, id: &UserId) -> Result<bool, StoreError> {
+        match self.fault {
+            AdminFault::RemovesNothing => Ok(self.memory.find_by_id(id).await?.is_some()),
+            AdminFault::SaysRemoved => self.memory.remove_user(id).await.map(|_| true),
+            AdminFault::FailsOnOddIds if id.to_key::<u64>().is_none() => Err(StoreError::internal("not a number")),
+            _ => self.memory.remove_user(id).await,
+        }
+    }
+
+    async fn list_users(&self, after: Option<&UserId>, limit: PageLimit) -> Result<UserPage<User>, StoreError> {
+        let all = self.memory.list_users(None, PageLimit::new(PageLimit::MAX)).await?.users;
+        // Looks for the cursor as a row, which is wrong once the row is removed.
+        let place = after.map_or(0, |after| all.iter().position(|user| user.id == *after).map_or(0, |n| n + 1));
+        let mut page = match self.fault {
+            AdminFault::CountsRows => UserPage::new(all.get(place..).unwrap_or_default().to_vec(), limit),
+            _ => self.memory.list_users(after, limit).await?,
+        };
+        match self.fault {
+            AdminFault::ForgetsTheLast if page.next.is_none() => drop(page.users.pop()),
+            AdminFault::RepeatsTheCursor if place > 0 => page.users.insert(0, all[place - 1].clone()),
+            AdminFault::HasAlwaysANextPage => page.next = page.users.last().map(|user| user.id.clone()),
+            _ => {}
+        }
+        Ok(page)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_suite_names_the_promise_of_a_user_admin_that_is_broken() {
+    let pages = "pages list each user once, in one order";
+    for (fault, promise) in [
+        (AdminFault::AddsRoles, "roles are replaced as a whole, and only they"),
+        (AdminFault::RaisesVersions, "roles are replaced as a whole, and only they"),
+        (AdminFault::OnlyDisables, "a user is disabled and enabled, and nothing else changes"),
+        (AdminFault::RemovesNothing, "a removed user is gone, and the address is free"),
+        (AdminFault::SaysRemoved, "one of many racing removals of a user succeeds"),
+        (AdminFault::FailsOnOddIds, "an id that names no user changes nothing"),
+        (AdminFault::ForgetsTheLast, pages),
+        (AdminFault::RepeatsTheCursor, pages),
+        (AdminFault::HasAlwaysANextPage, pages),
+        (AdminFault::CountsRows, "pages skip and repeat no user while others come and go"),
+    ] {
+        let wrong = || async move { WrongAdmin { memory: MemoryUsers::default(), fault } };
+        let report = conformance::user_admin(wrong, Profile::default, &["admin", "editor"]).await;
+        let broken: Vec<_> = report.broken().iter().map(|broken| broken.promise).collect();
+        assert!(broken.contains(&promise), "{fault:?} broke only {broken:?}");
+    }
+}
+
+/// A table whose users have no usernames.
 struct Nameless(WrongUsers);
 
 #[async_trait]
@@ -370,12 +496,13 @@ async fn a_store_without_usernames_has_a_suite_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_table_of_promises_is_the_suite() {
+async fn the_table_of_promises_lists_the_whole_suite() {
     let sessions = conformance::sessions(|| async { MemorySessions::default() }).await;
     let users = conformance::users(|| async { MemoryUsers::default() }, Profile::default).await;
+    let admin = conformance::user_admin(|| async { MemoryUsers::default() }, Profile::default, &["admin"]).await;
     let page = include_str!("../../src/store/conformance/mod.rs");
     let table: Vec<&str> = page.lines().filter(|line| line.starts_with("//! | ") && line.contains(" kept ")).collect();
-    let promises: Vec<&str> = sessions.kept().iter().chain(users.kept()).copied().collect();
+    let promises: Vec<&str> = sessions.kept().iter().chain(users.kept()).chain(admin.kept()).copied().collect();
     assert_eq!(table.len(), promises.len(), "{table:#?}\n{promises:#?}");
     for (line, promise) in table.iter().zip(promises) {
         assert!(line.replace('`', "").starts_with(&format!("//! | {promise} |")), "{line}\n{promise}");

@@ -1,4 +1,5 @@
-//! A browser that still has the cookies of earlier settings, or one that another host of the site has planted.
+//! A browser that still has the cookies of earlier settings, or a cookie that another host of the
+//! site has planted.
 
 use axum::body::Body;
 use http::{HeaderMap, Request, StatusCode, header};
@@ -14,7 +15,7 @@ use crate::{
 
 const HOST: &str = "api.app.example.com";
 
-/// One browser, whose pages are on the service's own host.
+/// One browser, whose pages are on the host of the service.
 #[derive(Clone, Default)]
 struct Browser {
     jar: Jar,
@@ -63,7 +64,7 @@ impl Browser {
         self.send(auth, "POST", path, None).await
     }
 
-    /// Whom a request of the page is admitted as.
+    /// Returns the user that a request of the page is admitted as.
     async fn me(&mut self, auth: &Auth<User>) -> Result<String, String> {
         let answer = self.send(auth, "GET", "/auth/me", None).await;
         match answer.body["user"]["email"].as_str() {
@@ -81,7 +82,7 @@ impl Browser {
 
 type Settings = fn(AuthBuilder<User>) -> AuthBuilder<User>;
 
-/// Settings before a release, and after it.
+/// Settings before and after a release.
 const CHANGES: &[(&str, Settings, Settings)] = &[
     ("to a subdomain", |b| b.cookie_domain("example.com"), |b| b.cookie_domain("app.example.com")),
     ("to the parent", |b| b.cookie_domain("app.example.com"), |b| b.cookie_domain("example.com")),
@@ -117,14 +118,14 @@ const CHANGES: &[(&str, Settings, Settings)] = &[
 ];
 
 #[tokio::test]
-async fn after_a_change_of_settings_a_login_gets_through() {
+async fn after_a_change_of_settings_a_login_works() {
     for (name, before, after) in CHANGES {
         let world = World::new();
         let (old, new) = (world.node_with(before), world.node_with(after));
         register(&old, "ada").await;
         let mut browser = Browser::default();
         assert_eq!(browser.log_in(&old, "ada").await.status, StatusCode::OK);
-        // Whatever the page does meanwhile, such as refreshing: a login is the end of it.
+        // The page may refresh meanwhile. A login ends the trouble.
         let _ = browser.post(&new, "/auth/refresh").await;
         let _ = browser.post(&new, "/auth/refresh").await;
         assert_eq!(browser.log_in(&new, "ada").await.status, StatusCode::OK, "{name}");
@@ -145,8 +146,9 @@ async fn after_a_change_of_settings_a_logout_leaves_no_cookie() {
         browser.log_in(&new, "ada").await;
         assert_eq!(browser.post(&new, "/auth/logout").await.status, StatusCode::NO_CONTENT, "{name}");
         assert_eq!(browser.post(&new, "/auth/refresh").await.code(), "refresh_missing", "{name}: {:?}", browser.jar);
-        // What is read under the settings before must be gone, or a step back would log the user in again. A cookie of a
-        // parent domain under a name that is not read any more may be another service's: it goes where it is named.
+        // The cookies that the earlier settings read must be gone. Otherwise a rollback would log
+        // the user in again. A cookie of a parent domain, under a name that is no longer read, may
+        // belong to another service. It is deleted only where it is named.
         if *name == "removed" {
             continue;
         }
@@ -156,7 +158,7 @@ async fn after_a_change_of_settings_a_logout_leaves_no_cookie() {
 }
 
 #[tokio::test]
-async fn earlier_settings_that_are_named_cost_no_login() {
+async fn named_earlier_settings_keep_users_logged_in() {
     let changes: &[(Settings, Settings)] = &[
         (
             |b| b.cookie_domain("example.com"),
@@ -206,7 +208,7 @@ async fn earlier_settings_that_are_named_cost_no_login() {
     }
 }
 
-/// What a page of a sibling subdomain can do to a browser.
+/// Cookies that a page of a sibling subdomain can set.
 fn plant(browser: &mut Browser, name: &str, value: &str, path: &str) {
     browser.jar.set("evil.example.com", "/", &format!("{name}={value}; Domain=example.com; Path={path}; Secure"));
 }
@@ -230,14 +232,14 @@ async fn a_planted_refresh_cookie_never_switches_the_session() {
         assert_eq!(browser.post(&auth, "/auth/refresh").await.code(), "invalid_request", "{path}");
         assert_eq!(browser.me(&auth).await, Ok("ada@example.com".to_owned()), "{path}");
 
-        // The session that was there goes on.
+        // The session from before goes on.
         let mut untouched = before;
         assert_eq!(untouched.post(&auth, "/auth/refresh").await.status, StatusCode::OK, "{path}");
     }
 }
 
 #[tokio::test]
-async fn a_login_and_a_logout_throw_out_a_planted_cookie() {
+async fn a_login_and_a_logout_delete_a_planted_cookie() {
     for path in ["/", "/auth"] {
         for way in ["login", "logout", "password"] {
             let world = World::new();
@@ -272,7 +274,7 @@ async fn a_login_and_a_logout_throw_out_a_planted_cookie() {
 }
 
 #[tokio::test]
-async fn an_access_cookie_that_is_sent_twice_ends_with_a_refresh() {
+async fn a_refresh_deletes_an_access_cookie_that_is_sent_twice() {
     let world = World::new();
     let auth = world.node_with(|builder| builder.cookie_domain("app.example.com"));
     register(&auth, "ada").await;
@@ -299,7 +301,7 @@ async fn usual_answers_set_and_clear_two_cookies_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_host_header_gets_into_no_cookie_unless_it_is_a_name() {
+async fn only_a_valid_host_name_gets_into_a_cookie() {
     let world = World::new();
     let auth = world.node_with(|builder| builder.cookie_domain("example.com"));
     register(&auth, "ada").await;

@@ -1,4 +1,4 @@
-//! The documented recipe for a page on another origin, met as a browser meets it.
+//! The documented settings for a page on another origin, used as a browser uses them.
 
 use axum::{Router, body::Body, routing::get};
 use http::{HeaderMap, Method, Request, StatusCode, header};
@@ -16,7 +16,7 @@ fn auth() -> Auth<User> {
     World::new().node_with(|builder| builder.trusted_origin(PAGE).same_site(SameSite::None))
 }
 
-/// As the rustdoc of `portcullis::axum` shows it.
+/// The app, as the documentation of `portcullis::axum` shows it.
 fn app(auth: &Auth<User>) -> Router {
     let cors = CorsLayer::new()
         .allow_origin([PAGE.parse().unwrap()])
@@ -39,7 +39,8 @@ async fn call(app: &Router, request: Request<Body>) -> Answer {
     Answer { status: parts.status, headers: parts.headers, text }
 }
 
-/// A page on an origin, in a browser that asks first and shows the page only what it may see.
+/// A page on an origin, in a browser that sends preflights and shows the page only what it may
+/// read.
 struct Page {
     app: Router,
     origin: &'static str,
@@ -52,7 +53,8 @@ impl Page {
         says(header::ACCESS_CONTROL_ALLOW_ORIGIN, self.origin) && says(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true")
     }
 
-    /// `fetch(path, {credentials: "include"})`; `None` where the browser keeps the answer from the page.
+    /// Does `fetch(path, {credentials: "include"})`. Returns `None` where the browser keeps the
+    /// answer from the page.
     async fn fetch(&mut self, method: Method, path: &str, body: Option<Value>) -> Option<Answer> {
         if body.is_some() || !matches!(method, Method::GET | Method::POST) {
             let preflight = Request::options(path)
@@ -99,7 +101,7 @@ fn account() -> Value {
 }
 
 #[tokio::test]
-async fn a_trusted_page_on_another_origin_signs_in_and_stays_so() {
+async fn a_trusted_page_on_another_origin_logs_in_and_refreshes() {
     let mut page = Page { app: app(&auth()), origin: PAGE, cookies: Vec::new() };
     let registered = page.fetch(Method::POST, "/auth/register", Some(account())).await.unwrap();
     assert_eq!((registered.status, page.cookies.len()), (StatusCode::CREATED, 2));
@@ -108,7 +110,7 @@ async fn a_trusted_page_on_another_origin_signs_in_and_stays_so() {
     assert_eq!(page.fetch(Method::POST, "/auth/refresh", None).await.unwrap().status, StatusCode::OK);
     let change = json!({"current_password": crate::fixture::PASSWORD, "new_password": "another lantern 8"});
     assert_eq!(page.fetch(Method::PUT, "/auth/password", Some(change)).await.unwrap().status, StatusCode::OK);
-    // Refusals are for the page to read as well.
+    // The page can read refusals too.
     let refused = page.fetch(Method::POST, "/auth/login", Some(account())).await.unwrap();
     assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
     assert_eq!(page.fetch(Method::POST, "/auth/logout", None).await.unwrap().status, StatusCode::NO_CONTENT);
@@ -117,20 +119,21 @@ async fn a_trusted_page_on_another_origin_signs_in_and_stays_so() {
 }
 
 #[tokio::test]
-async fn another_page_learns_nothing_and_changes_nothing() {
+async fn an_untrusted_page_reads_and_changes_nothing() {
     let auth = auth();
     let mut page = Page { app: app(&auth), origin: PAGE, cookies: Vec::new() };
     page.fetch(Method::POST, "/auth/register", Some(account())).await.unwrap();
     let mut evil = Page { app: app(&auth), origin: "https://evil.example", cookies: page.cookies.clone() };
     assert!(evil.fetch(Method::POST, "/auth/login", Some(account())).await.is_none(), "the preflight fails");
     assert!(evil.fetch(Method::GET, "/profile", None).await.is_none(), "the answer is kept from the page");
-    // Without a body nothing is asked before, and the request arrives: it is refused by what it says of its origin.
+    // A request without a body needs no preflight, so it arrives. It is refused because of its
+    // origin.
     assert!(evil.fetch(Method::POST, "/auth/logout", None).await.is_none());
     assert_eq!(page.fetch(Method::GET, "/profile", None).await.unwrap().status, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn cors_goes_outside_of_the_guard() {
+async fn cors_goes_around_the_guard() {
     let auth = auth();
     let cors = CorsLayer::new().allow_origin([PAGE.parse().unwrap()]).allow_credentials(true);
     let inside_out = Router::new().route("/profile", get(async || ())).layer(cors).layer(auth.require());

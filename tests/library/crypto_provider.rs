@@ -1,4 +1,4 @@
-//! Another crate's choice of `jsonwebtoken`'s process-wide provider is none of ours.
+//! The process-wide provider of `jsonwebtoken`, which another crate may have set, is not used.
 
 use jsonwebtoken::crypto::{CryptoProvider, KeyUtils};
 use portcullis::{
@@ -10,7 +10,7 @@ use portcullis::{
 
 use crate::fixture::{register, start_session};
 
-/// What panics whenever it is asked.
+/// A provider that panics when it is used.
 static POISON: CryptoProvider = CryptoProvider {
     signer_factory: |_, _| panic!("the process-wide provider was asked to sign"),
     verifier_factory: |_, _| panic!("the process-wide provider was asked to verify"),
@@ -18,8 +18,8 @@ static POISON: CryptoProvider = CryptoProvider {
 };
 
 #[tokio::test]
-async fn a_poisoned_default_provider_does_not_matter() {
-    // For all tests of this binary: none may need the default.
+async fn the_process_wide_provider_is_never_used() {
+    // It is set for all tests of this binary. None of them may need the default provider.
     POISON.install_default().unwrap();
     for pem in
         [include_str!("../keys/ed25519.pem"), include_str!("../keys/p256.pem"), include_str!("../keys/rsa2048.pem")]

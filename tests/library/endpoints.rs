@@ -1,4 +1,4 @@
-//! The endpoints as a service, for what is easier to arrange than over a socket.
+//! The endpoints as a service, for cases that are easier to test without a socket.
 
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -31,7 +31,7 @@ async fn a_blank_refresh_token_in_a_form_hides_no_cookie() {
 }
 
 #[tokio::test]
-async fn signing_out_ends_every_session_that_the_request_brings_a_token_of() {
+async fn a_logout_ends_the_session_of_every_token_it_brings() {
     for form in ["refresh_token=", "refresh_token=garbled", ""] {
         let auth = World::new().node();
         let ada = register(&auth, "ada").await;
@@ -44,7 +44,7 @@ async fn signing_out_ends_every_session_that_the_request_brings_a_token_of() {
 }
 
 #[tokio::test]
-async fn a_bearer_header_does_not_open_what_a_cookie_authenticates_to_other_sites() {
+async fn a_bearer_header_does_not_switch_off_the_cross_site_check() {
     let auth = World::new().node();
     let ada = register(&auth, "ada").await;
     let pair = start_session(&auth, &ada).await;
@@ -57,12 +57,12 @@ async fn a_bearer_header_does_not_open_what_a_cookie_authenticates_to_other_site
 }
 
 #[tokio::test]
-async fn a_refresh_that_a_password_change_overtook_leaves_the_new_cookies_alone() {
+async fn a_refresh_during_a_password_change_clears_no_cookies() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
     let pair = start_session(&auth, &ada).await;
-    // The version is raised, the sessions are not ended yet.
+    // The version is raised, and the sessions are not ended yet.
     portcullis::store::UserStore::bump_token_version(&world.store, &ada.id).await.unwrap();
     let answer = post(&auth, "/auth/refresh", &[("cookie", &refresh_cookie(&pair))], "").await;
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);

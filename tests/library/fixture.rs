@@ -1,4 +1,4 @@
-//! A store that counts and fails its calls, and `Auth`s over it that share one clock.
+//! A store that counts its calls and fails on request, and nodes over it that share one clock.
 
 use std::{
     sync::{
@@ -14,33 +14,35 @@ use portcullis::{
     auth::{ClientInfo, LoggedIn},
     clock::{ManualClock, Timestamp},
     session::{Ended, Revocation, RotateOutcome, Rotation, Session, SessionId},
-    store::{Created, EndAll, NewSession, SessionStore, StoreError, UserStore, memory::MemoryStore},
+    store::{Created, EndAll, NewSession, SessionStore, StoreError, UserAdmin, UserStore, memory::MemoryStore},
     user::{Login, NewUser, PasswordHash, UserId},
 };
 use tokio::sync::{Notify, watch};
 
+use crate::login::session_of;
+
 pub(crate) const PASSWORD: &str = "open sesame 42";
 
-/// When a failing call fails: before it did anything, or after it did all.
+/// When a failing call fails: before it does anything, or after it has done all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     Before,
     After,
 }
 
-/// The memory store behind a counter and a switch.
+/// The memory store, which counts, fails and holds calls on request.
 #[derive(Clone, Default)]
 pub(crate) struct Probe {
     pub(crate) memory: MemoryStore,
     calls: Arc<AtomicUsize>,
     failing: Arc<Mutex<Option<(&'static str, Failure)>>>,
-    /// Only the next call fails.
+    /// Whether only the next call fails.
     once: Arc<AtomicBool>,
     holding: Arc<Holding>,
     renamed: Arc<Mutex<Vec<(Login, UserId)>>>,
 }
 
-/// A call that is held in the middle, for tests of what happens meanwhile.
+/// A call that is held, for tests of what happens meanwhile.
 #[derive(Default)]
 struct Holding {
     name: Mutex<Option<&'static str>>,
@@ -52,17 +54,17 @@ struct Holding {
 }
 
 impl Probe {
-    /// How many calls there were since the last time this was asked.
+    /// Returns the number of calls since the last time this was called.
     pub(crate) fn take_calls(&self) -> usize {
         self.calls.swap(0, Ordering::SeqCst)
     }
 
-    /// Lets every call of this name fail; `"*"` is all of them.
+    /// Makes every call of this name fail. `"*"` stands for all calls.
     pub(crate) fn fail(&self, name: &'static str, failure: Failure) {
         *self.failing.lock().unwrap() = Some((name, failure));
     }
 
-    /// Lets the next call of this name be done and fail.
+    /// Makes the next call of this name do its work and fail.
     pub(crate) fn lose_next_answer(&self, name: &'static str) {
         self.fail(name, Failure::After);
         self.once.store(true, Ordering::SeqCst);
@@ -72,7 +74,7 @@ impl Probe {
         *self.failing.lock().unwrap() = None;
     }
 
-    /// Gives a user an address as an earlier release took it, under the key that it has today.
+    /// Gives a user the address that an earlier release stored, under the key that it has today.
     pub(crate) fn rename(&self, id: &UserId, email: &str) {
         self.renamed.lock().unwrap().push((Login::email(email), id.clone()));
     }
@@ -110,7 +112,7 @@ impl Probe {
             }
             tokio::task::yield_now().await;
         }
-        panic!("nobody called {name}");
+        panic!("{name} was not called");
     }
 
     async fn call<T>(
@@ -155,7 +157,7 @@ impl UserStore for Probe {
             Some(id) => self.call("find_by_login", self.memory.find_by_id(&id)).await?,
             None => self.call("find_by_login", self.memory.find_by_login(login)).await?,
         };
-        // The memory store makes no users without a password.
+        // The memory store adds no users without a password.
         if let Some(user) = user.as_mut().filter(|user| user.email.starts_with("federated@")) {
             user.password_hash = None;
         }
@@ -227,7 +229,7 @@ impl SessionStore for Probe {
     }
 }
 
-/// A store, a clock, and as many nodes over them as a test wants.
+/// A store, a clock, and any number of nodes over them.
 #[derive(Clone)]
 pub(crate) struct World {
     pub(crate) store: Probe,
@@ -254,17 +256,12 @@ pub(crate) async fn register(auth: &Auth<User>, name: &str) -> User {
     auth.register(registration, &ClientInfo::unknown()).await.unwrap()
 }
 
-/// Logs a user in without the cost of a password.
+/// Logs a user in without a password.
 pub(crate) async fn start_session(auth: &Auth<User>, user: &User) -> Pair {
-    Pair::from(
-        auth.start_session(user, &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap().tokens)
-            .unwrap(),
-    )
+    Pair::from(session_of(auth, user).await)
 }
 
-/// A pair of tokens as a client holds them.
+/// Tokens as a client holds them.
 #[derive(Clone)]
 pub(crate) struct Pair {
     pub(crate) access: String,
@@ -292,7 +289,7 @@ pub(crate) fn kind<T>(result: Result<T, Error>) -> Option<ErrorKind> {
     result.err().map(|error| error.kind())
 }
 
-/// Ends a user's session in one of the ways that need nothing but another session of theirs.
+/// Ends a session of a user in one of the ways that need nothing but another session of the user.
 pub(crate) async fn end_by(way: &str, world: &World, auth: &Auth<User>, (user, pair): (&User, &Pair), other: &Claims) {
     match way {
         "logout_all" => auth.logout_all(other, &ClientInfo::unknown()).await.unwrap(),
@@ -304,7 +301,7 @@ pub(crate) async fn end_by(way: &str, world: &World, auth: &Auth<User>, (user, p
         "login_again" => {
             let mut client = ClientInfo::unknown();
             client.refresh_token = Some(pair.refresh.as_str().into());
-            auth.start_session(user, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
+            auth.start_session(user, &client).await.unwrap();
         }
         "limit" => {
             world.clock.advance(Duration::from_secs(1));
@@ -313,9 +310,9 @@ pub(crate) async fn end_by(way: &str, world: &World, auth: &Auth<User>, (user, p
             }
         }
         "disabled" => {
-            world.store.memory.users().set_disabled(&user.id, true);
+            world.store.memory.set_disabled(&user.id, true).await.unwrap();
             auth.end_sessions_of(&user.id, &ClientInfo::unknown()).await.unwrap();
         }
-        _ => panic!("nothing ends by {way}"),
+        _ => panic!("unknown way: {way}"),
     }
 }

@@ -1,4 +1,4 @@
-//! Every guide is found from where people begin to read.
+//! Every guide is linked from the README and from the list of guides.
 
 use std::collections::BTreeSet;
 

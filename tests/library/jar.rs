@@ -2,13 +2,13 @@
 
 use http::{HeaderMap, header::SET_COOKIE};
 
-/// A cookie of the jar.
+/// One cookie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Kept {
     pub(crate) name: String,
     pub(crate) value: String,
     pub(crate) domain: String,
-    /// Whether it goes to the host alone that set it.
+    /// Whether it is sent only to the host that set it.
     pub(crate) host_only: bool,
     pub(crate) path: String,
 }
@@ -18,14 +18,14 @@ pub(crate) struct Kept {
 pub(crate) struct Jar(Vec<Kept>);
 
 impl Jar {
-    /// Takes what an answer of this host to a request of this path sets, over https (§5.7).
+    /// Stores the cookies of an answer over https (§5.7).
     pub(crate) fn keep(&mut self, host: &str, path: &str, headers: &HeaderMap) {
         for line in headers.get_all(SET_COOKIE) {
             self.set(host, path, line.to_str().unwrap());
         }
     }
 
-    /// Takes one `Set-Cookie` line; what browsers refuse changes nothing.
+    /// Stores one `Set-Cookie` line. A line that browsers refuse changes nothing.
     pub(crate) fn set(&mut self, host: &str, request_path: &str, line: &str) {
         let mut parts = line.split(';').map(str::trim);
         let (name, value) = parts.next().unwrap().split_once('=').unwrap();
@@ -40,7 +40,7 @@ impl Jar {
                 _ => {}
             }
         }
-        // As the public suffix list has them: of one label.
+        // Names of one label stand for the public suffix list.
         if domain.as_deref().is_some_and(|domain| !domain.contains('.') || !domain_matches(host, domain)) {
             return;
         }
@@ -65,7 +65,7 @@ impl Jar {
         }
     }
 
-    /// The `Cookie` header of a request (§5.8.3): longer paths first.
+    /// Returns the `Cookie` header of a request (§5.8.3). Longer paths come first.
     pub(crate) fn header(&self, host: &str, path: &str) -> Option<String> {
         let mut sent: Vec<&Kept> = self
             .0
@@ -83,12 +83,12 @@ impl Jar {
     }
 }
 
-/// §5.1.3.
+/// Returns whether the host matches the domain (§5.1.3).
 fn domain_matches(host: &str, domain: &str) -> bool {
     host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
 }
 
-/// §5.1.4.
+/// Returns the default path of a cookie (§5.1.4).
 fn default_path(request_path: &str) -> String {
     match request_path.rfind('/') {
         Some(0) | None => "/".to_owned(),
@@ -96,7 +96,7 @@ fn default_path(request_path: &str) -> String {
     }
 }
 
-/// §5.1.4.
+/// Returns whether a request path matches the path of a cookie (§5.1.4).
 fn path_matches(request_path: &str, cookie_path: &str) -> bool {
     request_path
         .strip_prefix(cookie_path)

@@ -1,4 +1,4 @@
-//! A service that fetches another one's public keys: when, how often, and from where alone.
+//! A service that fetches the public keys of another one: when, how often, and only from where.
 
 use std::{
     convert::Infallible,
@@ -32,26 +32,26 @@ use crate::fixture::kind;
 const ISSUER: &str = "https://idp.example.com";
 const AUDIENCE: &str = "https://api.example.com";
 
-/// What the issuer's address answers.
+/// Answer of the issuer.
 #[derive(Clone)]
 enum Answer {
-    /// The keys with these numbers.
+    /// A set of the keys with these numbers.
     Keys(Vec<u8>),
-    /// Anything at all, with its status line and headers.
+    /// Any other answer, with its status line and headers.
     Raw(Vec<u8>),
-    /// Nothing, for ever.
+    /// No answer, ever.
     Silence,
 }
 
-/// An issuer that is not ours, on this machine.
+/// An issuer that is not of this crate, on this machine.
 #[derive(Clone)]
 struct Issuer {
     port: u16,
     clock: ManualClock,
     answer: Arc<Mutex<Answer>>,
-    /// How often it was asked.
+    /// Number of requests that it got.
     asked: Arc<AtomicUsize>,
-    /// Taken for each answer.
+    /// Acquired for each answer.
     may_answer: Arc<Semaphore>,
 }
 
@@ -89,7 +89,7 @@ impl Issuer {
             Answer::Raw(bytes) => bytes,
             Answer::Silence => return std::future::pending().await,
         };
-        // A client that has read enough may have gone.
+        // A client that has read enough may have closed the connection.
         let _ = stream.write_all(&bytes).await;
         let _ = stream.shutdown().await;
     }
@@ -126,7 +126,7 @@ impl Issuer {
         format!("{message}.{}", URL_SAFE_NO_PAD.encode(key(number).sign(message.as_bytes()).to_bytes()))
     }
 
-    /// Waits for what happens beside the requests.
+    /// Waits for work that runs beside the requests.
     async fn until_asked(&self, times: usize) {
         while self.asked() < times {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -155,7 +155,7 @@ async fn verdict(server: &ResourceServer, token: &str) -> Option<ErrorKind> {
 }
 
 #[tokio::test]
-async fn the_first_request_waits_for_the_keys_and_later_ones_cost_no_fetch() {
+async fn only_the_first_request_waits_for_the_keys() {
     let issuer = Issuer::new().await;
     let server = issuer.server();
     assert_eq!(kind(server.verify(&issuer.token(1))), Some(ErrorKind::StoreUnavailable), "it does not wait");
@@ -180,7 +180,7 @@ async fn the_first_token_under_a_new_key_has_the_set_fetched() {
 }
 
 #[tokio::test]
-async fn an_old_set_is_fetched_again_while_requests_go_on() {
+async fn an_old_set_is_fetched_again_beside_the_requests() {
     let issuer = Issuer::new().await;
     let server = issuer.server();
     server.refresh().await.unwrap();
@@ -212,7 +212,7 @@ async fn an_outage_changes_nothing_for_a_day_and_is_a_503_afterwards() {
 }
 
 #[tokio::test]
-async fn answers_that_are_no_set_change_nothing() {
+async fn an_answer_that_is_no_key_set_changes_nothing() {
     let issuer = Issuer::new().await;
     let elsewhere = Issuer::new().await;
     let server = issuer.server_at(issuer.url().timeout(Duration::from_secs(2)));
@@ -265,8 +265,8 @@ async fn a_new_key_that_cannot_be_fetched_is_a_503() {
     assert_eq!(verdict(&server, &new).await, Some(ErrorKind::StoreUnavailable), "the fetch has failed");
     assert_eq!(verdict(&server, &new).await, Some(ErrorKind::StoreUnavailable), "too soon to try again");
     assert_eq!(kind(server.verify(&new)), Some(ErrorKind::StoreUnavailable));
-    assert_eq!(verdict(&server, &issuer.token(1)).await, None, "the key that is known counts");
-    // What could be good under no key of the issuer is no reason to come again.
+    assert_eq!(verdict(&server, &issuer.token(1)).await, None, "the known key is accepted");
+    // A token that no key of the issuer can have signed causes no fetch.
     let header = json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": "k1" });
     assert_eq!(verdict(&server, &issuer.token_with(9, &header)).await, Some(ErrorKind::TokenInvalid));
     assert_eq!(verdict(&server, "a.b.c").await, Some(ErrorKind::TokenInvalid));
@@ -277,7 +277,7 @@ async fn a_new_key_that_cannot_be_fetched_is_a_503() {
 }
 
 #[tokio::test]
-async fn a_herd_of_unknown_keys_makes_one_fetch() {
+async fn many_unknown_keys_cause_one_fetch() {
     let issuer = Issuer::new().await;
     let server = issuer.server();
     server.refresh().await.unwrap();
@@ -286,17 +286,17 @@ async fn a_herd_of_unknown_keys_makes_one_fetch() {
     issuer.may_answer.forget_permits(1000);
     let waiting: Vec<_> = (0..100)
         .map(|number| {
-            // Every other one is forged: its key will never be there.
+            // Every other token is forged. Its key will never be in the set.
             let token = if number % 2 == 0 { issuer.token(2) } else { issuer.token(3) };
             let server = server.clone();
             tokio::spawn(async move { kind(server.authenticate(&token).await) })
         })
         .collect();
     issuer.until_asked(2).await;
-    // Somebody who gives up takes nothing along.
+    // A caller that gives up does not stop the fetch.
     let impatient = tokio::time::timeout(Duration::from_millis(20), server.authenticate(&issuer.token(2))).await;
     assert!(impatient.is_err());
-    assert_eq!(verdict(&server, &issuer.token(1)).await, None, "a key that is known waits for nothing");
+    assert_eq!(verdict(&server, &issuer.token(1)).await, None, "a known key needs no wait");
     issuer.may_answer.add_permits(1);
     for (number, verdict) in waiting.into_iter().enumerate() {
         let expected = (number % 2 == 1).then_some(ErrorKind::TokenInvalid);
@@ -309,7 +309,7 @@ async fn a_herd_of_unknown_keys_makes_one_fetch() {
 }
 
 #[tokio::test]
-async fn what_a_token_says_of_its_keys_whereabouts_is_not_heard() {
+async fn a_token_cannot_say_where_its_key_is() {
     let issuer = Issuer::new().await;
     let evil = Issuer::new().await;
     evil.answers(Answer::Keys(vec![9]));
@@ -323,7 +323,7 @@ async fn what_a_token_says_of_its_keys_whereabouts_is_not_heard() {
         all.as_object_mut().unwrap().retain(|_, value| !value.is_null());
         all
     };
-    // None of these could be good under any key of the issuer, so none is worth a fetch.
+    // No key of the issuer can have signed one of these, so none causes a fetch.
     for header in [
         json!({ "kid": null }),
         json!({ "typ": "JWT" }),
@@ -402,7 +402,7 @@ async fn a_clock_that_is_set_back_keeps_the_keys_and_the_fetches() {
 }
 
 #[tokio::test]
-async fn https_is_not_given_up_for_a_server_without_it() {
+async fn https_never_falls_back_to_http() {
     let issuer = Issuer::new().await;
     let url = JwksUrl::new(format!("https://127.0.0.1:{}/jwks?v=1", issuer.port)).timeout(Duration::from_secs(2));
     let server = issuer.server_at(url);

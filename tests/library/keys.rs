@@ -1,4 +1,4 @@
-//! Rings of every algorithm in whole flows, and forged tokens that never reach a store.
+//! Key rings of every algorithm in whole flows, and forged tokens that never reach a store.
 
 use std::time::Duration;
 
@@ -39,10 +39,10 @@ fn node(world: &World, key: &Key) -> Auth<User> {
 }
 
 #[tokio::test]
-async fn every_algorithm_serves_a_session_from_its_beginning_to_its_end() {
+async fn every_algorithm_serves_a_whole_session() {
     for key in keys() {
         let world = World::new();
-        // The other way round as well: such a key can sign refresh tokens too.
+        // Keys are also used the other way round: such a key can sign refresh tokens too.
         let refreshing =
             builder(&world).access_secret(REFRESH).refresh_keys(KeyRing::new(key.clone())).build().unwrap();
         for auth in [node(&world, &key), refreshing] {
@@ -100,7 +100,7 @@ async fn a_leaked_key_is_dropped_and_its_tokens_with_it() {
 }
 
 #[tokio::test]
-async fn a_longer_lifetime_of_the_past_ends_no_live_token() {
+async fn a_token_of_an_earlier_longer_lifetime_is_accepted() {
     let world = World::new();
     let key = Key::generate_ed25519().unwrap();
     let two_days = Duration::from_secs(2 * 86_400);
@@ -108,7 +108,7 @@ async fn a_longer_lifetime_of_the_past_ends_no_live_token() {
     let before = long().access_keys(KeyRing::new(key.clone())).build().unwrap();
     let ada = register(&before, "ada").await;
     let token = start_session(&before, &ada).await.access;
-    // Today's lifetime is 15 minutes; the ring's longest is a day unless set.
+    // The current lifetime is 15 minutes. The longest of the ring is a day by default.
     let ring = KeyRing::new(Key::generate_ed25519().unwrap())
         .with_retired(key.clone(), portcullis::clock::Clock::now(&world.clock));
     let today = builder(&world).refresh_secret(REFRESH).access_keys(ring.clone()).build().unwrap();
@@ -137,7 +137,7 @@ fn a_byte_order_mark_is_no_part_of_a_key() {
     };
     assert_eq!(write("key.pem", format!("\u{feff}{RSA}").as_bytes()).unwrap().kid(), bare[0].kid());
     assert_eq!(write("key.json", format!("\u{feff}{jwk}\r\n").as_bytes()).unwrap().kid(), bare[1].kid());
-    // As a redirection in PowerShell writes it.
+    // A redirection in PowerShell writes this.
     let utf16: Vec<u8> = format!("\u{feff}{RSA}").encode_utf16().flat_map(u16::to_le_bytes).collect();
     let refused = write("utf16.pem", &utf16).unwrap_err().to_string();
     assert!(refused.contains("UTF-16") && refused.contains("UTF-8"), "{refused}");

@@ -1,17 +1,17 @@
-//! Users whose hashes come from elsewhere: they sign in as they did, and leave with Argon2id.
+//! Users whose hashes come from other systems: they log in, and their hash becomes Argon2id.
 
 use portcullis::{
     Auth, ErrorKind, Profile, User,
-    auth::ClientInfo,
     store::UserStore,
-    user::{Email, Login, NewUser, PasswordHash},
+    user::{Email, NewUser, PasswordHash},
 };
 
 use crate::fixture::{World, kind};
+use crate::login::log_in;
 
 const PASSWORD: &str = "correct horse battery";
 
-/// Rows as other systems wrote them, each by its feature.
+/// Hashes as other systems wrote them, each with its feature.
 const ROWS: &[(bool, &str, &str)] = &[
     // A `users` collection of an Express app: Mongoose and `bcryptjs`.
     (cfg!(feature = "bcrypt"), "$2b$", "$2b$05$abcdefghijklmnopqrstuuD3mHdCr44zlIZ.VZCaYRpfQhXMYnEo."),
@@ -41,15 +41,11 @@ async fn stored(world: &World, user: &User) -> String {
 }
 
 async fn login(auth: &Auth<User>, password: &str) -> Option<ErrorKind> {
-    kind(
-        auth.login(&Login::either("ada@example.com"), password.into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap()),
-    )
+    kind(log_in(auth, "ada@example.com", password).await)
 }
 
 #[tokio::test]
-async fn a_legacy_hash_signs_in_and_is_replaced_by_argon2id() {
+async fn a_login_replaces_a_legacy_hash_by_argon2id() {
     for (enabled, scheme, hash) in ROWS {
         let world = World::new();
         let auth = world.node();
@@ -57,7 +53,8 @@ async fn a_legacy_hash_signs_in_and_is_replaced_by_argon2id() {
         assert_eq!(login(&auth, "correct horse batterz").await, Some(ErrorKind::InvalidCredentials), "{scheme}");
         assert_eq!(stored(&world, &ada).await, *hash, "a wrong password changes nothing");
         if !enabled {
-            // The feature is off: the row is odd, which is logged, and nothing that a client could tell.
+            // Without the feature the row cannot be read. That is logged, and a client sees a wrong
+            // password.
             assert_eq!(login(&auth, PASSWORD).await, Some(ErrorKind::InvalidCredentials), "{scheme}");
             continue;
         }
@@ -68,13 +65,13 @@ async fn a_legacy_hash_signs_in_and_is_replaced_by_argon2id() {
         let kept = world.store.memory.find_by_id(&ada.id).await.unwrap().unwrap().token_version;
         assert_eq!(kept, version, "an upgrade ends no session");
         assert_eq!(login(&auth, PASSWORD).await, None, "{scheme}");
-        assert_eq!(stored(&world, &ada).await, renewed, "once is enough");
+        assert_eq!(stored(&world, &ada).await, renewed, "renewed only once");
     }
 }
 
-/// The forms in which Argon2 hashes are stored elsewhere, of the reference implementation.
+/// Forms in which other systems store Argon2 hashes, made by the reference implementation.
 #[tokio::test]
-async fn argon2_as_others_write_it_is_verified_and_renewed() {
+async fn argon2_hashes_of_other_systems_are_verified_and_renewed() {
     for (form, password, hash) in [
         (
             "without a version: 16",
@@ -123,7 +120,7 @@ async fn argon2_as_others_write_it_is_verified_and_renewed() {
     }
 }
 
-/// What an earlier release, which did not normalize, made of `é` in two code points.
+/// A hash of `é` in two code points, as an earlier release made it, which did not normalize.
 #[tokio::test]
 async fn a_hash_of_a_decomposed_password_is_renewed_in_nfc() {
     let world = World::new();
@@ -136,7 +133,7 @@ async fn a_hash_of_a_decomposed_password_is_renewed_in_nfc() {
     assert_ne!(renewed, hash);
     assert_eq!(login(&auth, composed).await, None);
     assert_eq!(login(&auth, decomposed).await, None);
-    assert_eq!(stored(&world, &ada).await, renewed, "once is enough");
+    assert_eq!(stored(&world, &ada).await, renewed, "renewed only once");
 }
 
 #[cfg(feature = "bcrypt")]
@@ -153,7 +150,7 @@ async fn the_truncation_of_bcrypt_ends_with_the_upgrade() {
 
 #[cfg(feature = "bcrypt")]
 #[tokio::test]
-async fn an_upgrade_that_fails_costs_nobody_their_login() {
+async fn a_login_succeeds_if_its_hash_cannot_be_renewed() {
     let world = World::new();
     let auth = world.node();
     let ada = migrated(&world, ROWS[0].2).await;

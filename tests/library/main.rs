@@ -1,4 +1,4 @@
-//! Tests through the public API, with a clock that is moved by hand.
+//! Tests through the public API, with a clock that the test moves.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must fail")]
 
 #[path = "../support/auth.rs"]
@@ -8,6 +8,8 @@ mod event_log;
 #[allow(dead_code, reason = "other suites use the rest of it")]
 #[path = "../support/log_buffer.rs"]
 mod log_buffer;
+#[path = "../support/login.rs"]
+mod login;
 #[path = "../support/temp_dir.rs"]
 mod temp_dir;
 

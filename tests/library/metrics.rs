@@ -1,4 +1,4 @@
-//! What is counted and timed, by the names and labels that are promised.
+//! Counts and durations, by the documented names and labels.
 
 use std::{
     collections::BTreeMap,
@@ -17,8 +17,9 @@ use portcullis::{
 };
 
 use crate::fixture::{Failure, PASSWORD, World, register, start_session};
+use crate::login::log_in;
 
-/// What was recorded, by name and labels.
+/// Recorded values, by name and labels.
 #[derive(Clone, Default)]
 struct Tally(Arc<Mutex<Recorded>>);
 
@@ -30,7 +31,7 @@ struct Recorded {
     times: BTreeMap<String, Vec<f64>>,
 }
 
-/// One name with its labels, as `name{label=value,…}`.
+/// Returns a name with its labels, as `name{label=value,…}`.
 struct Series {
     key: String,
     tally: Tally,
@@ -62,7 +63,7 @@ impl CounterFn for Series {
     }
 
     fn absolute(&self, _: u64) {
-        panic!("nothing here knows an absolute count");
+        panic!("no counter here is absolute");
     }
 }
 
@@ -115,7 +116,7 @@ impl Recorder for Tally {
     }
 }
 
-/// Records what a node does, on this thread alone: other tests run beside it.
+/// Records what a node does on this thread only, because other tests run beside it.
 fn recorded<F: Future<Output = ()>>(world: &World, flows: impl FnOnce(Auth<User>) -> F) -> Tally {
     let tally = Tally::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -130,7 +131,7 @@ fn ada() -> Login {
     Login::either("ada@example.com")
 }
 
-/// A recorder that panics at whatever it is told.
+/// A recorder that panics at every call.
 struct Broken;
 
 impl Recorder for Broken {
@@ -168,10 +169,7 @@ fn a_recorder_that_panics_stops_nothing() {
         runtime.block_on(async {
             let user = register(&auth, "ada").await;
             let pair = start_session(&auth, &user).await;
-            auth.login(&ada(), PASSWORD.into(), &ClientInfo::unknown())
-                .await
-                .map(|outcome| outcome.complete().unwrap())
-                .unwrap();
+            log_in(&auth, "ada@example.com", PASSWORD).await.unwrap();
             auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap();
             auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
             auth.authenticate(&pair.access, Check::Stateless).await.unwrap_err();
@@ -185,22 +183,13 @@ fn flows_events_hashes_and_store_calls_are_counted() {
     let tally = recorded(&world, async |auth| {
         let user = register(&auth, "ada").await;
         let pair = start_session(&auth, &user).await;
-        auth.login(&ada(), PASSWORD.into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .unwrap();
-        auth.login(&ada(), "a wrong guess".into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .unwrap_err();
+        log_in(&auth, "ada@example.com", PASSWORD).await.unwrap();
+        auth.login(&ada(), "a wrong guess".into(), &ClientInfo::unknown()).await.unwrap_err();
         auth.refresh(&pair.refresh, &ClientInfo::unknown()).await.unwrap();
         auth.refresh("forged", &ClientInfo::unknown()).await.unwrap_err();
         auth.authenticate(&pair.access, Check::User).await.unwrap();
         world.store.fail("find_by_login", Failure::Before);
-        auth.login(&ada(), PASSWORD.into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .unwrap_err();
+        auth.login(&ada(), PASSWORD.into(), &ClientInfo::unknown()).await.unwrap_err();
         world.store.recover();
         auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
     });
@@ -239,7 +228,7 @@ fn flows_events_hashes_and_store_calls_are_counted() {
     ] {
         assert_eq!(tally.times(&format!("portcullis_store_duration_seconds{{{labels}}}")).len(), count, "{labels}");
     }
-    // A registration and two logins that reached the password.
+    // A registration, and two logins whose password was verified.
     for name in ["portcullis_hash_duration_seconds", "portcullis_hash_wait_seconds"] {
         assert_eq!(tally.times(name).len(), 3, "{name}");
     }
@@ -253,7 +242,7 @@ fn flows_events_hashes_and_store_calls_are_counted() {
 }
 
 #[test]
-fn time_is_that_of_the_injected_clock() {
+fn durations_use_the_injected_clock() {
     let world = World::new();
     let tally = recorded(&world, async |auth| {
         let user = register(&auth, "ada").await;
@@ -277,7 +266,7 @@ fn time_is_that_of_the_injected_clock() {
 }
 
 #[test]
-fn no_label_grows_with_what_requests_bring() {
+fn no_label_comes_from_a_request() {
     let world = World::new();
     let mut series = Vec::new();
     for users in [2, 4] {
@@ -290,10 +279,7 @@ fn no_label_grows_with_what_requests_bring() {
                 let mut client = ClientInfo::unknown();
                 client.ip = Some([192, 0, 2, number].into());
                 client.user_agent = Some(name.clone());
-                auth.login(&Login::either(&name), "a wrong guess".into(), &client)
-                    .await
-                    .map(|outcome| outcome.complete().unwrap())
-                    .unwrap_err();
+                auth.login(&Login::either(&name), "a wrong guess".into(), &client).await.unwrap_err();
             }
         });
         let recorded = tally.0.lock().unwrap();

@@ -5,10 +5,11 @@ use std::time::Duration;
 use portcullis::{
     Auth, ErrorKind, User,
     auth::{Check, ClientInfo, Presented},
-    store::memory::MemoryFeed,
+    store::{UserAdmin, memory::MemoryFeed},
 };
 
 use crate::fixture::{PASSWORD, Pair, World, end_by, kind, register, start_session};
+use crate::login::log_in;
 
 async fn access(auth: &Auth<User>, pair: &Pair) -> Option<ErrorKind> {
     kind(auth.authenticate(&pair.access, Check::Stateless).await)
@@ -17,7 +18,7 @@ async fn access(auth: &Auth<User>, pair: &Pair) -> Option<ErrorKind> {
 const REVOKED: Option<ErrorKind> = Some(ErrorKind::TokenRevoked);
 
 #[tokio::test]
-async fn an_ending_counts_here_at_the_next_request_and_elsewhere_after_the_next_poll() {
+async fn a_session_ends_here_at_once_and_elsewhere_at_a_poll() {
     let world = World::new();
     let (here, there) = (world.node(), world.node());
     let ada = register(&here, "ada").await;
@@ -30,7 +31,7 @@ async fn an_ending_counts_here_at_the_next_request_and_elsewhere_after_the_next_
 }
 
 #[tokio::test]
-async fn every_way_of_ending_reaches_other_nodes() {
+async fn every_way_to_end_a_session_reaches_other_nodes() {
     for way in ["logout", "logout_all", "end_session", "reuse", "password", "login_again", "limit", "disabled"] {
         let world = World::new();
         let (here, there) = (world.node(), world.node());
@@ -61,7 +62,7 @@ async fn every_way_of_ending_reaches_other_nodes() {
 }
 
 #[tokio::test]
-async fn a_node_that_starts_anew_knows_what_had_ended() {
+async fn a_restarted_node_knows_what_had_ended() {
     let world = World::new();
     let before = world.node();
     let ada = register(&before, "ada").await;
@@ -74,18 +75,18 @@ async fn a_node_that_starts_anew_knows_what_had_ended() {
 }
 
 #[tokio::test]
-async fn a_feed_brings_endings_at_once() {
+async fn a_feed_brings_revocations_at_once() {
     let world = World::new();
     let feed = MemoryFeed::new();
     let node = || world.node_with(|builder| builder.revocation_feed(feed.clone()));
     let (here, there) = (node(), node());
     let ada = register(&here, "ada").await;
     let (one, all) = (start_session(&here, &ada).await, start_session(&here, &ada).await);
-    // Each begins to listen with its first request.
+    // Each node begins to listen with its first request.
     assert_eq!((access(&here, &one).await, access(&there, &one).await), (None, None));
     here.logout(&Presented::refresh(&one.refresh), &ClientInfo::unknown()).await.unwrap();
     here.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
-    // The listening task gets its turn; the clock stands still, so no poll can have done it.
+    // This lets the listening task run. The clock stands still, so that no poll can have read it.
     for _ in 0..10 {
         tokio::task::yield_now().await;
     }
@@ -93,7 +94,7 @@ async fn a_feed_brings_endings_at_once() {
 }
 
 #[tokio::test]
-async fn a_full_set_of_endings_asks_the_store_instead() {
+async fn a_full_set_of_revocations_asks_the_store() {
     let world = World::new();
     let auth = world.node_with(|builder| builder.revocation_capacity(1));
     let ada = register(&auth, "ada").await;
@@ -114,13 +115,13 @@ async fn a_full_set_of_endings_asks_the_store_instead() {
 }
 
 #[tokio::test]
-async fn a_login_in_flight_during_a_password_change_is_dead_on_arrival() {
+async fn a_login_during_a_password_change_ends_at_once() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
     let current = start_session(&auth, &ada).await;
     let claims = auth.authenticate(&current.access, Check::Stateless).await.unwrap().claims;
-    // `ada` is what a login read before its hashing; the change happens while it hashes.
+    // `ada` is what a login read before its hashing. The password is changed while it hashes.
     let changed =
         auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &ClientInfo::unknown()).await.unwrap();
     let late = start_session(&auth, &ada).await;
@@ -133,13 +134,14 @@ async fn a_login_in_flight_during_a_password_change_is_dead_on_arrival() {
 }
 
 #[tokio::test]
-async fn a_refresh_that_overtakes_a_password_change_does_not_cost_the_caller_their_session() {
+async fn a_failed_password_change_still_allows_a_new_login() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
     let current = start_session(&auth, &ada).await;
     let claims = auth.authenticate(&current.access, Check::Stateless).await.unwrap().claims;
-    // A refresh of another tab saw the raised version before the session was restamped, and ended it.
+    // A refresh of another tab saw the raised version before the session was moved to it, and ended
+    // the session.
     world.store.fail("end_all", crate::fixture::Failure::Before);
     let change = |old: &'static str, new: &'static str| {
         let (auth, claims) = (auth.clone(), claims.clone());
@@ -148,19 +150,13 @@ async fn a_refresh_that_overtakes_a_password_change_does_not_cost_the_caller_the
     assert_eq!(kind(change(PASSWORD, "close sesame 43").await), Some(ErrorKind::StoreUnavailable));
     world.store.recover();
     assert_eq!(kind(auth.refresh(&current.refresh, &ClientInfo::unknown()).await), Some(ErrorKind::RefreshInvalid));
-    // The password was changed, the sessions are ended: signing in with the new one works.
-    let login = portcullis::user::Login::either("ada@example.com");
-    let pair = Pair::from(
-        auth.login(&login, "close sesame 43".into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .unwrap(),
-    );
+    // The password was changed and the sessions are ended. A login with the new password works.
+    let pair = Pair::from(log_in(&auth, "ada@example.com", "close sesame 43").await.unwrap());
     assert_eq!(access(&auth, &pair).await, None);
 }
 
 #[tokio::test]
-async fn a_clock_that_was_ahead_for_a_while_hides_no_ending() {
+async fn a_clock_that_was_ahead_hides_no_revocation() {
     let world = World::new();
     let (here, there) = (world.node(), world.node());
     let ada = register(&here, "ada").await;
@@ -175,7 +171,7 @@ async fn a_clock_that_was_ahead_for_a_while_hides_no_ending() {
 }
 
 #[tokio::test]
-async fn a_caller_who_hangs_up_half_way_does_not_stop_a_password_change() {
+async fn a_password_change_goes_on_when_the_client_hangs_up() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
@@ -197,14 +193,14 @@ async fn a_caller_who_hangs_up_half_way_does_not_stop_a_password_change() {
 }
 
 #[tokio::test]
-async fn a_shorter_access_lifetime_brings_no_ended_token_back() {
+async fn a_shorter_access_lifetime_revives_no_revoked_token() {
     let world = World::new();
     let hour = Duration::from_secs(3600);
     let long = world.node_with(|builder| builder.access_lifetime(hour));
     let ada = register(&long, "ada").await;
     let (one, all) = (start_session(&long, &ada).await, start_session(&long, &ada).await);
     long.logout(&Presented::refresh(&one.refresh), &ClientInfo::unknown()).await.unwrap();
-    // A node of the next deployment ends the other one.
+    // A node of the next deployment ends the other session.
     let short = world.node_with(|builder| builder.access_lifetime(Duration::from_secs(300)));
     short.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
     world.clock.advance(Duration::from_secs(50 * 60));
@@ -216,7 +212,7 @@ async fn a_shorter_access_lifetime_brings_no_ended_token_back() {
 }
 
 #[tokio::test]
-async fn a_node_whose_clock_is_behind_is_heard_all_the_same() {
+async fn revocations_of_a_node_whose_clock_is_behind_are_read() {
     let world = World::new();
     let behind = World {
         store: world.store.clone(),
@@ -234,7 +230,7 @@ async fn a_node_whose_clock_is_behind_is_heard_all_the_same() {
 }
 
 #[tokio::test]
-async fn signing_out_everywhere_during_a_password_change_has_the_last_word() {
+async fn a_logout_everywhere_during_a_password_change_wins() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
@@ -255,7 +251,7 @@ async fn signing_out_everywhere_during_a_password_change_has_the_last_word() {
 }
 
 #[tokio::test]
-async fn the_refresh_token_from_before_a_password_change_gets_nothing_and_clears_nothing() {
+async fn a_refresh_token_from_before_a_password_change_is_refused() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
@@ -267,31 +263,32 @@ async fn the_refresh_token_from_before_a_password_change_gets_nothing_and_clears
     assert_eq!(kind(auth.refresh(&stolen.refresh, &ClientInfo::unknown()).await), Some(ErrorKind::RefreshInvalid));
     let next = Pair::from(auth.refresh(kept.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap());
     assert_eq!(access(&auth, &next).await, None);
-    // Later it is what it looks like: a stolen token.
+    // Later it is treated as a stolen token.
     assert_eq!(kind(auth.refresh(&stolen.refresh, &ClientInfo::unknown()).await), Some(ErrorKind::RefreshReused));
 }
 
 #[tokio::test]
-async fn roles_that_fit_into_no_cookie_cost_nobody_their_session() {
+async fn roles_that_fit_into_no_cookie_end_no_session() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
     let pair = start_session(&auth, &ada).await;
     let users = world.store.memory.users();
-    users.set_roles(&ada.id, (0..500).map(|n| format!("a-role-with-a-long-name-{n}")).collect());
+    let many: Vec<String> = (0..500).map(|n| format!("a-role-with-a-long-name-{n}")).collect();
+    users.set_roles(&ada.id, &many).await.unwrap();
     assert_eq!(kind(auth.refresh(&pair.refresh, &ClientInfo::unknown()).await), Some(ErrorKind::Internal));
     world.clock.advance(Duration::from_secs(60));
-    users.set_roles(&ada.id, vec!["admin".into()]);
+    users.set_roles(&ada.id, &["admin".into()]).await.unwrap();
     assert_eq!(kind(auth.refresh(&pair.refresh, &ClientInfo::unknown()).await), None);
 }
 
 #[tokio::test]
-async fn an_ending_is_remembered_for_an_access_lifetime() {
+async fn a_revocation_is_remembered_for_an_access_lifetime() {
     let minute = Duration::from_secs(60);
     for (lifetime, maximum, remembered) in [
         (15, None, 16),
         (5, None, 6),
-        // Said while tokens of an earlier setting run.
+        // The setting is given while tokens of an earlier lifetime are still valid.
         (5, Some(15), 16),
         (15, Some(15), 16),
     ] {
@@ -305,22 +302,26 @@ async fn an_ending_is_remembered_for_an_access_lifetime() {
         auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
         auth.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
         let now = portcullis::clock::Clock::now(&world.clock);
-        let told = async |later: Duration| {
+        let revoked_after = async |later: Duration| {
             let sessions = world.store.memory.sessions();
             portcullis::store::SessionStore::ended_since(sessions, now, now.plus(later)).await.unwrap().len()
         };
-        assert_eq!(told(Duration::from_secs(remembered * 60 - 1)).await, 2);
-        assert_eq!(told(Duration::from_secs(remembered * 60)).await, 0, "{lifetime} minutes, at most {maximum:?}");
+        assert_eq!(revoked_after(Duration::from_secs(remembered * 60 - 1)).await, 2);
+        assert_eq!(
+            revoked_after(Duration::from_secs(remembered * 60)).await,
+            0,
+            "{lifetime} minutes, at most {maximum:?}"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_token_of_a_longer_lifetime_is_asked_about() {
+async fn the_store_is_asked_about_a_token_of_a_longer_lifetime() {
     let (minute, world) = (Duration::from_secs(60), World::new());
     let long = world.node_with(|builder| builder.access_lifetime(minute * 60));
     let ada = register(&long, "ada").await;
     let (live, ended) = (start_session(&long, &ada).await, start_session(&long, &ada).await);
-    // The next deployment has shorter tokens; nobody has said for how long the earlier ones lived.
+    // The next deployment has shorter tokens, and no setting says how long the earlier ones lived.
     let short = world.node_with(|builder| builder.access_lifetime(minute * 5));
     assert_eq!(access(&short, &live).await, None);
     short.logout(&Presented::refresh(&ended.refresh), &ClientInfo::unknown()).await.unwrap();
@@ -351,7 +352,7 @@ async fn a_node_of_longer_tokens_remembers_what_others_forget() {
     assert_eq!(access(&long, &one).await, None);
     short.logout(&Presented::refresh(&one.refresh), &ClientInfo::unknown()).await.unwrap();
     short.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
-    // The store forgets it after six minutes, and asking all along brings nothing new.
+    // The store forgets it after six minutes, and polls read nothing new.
     for _ in 0..59 {
         long.poll_revocations().await.unwrap();
         assert_eq!((access(&long, &one).await, access(&long, &all).await), (REVOKED, REVOKED));

@@ -1,4 +1,4 @@
-//! The `OpenAPI` document says what is mounted, nothing else, and what is answered.
+//! The `OpenAPI` document describes what is mounted, nothing else, and what is answered.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +39,7 @@ fn operations(document: &Value) -> BTreeSet<(String, String)> {
     all.collect()
 }
 
-/// Whatever the document has is there, with these methods and no other.
+/// Checks that every path of the document exists, with these methods and no other.
 async fn assert_mounted<U: AuthUser>(auth: &Auth<U>, document: &Value) {
     let operations = operations(document);
     for path in operations.iter().map(|(path, _)| path).collect::<BTreeSet<_>>() {
@@ -83,7 +83,7 @@ async fn every_endpoint_is_described_and_mounted() {
 }
 
 #[tokio::test]
-async fn what_is_moved_or_switched_off_is_described_so() {
+async fn moved_and_removed_endpoints_are_described() {
     let auth = World::new().node_with(|builder| {
         let builder = builder.mount_path("/").endpoint_path(Endpoint::Me, "/session");
         let builder = builder.endpoint_path(Endpoint::Logout, "/session").without_endpoint(Endpoint::Register);
@@ -104,7 +104,7 @@ async fn what_is_moved_or_switched_off_is_described_so() {
 }
 
 #[tokio::test]
-async fn an_apps_own_bodies_are_left_open() {
+async fn bodies_of_the_app_are_left_open() {
     let auth = World::new().node_with(|builder| {
         builder.success_body(|success: SuccessBody| success).failure_body(|failure: FailureBody| failure.kind.code())
     });

@@ -1,4 +1,5 @@
-//! A store that cannot be reached: nothing passes, nobody is logged out, nothing of the cause is told.
+//! A store that cannot be reached: no request is admitted, no user is logged out, and no answer
+//! contains the cause.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::fixture::{Failure, World, kind, register, start_session};
 const DOWN: Option<ErrorKind> = Some(ErrorKind::StoreUnavailable);
 
 #[tokio::test]
-async fn a_refresh_works_again_after_a_failure_of_any_call_before_or_after_its_write() {
+async fn a_refresh_works_again_after_a_failure_of_any_call() {
     for call in ["find_by_id", "rotate", "*"] {
         for failure in [Failure::Before, Failure::After] {
             for grace in [10, 0] {
@@ -36,7 +37,7 @@ async fn a_refresh_works_again_after_a_failure_of_any_call_before_or_after_its_w
 }
 
 #[tokio::test]
-async fn nothing_passes_a_guard_that_has_to_ask_and_cannot() {
+async fn a_guard_that_cannot_ask_the_store_admits_nothing() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
@@ -56,7 +57,7 @@ async fn nothing_passes_a_guard_that_has_to_ask_and_cannot() {
 }
 
 #[tokio::test]
-async fn a_guard_told_so_asks_the_store_when_polls_have_failed_for_too_long() {
+async fn a_guard_asks_the_store_when_polls_fail_for_too_long() {
     let world = World::new();
     let auth = world.node_with(|builder| builder.max_poll_staleness(Duration::from_secs(30)));
     let ada = register(&auth, "ada").await;
@@ -73,7 +74,7 @@ async fn a_guard_told_so_asks_the_store_when_polls_have_failed_for_too_long() {
 }
 
 #[tokio::test]
-async fn an_ending_whose_answer_is_lost_is_said_to_have_failed_and_can_be_asked_again() {
+async fn a_logout_whose_answer_is_lost_fails_and_can_be_repeated() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
@@ -88,7 +89,7 @@ async fn an_ending_whose_answer_is_lost_is_said_to_have_failed_and_can_be_asked_
 }
 
 #[tokio::test]
-async fn over_http_an_outage_is_a_503_that_clears_no_cookie_and_tells_no_cause() {
+async fn an_outage_is_a_503_that_clears_no_cookie_and_hides_causes() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
@@ -105,7 +106,7 @@ async fn over_http_an_outage_is_a_503_that_clears_no_cookie_and_tells_no_cause()
         ("GET", "/auth/sessions", ""),
         ("DELETE", "/auth/sessions/AAAAAAAAAAAAAAAAAAAAAA", ""),
         ("PUT", "/auth/password", "current_password=open+sesame+42&new_password=close+sesame+43"),
-        // Last, because on this node the session has ended then.
+        // It is the last, because the session has ended on this node afterwards.
         ("POST", "/auth/logout", ""),
     ] {
         let request = Request::builder()
@@ -128,7 +129,7 @@ async fn over_http_an_outage_is_a_503_that_clears_no_cookie_and_tells_no_cause()
 }
 
 #[tokio::test]
-async fn a_registration_whose_session_fails_is_a_registration() {
+async fn a_registration_whose_session_fails_is_kept() {
     let world = World::new();
     let auth = world.node();
     world.store.fail("create_session", Failure::Before);
@@ -144,7 +145,7 @@ async fn a_registration_whose_session_fails_is_a_registration() {
 }
 
 #[tokio::test]
-async fn an_ending_that_the_store_missed_is_brought_when_it_is_back() {
+async fn a_session_that_the_store_missed_ends_when_it_is_back() {
     let world = World::new();
     let (here, there) = (world.node(), world.node());
     let ada = register(&here, "ada").await;
@@ -156,7 +157,7 @@ async fn an_ending_that_the_store_missed_is_brought_when_it_is_back() {
     assert_eq!(kind(here.logout(&Presented::refresh(&one.refresh), &ClientInfo::unknown()).await), DOWN);
     world.store.fail("end_all", Failure::Before);
     assert_eq!(kind(here.end_sessions_of(&ada.id, &ClientInfo::unknown()).await), DOWN);
-    // Long enough that the others no longer look back so far, and they do poll meanwhile.
+    // It is so long that the others no longer read back so far. They do poll meanwhile.
     world.clock.advance(Duration::from_secs(600));
     world.store.recover();
     there.poll_revocations().await.unwrap();
@@ -169,7 +170,7 @@ async fn an_ending_that_the_store_missed_is_brought_when_it_is_back() {
     assert!(here.sessions(&ada.id).await.unwrap().is_empty());
 }
 
-/// A feed that never answers, or always fails.
+/// A feed that never answers, or that always fails.
 struct BadFeed {
     fails: bool,
     subscribed: std::sync::Arc<std::sync::atomic::AtomicUsize>,
@@ -197,7 +198,7 @@ impl portcullis::store::Subscription for AtOnce {
 }
 
 #[tokio::test]
-async fn a_feed_that_hangs_or_fails_holds_nobody_up() {
+async fn a_feed_that_hangs_or_fails_delays_no_request() {
     for fails in [false, true] {
         let world = World::new();
         let subscribed = std::sync::Arc::default();
@@ -215,7 +216,7 @@ async fn a_feed_that_hangs_or_fails_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn who_waits_for_the_first_poll_shares_its_failure() {
+async fn requests_that_wait_for_the_first_poll_share_its_failure() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
@@ -241,7 +242,7 @@ async fn who_waits_for_the_first_poll_shares_its_failure() {
 }
 
 #[tokio::test]
-async fn the_grace_begins_when_the_session_rotated_however_slow_the_users_are() {
+async fn the_grace_does_not_include_a_slow_read_of_the_user() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
@@ -255,7 +256,7 @@ async fn the_grace_begins_when_the_session_rotated_however_slow_the_users_are() 
     world.clock.advance(Duration::from_secs(9));
     world.store.release();
     assert_eq!(slow.await.unwrap(), None);
-    // Its answer was lost, and the client asks again.
+    // The answer was lost, and the client sends the token again.
     world.clock.advance(Duration::from_secs(9));
     assert_eq!(kind(auth.refresh(&pair.refresh, &ClientInfo::unknown()).await), None);
 }
@@ -288,7 +289,7 @@ async fn a_logout_of_several_sessions_goes_on_after_a_failure() {
 }
 
 #[tokio::test]
-async fn many_accounts_leave_room_for_the_endings_of_others() {
+async fn the_outbox_leaves_room_for_other_accounts() {
     let world = World::new();
     let auth = world.node();
     let mut tokens = Vec::new();
@@ -315,7 +316,7 @@ async fn many_accounts_leave_room_for_the_endings_of_others() {
     );
 }
 
-/// Adds a user without the cost of a hash.
+/// Adds a user without hashing a password.
 async fn register_cheaply(world: &World, name: &str) -> portcullis::User {
     let email = format!("{name}@example.com").parse::<portcullis::user::Email>().unwrap();
     let hash = portcullis::user::PasswordHash::new("$argon2id$unused");
@@ -325,7 +326,7 @@ async fn register_cheaply(world: &World, name: &str) -> portcullis::User {
 }
 
 #[tokio::test]
-async fn ending_a_session_whose_answer_was_lost_is_no_404() {
+async fn an_ended_session_whose_answer_was_lost_is_no_404() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
@@ -333,7 +334,7 @@ async fn ending_a_session_whose_answer_was_lost_is_no_404() {
     world.store.lose_next_answer("end");
     assert_eq!(kind(auth.end_session(&ada.id, pair.session, &ClientInfo::unknown()).await), None);
     assert_eq!(kind(auth.authenticate(&pair.access, Check::Stateless).await), Some(ErrorKind::TokenRevoked));
-    // Another who asks in the same moment is told that there is none.
+    // Another caller at the same time gets the answer that there is none.
     assert_eq!(
         kind(auth.end_session(&ada.id, pair.session, &ClientInfo::unknown()).await),
         Some(ErrorKind::SessionNotFound)

@@ -1,4 +1,4 @@
-//! What an app adds to the rules for passwords: a pepper, words of its own, a list of leaks.
+//! What an app can add to the password rules: a pepper, forbidden words, and a list of leaks.
 
 use async_trait::async_trait;
 use portcullis::{
@@ -6,7 +6,6 @@ use portcullis::{
     auth::{Check, ClientInfo},
     password::{BreachCheck, PasswordPolicy},
     store::UserStore,
-    user::Login,
 };
 
 use crate::fixture::{PASSWORD, World, kind, register, start_session};
@@ -15,11 +14,7 @@ const OLD: &str = "Zk4vTq8LwXn2Rb6Yc0Mf5Jd9Hs3Gp7Ae";
 const NEW: &str = "Bq1Wm7Xt5Kz9Lr3Vn0Cf8Jy2Hs6Gd4Pu";
 
 async fn login(auth: &Auth<User>) -> Option<ErrorKind> {
-    kind(
-        auth.login(&Login::either("ada@example.com"), PASSWORD.into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap()),
-    )
+    log_in(auth, PASSWORD).await
 }
 
 #[tokio::test]
@@ -40,7 +35,7 @@ async fn a_pepper_is_introduced_and_rotated_login_by_login() {
     assert_eq!(login(&new).await, None);
     let second = stored().await;
     assert_ne!(first, second);
-    // The old one is not needed any more, and without any the table is worth nothing.
+    // The old pepper is no longer needed. Without any pepper no hash verifies.
     assert_eq!(login(&world.node_with(|builder| builder.pepper(NEW))).await, None);
     assert_eq!(login(&world.node()).await, Some(ErrorKind::InvalidCredentials));
     assert_eq!(stored().await, second);
@@ -49,7 +44,7 @@ async fn a_pepper_is_introduced_and_rotated_login_by_login() {
     }
 }
 
-/// Knows one password, and is away for another.
+/// Knows one leaked password, and fails for another password.
 struct Leaks;
 
 #[async_trait]
@@ -66,7 +61,7 @@ fn careful(builder: AuthBuilder<User>) -> AuthBuilder<User> {
     builder.breach_check(Leaks).password_policy(PasswordPolicy::default().forbidding(["portcullis"]))
 }
 
-/// The code of the one field that was refused, or of the error.
+/// Returns the code of the field that was refused, or of the error.
 fn code<T>(result: Result<T, Error>) -> Option<(String, String)> {
     let error = result.err()?;
     let field = error.fields().first().map(|field| (field.field.to_string(), field.code.to_string()));
@@ -74,7 +69,7 @@ fn code<T>(result: Result<T, Error>) -> Option<(String, String)> {
 }
 
 #[tokio::test]
-async fn leaked_passwords_and_an_apps_own_words_are_refused_wherever_one_is_chosen() {
+async fn leaked_passwords_and_forbidden_words_are_refused() {
     let world = World::new();
     let auth = world.node_with(careful);
     let ada = register(&auth, "ada").await;
@@ -94,7 +89,7 @@ async fn leaked_passwords_and_an_apps_own_words_are_refused_wherever_one_is_chos
         assert_eq!(world.store.take_calls(), 0);
         let change = auth.change_password(&claims, PASSWORD.into(), password.into(), &client);
         assert_eq!(code(change.await), Some(field("new_password")));
-        // Whoever does not know the current password learns nothing of the list.
+        // A caller that does not know the current password learns nothing about the list.
         let change = auth.change_password(&claims, "a wrong guess".into(), "leaked years ago".into(), &client);
         assert_eq!(kind(change.await), Some(ErrorKind::WrongPassword));
     }
@@ -105,11 +100,7 @@ const COMPOSED: &str = "caf\u{e9} crossing";
 const DECOMPOSED: &str = "cafe\u{301} crossing";
 
 async fn log_in(auth: &Auth<User>, password: &str) -> Option<ErrorKind> {
-    kind(
-        auth.login(&Login::either("ada@example.com"), password.into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap()),
-    )
+    kind(crate::login::log_in(auth, "ada@example.com", password).await)
 }
 
 #[tokio::test]
@@ -122,11 +113,7 @@ async fn a_password_is_the_same_in_either_normal_form() {
         assert_eq!(log_in(&auth, typed).await, None, "{typed:?}");
         assert_eq!(log_in(&auth, "cafe crossing").await, Some(ErrorKind::InvalidCredentials));
 
-        let logged_in = auth
-            .login(&Login::either("ada@example.com"), typed.into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .unwrap();
+        let logged_in = crate::login::log_in(&auth, "ada@example.com", typed).await.unwrap();
         let access = logged_in.tokens.access_token.expose();
         let claims = auth.authenticate(access, Check::Stateless).await.unwrap().claims;
         let (current, new) = (typed.into(), format!("{typed} 2").as_str().into());
@@ -138,9 +125,9 @@ async fn a_password_is_the_same_in_either_normal_form() {
 }
 
 #[tokio::test]
-async fn the_rules_for_passwords_see_the_normal_form() {
+async fn the_password_rules_check_the_normal_form() {
     let auth = World::new().node_with(careful);
-    // Eight code points as typed, four of them marks.
+    // It has eight code points as typed. Four of them are marks.
     for (password, code_of) in [("e\u{301}e\u{300}e\u{302}e\u{308}", "too_short"), ("jose\u{301}.barroso", "personal")]
     {
         let registration = Registration::new("jos\u{e9}.barroso@example.com", password, Profile::default());

@@ -1,4 +1,4 @@
-//! A service that holds another one's public keys and nothing else.
+//! A service that has the public keys of another one and nothing else.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::fixture::{World, kind, register, start_session};
 const ISSUER: &str = "https://idp.example.com";
 const AUDIENCE: &str = "https://api.example.com";
 
-/// An issuer that is not ours, with a key of another library.
+/// An issuer that is not of this crate, with a key of another library.
 struct Issuer {
     world: World,
     key: SigningKey,
@@ -48,7 +48,7 @@ impl Issuer {
         format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
     }
 
-    /// A good token, changed; `null` takes a member out.
+    /// Makes a valid token and changes it. `null` removes a member.
     fn token(&self, header: &Value, payload: &Value) -> String {
         let mut good = [
             json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": "k1" }),
@@ -69,7 +69,7 @@ fn none() -> Value {
 }
 
 #[tokio::test]
-async fn our_own_services_tokens_are_verified_by_their_published_keys() {
+async fn tokens_of_this_crate_are_verified_by_the_published_keys() {
     let rsa = Key::from_pem(include_str!("../keys/rsa2048.pem")).unwrap();
     let pems = [include_str!("../keys/ed25519.pem"), include_str!("../keys/p256.pem")];
     let mut keys: Vec<Key> = pems.map(|pem| Key::from_pem(pem).unwrap()).to_vec();
@@ -101,7 +101,7 @@ async fn our_own_services_tokens_are_verified_by_their_published_keys() {
 }
 
 #[test]
-fn what_another_issuer_writes_differently_is_its_own_profile() {
+fn a_profile_allows_what_another_issuer_writes_differently() {
     let issuer = Issuer::new();
     let server = issuer.server().build().unwrap();
     let token = issuer.token(
@@ -118,7 +118,7 @@ fn what_another_issuer_writes_differently_is_its_own_profile() {
         issuer.token(&json!({ "kid": null }), &none()),
         issuer.token(&json!({ "alg": "Ed25519" }), &none()),
         issuer.token(&none(), &json!({ "iat": null })),
-        // Never used, never fetched: the key is the one of the set.
+        // The address in the token is never used. The key comes from the set.
         issuer.token(
             &json!({ "jku": "http://127.0.0.1:1/", "x5u": "http://127.0.0.1:1/", "jwk": {"kty": "oct"} }),
             &none(),
@@ -132,7 +132,7 @@ fn what_another_issuer_writes_differently_is_its_own_profile() {
 }
 
 #[test]
-fn a_clock_that_is_a_minute_ahead_is_allowed_for() {
+fn an_issuer_may_be_a_minute_ahead() {
     let issuer = Issuer::new();
     let server = issuer.server().build().unwrap();
     for ahead in [1, 60] {
@@ -148,7 +148,7 @@ fn a_clock_that_is_a_minute_ahead_is_allowed_for() {
 }
 
 #[test]
-fn times_with_fractions_are_read_and_never_in_favour() {
+fn fractions_of_times_never_make_a_token_valid_longer() {
     let issuer = Issuer::new();
     let server = issuer.server().build().unwrap();
     let token = |payload: &str| {
@@ -169,7 +169,7 @@ fn times_with_fractions_are_read_and_never_in_favour() {
     let soon = token(r#""exp":1800000001.9"#);
     assert_eq!(kind(server.verify(&soon)), None);
     issuer.world.clock.advance(Duration::from_secs(1));
-    assert_eq!(kind(server.verify(&soon)), Some(ErrorKind::TokenExpired), "the fraction is not given");
+    assert_eq!(kind(server.verify(&soon)), Some(ErrorKind::TokenExpired), "the fraction is cut off");
     for bad in [
         r#""exp":1e300"#,
         r#""exp":1e999"#,
@@ -193,7 +193,7 @@ fn times_with_fractions_are_read_and_never_in_favour() {
 }
 
 #[test]
-fn headers_and_claims_that_were_not_agreed_on_are_refused() {
+fn unexpected_headers_and_claims_are_refused() {
     let issuer = Issuer::new();
     let server = issuer.server().build().unwrap();
     assert!(server.verify(&issuer.token(&none(), &none())).is_ok());
@@ -266,7 +266,7 @@ fn headers_and_claims_that_were_not_agreed_on_are_refused() {
 }
 
 #[test]
-fn a_set_without_a_usable_key_is_refused_and_never_replaces_one_that_has() {
+fn a_key_set_without_a_usable_key_is_refused() {
     let issuer = Issuer::new();
     let server = issuer.server().build().unwrap();
     let private =

@@ -1,4 +1,4 @@
-//! Answers in an app's own words: bodies, paths, endpoints and registration fields.
+//! Bodies, paths, endpoints and registration fields that an app chooses.
 
 use axum::{Router, routing::get};
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use portcullis::{
     keys::Key,
     layer::Principal,
     resource::{ForeignClaims, ResourceServer},
-    store::memory::MemorySessions,
+    store::{UserAdmin, memory::MemorySessions},
 };
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -85,7 +85,7 @@ async fn a_success_has_the_apps_body_and_our_status_and_cookies() {
 }
 
 #[tokio::test]
-async fn endpoints_are_where_the_app_wants_them_and_nowhere_else() {
+async fn endpoints_have_only_the_paths_that_the_app_chooses() {
     let auth = World::new().node_with(|builder| {
         let builder = builder.mount_path("/account").endpoint_path(Endpoint::Login, "/sign-in");
         let builder = builder.endpoint_path(Endpoint::EndSession, "/devices/{id}");
@@ -109,7 +109,7 @@ async fn endpoints_are_where_the_app_wants_them_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_registration_has_the_apps_own_fields_in_every_shape() {
+async fn a_registration_has_the_fields_of_the_app_in_every_format() {
     for format in [ResponseFormat::Standard, ResponseFormat::Envelope] {
         let auth: Auth<Account> = crate::auth::builder(Accounts::default(), MemorySessions::default())
             .response_format(format)
@@ -129,7 +129,7 @@ async fn a_registration_has_the_apps_own_fields_in_every_shape() {
 }
 
 #[tokio::test]
-async fn a_registration_in_the_envelope_signs_in_where_it_is_told_to() {
+async fn a_registration_in_the_envelope_logs_in_if_configured() {
     let auth =
         World::new().node_with(|builder| builder.response_format(ResponseFormat::Envelope).login_on_register(true));
     let answer = send(&auth, "POST", "/auth/register", &account()).await;
@@ -143,7 +143,7 @@ fn shapes() -> Vec<fn(AuthBuilder<User>) -> AuthBuilder<User>> {
     }]
 }
 
-/// A route whose layer refuses, beside one whose extractor does.
+/// A route whose layer refuses, beside one whose extractor refuses.
 fn routes(auth: &Auth<User>) -> Router {
     let by_layer = Router::new().route("/claims", get(async || ())).route_layer(auth.require());
     let loading = Router::new().route("/user", get(async || ())).route_layer(auth.require().load_user());
@@ -163,7 +163,7 @@ async fn extractors_refuse_with_the_bytes_of_the_layer() {
         let auth = world.node_with(shape);
         let ada = register(&auth, "ada").await;
         let Pair { access, .. } = start_session(&auth, &ada).await;
-        world.store.memory.users().set_disabled(&ada.id, true);
+        world.store.memory.set_disabled(&ada.id, true).await.unwrap();
         let call = async |path: &str, token: Option<&str>| {
             let mut request = Request::get(path);
             if let Some(token) = token {
@@ -191,7 +191,7 @@ async fn an_extractor_without_its_guard_is_a_fault_of_ours() {
     assert_eq!((answer.0, &json_of(&answer)["code"]), (StatusCode::INTERNAL_SERVER_ERROR, &json!("internal")));
 }
 
-/// A service with its own users, and a resource server of another issuer.
+/// A service with users of its own, and a resource server of another issuer.
 fn both_kinds() -> (Auth<User>, ResourceServer) {
     let key = Key::generate_ed25519().unwrap();
     let jwks = format!(r#"{{"keys":[{}]}}"#, key.public_jwk().unwrap());

@@ -1,5 +1,5 @@
-//! A process that starts anew: what a memory store forgets gives nobody another's account, and a node knows what has ended
-//! before anybody asks it.
+//! A restarted process: a memory store that has forgotten its users gives no user the account of
+//! another, and a node reads what has ended before the first request.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use portcullis::{
 };
 
 use crate::fixture::{Failure, World, kind, register, start_session};
+use crate::login::log_in;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -24,7 +25,7 @@ fn over(store: &MemoryStore, clock: &ManualClock) -> Auth<User> {
     crate::auth::builder(store.clone(), store.clone()).clock(clock.clone()).build().unwrap()
 }
 
-/// Lets tasks go on that need nothing but their turn.
+/// Lets other tasks run as far as they can without waiting.
 async fn settle() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -73,7 +74,7 @@ async fn several_auths_over_one_memory_store_accept_each_other() {
     let ada = register(&one, "ada").await;
     let first = start_session(&one, &ada).await;
     clock.advance(Duration::from_secs(300));
-    // Of a later beginning, and of a clock that is behind.
+    // One store began later, and one has a clock that is behind.
     let slow = ManualClock::new(Timestamp::from_millis(1_800_000_250_000));
     for other in [over(&store, &clock), over(&store, &slow)] {
         let second = start_session(&other, &ada).await;
@@ -95,7 +96,7 @@ async fn ids_of_the_memory_store_are_not_to_be_guessed() {
         ids.push(register(&auth, name).await.id.to_key::<i64>().expect("it fits into a signed column"));
     }
     assert!(ids.iter().all(|id| *id > 0));
-    // Neither is near another: by chance this fails once in billions of years of runs.
+    // No two ids are near each other. By chance this fails once in billions of years.
     assert!(ids.iter().all(|one| ids.iter().filter(|other| one.abs_diff(**other) < 1_000_000).count() == 1), "{ids:?}");
 }
 
@@ -108,22 +109,17 @@ async fn a_node_that_only_logs_people_in_knows_what_ended() {
     elsewhere.logout(&Presented::refresh(&ended.refresh), &ClientInfo::unknown()).await.unwrap();
 
     let auth = world.node();
-    let login = portcullis::user::Login::either("ada@example.com");
-    let logged_in = auth
-        .login(&login, crate::fixture::PASSWORD.into(), &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap();
+    let logged_in = log_in(&auth, "ada@example.com", crate::fixture::PASSWORD).await.unwrap();
     let pair = crate::fixture::Pair::from(logged_in);
     settle().await;
     world.store.fail("*", Failure::Before);
-    // The store is out of reach now, and nothing has been asked of a guard before.
+    // The store is out of reach now, and no guard has been asked yet.
     assert_eq!(kind(auth.authenticate(&pair.access, Check::Stateless).await), None);
     assert_eq!(kind(auth.authenticate(&ended.access, Check::Stateless).await), Some(ErrorKind::TokenRevoked));
 }
 
 #[test]
-fn a_node_that_was_built_without_a_runtime_reads_at_its_first_call() {
+fn a_node_built_without_a_runtime_reads_at_its_first_call() {
     let world = World::new();
     let auth = world.node();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

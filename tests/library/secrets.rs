@@ -1,24 +1,24 @@
-//! No secret, token, hash or password in `Debug` or logs, whatever happens.
+//! No secret, token, hash or password in `Debug` or in logs.
 
 use std::time::Duration;
 
 use portcullis::{
     Secret,
     auth::{Check, ClientInfo, Presented},
-    user::Login,
 };
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::fixture::{Failure, World, kind, register, start_session};
 use crate::log_buffer::LogBuffer;
+use crate::login::log_in;
 
 #[tokio::test]
 async fn neither_debug_nor_the_log_at_trace_shows_a_secret() {
     let log = LogBuffer::default();
     let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_max_level(tracing::Level::TRACE);
-    // A span that closes shows all its fields.
+    // A closing span shows all its fields.
     let subscriber = subscriber.with_span_events(FmtSpan::CLOSE).finish();
-    // For all tests of this binary: whatever they log must be free of secrets too.
+    // It is set for all tests of this binary, whose logs must be free of secrets too.
     tracing::subscriber::set_global_default(subscriber).unwrap();
 
     let world = World::new();
@@ -26,22 +26,14 @@ async fn neither_debug_nor_the_log_at_trace_shows_a_secret() {
     let mut shown = Vec::new();
     let ada = register(&auth, "ada").await;
     shown.push(format!("{ada:?} {auth:?}"));
-    let logged_in = auth
-        .login(&Login::either("ada@example.com"), "open sesame 42".into(), &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap());
-    let logged_in = logged_in.unwrap();
+    let logged_in = log_in(&auth, "ada@example.com", "open sesame 42").await.unwrap();
     shown.push(format!("{logged_in:?}"));
     let first = logged_in.tokens.refresh_token.expose().clone();
     let second = auth.refresh(&first, &ClientInfo::unknown()).await.unwrap();
     let authenticated = auth.authenticate(second.tokens.access_token.expose(), Check::User).await.unwrap();
     shown.push(format!("{authenticated:?} {:?}", authenticated.claims));
     for wrong in ["canary-password", "open sesame 43"] {
-        let login = auth
-            .login(&Login::either("ada@example.com"), wrong.into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap());
-        shown.push(format!("{:?}", login.unwrap_err()));
+        shown.push(format!("{:?}", log_in(&auth, "ada@example.com", wrong).await.unwrap_err()));
     }
     world.clock.advance(Duration::from_secs(60));
     shown.push(format!("{:?}", auth.refresh(&first, &ClientInfo::unknown()).await.unwrap_err()));
@@ -60,7 +52,7 @@ async fn neither_debug_nor_the_log_at_trace_shows_a_secret() {
     let tokens = [&first, second.tokens.access_token.expose(), second.tokens.refresh_token.expose(), &other.refresh];
     let hash = ada.password_hash.clone().unwrap();
     let mut canaries = vec!["open sesame 42", "canary-password", &hash, "Jo8mWqk1Yb0cK3zv", "Qe7uAa4VxZi1Rk9p"];
-    // The signature alone is enough to tell that a token was written out.
+    // The signature alone shows that a token was written out.
     canaries.extend(tokens.iter().filter_map(|token| token.rsplit('.').next()));
     for text in &shown {
         for canary in &canaries {

@@ -1,4 +1,4 @@
-//! Suites that need a feature which this run does not have: they are listed as ignored, with what would run them.
+//! Suites whose feature is not enabled. They are listed as ignored, with the feature to enable.
 
 #[cfg(not(feature = "sqlx_0_9_sqlite"))]
 #[test]

@@ -1,4 +1,4 @@
-//! The spans of the flows: their names, what they say, and where there are none.
+//! Spans of the flows: their names, their fields, and where there are none.
 
 use std::{
     collections::BTreeMap,
@@ -22,11 +22,12 @@ use tracing::{
 };
 
 use crate::fixture::{Failure, PASSWORD, World, register, start_session};
+use crate::login::log_in;
 
-/// The name of a span and its fields.
+/// Name and fields of a span.
 type Span = (&'static str, BTreeMap<&'static str, String>);
 
-/// Remembers every span of ours, and how many are entered at the moment.
+/// Remembers every span of this crate, and how many are entered.
 #[derive(Clone, Default)]
 struct Spans {
     all: Arc<Mutex<Vec<Span>>>,
@@ -46,7 +47,7 @@ impl Visit for Fields<'_> {
 }
 
 impl Fields<'_> {
-    /// As in a line of text: what is recorded again stands beside what was there.
+    /// A field that is recorded again is added to the first value, as in a text log.
     fn add(&mut self, field: &Field, value: String) {
         self.0.entry(field.name()).and_modify(|there| *there = format!("{there} {value}")).or_insert(value);
     }
@@ -84,13 +85,14 @@ impl Subscriber for Spans {
 }
 
 impl Spans {
-    /// Listens on this thread. While a process has but one subscriber, tracing asks whichever thread comes first to a span
-    /// whether it is wanted, and keeps the answer; with two it asks both.
+    /// Records the spans of this thread. While a process has only one subscriber, `tracing` asks
+    /// the thread that comes first to a span whether the span is wanted, and keeps the answer. With
+    /// two subscribers it asks both.
     fn listen(&self) -> (DefaultGuard, Dispatch) {
         (tracing::subscriber::set_default(self.clone()), Dispatch::new(Self::default()))
     }
 
-    /// The spans since the last time this was asked, each as `name outcome`.
+    /// Returns the spans since the last call, each as `name outcome`.
     fn brief(&self) -> Vec<String> {
         assert_eq!(self.entered.load(Ordering::SeqCst), 0, "no span is entered while nothing runs");
         let all = self.all.lock().unwrap();
@@ -99,14 +101,14 @@ impl Spans {
             .collect()
     }
 
-    /// The fields of the last span.
+    /// Returns the fields of the last span.
     fn last(&self) -> BTreeMap<&'static str, String> {
         self.all.lock().unwrap().last().unwrap().1.clone()
     }
 }
 
 #[tokio::test]
-async fn each_flow_has_a_span_that_says_whom_it_was_about_and_how_it_ended() {
+async fn each_flow_has_a_span_with_user_session_and_outcome() {
     let world = World::new();
     let auth = world.node();
     let spans = Spans::default();
@@ -116,16 +118,13 @@ async fn each_flow_has_a_span_that_says_whom_it_was_about_and_how_it_ended() {
     let ada = register(&auth, "ada").await;
     let pair = start_session(&auth, &ada).await;
     assert_eq!(spans.last()["session"], pair.session.to_string());
-    auth.login(&login, PASSWORD.into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap();
+    log_in(&auth, "ada@example.com", PASSWORD).await.unwrap();
     let id = ada.id.to_string();
-    assert_eq!(spans.last()["user"], id, "said once");
-    auth.login(&login, "a wrong guess".into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap_err();
+    assert_eq!(spans.last()["user"], id, "recorded once");
+    auth.login(&login, "a wrong guess".into(), &client).await.unwrap_err();
     assert_eq!(spans.last(), BTreeMap::from([("user", id.clone()), ("outcome", "invalid_credentials".to_owned())]));
-    auth.login(&Login::either("a password"), "a wrong guess".into(), &client)
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap_err();
-    assert_eq!(spans.last().len(), 1, "an unknown login is nobody's, and is not shown");
+    auth.login(&Login::either("a password"), "a wrong guess".into(), &client).await.unwrap_err();
+    assert_eq!(spans.last().len(), 1, "an unknown login is not shown");
     for check in [Check::Stateless, Check::Stateless, Check::Session, Check::User] {
         auth.authenticate(&pair.access, check).await.unwrap();
     }
@@ -137,18 +136,18 @@ async fn each_flow_has_a_span_that_says_whom_it_was_about_and_how_it_ended() {
     auth.sessions(&ada.id).await.unwrap();
     auth.end_session(&ada.id, pair.session, &ClientInfo::unknown()).await.unwrap_err();
     auth.change_password(&claims, PASSWORD.into(), "close sesame 43".into(), &client).await.unwrap();
-    // The session that it names changes, and the user does not.
+    // The session that it names changes. The user does not.
     assert_eq!(spans.last()["user"], id);
     auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
     auth.logout_all(&claims, &ClientInfo::unknown()).await.unwrap();
     auth.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
     world.store.fail("find_by_login", Failure::Before);
-    auth.login(&login, PASSWORD.into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap_err();
+    auth.login(&login, PASSWORD.into(), &client).await.unwrap_err();
     assert_eq!(
         spans.brief(),
         [
             "portcullis.register ok",
-            // By itself, at the first call.
+            // The first call starts it.
             "portcullis.poll ok",
             "portcullis.start_session ok",
             "portcullis.login ok",

@@ -1,4 +1,4 @@
-//! What `portcullis::testing` makes is real, but for the waiting.
+//! `portcullis::testing`: what it makes is real, except that no test has to wait.
 
 use std::time::Duration;
 
@@ -19,13 +19,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+use crate::login::log_in;
 use crate::{
     fixture::{World, kind, register},
     log_buffer::LogBuffer,
     own_users::{Accounts, SignUp},
 };
 
-/// An app as its guide shows one.
+/// The app of the guide.
 fn app(auth: &Auth<User>) -> Router {
     let profile = Router::new().route("/profile", get(async |claims: Claims| claims.subject().to_string()));
     let admin = Router::new().route("/admin", get(async || "the keys"));
@@ -43,7 +44,7 @@ async fn status(auth: &Auth<User>, path: &str, bearer: HeaderValue) -> StatusCod
 }
 
 #[tokio::test]
-async fn a_user_is_as_the_test_says() {
+async fn a_user_is_made_as_the_test_says() {
     let test = TestAuth::new().unwrap();
     let ada = test.user("Ada@example.com").username("ada").name("Ada").role("admin").role("editor").create().await;
     let ada = ada.unwrap();
@@ -55,27 +56,17 @@ async fn a_user_is_as_the_test_says() {
     assert_eq!(ada.created_at, test.clock().now());
     let eve = test.user("eve@example.com").password("another lantern 8").disabled().create().await.unwrap();
     assert!(eve.disabled && eve.roles.is_empty());
-    assert_eq!(kind(test.log_in(&eve).await), Some(ErrorKind::InvalidCredentials));
+    assert_eq!(kind(test.login(&eve).await), Some(ErrorKind::InvalidCredentials));
     assert_eq!(kind(test.user("ada@example.com").create().await), Some(ErrorKind::EmailTaken));
     assert_eq!(kind(test.user("bob@example.com").password("short").create().await), Some(ErrorKind::ValidationFailed));
 
-    let client = ClientInfo::unknown();
-    let by_password = test
-        .auth()
-        .login(&Login::either("ada"), PASSWORD.into(), &client)
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap();
+    let by_password = log_in(test.auth(), "ada", PASSWORD).await.unwrap();
     assert_eq!(by_password.user.id, ada.id);
     let hash = by_password.user.password_hash.unwrap();
-    assert!(hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "made in no time");
+    assert!(hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "a cheap hash");
     for _ in 0..20 {
-        let guess = test
-            .auth()
-            .login(&Login::either("ada"), "a wrong guess".into(), &client)
-            .await
-            .map(|outcome| outcome.complete().unwrap());
-        assert_eq!(kind(guess), Some(ErrorKind::InvalidCredentials), "nobody waits");
+        let guess = log_in(test.auth(), "ada", "a wrong guess").await;
+        assert_eq!(kind(guess), Some(ErrorKind::InvalidCredentials), "no delay");
     }
 }
 
@@ -83,7 +74,7 @@ async fn a_user_is_as_the_test_says() {
 async fn a_session_passes_the_guard_by_either_header() {
     let test = TestAuth::new().unwrap();
     let ada = test.user("ada@example.com").create().await.unwrap();
-    let session = test.log_in(&ada).await.unwrap();
+    let session = test.login(&ada).await.unwrap();
     for (name, value) in [(header::AUTHORIZATION, session.bearer()), (header::COOKIE, session.cookies())] {
         assert!(value.is_sensitive());
         assert_eq!(
@@ -92,7 +83,7 @@ async fn a_session_passes_the_guard_by_either_header() {
         );
         assert_eq!(visit(test.auth(), "/admin", name, value).await.0, StatusCode::FORBIDDEN);
     }
-    // The endpoints know it as well.
+    // The endpoints accept it too.
     let (status, body) = visit(test.auth(), "/auth/sessions", header::COOKIE, session.cookies()).await;
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &body["sessions"][0]["id"]), (StatusCode::OK, &json!(session.id().encode())));
@@ -111,10 +102,10 @@ async fn status_of(test: &TestAuth, session: &TestSession<User>) -> StatusCode {
 }
 
 #[tokio::test]
-async fn time_moves_by_hand() {
+async fn the_test_moves_the_time() {
     let test = TestAuth::new().unwrap();
     let ada = test.user("ada@example.com").create().await.unwrap();
-    let session = test.log_in(&ada).await.unwrap();
+    let session = test.login(&ada).await.unwrap();
     assert_eq!(session.tokens().issued_at, test.clock().now());
     test.advance(Duration::from_secs(15 * 60 - 1));
     assert_eq!(status_of(&test, &session).await, StatusCode::OK);
@@ -124,8 +115,8 @@ async fn time_moves_by_hand() {
     assert_eq!(status_of(&test, &next).await, StatusCode::OK);
     test.advance(Duration::from_secs(11));
     assert_eq!(kind(session.refresh().await), Some(ErrorKind::RefreshReused));
-    assert_eq!(status_of(&test, &next).await, StatusCode::UNAUTHORIZED, "a stolen token was found out");
-    let last = test.log_in(&ada).await.unwrap();
+    assert_eq!(status_of(&test, &next).await, StatusCode::UNAUTHORIZED, "the reuse was found");
+    let last = test.login(&ada).await.unwrap();
     test.advance(Duration::from_secs(7 * 24 * 60 * 60));
     assert_eq!(kind(last.refresh().await), Some(ErrorKind::RefreshExpired));
 }
@@ -142,7 +133,7 @@ async fn a_draft_says_what_the_test_wants_refused() {
     let test = TestAuth::of(builder.custom_claims(|_: &User| Plan { tenant: "acme".into() }), store).unwrap();
     let auth = test.auth();
     let ada = test.user("ada@example.com").create().await.unwrap();
-    let session = test.log_in(&ada).await.unwrap();
+    let session = test.login(&ada).await.unwrap();
     let draft = || session.draft().unwrap();
     assert_eq!(status(auth, "/profile", draft().bearer().unwrap()).await, StatusCode::OK);
     assert_eq!(status(auth, "/admin", draft().claim("roles", ["admin"]).bearer().unwrap()).await, StatusCode::OK);
@@ -175,22 +166,17 @@ async fn an_app_keeps_its_settings_and_its_own_users() {
     let test = TestAuth::of(builder, store.clone()).unwrap();
     let ada = test.register("ada@example.com", portcullis::Profile::default()).await.unwrap();
     assert_eq!(test.users().users().len(), 1);
-    let session = test.log_in(&ada).await.unwrap();
+    let session = test.login(&ada).await.unwrap();
     let cookies = session.cookies();
     assert!(cookies.to_str().unwrap().starts_with("__Host-at=") && cookies.to_str().unwrap().contains("; __Host-rt="));
     assert_eq!(session.tokens().access_expires_at, test.clock().now().plus(Duration::from_secs(60)));
     let guess = async || {
-        kind(
-            test.auth()
-                .login(&Login::either("ada@example.com"), "a wrong guess".into(), &ClientInfo::unknown())
-                .await
-                .map(|outcome| outcome.complete().unwrap()),
-        )
+        kind(test.auth().login(&Login::either("ada@example.com"), "a wrong guess".into(), &ClientInfo::unknown()).await)
     };
     while guess().await == Some(ErrorKind::InvalidCredentials) {}
     assert_eq!(guess().await, Some(ErrorKind::TooManyAttempts), "the throttle that was set is in force");
 
-    // What is wrong with an app's settings is said in tests too.
+    // Invalid settings of an app are reported in tests too.
     let too_cheap = HashCost { memory_kib: 8, iterations: 1, parallelism: 1 };
     let builder = Auth::builder(store.clone(), store.clone()).mount_path("auth").hash_cost(too_cheap).hash_threads(0);
     let refused = TestAuth::of(builder, store).unwrap_err().to_string();
@@ -204,7 +190,7 @@ async fn an_app_brings_its_own_users() {
     let users = Accounts::default();
     let test = TestAuth::of(Auth::builder(users.clone(), MemorySessions::default()), users).unwrap();
     let ada = test.register("ada@example.com", SignUp { company: "Acme".into() }).await.unwrap();
-    let session = test.log_in(&ada).await.unwrap();
+    let session = test.login(&ada).await.unwrap();
     let authenticated = test.auth().authenticate(session.access_token(), Check::User).await.unwrap();
     assert!(authenticated.claims.has_role("customer"));
 }
@@ -220,10 +206,10 @@ async fn a_session_starts_on_any_auth() {
 }
 
 #[test]
-fn the_log_warns_of_what_must_serve_nobody_but_a_test() {
+fn the_log_warns_that_this_is_only_for_tests() {
     let log = LogBuffer::default();
     let subscriber = || tracing_subscriber::fmt().with_writer(log.clone()).finish();
-    // With a second one Tracing asks this thread's, whichever thread comes first.
+    // With a second subscriber, `tracing` asks that of this thread.
     let _guards = (tracing::subscriber::set_default(subscriber()), tracing::Dispatch::new(subscriber()));
     World::new().node();
     assert!(!log.text().contains("TestAuth"), "{}", log.text());
@@ -232,10 +218,10 @@ fn the_log_warns_of_what_must_serve_nobody_but_a_test() {
 }
 
 #[tokio::test]
-async fn nothing_that_was_made_prints_a_token() {
+async fn no_debug_output_shows_a_token() {
     let test = TestAuth::new().unwrap();
     let ada = test.user("ada@example.com").password("canary password").create().await.unwrap();
-    let session = test.log_in(&ada).await.unwrap();
+    let session = test.login(&ada).await.unwrap();
     let draft = session.draft().unwrap().claim("tenant", "canary tenant");
     let user = test.user("eve@example.com").password("canary password");
     let printed = format!("{test:?} {session:?} {draft:?} {user:?}");
@@ -245,12 +231,12 @@ async fn nothing_that_was_made_prints_a_token() {
 }
 
 #[tokio::test]
-async fn a_token_that_names_no_live_session_is_not_told_of_those_there_are() {
+async fn an_error_about_a_token_names_no_live_session() {
     let test = TestAuth::new().unwrap();
     let ada = test.user("ada@example.com").create().await.unwrap();
-    let session = test.log_in(&ada).await.unwrap();
+    let session = test.login(&ada).await.unwrap();
     assert_eq!(status(test.auth(), "/auth/sessions", session.bearer()).await, StatusCode::OK);
-    // As one who holds the key of access tokens and nothing else would make it.
+    // An attacker who has the key of access tokens, and nothing else, can make this token.
     let forged = session.draft().unwrap().claim("sid", "AAAAAAAAAAAAAAAAAAAAAA").bearer().unwrap();
     assert_eq!(status(test.auth(), "/profile", forged.clone()).await, StatusCode::OK);
     assert_eq!(status(test.auth(), "/auth/sessions", forged).await, StatusCode::UNAUTHORIZED);

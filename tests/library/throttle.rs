@@ -1,4 +1,5 @@
-//! Guesses are slowed, honest people are not, and nobody learns who exists.
+//! Guesses are delayed, users who make few mistakes are not, and no client learns which users
+//! exist.
 
 use std::{
     net::IpAddr,
@@ -17,13 +18,14 @@ use portcullis::{
     auth::{Check, ClientInfo, LoggedIn, Presented},
     clock::Timestamp,
     http::PeerAddr,
-    store::StoreError,
+    store::{StoreError, UserAdmin},
     throttle::{Admission, Attempt, Outcome, Throttle},
     user::Login,
 };
 use tower::ServiceExt;
 
 use crate::fixture::{Failure, PASSWORD, World, kind, register, start_session};
+use crate::login::log_in;
 
 const TOO_MANY: Option<ErrorKind> = Some(ErrorKind::TooManyAttempts);
 const WRONG: Option<ErrorKind> = Some(ErrorKind::InvalidCredentials);
@@ -35,11 +37,13 @@ fn client(ip: &str) -> ClientInfo {
 }
 
 async fn login(auth: &Auth<User>, name: &str, password: &str, ip: &str) -> Result<LoggedIn<User>, Error> {
-    auth.login(&Login::either(name), password.into(), &client(ip)).await.map(|outcome| outcome.complete().unwrap())
+    auth.login(&Login::either(name), password.into(), &client(ip))
+        .await
+        .map(|outcome| outcome.into_logged_in().unwrap())
 }
 
 #[tokio::test]
-async fn a_right_password_waits_out_the_delay_at_its_address_and_nowhere_else() {
+async fn a_delay_refuses_the_right_password_at_one_address_only() {
     let world = World::new();
     let auth = world.node();
     register(&auth, "ada").await;
@@ -58,12 +62,12 @@ async fn a_right_password_waits_out_the_delay_at_its_address_and_nowhere_else() 
 }
 
 #[tokio::test]
-async fn an_unknown_login_is_slowed_just_as_a_known_one() {
+async fn an_unknown_login_is_delayed_like_a_known_one() {
     let world = World::new();
     let auth = world.node();
     register(&auth, "ada").await;
     let disabled = register(&auth, "bob").await;
-    world.store.memory.users().set_disabled(&disabled.id, true);
+    world.store.memory.set_disabled(&disabled.id, true).await.unwrap();
     let mut stories = Vec::new();
     for name in ["ada@example.com", "bob@example.com", "nobody@example.com"] {
         let mut story = Vec::new();
@@ -80,7 +84,7 @@ async fn an_unknown_login_is_slowed_just_as_a_known_one() {
 }
 
 #[tokio::test]
-async fn the_delay_of_a_login_tells_nothing_of_its_user() {
+async fn the_delay_of_a_login_does_not_reveal_its_user() {
     let world = World::new();
     let auth = world.node();
     register(&auth, "ada").await;
@@ -94,7 +98,7 @@ async fn the_delay_of_a_login_tells_nothing_of_its_user() {
                 world.clock.advance(Duration::from_millis(1_300));
             }
         }
-        // The promises, once they are due.
+        // The first guesses, once they are due.
         world.clock.advance(Duration::from_secs(58));
         for from in 50..60 {
             let error = login(&auth, name, "wrong guess", &format!("192.0.2.{from}")).await.unwrap_err();
@@ -108,7 +112,7 @@ async fn the_delay_of_a_login_tells_nothing_of_its_user() {
 }
 
 #[tokio::test]
-async fn every_login_of_one_user_is_one_budget() {
+async fn all_logins_of_a_user_share_one_budget() {
     let world = World::new();
     let auth = world.node();
     let registration = Registration::new("ada@example.com", PASSWORD, Profile::default()).with_username("ada");
@@ -119,11 +123,11 @@ async fn every_login_of_one_user_is_one_budget() {
     for name in ["ada@example.com", "ada"] {
         assert_eq!(kind(login(&auth, name, PASSWORD, "192.0.2.1").await), TOO_MANY, "{name}");
     }
-    // What was refused was not counted: after one delay both go on.
+    // Refused attempts were not counted, so that both go on after one delay.
     world.clock.advance(Duration::from_secs(1));
     assert_eq!(kind(login(&auth, "ada", PASSWORD, "192.0.2.1").await), None);
     assert_eq!(kind(login(&auth, "ada@example.com", "wrong guess", "192.0.2.1").await), WRONG, "forgotten");
-    // From anywhere, too.
+    // The budget from all addresses is shared too.
     for from in 0..60 {
         let name = ["ada@example.com", "ada"][from % 2];
         let _ = login(&auth, name, "wrong guess", &format!("198.51.100.{from}")).await;
@@ -134,7 +138,7 @@ async fn every_login_of_one_user_is_one_budget() {
 }
 
 #[tokio::test]
-async fn an_owner_waits_once_whatever_strangers_do() {
+async fn an_owner_waits_at_most_once_for_strangers() {
     let world = World::new();
     let auth = world.node();
     register(&auth, "ada").await;
@@ -150,7 +154,7 @@ async fn an_owner_waits_once_whatever_strangers_do() {
 }
 
 #[tokio::test]
-async fn good_logins_beyond_what_people_do_are_slowed() {
+async fn too_many_successful_logins_are_delayed() {
     let world = World::new();
     let auth = world.node();
     let registration = Registration::new("ada@example.com", PASSWORD, Profile::default()).with_username("ada");
@@ -166,13 +170,9 @@ async fn good_logins_beyond_what_people_do_are_slowed() {
     assert_eq!((Some(refused.kind()), refused.retry_after()), (TOO_MANY, Some(Duration::from_secs(1))));
     assert_eq!(kind(login(&auth, "ada", PASSWORD, "203.0.113.1").await), TOO_MANY, "by the username, from elsewhere");
     let device = bringing(&refresh.unwrap(), None);
-    assert_eq!(
-        kind(auth.login(&of_ada(), PASSWORD.into(), &device).await.map(|outcome| outcome.complete().unwrap())),
-        TOO_MANY,
-        "nor by a device that is known"
-    );
+    assert_eq!(kind(auth.login(&of_ada(), PASSWORD.into(), &device).await), TOO_MANY, "nor by a device that is known");
     assert_eq!(kind(login(&auth, "bob@example.com", PASSWORD, "192.0.2.1").await), None, "another user");
-    // One good login is forgotten every minute.
+    // One successful login is forgotten every minute.
     world.clock.advance(Duration::from_secs(60));
     assert_eq!(kind(login(&auth, "ada", PASSWORD, "192.0.2.1").await), None);
     let off = world.node_with(portcullis::AuthBuilder::no_throttle);
@@ -180,7 +180,7 @@ async fn good_logins_beyond_what_people_do_are_slowed() {
 }
 
 #[tokio::test]
-async fn wrong_guesses_spend_none_of_an_owners_good_logins() {
+async fn wrong_guesses_use_up_no_successful_logins() {
     let world = World::new();
     let auth = world.node();
     register(&auth, "ada").await;
@@ -195,7 +195,7 @@ fn of_ada() -> Login {
     Login::either("ada@example.com")
 }
 
-/// A client that brings a refresh token.
+/// Describes a client that brings a refresh token.
 fn bringing(refresh: &str, ip: Option<&str>) -> ClientInfo {
     let mut client = ClientInfo::unknown();
     client.ip = ip.map(|ip| ip.parse().unwrap());
@@ -203,14 +203,10 @@ fn bringing(refresh: &str, ip: Option<&str>) -> ClientInfo {
     client
 }
 
-/// Guesses without an address until the login is delayed by a minute.
+/// Guesses without an address, until the login is delayed by a minute.
 async fn keep_out(world: &World, auth: &Auth<User>) {
     loop {
-        let error = auth
-            .login(&of_ada(), "wrong guess".into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .unwrap_err();
+        let error = auth.login(&of_ada(), "wrong guess".into(), &ClientInfo::unknown()).await.unwrap_err();
         match error.retry_after() {
             Some(wait) if wait == Duration::from_secs(60) => return,
             wait => world.clock.advance(wait.unwrap_or_default()),
@@ -219,7 +215,7 @@ async fn keep_out(world: &World, auth: &Auth<User>) {
 }
 
 #[tokio::test]
-async fn a_device_that_has_logged_in_is_not_kept_out_by_strangers() {
+async fn strangers_do_not_delay_a_device_that_has_logged_in() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
@@ -228,17 +224,11 @@ async fn a_device_that_has_logged_in_is_not_kept_out_by_strangers() {
         auth.refresh(&first.refresh, &ClientInfo::unknown()).await.unwrap().tokens.refresh_token.expose().clone();
     let ended = start_session(&auth, &ada).await;
     auth.logout(&Presented::refresh(&ended.refresh), &ClientInfo::unknown()).await.unwrap();
-    let by_login = auth
-        .login(&of_ada(), PASSWORD.into(), &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap();
+    let by_login = log_in(&auth, "ada@example.com", PASSWORD).await.unwrap();
     let by_login = by_login.tokens.refresh_token.expose().clone();
     keep_out(&world, &auth).await;
-    let outcome = async |client: &ClientInfo| {
-        kind(auth.login(&of_ada(), PASSWORD.into(), client).await.map(|outcome| outcome.complete().unwrap()))
-    };
-    assert_eq!(outcome(&ClientInfo::unknown()).await, TOO_MANY, "a device of which nothing is known");
+    let outcome = async |client: &ClientInfo| kind(auth.login(&of_ada(), PASSWORD.into(), client).await);
+    assert_eq!(outcome(&ClientInfo::unknown()).await, TOO_MANY, "an unknown device");
     for (what, token) in [
         ("of the generation before", &first.refresh),
         ("of the current generation", &current),
@@ -251,11 +241,11 @@ async fn a_device_that_has_logged_in_is_not_kept_out_by_strangers() {
     world.clock.advance(Duration::from_secs(40 * 86_400));
     keep_out(&world, &auth).await;
     assert_eq!(outcome(&ClientInfo::unknown()).await, TOO_MANY);
-    assert_eq!(outcome(&bringing(&current, None)).await, None, "expired for long");
+    assert_eq!(outcome(&bringing(&current, None)).await, None, "expired long ago");
 }
 
 #[tokio::test]
-async fn only_a_refresh_token_of_ours_for_that_user_is_a_device() {
+async fn only_a_refresh_token_of_that_user_marks_a_device() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
@@ -274,33 +264,15 @@ async fn only_a_refresh_token_of_ours_for_that_user_is_a_device() {
         ("no token", "nonsense"),
         ("nothing", ""),
     ] {
-        let outcome = kind(
-            auth.login(&of_ada(), PASSWORD.into(), &bringing(token, None))
-                .await
-                .map(|outcome| outcome.complete().unwrap()),
-        );
+        let outcome = kind(auth.login(&of_ada(), PASSWORD.into(), &bringing(token, None)).await);
         assert_eq!(outcome, TOO_MANY, "{what}");
     }
-    // Nor does the token of another user spare a stranger the delay of an unknown login.
+    // The token of another user does not spare a stranger the delay of an unknown login.
     let nobody = Login::either("nobody@example.com");
     for _ in 0..51 {
-        assert_eq!(
-            kind(
-                auth.login(&nobody, "wrong guess".into(), &bringing(&own.refresh, None))
-                    .await
-                    .map(|outcome| outcome.complete().unwrap())
-            ),
-            WRONG
-        );
+        assert_eq!(kind(auth.login(&nobody, "wrong guess".into(), &bringing(&own.refresh, None)).await), WRONG);
     }
-    assert_eq!(
-        kind(
-            auth.login(&nobody, "wrong guess".into(), &bringing(&own.refresh, None))
-                .await
-                .map(|outcome| outcome.complete().unwrap())
-        ),
-        TOO_MANY
-    );
+    assert_eq!(kind(auth.login(&nobody, "wrong guess".into(), &bringing(&own.refresh, None)).await), TOO_MANY);
 }
 
 #[tokio::test]
@@ -310,44 +282,20 @@ async fn a_device_has_a_strict_budget_of_its_own() {
     let ada = register(&auth, "ada").await;
     let (stolen, own) = (start_session(&auth, &ada).await, start_session(&auth, &ada).await);
     for _ in 0..6 {
-        let guess = auth
-            .login(&of_ada(), "wrong guess".into(), &bringing(&stolen.refresh, None))
-            .await
-            .map(|outcome| outcome.complete().unwrap());
+        let guess = auth.login(&of_ada(), "wrong guess".into(), &bringing(&stolen.refresh, None)).await;
         assert_eq!(kind(guess), WRONG);
     }
-    let refused = auth
-        .login(&of_ada(), PASSWORD.into(), &bringing(&stolen.refresh, None))
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap_err();
+    let refused = auth.login(&of_ada(), PASSWORD.into(), &bringing(&stolen.refresh, None)).await.unwrap_err();
     assert_eq!((Some(refused.kind()), refused.retry_after()), (TOO_MANY, Some(Duration::from_secs(1))));
-    let guess = auth
-        .login(&of_ada(), "wrong guess".into(), &bringing(&stolen.refresh, Some("192.0.2.9")))
-        .await
-        .map(|outcome| outcome.complete().unwrap());
-    assert_eq!(kind(guess), TOO_MANY, "from whatever address");
-    assert_eq!(
-        kind(
-            auth.login(&of_ada(), PASSWORD.into(), &bringing(&own.refresh, None))
-                .await
-                .map(|outcome| outcome.complete().unwrap())
-        ),
-        None
-    );
+    let guess = auth.login(&of_ada(), "wrong guess".into(), &bringing(&stolen.refresh, Some("192.0.2.9"))).await;
+    assert_eq!(kind(guess), TOO_MANY, "from any address");
+    assert_eq!(kind(auth.login(&of_ada(), PASSWORD.into(), &bringing(&own.refresh, None)).await), None);
     world.clock.advance(Duration::from_secs(1));
-    assert_eq!(
-        kind(
-            auth.login(&of_ada(), PASSWORD.into(), &bringing(&stolen.refresh, None))
-                .await
-                .map(|outcome| outcome.complete().unwrap())
-        ),
-        None
-    );
+    assert_eq!(kind(auth.login(&of_ada(), PASSWORD.into(), &bringing(&stolen.refresh, None)).await), None);
 }
 
 #[tokio::test]
-async fn a_neighbour_does_not_hold_up_a_device_that_is_known() {
+async fn a_neighbour_does_not_delay_a_known_device() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
@@ -359,11 +307,8 @@ async fn a_neighbour_does_not_hold_up_a_device_that_is_known() {
     }
     assert_eq!(kind(login(&auth, "ada@example.com", PASSWORD, "192.0.2.1").await), TOO_MANY, "the address is shared");
     let at_home = bringing(&device.refresh, Some("192.0.2.1"));
-    assert_eq!(
-        kind(auth.login(&of_ada(), PASSWORD.into(), &at_home).await.map(|outcome| outcome.complete().unwrap())),
-        None
-    );
-    // The neighbour gains nothing by that.
+    assert_eq!(kind(auth.login(&of_ada(), PASSWORD.into(), &at_home).await), None);
+    // The neighbour gains nothing by it.
     assert_eq!(kind(login(&auth, "ada@example.com", "wrong guess", "192.0.2.1").await), TOO_MANY);
 }
 
@@ -372,7 +317,7 @@ async fn a_login_over_http_brings_its_device_by_cookie_or_body() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
-    // A login with the token of a live session ends it, so that each has a session of its own.
+    // A login with the token of a live session ends that session, so each login has its own.
     let (cookie, body) = (start_session(&auth, &ada).await.refresh, start_session(&auth, &ada).await.refresh);
     keep_out(&world, &auth).await;
     let login = async |cookie: &str, member: &str| {
@@ -407,7 +352,7 @@ async fn a_refused_user_costs_the_login_nothing() {
 }
 
 #[tokio::test]
-async fn an_outage_costs_nobody_their_attempts() {
+async fn an_outage_counts_no_attempts() {
     let world = World::new();
     let auth = world.node();
     register(&auth, "ada").await;
@@ -421,7 +366,7 @@ async fn an_outage_costs_nobody_their_attempts() {
 }
 
 #[tokio::test]
-async fn guesses_at_the_current_password_have_a_budget_of_their_own() {
+async fn guesses_at_the_current_password_have_their_own_budget() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
@@ -439,7 +384,7 @@ async fn guesses_at_the_current_password_have_a_budget_of_their_own() {
 }
 
 #[tokio::test]
-async fn registrations_are_counted_by_address_before_anything_is_hashed() {
+async fn registrations_are_counted_before_the_password_is_hashed() {
     let world = World::new();
     let auth = world.node();
     let attempt = async |number: usize, ip: Option<&str>| {
@@ -463,7 +408,7 @@ async fn registrations_are_counted_by_address_before_anything_is_hashed() {
 }
 
 #[tokio::test]
-async fn without_a_throttle_nothing_is_slowed() {
+async fn without_a_throttle_nothing_is_delayed() {
     let world = World::new();
     let auth = world.node_with(portcullis::AuthBuilder::no_throttle);
     for _ in 0..30 {
@@ -471,7 +416,8 @@ async fn without_a_throttle_nothing_is_slowed() {
     }
 }
 
-/// What `POST /login` answers to a guess from this connection, with this forwarded address.
+/// Returns the status of `POST /login` for a wrong password, from this connection and with this
+/// forwarded address.
 async fn guess(auth: &Auth<User>, peer: &str, forwarded: Option<&str>, name: usize) -> (StatusCode, Option<String>) {
     let body = format!(r#"{{"email":"user{name}@example.com","password":"wrong guess"}}"#);
     let mut request = Request::post("/auth/login").header("content-type", "application/json");
@@ -488,7 +434,7 @@ async fn guess(auth: &Auth<User>, peer: &str, forwarded: Option<&str>, name: usi
 }
 
 #[tokio::test]
-async fn what_a_client_writes_into_the_forwarded_header_changes_nothing() {
+async fn a_forwarded_header_written_by_the_client_changes_nothing() {
     let auth = World::new().node();
     for number in 0..41 {
         let (status, _) = guess(&auth, "192.0.2.1", Some(&format!("198.51.100.{number}")), number).await;
@@ -499,7 +445,7 @@ async fn what_a_client_writes_into_the_forwarded_header_changes_nothing() {
 }
 
 #[tokio::test]
-async fn behind_an_unconfigured_proxy_clients_do_not_share_a_bucket() {
+async fn behind_an_unconfigured_proxy_no_budget_is_shared() {
     let auth = World::new().node();
     for number in 0..60 {
         assert_eq!(guess(&auth, "10.0.0.1", None, number).await.0, StatusCode::UNAUTHORIZED);
@@ -519,7 +465,7 @@ async fn a_network_of_ipv6_is_one_address() {
 }
 
 #[tokio::test]
-async fn a_network_48_guesses_a_few_times_where_it_had_every_64() {
+async fn a_network_48_shares_one_budget_for_all_its_64s() {
     let world = World::new();
     let auth = world.node_with(|builder| builder.trusted_proxy_hops(1));
     for from in 0..51 {
@@ -553,7 +499,7 @@ async fn registrations_are_counted_by_network_too() {
     assert!((30..=130).contains(&admitted), "{admitted} of 300");
 }
 
-/// A throttle over a store of its own, which may be away.
+/// A throttle over a store of its own, which may be out of reach.
 #[derive(Clone, Default)]
 struct Shared {
     away: Arc<AtomicBool>,
@@ -574,14 +520,14 @@ impl Throttle for Shared {
 
     async fn settle(&self, _: &Attempt<'_>, outcome: Outcome, _: Timestamp) -> Result<(), StoreError> {
         self.settled.lock().unwrap().push(outcome);
-        // Away from now on: what was admitted still stands.
+        // From now on the store is out of reach. Admitted attempts go on.
         self.away.store(true, Ordering::SeqCst);
         self.reach()
     }
 }
 
 #[tokio::test]
-async fn a_throttle_of_the_apps_own_is_asked_and_told_and_its_outage_is_a_503() {
+async fn a_throttle_of_the_app_is_used_and_its_outage_is_a_503() {
     let world = World::new();
     let shared = Shared::default();
     let auth = world.node_with(|builder| builder.throttle(shared.clone()));

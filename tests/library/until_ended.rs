@@ -1,4 +1,4 @@
-//! Waiting for an access token to stop counting, as connections do that outlive their request.
+//! Waits until an access token is no longer accepted, for connections that outlive their request.
 
 use std::{
     pin::Pin,
@@ -30,18 +30,18 @@ async fn claims(auth: &Auth<User>, pair: &Pair) -> Claims {
     auth.authenticate(&pair.access, Check::Stateless).await.unwrap().claims
 }
 
-/// Whether it still waits, after all that could be done by now has been done.
+/// Returns whether it still waits, after all other tasks have run.
 async fn waits(wait: &mut Wait) -> bool {
     tokio::time::timeout(Duration::from_millis(5), wait).await.is_err()
 }
 
-/// The answer, which has to come; the limit is for a test that would wait for ever.
+/// Returns the answer, which has to come. The limit is for a test that would wait for ever.
 async fn answer(wait: Wait) -> ErrorKind {
     tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap()
 }
 
 #[tokio::test]
-async fn every_way_of_ending_wakes_who_waits_here_at_once_and_elsewhere_with_the_next_poll() {
+async fn every_way_to_end_a_session_ends_the_wait() {
     for way in
         ["logout", "logout_all", "end_session", "reuse", "password", "own_password", "login_again", "limit", "disabled"]
     {
@@ -78,14 +78,15 @@ async fn every_way_of_ending_wakes_who_waits_here_at_once_and_elsewhere_with_the
 }
 
 #[tokio::test]
-async fn a_feed_wakes_who_waits_on_other_nodes() {
+async fn a_feed_ends_waits_on_other_nodes() {
     let world = World::new();
     let feed = MemoryFeed::new();
     let node = || world.node_with(|builder| builder.revocation_feed(feed.clone()));
     let (here, there) = (node(), node());
     let ada = register(&here, "ada").await;
     let (one, all) = (start_session(&here, &ada).await, start_session(&here, &ada).await);
-    // Verified here, waited for there: nothing else makes that node listen.
+    // The token is verified on one node and waited for on the other. Nothing else makes that node
+    // listen.
     let (mut one_ends, mut all_end) =
         (wait(&there, &claims(&here, &one).await), wait(&there, &claims(&here, &all).await));
     assert!(waits(&mut one_ends).await && waits(&mut all_end).await);
@@ -96,7 +97,7 @@ async fn a_feed_wakes_who_waits_on_other_nodes() {
     assert_eq!(answer(all_end).await, ErrorKind::TokenRevoked);
 }
 
-/// Counts how often what it polls is woken.
+/// Counts how often the inner future is woken.
 #[derive(Default)]
 struct Wakes(AtomicUsize);
 
@@ -107,37 +108,37 @@ impl Wake for Wakes {
 }
 
 #[tokio::test]
-async fn what_ends_for_others_wakes_few_and_waiting_asks_no_store() {
+async fn the_end_of_other_sessions_wakes_few_waits() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
     let kept = start_session(&auth, &ada).await;
-    // Without the turns that Tokio makes a busy task take.
+    // Without the pauses that Tokio makes a busy task take.
     let mut waiting = Box::pin(tokio::task::unconstrained(auth.until_ended(&claims(&auth, &kept).await)));
     let wakes = Arc::new(Wakes::default());
     let waker = Waker::from(Arc::clone(&wakes));
     let mut look = || assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     look();
-    let mut looks = 0;
+    let mut seen = 0;
     for _ in 0..2000 {
         let other = start_session(&auth, &ada).await;
         auth.logout(&Presented::refresh(&other.refresh), &ClientInfo::unknown()).await.unwrap();
         world.store.take_calls();
-        if wakes.0.load(Ordering::SeqCst) > looks {
-            looks = wakes.0.load(Ordering::SeqCst);
+        if wakes.0.load(Ordering::SeqCst) > seen {
+            seen = wakes.0.load(Ordering::SeqCst);
             look();
         }
         assert_eq!(world.store.take_calls(), 0);
     }
-    // One in 1024 is about it, as far as the hash can tell.
-    assert!(looks <= 30, "{looks}");
+    // About one in 1024 of them shares a notifier with this wait.
+    assert!(seen <= 30, "{seen}");
     auth.end_sessions_of(&ada.id, &ClientInfo::unknown()).await.unwrap();
-    assert!(wakes.0.load(Ordering::SeqCst) > looks);
+    assert!(wakes.0.load(Ordering::SeqCst) > seen);
     assert_eq!(answer(waiting).await, ErrorKind::TokenRevoked);
 }
 
 #[tokio::test]
-async fn what_had_ended_or_expired_before_is_no_wait() {
+async fn a_token_that_has_ended_or_expired_is_not_waited_for() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
@@ -150,14 +151,15 @@ async fn what_had_ended_or_expired_before_is_no_wait() {
 }
 
 #[tokio::test]
-async fn a_token_is_waited_for_until_it_expires_by_the_injected_clock() {
+async fn a_wait_ends_at_expiry_by_the_injected_clock() {
     let world = World::new();
     let auth = world.node_with(|builder| builder.leeway(Duration::from_secs(5)));
     let ada = register(&auth, "ada").await;
     let pair = start_session(&auth, &ada).await;
     let claims = claims(&auth, &pair).await;
     let end = claims.expires_at().plus(Duration::from_secs(5));
-    // It looks at the clock again after what is left by it: soon, though it stands still.
+    // It reads the clock again after the time that is left, which is short, although the clock
+    // stands still.
     world.clock.set(end.minus(Duration::from_millis(1)));
     let mut waiting = wait(&auth, &claims);
     assert!(waits(&mut waiting).await);
@@ -168,7 +170,7 @@ async fn a_token_is_waited_for_until_it_expires_by_the_injected_clock() {
 }
 
 #[tokio::test]
-async fn a_clock_that_was_set_is_looked_at_again_and_one_that_stands_still_not_for_ever() {
+async fn the_clock_is_read_again_after_a_minute_at_most() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
@@ -179,7 +181,7 @@ async fn a_clock_that_was_set_is_looked_at_again_and_one_that_stands_still_not_f
     assert!(waits(&mut waiting).await);
     world.clock.set(claims.expires_at());
     assert_eq!(answer(waiting).await, ErrorKind::TokenExpired);
-    assert_eq!(began.elapsed().as_secs(), 60, "it was a quarter of an hour by the first look");
+    assert_eq!(began.elapsed().as_secs(), 60, "by the first reading it was a quarter of an hour");
 
     world.clock.set(claims.expires_at().minus(Duration::from_millis(1)));
     let (mut waiting, mut polls) = (wait(&auth, &claims), 0);
@@ -192,10 +194,10 @@ async fn a_clock_that_was_set_is_looked_at_again_and_one_that_stands_still_not_f
 }
 
 #[tokio::test]
-async fn a_test_that_moves_its_clock_sees_a_wait_end_at_once() {
+async fn moving_the_clock_of_a_test_ends_a_wait_at_once() {
     let test = TestAuth::new().unwrap();
     let ada = test.user("ada@example.com").create().await.unwrap();
-    let session = test.log_in(&ada).await.unwrap();
+    let session = test.login(&ada).await.unwrap();
     tokio::time::pause();
     let began = tokio::time::Instant::now();
     let claims = test.auth().authenticate(session.access_token(), Check::Stateless).await.unwrap().claims;
@@ -208,11 +210,11 @@ async fn a_test_that_moves_its_clock_sees_a_wait_end_at_once() {
 }
 
 #[tokio::test]
-async fn a_full_set_of_endings_asks_the_store_whose_outage_ends_no_wait() {
+async fn with_a_full_set_a_store_outage_ends_no_wait() {
     let world = World::new();
     let auth = world.node_with(|builder| builder.revocation_capacity(1));
     let ada = register(&auth, "ada").await;
-    // No shard has room left.
+    // The shards have no room left.
     for _ in 0..1500 {
         let pair = start_session(&auth, &ada).await;
         auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
@@ -220,12 +222,12 @@ async fn a_full_set_of_endings_asks_the_store_whose_outage_ends_no_wait() {
     let (live, ended) = (start_session(&auth, &ada).await, start_session(&auth, &ada).await);
     let (of_live, of_ended) = (claims(&auth, &live).await, claims(&auth, &ended).await);
     let (mut waiting, mut others) = (wait(&auth, &of_live), wait(&auth, &of_ended));
-    // The wait asks again after some seconds.
+    // The wait asks the store again after some seconds.
     tokio::time::pause();
     assert!(waits(&mut waiting).await && waits(&mut others).await);
     world.store.fail("find", Failure::Before);
     auth.logout(&Presented::refresh(&ended.refresh), &ClientInfo::unknown()).await.unwrap();
-    assert!(waits(&mut others).await, "nobody could say that it has ended");
+    assert!(waits(&mut others).await, "the store cannot say that it has ended");
     world.store.recover();
     assert_eq!(answer(others).await, ErrorKind::TokenRevoked);
     assert!(waits(&mut waiting).await);
@@ -234,12 +236,12 @@ async fn a_full_set_of_endings_asks_the_store_whose_outage_ends_no_wait() {
 }
 
 #[tokio::test]
-async fn waits_share_a_full_set_without_asking_for_each_other_or_at_each_poll() {
+async fn waits_with_a_full_set_ask_the_store_only_about_themselves() {
     let world = World::new();
     let auth = world.node_with(|it| it.revocation_capacity(1).revocation_poll(Duration::from_secs(60)));
     let ada = register(&auth, "ada").await;
     tokio::time::pause();
-    // So many that they ring most bells.
+    // They are so many that they wake nearly all waiting tasks.
     for _ in 0..2000 {
         let pair = start_session(&auth, &ada).await;
         auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
@@ -261,15 +263,15 @@ async fn waits_share_a_full_set_without_asking_for_each_other_or_at_each_poll() 
         auth.poll_revocations().await.unwrap();
         soon().await;
     }
-    assert_eq!(world.store.take_calls(), 5, "the polls, which bring nothing new");
+    assert_eq!(world.store.take_calls(), 5, "the polls, which read nothing new");
     tokio::time::sleep(Duration::from_secs(25)).await;
     assert_eq!(world.store.take_calls(), 0);
-    // One ends, and it alone asks.
+    // One session ends, and only its wait asks the store.
     auth.end_session(&ada.id, pairs[0].session, &ClientInfo::unknown()).await.unwrap();
     assert_eq!(waiting.remove(0).await.unwrap(), ErrorKind::TokenRevoked);
     soon().await;
-    assert_eq!(world.store.take_calls(), 2, "the ending, and the one that it is about");
-    // After half a minute to a minute they ask again, and not together.
+    assert_eq!(world.store.take_calls(), 2, "the end of the session, and the question of its wait");
+    // After 30 to 60 s they ask again, and not together.
     let mut asked = Vec::new();
     for _ in 0..6 {
         tokio::time::sleep(Duration::from_secs(5)).await;
@@ -280,9 +282,10 @@ async fn waits_share_a_full_set_without_asking_for_each_other_or_at_each_poll() 
 }
 
 #[tokio::test]
-async fn a_slow_store_keeps_nobody_who_was_ended_here_or_has_expired() {
+async fn a_slow_store_delays_no_end_that_is_known_here() {
     let minutes = |n: u64| Duration::from_secs(60 * n);
-    // The load of a node that is new, and the look at the session of one that is out of touch.
+    // The store is slow at the first read of a new node, and at the question about a session on a
+    // node whose polls failed.
     for (slow, end) in [("ended_since", true), ("ended_since", false), ("find", true), ("find", false)] {
         let world = World::new();
         let ada = register(&world.node(), "ada").await;
@@ -308,7 +311,7 @@ async fn a_slow_store_keeps_nobody_who_was_ended_here_or_has_expired() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_ending_slips_between_a_look_and_a_wait() {
+async fn no_revocation_is_lost_between_a_check_and_a_wait() {
     let world = World::new();
     let auth = world.node();
     let ada = register(&auth, "ada").await;
@@ -319,7 +322,7 @@ async fn no_ending_slips_between_a_look_and_a_wait() {
         let wait = tokio::spawn(auth.until_ended(&claims));
         let auth = auth.clone();
         let end = tokio::spawn(async move {
-            // Now before the wait, now after it, now in the middle of it.
+            // The session ends before, during or after the start of the wait.
             for _ in 0..round % 7 {
                 tokio::task::yield_now().await;
             }

@@ -1,4 +1,4 @@
-//! A handshake is verified before the connection becomes something else, on axum and on bare hyper.
+//! A WebSocket handshake is verified before the upgrade, on axum and on bare hyper.
 
 use std::{convert::Infallible, fmt::Write, net::SocketAddr};
 
@@ -20,7 +20,7 @@ use tower::{Layer, service_fn};
 
 use crate::fixture::{World, register, start_session};
 
-/// Answers 101 and sends back what it gets: what a library for that does with a handshake, without its frames.
+/// Answers 101 and sends back what it gets, as a WebSocket library does, without frames.
 fn switch<B>(mut request: Request<B>) -> Response<Empty<Bytes>> {
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
@@ -59,7 +59,8 @@ async fn on_axum(guard: AuthLayer<User>) -> SocketAddr {
     addr
 }
 
-/// The head of the answer to a handshake, and whether the connection then sends back what it gets.
+/// Returns the head of the answer to a handshake, and whether the connection then sends back what
+/// it gets.
 async fn shake_hands(addr: SocketAddr, headers: &[(&str, &str)]) -> (String, bool) {
     let mut stream = TcpStream::connect(addr).await.unwrap();
     let mut head = format!(
@@ -109,7 +110,7 @@ async fn a_handshake_is_verified_before_the_upgrade() {
 }
 
 #[tokio::test]
-async fn a_browsers_handshake_brings_its_cookie_and_comes_from_its_own_origin() {
+async fn a_handshake_of_a_browser_needs_its_own_origin() {
     let (auth, token) = world().await;
     for addr in [on_hyper(auth.require()).await, on_axum(auth.require()).await] {
         let cookie = format!("access_token={token}");

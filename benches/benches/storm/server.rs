@@ -185,8 +185,10 @@ async fn login(State(state): State<ByHand>, Json(credentials): Json<Credentials>
         .auth
         .start_session(&state.user, &ClientInfo::unknown())
         .await
-        .map(|outcome| outcome.complete().unwrap().tokens)
-        .expect("there is room");
+        .expect("there is room")
+        .into_logged_in()
+        .expect("nothing is missing")
+        .tokens;
     let body = serde_json::json!({
         "access_token": tokens.access_token.expose(),
         "refresh_token": tokens.refresh_token.expose(),

@@ -20,7 +20,6 @@
 mod client;
 mod notes;
 #[path = "../../support/mod.rs"]
-#[expect(dead_code, reason = "no user is disabled here")]
 mod support;
 
 use std::{env, net::SocketAddr};

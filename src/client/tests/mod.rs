@@ -1,4 +1,4 @@
-//! Clients against a server of few words, which does to them what servers and networks do.
+//! Clients against a small server that can fail as servers and networks do.
 
 mod race;
 mod refresh;
@@ -18,7 +18,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{
-    Request, Response, StatusCode,
+    HeaderValue, Request, Response, StatusCode,
     header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use http_body_util::{BodyExt, Full};
@@ -27,7 +27,10 @@ use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tower::{BoxError, Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
 
 use super::*;
-use crate::clock::{ManualClock, Timestamp};
+use crate::{
+    clock::{Clock, ManualClock, Timestamp},
+    secret::Secret,
+};
 
 const SERVER: &str = "https://api.example.com";
 const LIFETIME: Duration = Duration::from_secs(900);
@@ -35,14 +38,14 @@ const GRACE: Duration = Duration::from_secs(10);
 
 type Http = BoxCloneSyncService<Request<Full<Bytes>>, Response<Full<Bytes>>, BoxError>;
 
-/// What becomes of one request to an endpoint.
+/// What happens to one request to an endpoint.
 #[derive(Clone, Debug)]
 enum Fault {
     /// It never arrives.
     Lost,
-    /// It is done, and its answer is lost.
+    /// It is carried out, and its answer is lost.
     Unanswered,
-    /// It is answered by this, and not done.
+    /// It is answered with this and not carried out.
     Instead(u16, &'static str, &'static str),
 }
 
@@ -51,7 +54,7 @@ enum Fault {
 struct World {
     clock: ManualClock,
     server: Arc<Mutex<Server>>,
-    /// Taken for each refresh.
+    /// Each refresh takes one permit.
     may_refresh: Arc<Semaphore>,
     storage: Shared,
 }
@@ -62,12 +65,12 @@ struct Server {
     rotated_at: Timestamp,
     ended: bool,
     issued: u64,
-    /// Whether the session last moved on by a change of the password: there is no grace for the token before.
+    /// Whether a password change was the last rotation. The token before it has no grace.
     password_changed: bool,
-    /// The refresh tokens that came with a sign-in or a registration.
+    /// The refresh tokens that came with a login or a registration.
     replaced: Vec<String>,
-    /// The access tokens that are good, and until when.
-    good: Vec<(String, Timestamp)>,
+    /// The valid access tokens and their expiry.
+    valid: Vec<(String, Timestamp)>,
     faults: VecDeque<Fault>,
     /// Every request that arrived: its path, and its token.
     seen: Vec<(String, String)>,
@@ -84,7 +87,7 @@ impl World {
             issued: 0,
             password_changed: false,
             replaced: Vec::new(),
-            good: Vec::new(),
+            valid: Vec::new(),
             faults: VecDeque::new(),
             seen: Vec::new(),
         };
@@ -92,7 +95,7 @@ impl World {
         Self { clock, server, may_refresh, storage: Shared::default() }
     }
 
-    /// A process of its own over the shared storage.
+    /// Returns another process that uses the shared storage.
     fn process(&self) -> ClientAuth {
         self.process_with(|builder| builder)
     }
@@ -104,7 +107,7 @@ impl World {
 
     async fn logged_in(&self) -> ClientAuth {
         let auth = self.process();
-        auth.log_in("ada", "open sesame 42".into()).await.unwrap();
+        auth.login("ada", "open sesame 42".into()).await.unwrap();
         auth
     }
 
@@ -121,10 +124,11 @@ impl World {
         self.server().faults.push_back(fault);
     }
 
-    /// The server forgets its access tokens, as after a change of keys; a second later, so that nobody rests from before.
+    /// Invalidates the access tokens, as a change of keys does. It is a second later then, so that
+    /// no backoff is in force.
     fn refuse_access(&self) {
         self.clock.advance(Duration::from_secs(1));
-        self.server().good.clear();
+        self.server().valid.clear();
     }
 
     fn seen(&self, path: &str) -> usize {
@@ -170,9 +174,9 @@ impl World {
 impl Server {
     fn answer(&mut self, path: &str, body: &Bytes, bearer: Option<&str>, now: Timestamp) -> Response<Full<Bytes>> {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        let good = bearer.is_some_and(|bearer| {
+        let valid = bearer.is_some_and(|bearer| {
             let token = bearer.strip_prefix("Bearer ").unwrap();
-            self.good.iter().any(|(good, until)| good == token && now < *until)
+            self.valid.iter().any(|(valid, until)| valid == token && now < *until)
         });
         match path {
             "/auth/login" | "/auth/register" if body["password"] == "open sesame 42" => {
@@ -187,12 +191,12 @@ impl Server {
             "/auth/logout" => {
                 assert!(body["refresh_token"].as_str().unwrap().starts_with("refresh-"));
                 self.ended = true;
-                self.good.clear();
+                self.valid.clear();
                 let mut answer = Response::new(Full::default());
                 *answer.status_mut() = StatusCode::NO_CONTENT;
                 answer
             }
-            "/auth/password" if good => {
+            "/auth/password" if valid => {
                 self.generation += 1;
                 self.rotated_at = now;
                 self.password_changed = true;
@@ -200,8 +204,8 @@ impl Server {
             }
             "/open" => Response::new(Full::from("open")),
             _ if bearer.is_none() => problem(401, "token_missing", "Bearer"),
-            _ if good && !self.ended => Response::new(Full::from(body.to_string())),
-            _ => problem(401, "token_invalid", "Bearer error=\"invalid_token\", error_description=\"no good\""),
+            _ if valid && !self.ended => Response::new(Full::from(body.to_string())),
+            _ => problem(401, "token_invalid", "Bearer error=\"invalid_token\", error_description=\"invalid\""),
         }
     }
 
@@ -227,7 +231,7 @@ impl Server {
     fn pair(&mut self, status: StatusCode, now: Timestamp) -> Response<Full<Bytes>> {
         self.issued += 1;
         let access = format!("access-{}-{}-{}", self.session, self.generation, self.issued);
-        self.good.push((access.clone(), now.plus(LIFETIME)));
+        self.valid.push((access.clone(), now.plus(LIFETIME)));
         let refresh = format!("refresh-{}-{}-{}", self.session, self.generation, self.issued);
         let body = json!({
             "user": {"id": "7"}, "token_type": "Bearer", "expires_in": LIFETIME.as_secs(),
@@ -246,14 +250,14 @@ fn problem(status: u16, code: &str, challenge: &str) -> Response<Full<Bytes>> {
     answer
 }
 
-/// A storage that processes share, with a lock, and that fails on demand.
+/// A storage with a lock that processes share. It fails on demand.
 #[derive(Clone, Default)]
 struct Shared {
     memory: MemoryStorage,
     lock: Arc<tokio::sync::Mutex<()>>,
     unlocked: Arc<AtomicBool>,
     failing: Arc<Mutex<HashSet<&'static str>>>,
-    stuck: Arc<Mutex<HashSet<&'static str>>>,
+    hanging: Arc<Mutex<HashSet<&'static str>>>,
 }
 
 impl Shared {
@@ -261,26 +265,26 @@ impl Shared {
         self.failing.lock().unwrap().insert(call);
     }
 
-    /// Has a call never come back, as behind a program that was stopped while it held the lock.
-    fn stick(&self, call: &'static str) {
-        self.stuck.lock().unwrap().insert(call);
+    /// Makes a call hang, as if another program were suspended while it holds the lock.
+    fn hang(&self, call: &'static str) {
+        self.hanging.lock().unwrap().insert(call);
     }
 
     fn recover(&self) {
         self.failing.lock().unwrap().clear();
-        self.stuck.lock().unwrap().clear();
+        self.hanging.lock().unwrap().clear();
     }
 
     async fn check(&self, call: &'static str) -> Result<(), StorageError> {
         tokio::task::yield_now().await;
-        let is_stuck = self.stuck.lock().unwrap().contains(call);
-        if is_stuck {
+        let is_hanging = self.hanging.lock().unwrap().contains(call);
+        if is_hanging {
             std::future::pending::<()>().await;
         }
         if self.failing.lock().unwrap().contains(call) { Err(format!("no {call} today").into()) } else { Ok(()) }
     }
 
-    /// The refresh token that is stored.
+    /// Returns the stored refresh token.
     async fn stored(&self) -> Option<String> {
         let text = self.memory.load().await.unwrap()?;
         let stored: Value = serde_json::from_str(text.expose()).unwrap();
@@ -315,14 +319,14 @@ impl TokenStorage for Shared {
     }
 }
 
-/// What a request through the layer came to.
+/// Sends a request through the layer. Returns the status or the kind of error.
 async fn call(world: &World, auth: &ClientAuth, path: &'static str) -> Result<StatusCode, ClientErrorKind> {
     let request = Request::post(format!("{SERVER}{path}")).body(Full::from("\"body\"")).unwrap();
     match auth.layer().layer(world.http()).oneshot(request).await {
         Ok(response) => {
             let status = response.status();
             let body = response.into_body().collect().await.unwrap().to_bytes();
-            // What is sent again is sent whole.
+            // A request that is sent again has its whole body.
             assert!(status != StatusCode::OK || path == "/open" || body == "\"body\"", "{body:?}");
             Ok(status)
         }

@@ -1,8 +1,8 @@
-//! Whatever happens in whatever order, the session goes on: many seeds, two processes, faults and callers that leave.
+//! Two processes, faults and aborted callers in random order: the session never ends.
 
 use super::*;
 
-/// A small generator (xorshift64*): the same seed is the same run.
+/// A small random number generator (xorshift64*). The same seed gives the same run.
 struct Dice(u64);
 
 impl Dice {
@@ -17,7 +17,7 @@ impl Dice {
 const SEEDS: u64 = 150;
 
 #[test]
-fn a_session_outlives_faults_and_callers_that_leave() {
+fn a_session_outlives_faults_and_aborted_callers() {
     for seed in 1..=SEEDS {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(play(seed));
@@ -27,19 +27,20 @@ fn a_session_outlives_faults_and_callers_that_leave() {
 async fn play(seed: u64) {
     let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let world = World::new();
-    // Two attempts, so that nobody waits a second for the third.
+    // Two attempts, because the pause before a third one is a second.
     let processes = [(); 2].map(|()| world.process_with(|builder| builder.refresh_attempts(2)));
-    processes[0].log_in("ada", "open sesame 42".into()).await.unwrap();
+    processes[0].login("ada", "open sesame 42".into()).await.unwrap();
     let mut calls = Vec::new();
     for step in 0..60 {
         match dice.roll(12) {
-            0 => world.server().good.clear(),
-            // An answer that is lost is asked for again at once; two in a row would leave that to the next caller.
+            0 => world.server().valid.clear(),
+            // A lost answer is requested again at once.
             1 => world.fault(Fault::Unanswered),
             2 => world.fault(Fault::Lost),
             3 => world.fault(Fault::Instead(503, "0", "")),
             4 => {
-                // An answer that is missing for longer than the grace costs a sign-in; here nothing is.
+                // No answer may be missing while the clock moves: one that is missing for longer
+                // than the grace ends the session.
                 calm(&world, &processes).await;
                 world.clock.advance(Duration::from_secs(dice.roll(4) * 300));
             }
@@ -61,7 +62,7 @@ async fn play(seed: u64) {
     }
     calm(&world, &processes).await;
     for call in calls {
-        // It may have met a fault, or a token that was refused before it arrived.
+        // A call may fail: it may have met a fault or a token that was refused before it arrived.
         let _ = call.await;
     }
     assert!(!world.server().ended, "seed {seed}");
@@ -73,7 +74,7 @@ async fn play(seed: u64) {
     assert!(!world.server().ended, "seed {seed}");
 }
 
-/// Lets everybody ask again for what they may have missed, and store what they hold.
+/// Lets each process request lost answers again, and store what it holds.
 async fn calm(world: &World, processes: &[ClientAuth]) {
     world.storage.recover();
     world.server().faults.clear();
@@ -81,7 +82,7 @@ async fn calm(world: &World, processes: &[ClientAuth]) {
         auth.settled().await;
         world.server().faults.clear();
         world.refuse_access();
-        // Twice: what another process has stored may be refused as well.
+        // Twice, because the pair that another process has stored may be refused as well.
         for _ in 0..2 {
             world.clock.advance(Duration::from_secs(1));
             let _ = call(world, auth, "/notes").await;

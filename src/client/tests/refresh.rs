@@ -1,8 +1,8 @@
-//! Who refreshes, how often, and what becomes of those who wait.
+//! When the client refreshes, how often, and what the waiting requests get.
 
 use super::*;
 
-/// What so many requests come to that are all refused before the refresh is let through.
+/// Sends requests that are all refused before the refresh gets its answer. Returns their results.
 async fn refused_at_once(
     world: &World,
     auth: &ClientAuth,
@@ -19,7 +19,7 @@ async fn refused_at_once(
     while world.seen("/notes") < requests {
         tokio::task::yield_now().await;
     }
-    // Each of them has its answer, and has seen that it has to wait.
+    // Lets each of them read its answer and wait for the refresh.
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
@@ -32,7 +32,7 @@ async fn refused_at_once(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_that_are_refused_at_once_make_one_refresh() {
+async fn requests_refused_at_once_share_one_refresh() {
     let world = World::new();
     let auth = world.logged_in().await;
     let answers = refused_at_once(&world, &auth, 100).await;
@@ -41,10 +41,10 @@ async fn many_that_are_refused_at_once_make_one_refresh() {
 }
 
 #[tokio::test]
-async fn many_that_are_refused_at_once_share_what_is_wrong_with_the_refresh() {
+async fn requests_refused_at_once_share_the_error_of_the_refresh() {
     let world = World::new();
     let auth = world.process_with(|builder| builder.refresh_attempts(1));
-    auth.log_in("ada", "open sesame 42".into()).await.unwrap();
+    auth.login("ada", "open sesame 42".into()).await.unwrap();
     world.fault(Fault::Lost);
     let answers = refused_at_once(&world, &auth, 100).await;
     assert!(answers.iter().all(|answer| *answer == Err(ClientErrorKind::Unreachable)), "{answers:?}");
@@ -52,33 +52,33 @@ async fn many_that_are_refused_at_once_share_what_is_wrong_with_the_refresh() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_older_than_the_current_one_is_replaced_without_a_refresh() {
+async fn a_token_older_than_the_current_one_needs_no_refresh() {
     let world = World::new();
     let auth = world.logged_in().await;
     let old = auth.usable().await.unwrap().unwrap();
     world.refuse_access();
     assert_eq!(call(&world, &auth, "/notes").await, OK);
-    let newer = auth.after(&old).await.unwrap().unwrap();
+    let newer = auth.replacement_of(&old).await.unwrap().unwrap();
     assert!(!newer.is_same_as(&old));
     assert_eq!(world.seen("/auth/refresh"), 1);
 }
 
 #[tokio::test]
-async fn a_token_that_is_about_to_expire_is_refreshed_before_it_is_sent() {
+async fn a_token_that_expires_soon_is_refreshed_before_it_is_sent() {
     let world = World::new();
     let auth = world.logged_in().await;
     world.clock.advance(Duration::from_secs(869));
     assert_eq!((call(&world, &auth, "/notes").await, world.seen("/auth/refresh")), (OK, 0));
     world.clock.advance(Duration::from_secs(1));
     assert_eq!((call(&world, &auth, "/notes").await, world.seen("/auth/refresh")), (OK, 1));
-    assert_eq!(world.seen("/notes"), 2, "no request was in vain");
+    assert_eq!(world.seen("/notes"), 2, "no request was refused");
 }
 
 #[tokio::test]
-async fn a_token_that_is_still_good_is_used_while_the_server_is_away() {
+async fn a_valid_token_is_used_while_the_server_is_unreachable() {
     let world = World::new();
     let auth = world.process_with(|builder| builder.refresh_attempts(2));
-    auth.log_in("ada", "open sesame 42".into()).await.unwrap();
+    auth.login("ada", "open sesame 42".into()).await.unwrap();
     world.clock.advance(Duration::from_secs(890));
     for _ in 0..4 {
         world.fault(Fault::Lost);
@@ -86,15 +86,15 @@ async fn a_token_that_is_still_good_is_used_while_the_server_is_away() {
     for _ in 0..5 {
         assert_eq!(call(&world, &auth, "/notes").await, OK);
     }
-    assert_eq!(world.seen("/auth/refresh"), 2, "it is not asked again for a second");
+    assert_eq!(world.seen("/auth/refresh"), 2, "the server is not asked again for a second");
     world.clock.advance(Duration::from_secs(10));
-    assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Unreachable), "expired by now");
+    assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Unreachable), "the token has expired");
     world.clock.advance(Duration::from_secs(1));
-    assert_eq!(call(&world, &auth, "/notes").await, OK, "and nobody was signed out");
+    assert_eq!(call(&world, &auth, "/notes").await, OK, "the user is still logged in");
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_asked_for_again_with_the_same_token() {
+async fn a_lost_answer_is_requested_again_with_the_same_token() {
     let world = World::new();
     let auth = world.logged_in().await;
     world.refuse_access();
@@ -102,7 +102,7 @@ async fn a_lost_answer_is_asked_for_again_with_the_same_token() {
     assert_eq!(call(&world, &auth, "/notes").await, OK);
     assert_eq!((world.seen("/auth/refresh"), world.server().generation), (2, 1));
 
-    // As well where the server could not tell what had happened.
+    // The same after an error of the server, which may have rotated the token.
     for status in [500, 502, 503, 504] {
         world.refuse_access();
         world.fault(Fault::Instead(status, "0", ""));
@@ -111,10 +111,10 @@ async fn a_lost_answer_is_asked_for_again_with_the_same_token() {
 }
 
 #[tokio::test]
-async fn what_is_no_verdict_on_the_session_ends_nothing() {
+async fn an_answer_that_does_not_end_the_session_clears_nothing() {
     let world = World::new();
     let auth = world.process_with(|builder| builder.refresh_attempts(1));
-    auth.log_in("ada", "open sesame 42".into()).await.unwrap();
+    auth.login("ada", "open sesame 42".into()).await.unwrap();
     let stored = world.storage.stored().await;
     for (fault, expected) in [
         (Fault::Lost, ClientErrorKind::Unreachable),
@@ -138,7 +138,7 @@ async fn what_is_no_verdict_on_the_session_ends_nothing() {
 }
 
 #[tokio::test]
-async fn an_outage_says_when_to_come_back_and_is_not_waited_for_beyond_the_grace() {
+async fn a_refresh_does_not_wait_for_a_retry_beyond_the_grace() {
     let world = World::new();
     let auth = world.logged_in().await;
     world.clock.advance(LIFETIME);
@@ -150,7 +150,7 @@ async fn an_outage_says_when_to_come_back_and_is_not_waited_for_beyond_the_grace
 }
 
 #[tokio::test]
-async fn who_is_told_when_to_come_back_does_not_come_before() {
+async fn the_server_is_not_asked_before_its_retry_after() {
     let world = World::new();
     let auth = world.logged_in().await;
     for (status, code) in [(429, r#"{"code":"too_many_attempts"}"#), (503, r#"{"code":"store_unavailable"}"#)] {
@@ -166,14 +166,14 @@ async fn who_is_told_when_to_come_back_does_not_come_before() {
                 world.clock.advance(Duration::from_secs(seconds));
                 assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Refused));
             }
-            assert_eq!(auth.access_token().await.is_err(), !refused, "what has not expired is still shown");
+            assert_eq!(auth.access_token().await.is_err(), !refused, "a token that has not expired is still returned");
             assert_eq!(world.seen("/auth/refresh"), asked + 1);
             world.clock.advance(Duration::from_secs(1));
             assert_eq!((call(&world, &auth, "/notes").await, world.seen("/auth/refresh")), (OK, asked + 2));
         }
     }
 
-    // A wait without measure is not believed, and a new session waits for nothing.
+    // A backoff is 5 min at most, and a new session has none.
     world.refuse_access();
     world.fault(Fault::Instead(429, "31536000", ""));
     assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Refused));
@@ -182,30 +182,30 @@ async fn who_is_told_when_to_come_back_does_not_come_before() {
     world.refuse_access();
     world.fault(Fault::Instead(429, "60", ""));
     assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Refused));
-    auth.log_in("ada", "open sesame 42".into()).await.unwrap();
-    world.server().good.clear();
+    auth.login("ada", "open sesame 42".into()).await.unwrap();
+    world.server().valid.clear();
     assert_eq!(call(&world, &auth, "/notes").await, OK);
 }
 
 #[tokio::test]
-async fn a_token_that_is_good_waits_for_no_server_that_hangs() {
+async fn a_request_with_a_valid_token_does_not_wait_for_a_slow_server() {
     let world = World::new();
     let auth = world.process_with(|builder| builder.timeout(Duration::from_secs(2)));
-    auth.log_in("ada", "open sesame 42".into()).await.unwrap();
+    auth.login("ada", "open sesame 42".into()).await.unwrap();
     world.clock.advance(Duration::from_secs(890));
     world.may_refresh.forget_permits(100_000);
     for _ in 0..3 {
         assert_eq!(call(&world, &auth, "/notes").await, OK);
-        assert!(auth.state().flight.is_some(), "it goes on");
+        assert!(auth.state().refresh.is_some(), "the refresh goes on");
     }
     assert_eq!(world.server().generation, 0);
     world.may_refresh.add_permits(100_000);
     auth.settled().await;
-    assert!(world.storage.stored().await.unwrap().starts_with("refresh-1-1-"), "and what it brings is stored");
+    assert!(world.storage.stored().await.unwrap().starts_with("refresh-1-1-"), "its pair is stored");
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_takes_no_refresh_along() {
+async fn a_caller_that_is_aborted_does_not_stop_the_refresh() {
     let world = World::new();
     let auth = world.logged_in().await;
     world.refuse_access();
@@ -225,12 +225,12 @@ async fn a_caller_that_goes_away_takes_no_refresh_along() {
     world.may_refresh.add_permits(100_000);
     auth.settled().await;
     assert_eq!(world.server().generation, 1);
-    assert!(world.storage.stored().await.unwrap().starts_with("refresh-1-1-"), "what the server gave is stored");
+    assert!(world.storage.stored().await.unwrap().starts_with("refresh-1-1-"), "the new pair is stored");
     assert_eq!((call(&world, &auth, "/notes").await, world.seen("/auth/refresh")), (OK, 1));
 }
 
 #[test]
-fn a_runtime_that_ends_in_the_middle_leaves_the_next_one_a_good_token() {
+fn after_the_end_of_a_runtime_the_next_one_gets_a_valid_token() {
     let world = World::new();
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let first = runtime();
@@ -251,7 +251,7 @@ fn a_runtime_that_ends_in_the_middle_leaves_the_next_one_a_good_token() {
 }
 
 #[test]
-fn without_a_runtime_it_is_an_error_and_no_panic() {
+fn a_call_without_a_runtime_is_an_error_and_no_panic() {
     let world = World::new();
     let auth = world.process();
     let waker = std::task::Waker::noop();
@@ -261,18 +261,18 @@ fn without_a_runtime_it_is_an_error_and_no_panic() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_session_is_the_servers_401_and_an_empty_storage() {
+async fn a_session_that_the_server_ended_is_cleared_from_the_storage() {
     let world = World::new();
     let auth = world.logged_in().await;
     world.refuse_access();
     world.server().ended = true;
     assert_eq!(call(&world, &auth, "/notes").await, UNAUTHORIZED);
     assert_eq!(world.storage.stored().await, None);
-    assert!(!auth.is_signed_in().await.unwrap());
-    assert_eq!(call(&world, &auth, "/open").await, OK, "what is open to anybody still is");
+    assert!(!auth.is_logged_in().await.unwrap());
+    assert_eq!(call(&world, &auth, "/open").await, OK, "a route without a guard needs no session");
     assert_eq!(call(&world, &auth, "/notes").await, UNAUTHORIZED);
-    assert_eq!(world.seen("/auth/refresh"), 1, "nobody asks for a session that is over");
+    assert_eq!(world.seen("/auth/refresh"), 1, "an ended session is not refreshed");
 
-    auth.log_in("ada", "open sesame 42".into()).await.unwrap();
+    auth.login("ada", "open sesame 42".into()).await.unwrap();
     assert_eq!(call(&world, &auth, "/notes").await, OK);
 }

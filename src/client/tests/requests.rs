@@ -4,7 +4,7 @@ use tower::{Service, limit::ConcurrencyLimit};
 
 use super::*;
 
-/// The requests that arrive at whatever they are sent to, all answered alike.
+/// A server for any address. It records the requests and gives all of them the same answer.
 #[derive(Clone)]
 struct Anywhere {
     arrived: Arc<Mutex<Vec<Request<Full<Bytes>>>>>,
@@ -32,10 +32,10 @@ impl Anywhere {
 }
 
 #[tokio::test]
-async fn the_token_goes_to_the_named_origins_alone() {
+async fn only_the_named_origins_get_the_token() {
     let world = World::new();
     let auth = world.process_with(|builder| builder.origin("https://files.example.com:8443"));
-    auth.log_in("ada", "open sesame 42".into()).await.unwrap();
+    auth.login("ada", "open sesame 42".into()).await.unwrap();
     let anywhere = Anywhere::new(|| Response::new(Full::default()));
     for (target, is_ours) in [
         ("https://api.example.com/notes", true),
@@ -61,7 +61,7 @@ async fn the_token_goes_to_the_named_origins_alone() {
 }
 
 #[tokio::test]
-async fn credentials_of_the_callers_own_are_left_alone() {
+async fn the_callers_own_credentials_are_not_replaced() {
     let world = World::new();
     let auth = world.logged_in().await;
     let anywhere = Anywhere::new(|| problem(401, "token_invalid", "Bearer error=\"invalid_token\""));
@@ -73,7 +73,7 @@ async fn credentials_of_the_callers_own_are_left_alone() {
 }
 
 #[tokio::test]
-async fn a_request_is_sent_again_once_and_only_for_the_tokens_sake() {
+async fn a_request_is_sent_again_once_if_its_token_was_refused() {
     let world = World::new();
     let auth = world.logged_in().await;
     let bare = "Bearer";
@@ -87,7 +87,7 @@ async fn a_request_is_sent_again_once_and_only_for_the_tokens_sake() {
         ("/notes", 401, "Bearer error=\"insufficient_scope\"", false),
         ("/notes", 403, invalid, false),
         ("/notes", 200, "", false),
-        // There a wrong password is a 401 as well.
+        // A wrong password is a 401 there.
         ("/auth/login", 401, bare, false),
         ("/auth/sessions", 401, invalid, true),
         ("/authors", 401, bare, true),
@@ -103,7 +103,7 @@ async fn a_request_is_sent_again_once_and_only_for_the_tokens_sake() {
         });
         let request = Request::post(format!("{SERVER}{path}")).header("x-own", "kept").extension(7_u8);
         let response = anywhere.send(&auth, request.body(Full::from("a body")).unwrap()).await;
-        assert_eq!(response.status(), status, "what comes the second time is the answer");
+        assert_eq!(response.status(), status, "the second answer is returned");
         let sent = anywhere.take();
         assert_eq!(sent.len(), if again { 2 } else { 1 }, "{path} {status} {challenge}");
         for request in sent {
@@ -130,7 +130,7 @@ async fn a_grpc_call_is_refused_in_the_headers_of_a_200() {
 }
 
 #[tokio::test]
-async fn a_body_that_cannot_be_sent_again_gets_its_401_and_the_next_request_a_good_token() {
+async fn a_body_that_cannot_be_sent_again_gets_its_401() {
     let world = World::new();
     let auth = world.logged_in().await;
     world.refuse_access();
@@ -141,7 +141,7 @@ async fn a_body_that_cannot_be_sent_again_gets_its_401_and_the_next_request_a_go
     let response = layer.layer(world.http()).oneshot(request()).await.unwrap();
     assert_eq!((response.status(), world.seen("/notes")), (StatusCode::OK, 2));
 
-    // Where there is no other token, its 401 is still what it gets.
+    // The same if no other token is available.
     world.refuse_access();
     world.fault(Fault::Instead(429, "9", ""));
     let response = layer.layer(world.http()).oneshot(request()).await.unwrap();
@@ -149,7 +149,7 @@ async fn a_body_that_cannot_be_sent_again_gets_its_401_and_the_next_request_a_go
 }
 
 #[tokio::test]
-async fn the_clients_own_errors_pass_through() {
+async fn the_errors_of_the_http_client_pass_through() {
     let auth = World::new().process();
     let http =
         service_fn(|_: Request<Full<Bytes>>| async { Err::<Response<Full<Bytes>>, BoxError>("no route".into()) });
@@ -159,13 +159,13 @@ async fn the_clients_own_errors_pass_through() {
 }
 
 #[tokio::test]
-async fn requests_that_wait_for_a_token_leave_their_place_to_the_refresh() {
+async fn a_request_that_waits_for_a_token_does_not_block_the_refresh() {
     for seconds in [1, 890, 900] {
         let world = World::new();
         let http = ConcurrencyLimit::new(world.http(), 1);
         let builder = ClientAuth::builder(SERVER).storage(world.storage.clone()).clock(world.clock.clone());
         let auth = builder.timeout(Duration::from_secs(2)).refresh_attempts(1).build(http.clone()).unwrap();
-        auth.log_in("ada", "open sesame 42".into()).await.unwrap();
+        auth.login("ada", "open sesame 42".into()).await.unwrap();
         world.clock.advance(Duration::from_secs(seconds));
         if seconds == 1 {
             world.refuse_access();
@@ -173,7 +173,7 @@ async fn requests_that_wait_for_a_token_leave_their_place_to_the_refresh() {
         let mut api = auth.layer().layer(http);
         let request = || Request::post(format!("{SERVER}/notes")).body(Full::from("\"body\"")).unwrap();
         let others: Vec<_> = (0..3).map(|_| tokio::spawn(api.clone().oneshot(request()))).collect();
-        // Nor is it kept by who has called.
+        // A service that has been called blocks nothing either.
         let calling = api.ready().await.unwrap().call(request());
         assert_eq!(calling.await.unwrap().status(), StatusCode::OK, "{seconds}");
         for other in others {
@@ -184,10 +184,10 @@ async fn requests_that_wait_for_a_token_leave_their_place_to_the_refresh() {
 }
 
 #[tokio::test]
-async fn a_service_that_refuses_every_token_has_them_rotated_once_a_second() {
+async fn a_service_that_refuses_every_token_causes_a_refresh_a_second() {
     let world = World::new();
     let auth = world.process_with(|builder| builder.origin("https://files.example.com"));
-    auth.log_in("ada", "open sesame 42".into()).await.unwrap();
+    auth.login("ada", "open sesame 42".into()).await.unwrap();
     let anywhere = Anywhere::new(|| problem(401, "token_invalid", "Bearer error=\"invalid_token\""));
     let request = || Request::get("https://files.example.com/a").body(Full::default()).unwrap();
     for second in 1..=3 {

@@ -1,4 +1,4 @@
-//! Storages that fail, and processes that share one.
+//! Storages that fail, and processes that share a storage.
 
 use super::*;
 
@@ -11,11 +11,11 @@ async fn a_pair_that_cannot_be_stored_is_not_used_and_not_lost() {
     for _ in 0..3 {
         assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Storage));
     }
-    assert_eq!(world.seen("/auth/refresh"), 1, "the pair that is there is stored before another one is asked for");
+    assert_eq!(world.seen("/auth/refresh"), 1, "the waiting pair is stored before another one is requested");
     let sent: Vec<_> = world.server().seen.iter().map(|(_, bearer)| bearer.clone()).collect();
     assert!(sent.iter().all(|bearer| !bearer.starts_with("Bearer access-1-1-")), "{sent:?}");
 
-    // Long after the grace.
+    // Long after the end of the grace.
     world.clock.advance(Duration::from_secs(60));
     world.storage.recover();
     assert_eq!(call(&world, &auth, "/notes").await, OK);
@@ -26,12 +26,12 @@ async fn a_pair_that_cannot_be_stored_is_not_used_and_not_lost() {
 }
 
 #[tokio::test]
-async fn a_pair_that_waits_is_stored_by_the_next_call_though_the_old_token_would_do() {
+async fn the_next_call_stores_a_waiting_pair() {
     let world = World::new();
     let auth = world.logged_in().await;
     world.clock.advance(Duration::from_secs(880));
     world.storage.fail("save");
-    assert_eq!(call(&world, &auth, "/notes").await, OK, "it is due, and good for a while");
+    assert_eq!(call(&world, &auth, "/notes").await, OK, "the old token is still valid");
     assert!(world.storage.stored().await.unwrap().starts_with("refresh-1-0-"));
     world.storage.recover();
     assert_eq!((call(&world, &auth, "/notes").await, world.seen("/auth/refresh")), (OK, 1));
@@ -39,7 +39,7 @@ async fn a_pair_that_waits_is_stored_by_the_next_call_though_the_old_token_would
 }
 
 #[tokio::test]
-async fn a_save_that_left_nothing_behind_is_made_good() {
+async fn a_save_that_stored_a_part_of_the_text_is_repeated() {
     let world = World::new();
     let auth = world.logged_in().await;
     for left in ["", "half of somethi"] {
@@ -54,7 +54,7 @@ async fn a_save_that_left_nothing_behind_is_made_good() {
 }
 
 #[tokio::test]
-async fn a_pair_that_waits_does_not_replace_what_cannot_be_read_just_now() {
+async fn a_waiting_pair_does_not_replace_an_unreadable_one() {
     let world = World::new();
     world.storage.unlocked.store(true, Ordering::SeqCst);
     let (auth, other) = (world.logged_in().await, world.process());
@@ -78,7 +78,7 @@ async fn a_pair_that_waits_does_not_replace_what_cannot_be_read_just_now() {
 }
 
 #[tokio::test]
-async fn a_pair_that_waits_does_not_replace_what_is_another_servers() {
+async fn a_waiting_pair_does_not_replace_that_of_another_server() {
     let world = World::new();
     let auth = world.logged_in().await;
     let text = world.storage.memory.load().await.unwrap().unwrap();
@@ -93,7 +93,7 @@ async fn a_pair_that_waits_does_not_replace_what_is_another_servers() {
 }
 
 #[tokio::test]
-async fn a_pair_that_waits_signs_nobody_in_again() {
+async fn a_waiting_pair_does_not_undo_a_logout() {
     let world = World::new();
     let auth = world.logged_in().await;
     world.refuse_access();
@@ -106,7 +106,7 @@ async fn a_pair_that_waits_signs_nobody_in_again() {
 }
 
 #[tokio::test]
-async fn a_pair_that_waited_for_too_long_is_refreshed_before_it_is_used() {
+async fn a_waiting_pair_that_has_expired_is_refreshed_before_use() {
     let world = World::new();
     let auth = world.logged_in().await;
     world.refuse_access();
@@ -120,13 +120,13 @@ async fn a_pair_that_waited_for_too_long_is_refreshed_before_it_is_used() {
 }
 
 #[tokio::test]
-async fn a_storage_that_does_not_come_back_is_an_error_in_time() {
+async fn a_storage_that_hangs_is_an_error_in_time() {
     for call_name in ["lock", "load", "save"] {
         let world = World::new();
         let auth = world.process_with(|builder| builder.timeout(Duration::from_millis(100)));
-        auth.log_in("ada", "open sesame 42".into()).await.unwrap();
+        auth.login("ada", "open sesame 42".into()).await.unwrap();
         world.refuse_access();
-        world.storage.stick(call_name);
+        world.storage.hang(call_name);
         let called = tokio::time::timeout(Duration::from_secs(60), call(&world, &auth, "/notes")).await;
         assert_eq!(called.unwrap(), Err(ClientErrorKind::Storage), "{call_name}");
         world.storage.recover();
@@ -134,8 +134,9 @@ async fn a_storage_that_does_not_come_back_is_an_error_in_time() {
     }
 }
 
-/// Two processes without a lock; the first has changed the password, and could not store what came of it.
-async fn with_a_change_that_is_not_stored(world: &World) -> (ClientAuth, ClientAuth) {
+/// Returns two processes without a lock. The first has changed the password and could not store the
+/// new pair.
+async fn with_unsaved_password_change(world: &World) -> (ClientAuth, ClientAuth) {
     world.storage.unlocked.store(true, Ordering::SeqCst);
     let (auth, other) = (world.logged_in().await, world.process());
     assert_eq!(call(world, &other, "/notes").await, OK);
@@ -146,9 +147,9 @@ async fn with_a_change_that_is_not_stored(world: &World) -> (ClientAuth, ClientA
 }
 
 #[tokio::test]
-async fn a_password_that_another_process_changes_ends_nothing_here() {
+async fn a_password_change_by_another_process_ends_no_session_here() {
     let world = World::new();
-    let (auth, other) = with_a_change_that_is_not_stored(&world).await;
+    let (auth, other) = with_unsaved_password_change(&world).await;
     let calling = tokio::spawn({
         let (world, other) = (world.clone(), other.clone());
         async move { call(&world, &other, "/notes").await }
@@ -157,9 +158,9 @@ async fn a_password_that_another_process_changes_ends_nothing_here() {
         tokio::task::yield_now().await;
     }
     world.storage.recover();
-    assert!(auth.is_signed_in().await.unwrap(), "which stores it");
+    assert!(auth.is_logged_in().await.unwrap(), "this call stores the pair");
     assert!(world.storage.stored().await.unwrap().starts_with("refresh-1-1-"));
-    // It was refused with the others; what is stored in its place is not.
+    // Its pair was refused, and the newly stored pair is not.
     assert!(calling.await.unwrap().is_ok());
     assert!(world.storage.stored().await.is_some());
     world.refuse_access();
@@ -168,9 +169,9 @@ async fn a_password_that_another_process_changes_ends_nothing_here() {
 }
 
 #[tokio::test]
-async fn a_changed_passwords_pair_is_stored_though_another_process_took_the_session_for_over() {
+async fn the_pair_of_a_password_change_is_stored_after_a_clear() {
     let world = World::new();
-    let (auth, other) = with_a_change_that_is_not_stored(&world).await;
+    let (auth, other) = with_unsaved_password_change(&world).await;
     assert_eq!(call(&world, &other, "/notes").await, UNAUTHORIZED);
     assert_eq!(world.storage.stored().await, None);
     world.storage.recover();
@@ -179,7 +180,7 @@ async fn a_changed_passwords_pair_is_stored_though_another_process_took_the_sess
 }
 
 #[tokio::test]
-async fn a_storage_that_cannot_be_read_or_locked_signs_nobody_out() {
+async fn a_storage_that_cannot_be_read_or_locked_ends_no_session() {
     for call_name in ["load", "lock"] {
         let world = World::new();
         let auth = world.logged_in().await;
@@ -187,7 +188,7 @@ async fn a_storage_that_cannot_be_read_or_locked_signs_nobody_out() {
         world.refuse_access();
         world.storage.fail(call_name);
         assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Storage));
-        assert_eq!(world.seen("/auth/refresh"), 0, "{call_name}: nothing is rotated that might not be stored");
+        assert_eq!(world.seen("/auth/refresh"), 0, "{call_name}: no rotation without a working storage");
         world.storage.recover();
         assert_eq!(call(&world, &auth, "/notes").await, OK);
     }
@@ -198,13 +199,13 @@ async fn a_storage_that_cannot_be_read_or_locked_signs_nobody_out() {
 }
 
 #[tokio::test]
-async fn what_another_program_stored_is_an_error_until_somebody_signs_in() {
+async fn foreign_text_in_the_storage_is_an_error_until_a_login() {
     let world = World::new();
     for foreign in ["", "{}", "not ours"] {
         world.storage.memory.save(&foreign.into()).await.unwrap();
         let auth = world.process();
         assert_eq!(call(&world, &auth, "/notes").await, Err(ClientErrorKind::Storage));
-        assert_eq!(auth.sign_out().await.unwrap_err().kind(), ClientErrorKind::Storage);
+        assert_eq!(auth.logout().await.unwrap_err().kind(), ClientErrorKind::Storage);
     }
     let auth = world.logged_in().await;
     assert_eq!(call(&world, &auth, "/notes").await, OK);
@@ -215,7 +216,7 @@ async fn what_another_program_stored_is_an_error_until_somebody_signs_in() {
 }
 
 #[tokio::test]
-async fn a_later_process_goes_on_with_what_is_stored() {
+async fn a_later_process_uses_the_stored_session() {
     let world = World::new();
     world.logged_in().await;
     let later = world.process();
@@ -226,32 +227,32 @@ async fn a_later_process_goes_on_with_what_is_stored() {
 }
 
 #[tokio::test]
-async fn what_another_process_refreshed_is_used_and_not_refreshed_again() {
+async fn a_pair_that_another_process_refreshed_is_used() {
     let world = World::new();
     let one = world.logged_in().await;
     let other = world.process();
     assert_eq!(call(&world, &other, "/notes").await, OK);
     world.refuse_access();
     assert_eq!(call(&world, &one, "/notes").await, OK);
-    // Its own refresh token would be a reuse by now.
+    // A use of its own refresh token would be a reuse now.
     world.clock.advance(Duration::from_secs(60));
     let refused = other.usable().await.unwrap().unwrap();
-    assert!(!other.after(&refused).await.unwrap().unwrap().is_same_as(&refused));
+    assert!(!other.replacement_of(&refused).await.unwrap().unwrap().is_same_as(&refused));
     assert_eq!((call(&world, &other, "/notes").await, world.seen("/auth/refresh")), (OK, 1));
 }
 
 #[tokio::test]
-async fn who_was_signed_out_by_another_process_is_signed_out() {
+async fn a_logout_in_one_process_holds_in_the_others() {
     let world = World::new();
     let one = world.logged_in().await;
     let other = world.process();
     assert_eq!(call(&world, &other, "/notes").await, OK);
-    one.sign_out().await.unwrap();
+    one.logout().await.unwrap();
     assert_eq!(call(&world, &other, "/notes").await, UNAUTHORIZED);
     assert_eq!((world.seen("/auth/refresh"), world.storage.stored().await), (0, None));
 
-    one.log_in("ada", "open sesame 42".into()).await.unwrap();
-    assert_eq!(call(&world, &other, "/notes").await, OK, "and signed in with it");
+    one.login("ada", "open sesame 42".into()).await.unwrap();
+    assert_eq!(call(&world, &other, "/notes").await, OK, "a login holds in the others as well");
 }
 
 #[tokio::test]
@@ -274,13 +275,13 @@ async fn a_session_that_another_process_replaced_is_not_cleared() {
     }
     world.logged_in().await;
     world.may_refresh.add_permits(100_000);
-    assert_eq!(calling.await.unwrap(), UNAUTHORIZED, "it was another session's");
+    assert_eq!(calling.await.unwrap(), UNAUTHORIZED, "the request belonged to another session");
     assert!(world.storage.stored().await.unwrap().starts_with("refresh-2-0-"));
     assert_eq!(call(&world, &one, "/notes").await, OK);
 }
 
 #[tokio::test]
-async fn a_session_that_is_over_stays_so_where_the_storage_does_not_forget() {
+async fn an_ended_session_stays_ended_though_the_storage_keeps_it() {
     let world = World::new();
     let auth = world.logged_in().await;
     world.server().ended = true;
@@ -290,6 +291,6 @@ async fn a_session_that_is_over_stays_so_where_the_storage_does_not_forget() {
         assert_eq!(call(&world, &auth, "/notes").await, UNAUTHORIZED);
     }
     assert_eq!(world.seen("/auth/refresh"), 1);
-    auth.log_in("ada", "open sesame 42".into()).await.unwrap();
+    auth.login("ada", "open sesame 42".into()).await.unwrap();
     assert_eq!(call(&world, &auth, "/notes").await, OK);
 }

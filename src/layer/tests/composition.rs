@@ -90,23 +90,19 @@ pub(super) async fn admin_with(fault: Fault) -> (Auth<User>, String) {
         .await
         .unwrap();
     let id: UserId = user.id;
-    store.users().set_roles(&id, vec!["admin".into()]);
+    store.set_roles(&id, &["admin".into()]).await.unwrap();
     let admin = store.find_by_id(&id).await.unwrap().unwrap();
-    let tokens = here
-        .start_session(&admin, &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap().tokens)
-        .unwrap();
+    let tokens = session_of(&here, &admin).await;
     let token = tokens.access_token.expose().clone();
     here.authenticate(&token, Check::Stateless).await.unwrap();
     if matches!(fault, EndedElsewhere | DisabledAndEndedElsewhere | DemotedAndEndedElsewhere) {
         there.end_session(&id, tokens.session_id, &ClientInfo::unknown()).await.unwrap();
     }
     if matches!(fault, Disabled | DisabledAndEndedElsewhere) {
-        store.users().set_disabled(&id, true);
+        store.set_disabled(&id, true).await.unwrap();
     }
     if matches!(fault, Demoted | DemotedAndEndedElsewhere) {
-        store.users().set_roles(&id, Vec::new());
+        store.set_roles(&id, &[]).await.unwrap();
     }
     (here, token)
 }

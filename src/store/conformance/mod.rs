@@ -9,6 +9,7 @@
 //! # async fn suite() {
 //! conformance::sessions(|| async { MemorySessions::default() }).await.assert_kept();
 //! conformance::users(|| async { MemoryUsers::default() }, Profile::default).await.assert_kept();
+//! conformance::user_admin(|| async { MemoryUsers::default() }, Profile::default, &["admin"]).await.assert_kept();
 //! # }
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(suite());
 //! ```
@@ -59,6 +60,15 @@
 //! | a username names one user, in any case of letters | kept | kept | kept | kept | – |
 //! | one of many racing registrations of a username succeeds | kept | kept | kept | kept | – |
 //! | a refused registration leaves nothing behind | kept | kept | kept | kept | – |
+//! | **administration of users** | | | | | |
+//! | roles are replaced as a whole, and only they | kept | kept | kept | kept | – |
+//! | a user is disabled and enabled, and nothing else changes | kept | kept | kept | kept | – |
+//! | a removed user is gone, and the address is free | kept | kept | kept | kept | – |
+//! | an id of a removed user is given to no other | kept | kept | kept | kept | – |
+//! | one of many racing removals of a user succeeds | kept | kept | kept | kept | – |
+//! | an id that names no user changes nothing | kept | kept | kept | kept | – |
+//! | pages list each user once, in one order | kept | kept | kept | kept | – |
+//! | pages skip and repeat no user while others come and go | kept | kept | kept | kept | – |
 //!
 //! # Runtime
 //! The factory makes an empty store for each promise, for example in a schema, a database or under
@@ -69,11 +79,13 @@ mod extremes;
 mod report;
 mod samples;
 mod sessions;
+mod user_admin;
 mod users;
 
 pub(crate) use self::report::{ensure, said};
 pub use self::{
     report::{Broken, Report},
     sessions::sessions,
+    user_admin::user_admin,
     users::{users, users_by_email},
 };

@@ -3,6 +3,7 @@
 use super::{sessions::MemorySessions, shards::DEFAULT_CAPACITY, users::MemoryUsers};
 use crate::{
     store::{
+        admin::delegate_user_admin,
         sessions::delegate_session_store,
         split::{of_sessions, of_users},
         users::delegate_user_store,
@@ -54,17 +55,17 @@ impl MemoryStore {
         Self { users: MemoryUsers::with_capacity(users), sessions: MemorySessions::with_capacity(sessions) }
     }
 
-    /// Returns the users, to change what no endpoint changes: roles, and whether a user is
-    /// disabled.
+    /// Returns the store of users.
     pub fn users(&self) -> &MemoryUsers {
         &self.users
     }
 
-    /// Returns the sessions.
+    /// Returns the store of sessions.
     pub fn sessions(&self) -> &MemorySessions {
         &self.sessions
     }
 }
 
 delegate_user_store!([] MemoryStore, User, of_users);
+delegate_user_admin!([] MemoryStore, of_users);
 delegate_session_store!([] MemoryStore, of_sessions);

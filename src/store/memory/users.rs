@@ -1,7 +1,7 @@
 //! [`MemoryUsers`]: users in memory.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     hash::RandomState,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use super::shards::{DEFAULT_CAPACITY, SHARDS, full, shard_of};
 use crate::{
     random,
-    store::{StoreError, UniqueField, UserStore},
+    store::{PageLimit, StoreError, UniqueField, UserAdmin, UserPage, UserStore},
     user::{Login, NewUser, PasswordHash, Profile, User, UserId},
 };
 
@@ -63,29 +63,6 @@ impl MemoryUsers {
     /// Returns whether there are no users.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// Disables or enables a user; `false` where there is none. Their sessions end with
-    /// [`Auth::end_sessions_of`](crate::Auth::end_sessions_of).
-    pub fn set_disabled(&self, id: &UserId, disabled: bool) -> bool {
-        self.update(id, |user| user.disabled = disabled).is_some()
-    }
-
-    /// Gives a user these roles; `false` where there is none. Access tokens carry them from the next refresh on.
-    pub fn set_roles(&self, id: &UserId, roles: Vec<String>) -> bool {
-        self.update(id, |user| user.roles = roles).is_some()
-    }
-
-    /// Removes a user; `false` where there is none.
-    pub fn remove(&self, id: &UserId) -> bool {
-        let removed = self.write(id).and_then(|mut shard| shard.remove(id));
-        let Some(user) = removed else { return false };
-        self.0.len.fetch_sub(1, Ordering::AcqRel);
-        self.release(&email_key(&user.email));
-        if let Some(username) = &user.username {
-            self.release(&username_key(username));
-        }
-        true
     }
 
     /// Returns an id that no user has had, in this process or before. It has 63 random bits, which
@@ -235,5 +212,49 @@ impl UserStore for MemoryUsers {
             user.token_version = user.token_version.saturating_add(1);
             user.token_version
         }))
+    }
+}
+
+#[async_trait]
+impl UserAdmin for MemoryUsers {
+    async fn set_roles(&self, id: &UserId, roles: &[String]) -> Result<bool, StoreError> {
+        Ok(self.update(id, |user| user.roles = roles.to_vec()).is_some())
+    }
+
+    async fn set_disabled(&self, id: &UserId, disabled: bool) -> Result<bool, StoreError> {
+        Ok(self.update(id, |user| user.disabled = disabled).is_some())
+    }
+
+    async fn remove_user(&self, id: &UserId) -> Result<bool, StoreError> {
+        let removed = self.write(id).and_then(|mut shard| shard.remove(id));
+        let Some(user) = removed else { return Ok(false) };
+        self.0.len.fetch_sub(1, Ordering::AcqRel);
+        self.release(&email_key(&user.email));
+        if let Some(username) = &user.username {
+            self.release(&username_key(username));
+        }
+        Ok(true)
+    }
+
+    /// Looks at every user for each page, one shard after another.
+    async fn list_users(&self, after: Option<&UserId>, limit: PageLimit) -> Result<UserPage<User>, StoreError> {
+        if after.is_some_and(|after| after.to_key::<u64>().is_none()) {
+            return Ok(UserPage::new(Vec::new(), limit));
+        }
+        // The first users of the shards so far, one more than the page has.
+        let mut first: BTreeMap<UserId, User> = BTreeMap::new();
+        for shard in &self.0.users {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            for (id, user) in shard.iter().filter(|(id, _)| after.is_none_or(|after| *id > after)) {
+                let has_room = first.len() <= limit.get();
+                if has_room || first.last_key_value().is_some_and(|(last, _)| id < last) {
+                    first.insert(id.clone(), user.clone());
+                }
+                if first.len() > limit.get() + 1 {
+                    first.pop_last();
+                }
+            }
+        }
+        Ok(UserPage::new(first.into_values().collect(), limit))
     }
 }

@@ -32,9 +32,10 @@ const COLLECTION: &str = "portcullis_endings";
 ///
 /// # Examples
 /// ```no_run
-/// use portcullis::store::mongodb::{MongoFeed, MongoStore};
-/// # async fn start(database: mongodb::Database) -> Result<(), Box<dyn std::error::Error>> {
-/// let (store, feed) = (MongoStore::new(&database), MongoFeed::new(&database));
+/// use portcullis::store::mongodb::MongoStore;
+/// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = MongoStore::connect("mongodb://127.0.0.1:27017/app").await?;
+/// let feed = store.feed();
 /// feed.migrate().await?;
 /// let auth = portcullis::AuthBuilder::from_env(store.clone(), store).revocation_feed(feed).build()?;
 /// # Ok(()) }

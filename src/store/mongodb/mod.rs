@@ -9,12 +9,10 @@
 //!
 //! # Examples
 //! ```no_run
-//! use portcullis::store::mongodb::MongoStore;
+//! use portcullis::{Auth, store::mongodb::MongoStore};
 //! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = mongodb::Client::with_uri_str("mongodb://127.0.0.1:27017").await?;
-//! let store = MongoStore::new(&client.database("app"));
-//! store.migrate().await?;
-//! let auth = portcullis::AuthBuilder::from_env(store.clone(), store).build()?;
+//! let store = MongoStore::connect("mongodb://127.0.0.1:27017/app").await?;
+//! let auth = Auth::from_env(store.clone(), store)?;
 //! # Ok(()) }
 //! ```
 //!

@@ -34,7 +34,8 @@ const BATCH: u32 = 10_000;
 /// How often an upsert is repeated when another one added the same document.
 const MAX_ATTEMPTS: usize = 4;
 
-/// Stores sessions in a MongoDB collection, together with any store of users. Clones share the client.
+/// Stores sessions in a MongoDB collection, together with any store of users. Clones share the
+/// client.
 ///
 /// # Examples
 /// ```no_run

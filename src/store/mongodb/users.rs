@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt;
 use mongodb::{
     Database,
     bson::{Bson, DateTime, Document, doc, oid::ObjectId},
@@ -17,14 +18,15 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    store::{StoreError, UniqueField, UserStore},
+    store::{PageLimit, StoreError, UniqueField, UserAdmin, UserPage, UserStore},
     user::{Login, NewUser, PasswordHash, Profile, User, UserId},
 };
 
 /// The name of the collection, unless the app has one.
 const COLLECTION: &str = "portcullis_users";
 
-/// Stores users in a MongoDB collection, together with any store of sessions. Clones share the client.
+/// Stores users in a MongoDB collection, together with any store of sessions. Clones share the
+/// client.
 ///
 /// # Examples
 /// ```no_run
@@ -76,45 +78,6 @@ impl MongoUsers {
         Self { handle: self.handle.with_timeout(&self.database, timeout), ..self }
     }
 
-    /// Disables or enables a user; `false` where there is none. Their sessions end with
-    /// [`Auth::end_sessions_of`](crate::Auth::end_sessions_of).
-    ///
-    /// # Errors
-    /// As of [`UserStore`].
-    pub async fn set_disabled(&self, id: &UserId, disabled: bool) -> Result<bool, StoreError> {
-        let value = match &self.fields.standing {
-            Standing::Disabled(_) => disabled,
-            Standing::Enabled(_) => !disabled,
-        };
-        self.set(id, doc! { self.fields.standing.field(): value }).await
-    }
-
-    /// Gives a user these roles; `false` where there is none. Access tokens carry them from the next refresh on.
-    ///
-    /// # Errors
-    /// [`StoreError::internal`] for several roles where the collection has a field for one; else as of [`UserStore`].
-    pub async fn set_roles(&self, id: &UserId, roles: &[String]) -> Result<bool, StoreError> {
-        let value = match (&self.fields.roles, roles) {
-            (Roles::Many(_), roles) => Bson::from(roles.to_vec()),
-            (Roles::One(_), []) => Bson::Null,
-            (Roles::One(_), [role]) => Bson::from(role.as_str()),
-            (Roles::One(field), _) => {
-                return Err(StoreError::internal(format!("the field `{field}` has room for one role")));
-            }
-        };
-        self.set(id, doc! { self.fields.roles.field(): value }).await
-    }
-
-    /// Removes a user; `false` where there is none.
-    ///
-    /// # Errors
-    /// As of [`UserStore`].
-    pub async fn remove_user(&self, id: &UserId) -> Result<bool, StoreError> {
-        let Some(id) = ids::find(id) else { return Ok(false) };
-        let done = self.handle.run(self.handle.collection().delete_one(doc! { "_id": id })).await?;
-        Ok(done.deleted_count > 0)
-    }
-
     async fn set(&self, id: &UserId, fields: Document) -> Result<bool, StoreError> {
         let Some(id) = ids::find(id) else { return Ok(false) };
         let action = self.handle.collection().update_one(doc! { "_id": id }, doc! { "$set": fields });
@@ -122,18 +85,45 @@ impl MongoUsers {
     }
 
     async fn find(&self, filter: Document) -> Result<Option<User>, StoreError> {
-        let part: Document = self.fields.all().into_iter().map(|field| (field.to_owned(), Bson::Int32(1))).collect();
-        let action = self.handle.collection().find_one(filter).projection(part).max_time(self.handle.time_limit());
+        let action = self.handle.collection().find_one(filter);
+        let action = action.projection(self.projection()).max_time(self.handle.time_limit());
         let Some(document) = self.handle.run(action).await? else { return Ok(None) };
-        self.read(&document).map(Some).or_else(|error| {
-            // An id that is too long for a token belongs to no user. The answer does not show that
-            // there is a document.
+        self.read_known(&document)
+    }
+
+    /// Names the fields that a user is read from.
+    fn projection(&self) -> Document {
+        self.fields.all().into_iter().map(|field| (field.to_owned(), Bson::Int32(1))).collect()
+    }
+
+    /// Reads a user. Returns `None` for a document whose id is too long for a token: it belongs to
+    /// no user, and no answer shows that there is a document.
+    fn read_known(&self, document: &Document) -> Result<Option<User>, StoreError> {
+        self.read(document).map(Some).or_else(|error| {
             if document.get("_id").and_then(ids::read).is_some() {
                 return Err(error);
             }
             tracing::warn!(target: "portcullis", ?error, "a user cannot log in");
             Ok(None)
         })
+    }
+
+    /// Reads the documents after an `_id`, in the order in which the engine compares `_id`s of all
+    /// types.
+    async fn documents_after(&self, after: Option<&Bson>, limit: usize) -> Result<Vec<Document>, StoreError> {
+        // Under `$expr`, because `$gt` alone finds only ids of the same type.
+        let filter = after.map_or_else(Document::new, |after| {
+            doc! { "$expr": { "$gt": ["$_id", { "$literal": after }] } }
+        });
+        let action = self
+            .handle
+            .collection()
+            .find(filter)
+            .sort(doc! { "_id": 1 })
+            .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+            .projection(self.projection())
+            .max_time(self.handle.time_limit());
+        self.handle.run(async { action.await?.try_collect().await }).await
     }
 
     /// Raises the token version and sets these fields in one write. This is a pipeline, because the
@@ -291,5 +281,58 @@ impl UserStore for MongoUsers {
     async fn bump_token_version(&self, id: &UserId) -> Result<Option<u64>, StoreError> {
         let Some(id) = ids::find(id) else { return Ok(None) };
         self.raise(doc! { "_id": id }, Document::new()).await
+    }
+}
+
+#[async_trait]
+impl UserAdmin for MongoUsers {
+    async fn set_roles(&self, id: &UserId, roles: &[String]) -> Result<bool, StoreError> {
+        let value = match (&self.fields.roles, roles) {
+            (Roles::Many(_), roles) => Bson::from(roles.to_vec()),
+            (Roles::One(_), []) => Bson::Null,
+            (Roles::One(_), [role]) => Bson::from(role.as_str()),
+            (Roles::One(field), _) => {
+                return Err(StoreError::internal(format!("the field `{field}` has room for one role")));
+            }
+        };
+        self.set(id, doc! { self.fields.roles.field(): value }).await
+    }
+
+    async fn set_disabled(&self, id: &UserId, disabled: bool) -> Result<bool, StoreError> {
+        let value = match &self.fields.standing {
+            Standing::Disabled(_) => disabled,
+            Standing::Enabled(_) => !disabled,
+        };
+        self.set(id, doc! { self.fields.standing.field(): value }).await
+    }
+
+    async fn remove_user(&self, id: &UserId) -> Result<bool, StoreError> {
+        let Some(id) = ids::find(id) else { return Ok(false) };
+        let done = self.handle.run(self.handle.collection().delete_one(doc! { "_id": id })).await?;
+        Ok(done.deleted_count > 0)
+    }
+
+    /// Reads once more where documents were left out because their ids are too long for a token.
+    async fn list_users(&self, after: Option<&UserId>, limit: PageLimit) -> Result<UserPage<User>, StoreError> {
+        let mut users = Vec::new();
+        let mut after = match after {
+            None => None,
+            Some(after) => match ids::find(after) {
+                Some(after) => Some(after),
+                None => return Ok(UserPage::new(users, limit)),
+            },
+        };
+        while users.len() <= limit.get() {
+            let wanted = limit.get() + 1 - users.len();
+            let documents = self.documents_after(after.as_ref(), wanted).await?;
+            for document in &documents {
+                users.extend(self.read_known(document)?);
+            }
+            if documents.len() < wanted {
+                break;
+            }
+            after = documents.last().and_then(|document| document.get("_id").cloned());
+        }
+        Ok(UserPage::new(users, limit))
     }
 }

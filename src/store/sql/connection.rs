@@ -10,9 +10,11 @@ use crate::store::StoreError;
 
 /// A connection that goes back to its pool when the operation is done.
 ///
-/// A pool tests what is given back, and waits for as long as that takes: behind a network that swallows everything it
-/// would wait for a quarter of an hour, and every such wait takes one connection from the pool, until nothing is left when
-/// the network is back. So one that is given up in the middle is tested here, and thrown away where it says nothing.
+/// A pool tests a connection that it gets back, and waits for as long as the test takes. Behind a
+/// network that swallows everything, that is a quarter of an hour, and each such wait takes one
+/// connection from the pool, until none is left when the network is back. A connection that is
+/// given up in the middle of an operation is therefore tested here, and closed where it does not
+/// answer.
 pub(super) struct Held<DB: Database> {
     connection: Option<PoolConnection<DB>>,
     timeout: Duration,
@@ -23,7 +25,7 @@ impl<DB: Database> Held<DB> {
         Self { connection: None, timeout }
     }
 
-    /// The connection that is held, or else one of the pool.
+    /// Returns the connection that is held, or else takes one from the pool.
     pub(super) async fn acquire(&mut self, pool: &Pool<DB>) -> Result<&mut DB::Connection, StoreError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
@@ -32,12 +34,12 @@ impl<DB: Database> Held<DB> {
         Ok(self.connection.insert(connection))
     }
 
-    /// The operation has been answered.
+    /// Gives the connection back, after the operation was answered.
     pub(super) fn give_back(mut self) {
         self.connection = None;
     }
 
-    /// The operation has waited too long, or the connection is not what it was.
+    /// Closes the connection, after the operation waited too long or the connection failed.
     pub(super) fn throw_away(mut self, pool: &Pool<DB>, error: &StoreError) {
         if let Some(connection) = self.connection.take() {
             throw_away(connection, pool, error);
@@ -46,7 +48,8 @@ impl<DB: Database> Held<DB> {
 }
 
 impl<DB: Database + HasStatementCache> Held<DB> {
-    /// Whether the operation may run once more, because its statements have been forgotten that no longer fit.
+    /// Forgets the prepared statements where they no longer fit their tables. Returns whether the
+    /// operation may therefore run once more.
     pub(super) async fn renew(&mut self, error: &StoreError) -> bool {
         if verdict(error) != Some(Verdict::StaleStatement) {
             return false;
@@ -56,8 +59,10 @@ impl<DB: Database + HasStatementCache> Held<DB> {
     }
 }
 
-/// Closes a connection after an error; and all that rest in the pool where the error says that the primary is elsewhere,
-/// because they lead to the same server.
+/// Closes a connection after an error.
+///
+/// Where the error says that the server is not the primary, it also closes all connections that
+/// rest in the pool, because they lead to the same server.
 pub(super) fn throw_away<DB: Database>(connection: PoolConnection<DB>, pool: &Pool<DB>, error: &StoreError) {
     drop(connection.detach());
     if verdict(error) == Some(Verdict::NotPrimary) {
@@ -68,12 +73,12 @@ pub(super) fn throw_away<DB: Database>(connection: PoolConnection<DB>, pool: &Po
     }
 }
 
-/// Whoever asked has gone.
+/// Runs where the caller has gone in the middle of an operation.
 impl<DB: Database> Drop for Held<DB> {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
-        // Where the answer to a BEGIN was not waited for, sqlx knows of no transaction to roll back, and what the next owner
-        // writes would never be committed.
+        // The caller may have gone before the answer to a BEGIN. Then sqlx knows of no transaction
+        // to roll back, and the writes of the connection's next owner would never be committed.
         if DB::NAME == "PostgreSQL" {
             return drop(connection.detach());
         }
@@ -87,8 +92,10 @@ impl<DB: Database> Drop for Held<DB> {
     }
 }
 
-/// Runs `$work` on a connection of the store's pool, and gives up after the store's timeout. Work whose statements no
-/// longer fit their tables runs once more, with statements that are prepared anew.
+/// Runs `$work` on a connection of the store's pool, and gives up after the store's timeout.
+///
+/// Work whose statements no longer fit their tables runs once more, with statements that are
+/// prepared anew.
 macro_rules! on_connection {
     ($store:expr, |$connection:ident| $work:expr) => {{
         let deadline = tokio::time::Instant::now() + $store.timeout;
@@ -101,7 +108,8 @@ macro_rules! on_connection {
             };
             let answer = tokio::time::timeout_at(deadline, work).await;
             match answer {
-                // A transaction that SQLite rolled back by itself leaves a connection that begins no other one.
+                // After SQLite has rolled back a transaction by itself, the connection cannot begin
+                // another one.
                 Ok(Err(error)) if StoreError::is_unavailable(&error) => {
                     let renewed = tokio::time::timeout_at(deadline, held.renew(&error)).await;
                     if !is_again && matches!(renewed, Ok(true)) {

@@ -1,4 +1,4 @@
-//! What is kept of a driver's error: its code and the names in it, never its words.
+//! Maps a driver's errors to [`StoreError`]s, which keep codes and names and no message.
 
 use std::fmt;
 
@@ -6,10 +6,11 @@ use sqlx::error::DatabaseError;
 
 use crate::store::{StoreError, UniqueField};
 
-/// Holds what a log may have of a driver's error.
+/// The part of a driver's error that a log may have.
 ///
-/// An engine's words repeat what it refused: PostgreSQL's `DETAIL` is the whole row, a password's hash included, and a
-/// trigger's message may be anything. Codes and the names of constraints, tables and columns come from the schema.
+/// An engine's message repeats what it refused: PostgreSQL's `DETAIL` is the whole row, with the
+/// hash of a password, and the message of a trigger may be anything. Codes and the names of
+/// constraints, tables and columns come from the schema.
 #[derive(Debug)]
 pub(super) struct Failure {
     said: String,
@@ -21,11 +22,12 @@ pub(super) struct Failure {
 pub(super) enum Verdict {
     /// It passes by itself.
     Passes,
-    /// The server takes no writes, or ends: the primary is elsewhere, or will be.
+    /// The server accepts no writes, or ends. Another server is the primary, or will be.
     NotPrimary,
     /// The statement was prepared before its table changed.
     StaleStatement,
-    /// The statement is not there: a pooler has given the connection another backend.
+    /// The prepared statement does not exist, because a pooler has given the connection another
+    /// backend.
     LostStatement,
     /// Another transaction was faster.
     Overtaken,
@@ -47,12 +49,14 @@ impl Failure {
     }
 }
 
-/// Says what an error of the driver is to this crate, for a [`UserStore`](crate::store::UserStore) over a table of your own.
+/// Converts an error of the driver, for a [`UserStore`](crate::store::UserStore) over a table of
+/// your own.
 ///
-/// A violated unique constraint is a duplicate: of the username where the constraint's or column's name has `user` or `name`
-/// in it, and else of the e-mail address. What passes by itself is unavailable (503), anything else a bug (500):
+/// A violated unique constraint is a duplicate. It is a duplicate of the username where the name of
+/// the constraint or column contains `user` or `name`, and of the e-mail address otherwise. An
+/// error that passes by itself is unavailable (503). Any other error is internal (500).
 ///
-/// | PostgreSQL's `SQLSTATE` | what it says | what it is |
+/// | PostgreSQL's `SQLSTATE` | meaning | result |
 /// |---|---|---|
 /// | 23505 | a unique value is there already | duplicate |
 /// | 0A000 | not supported: the server is a standby, or the statement was prepared before its table changed | unavailable |
@@ -63,7 +67,7 @@ impl Failure {
 /// | 26000, 42P05 | a pooler in transaction mode has lost a prepared statement | unavailable |
 /// | anything else | such as 23514 (a check refuses), 42501 (the role may not), 42P01 (no such table) | internal |
 ///
-/// | SQLite's code (its low byte) | what it says | what it is |
+/// | SQLite's code (its low byte) | meaning | result |
 /// |---|---|---|
 /// | 1555, 2067 | a unique value is there already | duplicate |
 /// | 5, 6, 7, 8, 9, 10, 13, 14 | busy, locked, no memory, read-only, interrupted, I/O, disk full, cannot open | unavailable |
@@ -71,12 +75,14 @@ impl Failure {
 ///
 /// Errors of the connection, of TLS and of the pool are unavailable.
 ///
-/// Of what the engine said, the error keeps the code and the names of constraint and table, and nothing else: an engine's
-/// words repeat the row that it refused, a password's hash included, and errors are logged.
+/// The result keeps the code and the names of the constraint and the table, and nothing else of the
+/// engine's message. Such a message repeats the row that was refused, with the hash of a password,
+/// and errors are logged.
 pub fn store_error(error: sqlx::Error) -> StoreError {
     let violated = error.as_database_error().filter(|error| error.is_unique_violation());
     let Some(database) = violated else { return failed(error) };
-    // SQLite names `table.column` in its message, PostgreSQL the constraint, whose name has the table's in it.
+    // SQLite names `table.column` in its message. PostgreSQL names the constraint, whose name
+    // begins with the name of the table.
     let named = database.constraint().unwrap_or_else(|| database.message());
     let column = named.rsplit_once('.').map_or(named, |(_, column)| column);
     let column = database.table().map_or_else(|| column.to_owned(), |table| column.replacen(table, "", 1));
@@ -84,13 +90,13 @@ pub fn store_error(error: sqlx::Error) -> StoreError {
     StoreError::duplicate(if username { UniqueField::Username } else { UniqueField::Email })
 }
 
-/// What follows from an error of a store, where it was a driver's.
+/// Returns what follows from an error of a store, where it was an error of the driver.
 pub(super) fn verdict(error: &StoreError) -> Option<Verdict> {
     let source = std::error::Error::source(error)?;
     source.downcast_ref::<Failure>().map(|failure| failure.verdict)
 }
 
-/// Tells an outage from a bug by the kind of error and the engine's code.
+/// Distinguishes an outage from a bug, by the kind of error and the engine's code.
 #[expect(clippy::needless_pass_by_value, reason = "it is the end of the driver's error")]
 pub(super) fn failed(error: sqlx::Error) -> StoreError {
     let failure = match &error {
@@ -135,7 +141,7 @@ fn of_the_engine(error: &dyn DatabaseError) -> Failure {
             said.push_str(name);
         }
     }
-    // SQLite has one code for all of these, and names nothing but the missing one.
+    // SQLite has one code for all of these. These messages name the missing table or column alone.
     let message = error.message();
     if code == "1" && ["no such table: ", "no such column: "].iter().any(|start| message.starts_with(start)) {
         said.push_str(": ");
@@ -144,8 +150,10 @@ fn of_the_engine(error: &dyn DatabaseError) -> Failure {
     Failure::new(verdict, said)
 }
 
-/// PostgreSQL refuses to run a statement whose columns have changed since it was prepared; its text is in the server's
-/// language, the name of its routine is not.
+/// Says whether the columns of a prepared statement have changed, so that PostgreSQL refuses to run
+/// it.
+///
+/// The message is in the language of the server. The name of the routine is not.
 fn is_stale(error: &dyn DatabaseError, code: &str) -> bool {
     #[cfg(feature = "sqlx_0_9_postgres")]
     if let Some(postgres) = error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
@@ -156,7 +164,7 @@ fn is_stale(error: &dyn DatabaseError, code: &str) -> bool {
     false
 }
 
-/// See the table of [`store_error`].
+/// Returns what follows from a code, as the tables of [`store_error`] say.
 fn verdict_of(code: &str) -> Verdict {
     match code {
         "0A000" | "25006" | "57P01" | "57P02" | "57P03" => Verdict::NotPrimary,
@@ -167,7 +175,7 @@ fn verdict_of(code: &str) -> Verdict {
             let passes = ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class));
             if passes { Verdict::Passes } else { Verdict::Bug }
         }
-        // The low byte is the kind, the rest says more of it.
+        // The low byte is the kind of error. The other bytes are details.
         _ => match code.parse::<u32>().map(|code| code & 0xff) {
             Ok(5..=10 | 13 | 14) => Verdict::Passes,
             _ => Verdict::Bug,
@@ -175,7 +183,7 @@ fn verdict_of(code: &str) -> Verdict {
     }
 }
 
-/// A code in words, for an operator who has no list of them.
+/// Returns a code in words, for an operator who has no list of codes.
 fn meaning(code: &str) -> &'static str {
     match code {
         "08P01" => {
@@ -214,7 +222,7 @@ fn meaning(code: &str) -> &'static str {
     }
 }
 
-/// What a pooler does that loses prepared statements.
+/// The advice for an operator whose pooler loses prepared statements.
 pub(super) const POOLER: &str = "a pooler in transaction mode has lost a prepared statement. Use PgBouncer 1.21 or newer \
                                  with `max_prepared_statements` of 100 or more, or session mode, or connect to the \
                                  server itself; leave the driver's statement cache on";

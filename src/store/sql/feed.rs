@@ -1,4 +1,4 @@
-//! PostgreSQL tells the other nodes: `NOTIFY` and `LISTEN`.
+//! [`PostgresFeed`]: reports revocations to other nodes by `NOTIFY` and `LISTEN`.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -17,41 +17,42 @@ use crate::{
     store::{RevocationFeed, StoreError, Subscription},
 };
 
-/// The channel, of which each database has its own.
+/// The channel of all nodes. Each database has its own.
 const CHANNEL: &str = "portcullis_endings";
 
-/// A listener that has heard nothing for so many timeouts asks whether the server is still there: a connection that a
-/// router forgot says nothing either.
+/// The number of timeouts after which a silent listener asks whether the server still answers. A
+/// connection that a router forgot is silent, too.
 const TIMEOUTS_OF_SILENCE: u32 = 5;
 
-/// Why a listener does not hear itself.
-const DEAF: &str = "the feed does not hear itself: a pooler in transaction mode forgets who listens. Connect it to the \
-                    server itself, or to a pooler in session mode";
+/// The advice for an operator whose listener does not receive its own notification.
+const DEAF: &str = "the feed does not receive its own notification: a pooler in transaction mode forgets its listeners. \
+                    Connect the feed to the server itself, or to a pooler in session mode";
 
-/// How many notifications are kept that come while a listener waits for its echo.
+/// The number of notifications that are kept while a listener waits for its own.
 const MAX_HEARD: usize = 4096;
 
-/// Tells every node of a database at once what one of them has ended; made by
-/// [`PostgresStore::feed`](super::PostgresStore::feed).
+/// Reports revocations to every node of a database at once.
+/// [`PostgresStore::feed`](super::PostgresStore::feed) makes it.
 ///
-/// Each node that listens has one connection beside its pool. The server keeps no notification for who is not connected:
-/// what a node misses while it connects anew is brought by its next poll.
+/// Each node that listens has one connection beside its pool. The server keeps no notification for
+/// a node that is not connected. The node's next poll finds what it has missed.
 ///
-/// Two apps with their tables in two schemas of one database hear each other, and their user ids may be the same: give each a
-/// database of its own, or go without a feed.
+/// Two apps with their tables in two schemas of one database receive each other's notifications,
+/// and their user ids may be the same. Give each app a database of its own, or use no feed.
 ///
-/// Any role of the database may notify. A forged notification ends a session or a user's sessions on the nodes that hear
-/// it; none brings one back.
+/// Any role of the database may notify. A forged notification ends a session or a user's sessions
+/// on the nodes that receive it. No notification makes a session live again.
 ///
-/// A pooler in transaction mode (`PgBouncer`) forgets who listens. A subscription notifies itself, and fails where it does not
-/// hear that: make the feed of a second store whose pool leads to the server itself, or go without one.
+/// A pooler in transaction mode (`PgBouncer`) forgets its listeners. A subscription notifies
+/// itself, and fails where it does not receive that notification. Make the feed of a second store
+/// whose pool leads to the server itself, or use no feed.
 #[derive(Clone, Debug)]
 pub struct PostgresFeed {
     pool: PgPool,
     timeout: Duration,
 }
 
-/// An ending on the wire: at most 1,600 bytes where PostgreSQL takes 8,000.
+/// A revocation on the wire: at most 1,600 bytes. PostgreSQL accepts 8,000.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Told {
@@ -91,10 +92,11 @@ impl PostgresFeed {
         Self { pool, timeout }
     }
 
-    /// Listens on a connection of its own: one of the app's pool would be missing there, and a pool waits without a limit
-    /// for a listener that it gets back from a network that swallows everything.
+    /// Listens on a connection of its own. A connection of the app's pool would be missing there,
+    /// and the pool would wait without a limit for its return from a network that swallows
+    /// everything.
     ///
-    /// Beside the channel of all it listens on one of its own, by which it asks whether it hears anything.
+    /// It also listens on a channel of its own, by which it checks whether it receives anything.
     async fn listen(&self, echo: &str) -> Result<PgListener, StoreError> {
         let options = PgPoolOptions::new().max_connections(1).acquire_timeout(self.timeout);
         let own =
@@ -107,14 +109,15 @@ impl PostgresFeed {
         listening.await.map_err(StoreError::unavailable)?.map_err(failed)
     }
 
-    /// Notifies a listener of this node, on a connection that nothing else has used: what rests in the pool may be as dead as
-    /// what is asked about.
+    /// Notifies a listener of this node on a new connection. A connection that rests in the pool
+    /// may be as dead as the listener's.
     async fn call(&self, echo: &str) -> Result<(), StoreError> {
         let mut connection = PgConnection::connect_with(&self.pool.connect_options()).await.map_err(failed)?;
-        // Not prepared, so that no pooler is in its way. The channel is of letters that this crate has chosen.
+        // Not prepared, so that it passes any pooler. This crate has chosen the letters of the
+        // channel.
         let notify = AssertSqlSafe(format!("NOTIFY \"{echo}\""));
         sqlx::raw_sql(notify).execute(&mut connection).await.map_err(|error| match error {
-            // The notification has come to who sent it: both have the same backend.
+            // The notification came to its sender: the pooler gave both the same backend.
             sqlx::Error::Protocol(_) => StoreError::unavailable(DEAF),
             error => failed(error),
         })?;
@@ -146,13 +149,14 @@ struct Listening {
     feed: PostgresFeed,
     listener: PgListener,
     echo: String,
-    /// What came while an echo was waited for.
+    /// The notifications that came while the listener waited for its own.
     heard: VecDeque<PgNotification>,
     since: Instant,
 }
 
 impl Listening {
-    /// Listens anew after a failure; one that comes at once after the last is left to the node, which waits.
+    /// Listens anew after a failure. Returns a failure that follows at once after the last one to
+    /// the node, which waits before it subscribes again.
     async fn again(&mut self, error: StoreError) -> Result<(), StoreError> {
         if self.since.elapsed() < self.feed.timeout {
             return Err(error);
@@ -167,7 +171,8 @@ impl Listening {
         asked.map_err(StoreError::unavailable)?.map(drop).map_err(failed)
     }
 
-    /// Waits until it has heard a notification of its own. A pooler that has forgotten who listens answers every question.
+    /// Waits until it has received its own notification. Another question would not do: a pooler
+    /// that has forgotten its listeners answers every question.
     async fn hears(&mut self) -> Result<(), StoreError> {
         let echo = async {
             self.feed.call(&self.echo).await?;
@@ -175,7 +180,7 @@ impl Listening {
                 match self.listener.try_recv().await.map_err(failed)? {
                     Some(notification) if notification.channel() == self.echo => return Ok(()),
                     Some(notification) if self.heard.len() < MAX_HEARD => self.heard.push_back(notification),
-                    // The next poll brings it.
+                    // The next poll finds it.
                     Some(_) => {}
                     None => return Err(StoreError::unavailable("the connection that listens was lost")),
                 }
@@ -196,17 +201,17 @@ impl Subscription for Listening {
                 None => timeout(silence, self.listener.try_recv()).await,
             };
             match next {
-                // An echo that came too late.
+                // Its own notification, which came too late.
                 Ok(Ok(Some(notification))) if notification.channel() == self.echo => {}
                 Ok(Ok(Some(notification))) => {
                     let told = serde_json::from_str::<Told>(notification.payload()).ok().and_then(Told::ending);
                     let Some(ending) = told else {
-                        tracing::warn!(target: "portcullis", "a notification cannot be read: the next poll brings what it said");
+                        tracing::warn!(target: "portcullis", "a notification cannot be read: the next poll finds what it said");
                         continue;
                     };
                     return Ok(ending);
                 }
-                // The connection was lost and made anew.
+                // The connection was lost, and the driver has connected again.
                 Ok(Ok(None)) => {}
                 Ok(Err(error)) => self.again(failed(error)).await?,
                 Err(_) => {

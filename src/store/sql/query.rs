@@ -1,4 +1,4 @@
-//! Statements whose answer must be whole.
+//! Runs statements to their end: a part of an answer is an error.
 
 use futures_util::TryStreamExt;
 use sqlx::{
@@ -11,13 +11,13 @@ use super::{
 };
 use crate::store::StoreError;
 
-/// How often an operation is tried anew when another changed the record in between.
-pub(super) const MAX_ATTEMPTS: usize = 16;
-
-/// The rows of a statement and what it has changed. An answer that ends without the engine's last word was cut off, as by a
-/// driver's thread that panicked, and says nothing of what is not in it.
+/// Returns the rows of a statement and what it has changed.
 ///
-/// All rows of what writes, too, though there is one at most: SQLite says whether it was committed after the last.
+/// An answer without the engine's final result was cut off, such as by a panic in the driver's
+/// thread. It is an error, because rows may be missing.
+///
+/// It reads all rows of a statement that writes, too. SQLite reports after the last row whether the
+/// change was committed.
 pub(super) async fn whole<DB>(
     connection: &mut DB::Connection,
     query: Query<'_, DB, DB::Arguments>,
@@ -38,14 +38,16 @@ where
     done.map(|done| (rows, done)).ok_or(sqlx::Error::WorkerCrashed)
 }
 
-/// Reads the rows of a statement, for a [`UserStore`](crate::store::UserStore) over a table of your own.
+/// Reads the rows of a statement, for a [`UserStore`](crate::store::UserStore) over a table of your
+/// own.
 ///
-/// The statement runs once more, prepared anew, where the table has changed since it was prepared: with `SELECT *` a
-/// column that is added while the app runs makes PostgreSQL refuse it and SQLite's driver panic. Such a panic is an error
-/// here, never an empty answer. A statement that writes is not run again after a panic, because it may have been done.
+/// The statement runs once more, prepared anew, where the table has changed since it was prepared.
+/// For example, a column is added while the app runs: PostgreSQL then refuses a prepared `SELECT
+/// *`, and SQLite's driver panics. Such a panic is an error here, never an empty answer. A
+/// statement that writes does not run again after a panic, because the write may have been done.
 ///
-/// After an error that says that the server is no longer the primary, the pool's idle connections are closed: the next
-/// try connects anew.
+/// Where an error says that the server is no longer the primary, the idle connections of the pool
+/// are closed, so that the next call connects anew.
 ///
 /// # Examples
 /// ```no_run
@@ -60,7 +62,7 @@ where
 /// # Errors
 /// - [`StoreError::duplicate`] where a unique constraint refuses a row.
 /// - [`StoreError::unavailable`] where the database cannot be reached or is locked.
-/// - [`StoreError::internal`] for what does not pass by itself. [`store_error`] says which is which.
+/// - [`StoreError::internal`] for what does not pass by itself. [`store_error`] lists the errors.
 pub async fn fetch_rows<'q, DB>(
     pool: &Pool<DB>,
     statement: impl Fn() -> Query<'q, DB, DB::Arguments> + Send,
@@ -90,7 +92,7 @@ where
     whole::<DB>(&mut connection, statement()).await.map(|(rows, _)| rows).map_err(store_error)
 }
 
-/// Whether it only reads, so that it may run twice.
+/// Says whether a statement only reads, so that it may run twice.
 fn reads<DB: Database>(statement: Query<'_, DB, DB::Arguments>) -> bool
 where
     DB::Arguments: IntoArguments<DB>,

@@ -1,4 +1,4 @@
-//! The statements, which both engines understand as they are.
+//! The text of the statements. Both engines understand all of them.
 
 /// The columns of a session, in the order in which they are bound.
 macro_rules! session_columns {
@@ -29,7 +29,7 @@ pub(super) const INSERT: &str = concat!(
      $18, $19, $20)"
 );
 
-/// Live sessions above the floor.
+/// Lists the live sessions of versions that count.
 pub(super) const LIST: &str = concat!(
     "SELECT ",
     session_columns!(),
@@ -39,7 +39,7 @@ pub(super) const LIST: &str = concat!(
     " ORDER BY rotated_at, created_at"
 );
 
-/// Moves the session on, if it is in exactly the state that the token says.
+/// Moves the session on where its state is exactly that of the token.
 pub(super) const ROTATE: &str = concat!(
     "UPDATE portcullis_sessions SET generation = generation + 1, previous_token_id = token_id, token_id = $4, \
      rotated_at = $3, \
@@ -51,14 +51,14 @@ pub(super) const ROTATE: &str = concat!(
     session_columns!()
 );
 
-/// Ends the session, if it is still as it was read.
+/// Ends the session where it is still as it was read.
 pub(super) const END_AS_READ: &str = concat!(
     "UPDATE portcullis_sessions SET ended_at = $3, ended_reason = $4, ended_keep_until = $5, delete_at = $6 \
      WHERE user_id = $1 AND id = $2 AND token_version = $7 AND generation = $8 AND token_id = $9 AND ",
     live!()
 );
 
-/// Ends the session; asked again, because the answer was lost, it finds its own ending and writes the same.
+/// Ends the session. Asked again after a lost answer, it finds its own end and writes the same.
 pub(super) const END: &str = concat!(
     "UPDATE portcullis_sessions SET ended_at = $3, ended_reason = $4, ended_keep_until = $5, \
      delete_at = CASE WHEN $4 = 'reuse' AND expires_at > $5 THEN expires_at ELSE $5 END \
@@ -67,14 +67,17 @@ pub(super) const END: &str = concat!(
     ") OR (ended_at = $3 AND ended_reason = $4 AND ended_keep_until = $5))"
 );
 
-/// Shortens the time for which old records are kept of sessions that ended for reuse. The user's newest are kept until they
-/// would have expired, so that a later try is answered `refresh_reused`; the others until their tombstones are over.
+/// Shortens the time for which old records of sessions that ended for reuse are kept.
+///
+/// The user's newest records are kept until the session would have expired, so that a later attempt
+/// is answered `refresh_reused`. The other records are kept until their tombstones expire.
 pub(super) const FORGET_REUSED: &str = "UPDATE portcullis_sessions SET delete_at = ended_keep_until \
      WHERE user_id = $1 AND ended_reason = 'reuse' AND delete_at > ended_keep_until AND ended_at <= (\
      SELECT ended_at FROM portcullis_sessions WHERE user_id = $2 AND ended_reason = 'reuse' \
      ORDER BY ended_at DESC LIMIT 1 OFFSET $3)";
 
-/// Moves the kept session to the new version and on by one generation, unless this very statement did so before.
+/// Moves the kept session to the new version and on by one generation, unless the same call has
+/// done so before.
 pub(super) const RESTAMP: &str = concat!(
     "UPDATE portcullis_sessions SET generation = CASE WHEN token_id = $4 THEN generation ELSE generation + 1 END, \
      previous_token_id = CASE WHEN token_id = $4 THEN previous_token_id ELSE token_id END, token_id = $4, \
@@ -97,10 +100,10 @@ pub(super) const END_VERSIONS: &str = concat!(
     " RETURNING id"
 );
 
-/// The least version of the user that counts, if one was raised.
+/// Reads the least version of the user that counts, where one was raised.
 pub(super) const FLOOR: &str = "SELECT min_version FROM portcullis_floors WHERE user_id = $1 AND keep_until > $2";
 
-/// A floor never falls.
+/// Raises the least version of the user that counts. It never falls.
 pub(super) const RAISE_FLOOR: &str = "INSERT INTO portcullis_floors (user_id, min_version, raised_at, keep_until) \
      VALUES ($1, $2, $3, $4) ON CONFLICT (user_id) DO UPDATE SET \
      min_version = CASE WHEN excluded.min_version > portcullis_floors.min_version \
@@ -110,7 +113,8 @@ pub(super) const RAISE_FLOOR: &str = "INSERT INTO portcullis_floors (user_id, mi
      keep_until = CASE WHEN excluded.keep_until > portcullis_floors.keep_until \
          THEN excluded.keep_until ELSE portcullis_floors.keep_until END";
 
-/// A page of what has ended: of the sessions and of the floors the next after `($1, $2)` and `($3, $4)`.
+/// Reads a page of what has ended: the sessions after `($1, $2)` and the raised versions after
+/// `($3, $4)`.
 pub(super) const ENDED_SINCE: &str = "SELECT moment, key, keep_until, min_version FROM (\
      SELECT ended_at AS moment, id AS key, ended_keep_until AS keep_until, CAST(NULL AS BIGINT) AS min_version \
      FROM portcullis_sessions WHERE ended_at IS NOT NULL AND (ended_at, id) > ($1, $2) AND ended_keep_until > $5 \
@@ -154,3 +158,7 @@ pub(super) const SET_DISABLED: &str = "UPDATE portcullis_users SET disabled = $2
 pub(super) const SET_ROLES: &str = "UPDATE portcullis_users SET roles = $2 WHERE id = $1";
 
 pub(super) const REMOVE_USER: &str = "DELETE FROM portcullis_users WHERE id = $1";
+
+/// Reads a page of users, in the order of their ids.
+pub(super) const USERS_AFTER: &str =
+    concat!("SELECT ", user_columns!(), " FROM portcullis_users WHERE id > $1 ORDER BY id LIMIT $2");

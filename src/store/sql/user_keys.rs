@@ -1,33 +1,69 @@
-//! The keys of logins, made anew from the addresses and usernames of users who registered before keys had normal forms.
+//! Makes the keys of logins anew, for users who registered before keys had normal forms.
 
-use crate::user::{Login, UserId};
+use super::{engine::Engine, statement::Statement, store::SqlStore};
+use crate::{
+    store::StoreError,
+    user::{Login, UserId},
+};
 
-/// How many users are read at once.
-pub(super) const PAGE: i64 = 500;
+/// The number of users that are read at once.
+const PAGE: i64 = 500;
 
-/// How many conflicts are named in the log, so that a large table does not flood it.
+/// The number of conflicts that the log names, so that a large table does not flood it.
 const NAMED: usize = 50;
 
-/// Which login a key is of.
+impl<E: Engine> SqlStore<E> {
+    /// Makes the keys anew that an earlier rule made. Keys of ASCII are the same by both rules.
+    ///
+    /// One node at a time runs it.
+    pub(super) async fn renew_user_keys(connection: &mut E::Connection) -> Result<(), StoreError> {
+        let mut conflicts = Conflicts::default();
+        let mut last = i64::MIN;
+        loop {
+            let users = Statement::once(E::USERS_BEYOND_ASCII).bind(last).bind(PAGE).fetch::<E>(connection).await?;
+            if users.is_empty() {
+                break;
+            }
+            for user in &users {
+                last = user.number("id")?;
+                for kind in Kind::ALL {
+                    let (column, key_column) = kind.columns();
+                    let texts = user.text(column)?.zip(user.text(key_column)?);
+                    let Some(key) = texts.and_then(|(text, key)| kind.outdated(&text, &key)) else { continue };
+                    let renewal = Statement::once(kind.renewal()).bind(last).bind(key.as_str());
+                    if renewal.changes::<E>(connection).await? == 0 {
+                        let holder = Statement::once(kind.holder()).bind(key.as_str());
+                        let holder = holder.first::<E>(connection).await?;
+                        conflicts.add(kind, last, holder.map(|holder| holder.number("id")).transpose()?);
+                    }
+                }
+            }
+        }
+        conflicts.finish();
+        Ok(())
+    }
+}
+
+/// The kind of a login.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+enum Kind {
     Email,
     Username,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 2] = [Self::Email, Self::Username];
+    const ALL: [Self; 2] = [Self::Email, Self::Username];
 
-    /// The columns of the text and of its key.
-    pub(super) fn columns(self) -> (&'static str, &'static str) {
+    /// Returns the columns of the text and of its key.
+    fn columns(self) -> (&'static str, &'static str) {
         match self {
             Self::Email => ("email", "email_key"),
             Self::Username => ("username", "username_key"),
         }
     }
 
-    /// Gives a user the key, unless another one has it.
-    pub(super) fn renew(self) -> &'static str {
+    /// Returns the statement that gives a user the key, unless another user has it.
+    fn renewal(self) -> &'static str {
         match self {
             Self::Email => {
                 "UPDATE portcullis_users SET email_key = $2 WHERE id = $1 \
@@ -40,16 +76,17 @@ impl Kind {
         }
     }
 
-    pub(super) fn holder(self) -> &'static str {
+    /// Returns the statement that finds the user who has a key.
+    fn holder(self) -> &'static str {
         match self {
             Self::Email => "SELECT id FROM portcullis_users WHERE email_key = $1",
             Self::Username => "SELECT id FROM portcullis_users WHERE username_key = $1",
         }
     }
 
-    /// The key that today's rule makes of the text, where the one that there is was made of it by an earlier rule. A key that
-    /// an app has set by itself is left alone.
-    pub(super) fn outdated(self, text: &str, key: &str) -> Option<String> {
+    /// Returns the key of the text by today's rule, where an earlier rule made the present key of
+    /// it. A key that an app has set itself stays.
+    fn outdated(self, text: &str, key: &str) -> Option<String> {
         let login = match self {
             Self::Email => Login::email(text),
             Self::Username => Login::username(text),
@@ -58,14 +95,16 @@ impl Kind {
     }
 }
 
-/// Users who have one address or username by today's rule. One of them has its key; the other one keeps the earlier key, by
-/// which they log in with what they registered.
+/// Users who have the same address or username by today's rule.
+///
+/// One of them has its key. The other one keeps the earlier key, and logs in with what they
+/// registered.
 #[derive(Debug, Default)]
-pub(super) struct Conflicts(usize);
+struct Conflicts(usize);
 
 impl Conflicts {
-    /// Says in the log who they are: by their ids, because addresses have no place there.
-    pub(super) fn add(&mut self, kind: Kind, user: i64, holder: Option<i64>) {
+    /// Names two users in the log, by their ids, because addresses do not belong there.
+    fn add(&mut self, kind: Kind, user: i64, holder: Option<i64>) {
         self.0 += 1;
         if self.0 <= NAMED {
             let (user, holder) = (UserId::from(user), holder.map(UserId::from));
@@ -79,56 +118,9 @@ impl Conflicts {
         }
     }
 
-    pub(super) fn finish(self) {
+    fn finish(self) {
         if self.0 > NAMED {
             tracing::warn!(target: "portcullis", conflicts = self.0, "there are more such users than are named here");
         }
     }
 }
-
-/// Implements `renew_user_keys` for `$store`, whose engine says by `$not_ascii!(column)` that a text has more than ASCII.
-macro_rules! user_keys {
-    ($store:ident, $not_ascii:ident) => {
-        impl $store {
-            /// Makes the keys anew that an earlier rule made; keys of ASCII are the same by both. To be run by one node at
-            /// a time.
-            /// Its statements are not kept prepared, because they run once.
-            async fn renew_user_keys(connection: &mut Connection) -> Result<(), StoreError> {
-                const READ: &str = concat!(
-                    "SELECT id, email, email_key, username, username_key FROM portcullis_users WHERE id > $1 AND (",
-                    $not_ascii!("email_key"),
-                    " OR ",
-                    $not_ascii!("username_key"),
-                    ") ORDER BY id LIMIT $2"
-                );
-                let mut conflicts = $crate::store::sql::user_keys::Conflicts::default();
-                let mut last = i64::MIN;
-                loop {
-                    let query =
-                        sqlx::query(READ).persistent(false).bind(last).bind($crate::store::sql::user_keys::PAGE);
-                    let rows = query.fetch_all(&mut *connection).await.map_err(failed)?;
-                    if rows.is_empty() {
-                        break;
-                    }
-                    for row in &rows {
-                        last = number(row, "id")?;
-                        for kind in $crate::store::sql::user_keys::Kind::ALL {
-                            let (column, key_column) = kind.columns();
-                            let texts = text(row, column)?.zip(text(row, key_column)?);
-                            let Some(key) = texts.and_then(|(text, key)| kind.outdated(&text, &key)) else { continue };
-                            let renew = sqlx::query(kind.renew()).persistent(false).bind(last).bind(&key);
-                            if renew.execute(&mut *connection).await.map_err(failed)?.rows_affected() == 0 {
-                                let holder = sqlx::query_scalar(kind.holder()).persistent(false).bind(&key);
-                                let holder = holder.fetch_optional(&mut *connection).await.map_err(failed)?;
-                                conflicts.add(kind, last, holder);
-                            }
-                        }
-                    }
-                }
-                conflicts.finish();
-                Ok(())
-            }
-        }
-    };
-}
-pub(super) use user_keys;

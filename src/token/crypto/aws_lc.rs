@@ -1,4 +1,4 @@
-//! aws-lc-rs.
+//! The backend aws-lc-rs.
 
 use aws_lc_rs::{
     hmac,
@@ -25,7 +25,7 @@ pub(super) fn hmac_sha256(secret: &[u8], message: &[u8]) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message).as_ref().to_vec()
 }
 
-/// A key made ready once, so that a request pays for the check only.
+/// A key that was prepared once, so that a request pays only for the check.
 #[expect(clippy::large_enum_variant, reason = "there are a few of them, each behind an `Arc`")]
 pub(in crate::token) enum PreparedKey {
     Hmac(hmac::Key),
@@ -33,7 +33,7 @@ pub(in crate::token) enum PreparedKey {
 }
 
 impl PreparedKey {
-    /// The key of a secret, or nothing where the algorithm is none of HMAC.
+    /// Prepares a secret. Returns `None` if the algorithm is not HMAC.
     pub(in crate::token) fn hmac(algorithm: Algorithm, secret: &[u8]) -> Option<Self> {
         let algorithm = match algorithm {
             Algorithm::HS256 => hmac::HMAC_SHA256,
@@ -44,7 +44,7 @@ impl PreparedKey {
         Some(Self::Hmac(hmac::Key::new(algorithm, secret)))
     }
 
-    /// A public key, or nothing where it is none, or not one of the algorithm's.
+    /// Prepares a public key. Returns `None` if the key is invalid or does not fit the algorithm.
     pub(in crate::token) fn public(algorithm: Algorithm, key: &PublicKey) -> Option<Self> {
         let parsed = match (algorithm, key) {
             (Algorithm::EdDSA, PublicKey::Ed25519 { x }) => ParsedPublicKey::new(&ED25519, x),
@@ -62,7 +62,8 @@ impl PreparedKey {
         parsed.ok().map(Self::Public)
     }
 
-    /// Whether `signature` is this key's over `message`; secrets are compared in constant time.
+    /// Returns whether this key made the signature of the message. MACs are compared in constant
+    /// time.
     pub(in crate::token) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match self {
             Self::Hmac(key) => hmac::verify(key, message, signature).is_ok(),
@@ -71,7 +72,8 @@ impl PreparedKey {
     }
 }
 
-/// A private key made ready once: reading an RSA key costs as much as signing with it.
+/// A private key or secret that was prepared once. To parse an RSA key costs as much as to sign
+/// with it.
 #[expect(clippy::large_enum_variant, reason = "there is one for each kind of token")]
 pub(in crate::token) enum PreparedSigner {
     Hmac(hmac::Key),
@@ -81,8 +83,10 @@ pub(in crate::token) enum PreparedSigner {
 }
 
 impl PreparedSigner {
+    /// Prepares a private key or a secret.
+    ///
     /// # Errors
-    /// What the backend says: a key that does not fit its algorithm.
+    /// [`SignError`] if the key does not fit the algorithm.
     pub(in crate::token) fn new(algorithm: Algorithm, key: &EncodingKey) -> Result<Self, SignError> {
         let bytes = key.as_bytes();
         let rsa = || RsaKeyPair::from_der(bytes).map_err(SignError::new);
@@ -100,10 +104,10 @@ impl PreparedSigner {
         })
     }
 
-    /// Signs `message`.
+    /// Signs a message.
     ///
     /// # Errors
-    /// What the backend says.
+    /// [`SignError`] if the backend fails.
     pub(in crate::token) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         match self {
             Self::Hmac(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),

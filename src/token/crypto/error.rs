@@ -1,4 +1,4 @@
-//! The error of a backend that signs.
+//! [`SignError`]: the error of a backend that signs.
 
 /// A signature could not be made.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,8 @@
-//! The one place that knows which cryptography is compiled in.
+//! Selects the cryptography backend that is compiled in. No other module depends on the choice.
 //!
-//! `jsonwebtoken` picks its backend from a process-wide default and panics where it finds two or none. That default is
-//! never asked here: signing and verification take a key that was prepared once, all else a named provider.
+//! `jsonwebtoken` picks its backend from a default of the process, and panics if it finds two or
+//! none. This module never uses that default. Signing and verification use prepared keys, and the
+//! rest uses a named provider.
 
 #[cfg(feature = "aws_lc_rs")]
 mod aws_lc;
@@ -29,38 +30,38 @@ use super::keys::Algorithm;
 #[cfg(not(any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 compile_error!("portcullis needs a crypto backend: enable the feature `aws_lc_rs` (default) or `rust_crypto`");
 
-/// Signs `message` with a key that is needed once.
+/// Signs a message with a key that is used once.
 ///
 /// # Errors
-/// What the backend says: a key that does not fit its algorithm.
+/// [`SignError`] if the key does not fit the algorithm.
 pub(super) fn sign(algorithm: Algorithm, key: &EncodingKey, message: &[u8]) -> Result<Vec<u8>, SignError> {
     PreparedSigner::new(algorithm, key)?.sign(message)
 }
 
-/// A signature under any algorithm that the key's family has, for attacks.
+/// Signs with any algorithm of the key's family, for the tests of attacks.
 #[cfg(test)]
 pub(super) fn sign_as(algorithm: jsonwebtoken::Algorithm, key: &EncodingKey, message: &[u8]) -> Option<Vec<u8>> {
     (imp::provider().signer_factory)(&algorithm, key).ok()?.try_sign(message).ok()
 }
 
-/// The public half of a private Ed25519 key in PKCS#8.
+/// Returns the public half of a private Ed25519 key in PKCS #8.
 pub(super) fn ed25519_public(pkcs8: &[u8]) -> Option<Vec<u8>> {
     (imp::provider().key_utils.ed_pub_components_from_private_key)(pkcs8, &EllipticCurve::Ed25519).ok()
 }
 
-/// The coordinates of a private P-256 key in PKCS#8; none for a key of another curve.
+/// Returns the coordinates of a private P-256 key in PKCS #8. Returns `None` for another curve.
 pub(super) fn p256_public(pkcs8: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let (_, x, y) =
         (imp::provider().key_utils.ec_pub_components_from_private_key)(pkcs8, jsonwebtoken::Algorithm::ES256).ok()?;
     Some((x, y))
 }
 
-/// SHA-256, for thumbprints.
+/// Returns the SHA-256 digest, for thumbprints.
 pub(super) fn sha256(data: &[u8]) -> Option<Vec<u8>> {
     (imp::provider().key_utils.compute_digest)(data, ThumbprintHash::SHA256).ok()
 }
 
-/// HMAC-SHA256, for names that are derived from a key.
+/// Returns the HMAC-SHA256, for names that are derived from a key.
 pub(super) fn hmac_sha256(secret: &[u8], message: &[u8]) -> Vec<u8> {
     imp::hmac_sha256(secret, message)
 }

@@ -1,4 +1,5 @@
-//! Without a backend the crate does not compile; these stand-ins keep that one error the only one to be read.
+//! Stand-ins without a backend. The crate does not compile without one, and these keep
+//! `compile_error!` the only message.
 
 use jsonwebtoken::{EncodingKey, crypto::CryptoProvider};
 

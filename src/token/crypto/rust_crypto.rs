@@ -1,4 +1,4 @@
-//! The `RustCrypto` crates.
+//! The backend of the `RustCrypto` crates.
 
 use hmac::{Hmac, Mac, digest::KeyInit};
 use jsonwebtoken::{
@@ -20,12 +20,12 @@ pub(super) fn hmac_sha256(secret: &[u8], message: &[u8]) -> Vec<u8> {
     mac::<Hmac<Sha256>>(secret).chain_update(message).finalize().into_bytes().to_vec()
 }
 
-/// HMAC takes keys of any length; the error is there for other MACs.
+/// Prepares an HMAC. It accepts keys of any length, so the error case never happens.
 fn mac<M: Mac + KeyInit>(secret: &[u8]) -> M {
     <M as Mac>::new_from_slice(secret).unwrap_or_else(|_| <M as Mac>::new(&hmac::digest::Key::<M>::default()))
 }
 
-/// A key made ready once, so that a request pays for the check only.
+/// A key that was prepared once, so that a request pays only for the check.
 pub(in crate::token) enum PreparedKey {
     Hs256(Hmac<Sha256>),
     Hs384(Hmac<Sha384>),
@@ -37,7 +37,7 @@ pub(in crate::token) enum PreparedKey {
 }
 
 impl PreparedKey {
-    /// The key of a secret, or nothing where the algorithm is none of HMAC.
+    /// Prepares a secret. Returns `None` if the algorithm is not HMAC.
     pub(in crate::token) fn hmac(algorithm: Algorithm, secret: &[u8]) -> Option<Self> {
         match algorithm {
             Algorithm::HS256 => Some(Self::Hs256(mac(secret))),
@@ -47,7 +47,7 @@ impl PreparedKey {
         }
     }
 
-    /// A public key, or nothing where it is none, or not one of the algorithm's.
+    /// Prepares a public key. Returns `None` if the key is invalid or does not fit the algorithm.
     pub(in crate::token) fn public(algorithm: Algorithm, key: &PublicKey) -> Option<Self> {
         match (algorithm, key) {
             (Algorithm::EdDSA, PublicKey::Ed25519 { x }) => {
@@ -65,7 +65,8 @@ impl PreparedKey {
         }
     }
 
-    /// Whether `signature` is this key's over `message`; secrets are compared in constant time.
+    /// Returns whether this key made the signature of the message. MACs are compared in constant
+    /// time.
     pub(in crate::token) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match self {
             Self::Hs256(mac) => mac.clone().chain_update(message).verify_slice(signature).is_ok(),
@@ -85,21 +86,24 @@ impl PreparedKey {
     }
 }
 
-/// A private key, which is read for each signature: blinding needs the generator that `jsonwebtoken` brings along.
+/// A private key or secret. Each signature parses it anew, because the blinding of RSA needs the
+/// random number generator inside `jsonwebtoken`.
 pub(in crate::token) struct PreparedSigner(Algorithm, EncodingKey);
 
 impl PreparedSigner {
+    /// Prepares a private key or a secret.
+    ///
     /// # Errors
-    /// What the backend says: a key that does not fit its algorithm.
+    /// [`SignError`] if the key does not fit the algorithm.
     pub(in crate::token) fn new(algorithm: Algorithm, key: &EncodingKey) -> Result<Self, SignError> {
         (provider().signer_factory)(&algorithm.into(), key).map_err(SignError::new)?;
         Ok(Self(algorithm, key.clone()))
     }
 
-    /// Signs `message`.
+    /// Signs a message.
     ///
     /// # Errors
-    /// What the backend says.
+    /// [`SignError`] if the backend fails.
     pub(in crate::token) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         let signer = (provider().signer_factory)(&self.0.into(), &self.1).map_err(SignError::new)?;
         signer.try_sign(message).map_err(SignError::new)

@@ -1,23 +1,26 @@
-//! The signature algorithms.
+//! [`Algorithm`]: the signature algorithms.
 
 use std::fmt;
 
-/// How a key signs (RFC 7518 §3.1, RFC 8037 §3.1). A key has exactly one, and no token can ask for another.
+/// A signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1). A key has exactly one, and a token cannot
+/// select another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {
-    /// HMAC with SHA-256: one secret signs and verifies. The fastest, where one service does both.
+    /// HMAC with SHA-256. One secret signs and verifies. The fastest choice if one service does
+    /// both.
     HS256,
     /// HMAC with SHA-384.
     HS384,
     /// HMAC with SHA-512.
     HS512,
-    /// Ed25519: small, fast to sign, with a public half for services that verify only. The choice where nothing speaks
-    /// against it.
+    /// Ed25519. It has small keys and signatures, signs fast, and has a public half for services
+    /// that only verify. The recommended choice if every verifier supports it.
     EdDSA,
     /// ECDSA on P-256 with SHA-256.
     ES256,
-    /// RSA PKCS #1 v1.5 with SHA-256: understood everywhere, fast to verify, slow to sign, long.
+    /// RSA PKCS #1 v1.5 with SHA-256. Every verifier supports it. It verifies fast, signs slowly
+    /// and has long signatures.
     RS256,
     /// RSA-PSS with SHA-256.
     PS256,
@@ -27,7 +30,7 @@ impl Algorithm {
     pub(crate) const ALL: [Self; 7] =
         [Self::HS256, Self::HS384, Self::HS512, Self::EdDSA, Self::ES256, Self::RS256, Self::PS256];
 
-    /// The name in a token's header (`alg`).
+    /// Returns the name in a token's header (`alg`).
     pub const fn name(self) -> &'static str {
         match self {
             Self::HS256 => "HS256",
@@ -40,18 +43,18 @@ impl Algorithm {
         }
     }
 
-    /// Whether what verifies may be published.
+    /// Returns whether the verifying key differs from the signing key, so that it may be published.
     pub const fn is_asymmetric(self) -> bool {
         !matches!(self, Self::HS256 | Self::HS384 | Self::HS512)
     }
 
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        // The name that RFC 9864 gives to EdDSA on this curve is understood, and not issued yet.
+        // RFC 9864 gives EdDSA on this curve another name. It is accepted, and not issued yet.
         let name = if name == "Ed25519" { "EdDSA" } else { name };
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
-    /// The least length of a secret: the output of the hash (RFC 7518 §3.2).
+    /// Returns the least length of a secret: that of the hash (RFC 7518 §3.2).
     pub(super) const fn min_secret_bytes(self) -> usize {
         match self {
             Self::HS384 => 48,

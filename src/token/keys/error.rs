@@ -1,8 +1,8 @@
-//! Why a key was not taken.
+//! [`KeyError`]: why a key was refused.
 
 use std::fmt;
 
-/// A key that cannot be used, and the mend. No message repeats any of a private key.
+/// Why a key was refused, and how to fix that. No message repeats a part of a private key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyError(String);
 
@@ -18,7 +18,7 @@ impl fmt::Display for KeyError {
     }
 }
 
-// What `fn main() -> Result<(), Box<dyn Error>>` prints: the sentence, not a structure.
+// `fn main() -> Result<(), Box<dyn Error>>` prints `Debug`, so it is the same sentence.
 impl fmt::Debug for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -1,4 +1,4 @@
-//! Keys as JSON Web Keys (RFC 7517, RFC 7518 §6, RFC 8037 §2).
+//! Reads JSON Web Keys (RFC 7517, RFC 7518 §6, RFC 8037 §2).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::EncodingKey;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{Algorithm, KeyError, PublicKey, der, material::Material};
 use crate::{secret::Secret, token::crypto};
 
-/// The members that we read; a name that is there twice is an error.
+/// The members of a JWK that are read. A name that is there twice is an error.
 #[derive(Deserialize)]
 struct Members {
     kty: String,
@@ -28,13 +28,13 @@ struct Members {
     oth: Option<serde::de::IgnoredAny>,
 }
 
-/// What a JWK holds, and the algorithm that it names.
+/// Reads a JWK. Returns its key, and the algorithm if it names one.
 pub(super) fn parse(json: &str) -> Result<(Material, Option<Algorithm>), KeyError> {
-    // What serde says may repeat the value it stumbled over.
+    // The error of serde may repeat a value.
     let jwk: Members = serde_json::from_str(json)
         .map_err(|error| KeyError::new(format!("is not a JWK: see line {} column {}", error.line(), error.column())))?;
     if jwk.r#use.as_deref().is_some_and(|purpose| purpose != "sig") {
-        return Err(KeyError::new("is a JWK for something else than signatures: `use` must be `sig` or left out"));
+        return Err(KeyError::new("is a JWK that is not for signatures: set `use` to `sig`, or remove it"));
     }
     let algorithm = match jwk.alg.as_deref() {
         Some(name) => Some(Algorithm::parse(name).ok_or_else(|| {
@@ -69,7 +69,7 @@ fn private_number(name: &str, member: Option<&Secret<String>>) -> Result<Secret<
     number(name, member.map(|member| member.expose().as_str()))
 }
 
-/// A number of exactly 32 bytes (RFC 7518 §6.2.1.2, RFC 8037 §2).
+/// Checks that a number has exactly 32 bytes (RFC 7518 §6.2.1.2, RFC 8037 §2).
 fn field(name: &str, number: &[u8]) -> Result<[u8; 32], KeyError> {
     number.try_into().map_err(|_| KeyError::new(format!("is a JWK whose `{name}` has not 32 bytes")))
 }

@@ -1,4 +1,4 @@
-//! One key, checked when it is read.
+//! [`Key`]: one key, checked when it is read.
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -21,62 +21,83 @@ use crate::{
 
 /// A key with its one algorithm and its name (`kid`).
 ///
-/// Reading one refuses what is weak: short and well-known secrets, RSA below 2048 bits, Ed25519 keys of small order,
-/// points that are on no curve, private and public halves that do not belong together.
+/// Each constructor refuses keys that are weak or invalid: short and well-known secrets, RSA below
+/// 2,048 bits, Ed25519 keys of small order, points that are not on the curve, and private and
+/// public halves of different keys.
+///
+/// # Examples
+///
+/// ```
+/// use portcullis::keys::{Algorithm, Key};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let key = Key::generate_ed25519()?;
+/// assert_eq!(key.algorithm(), Algorithm::EdDSA);
+/// assert!(key.is_private() && key.public_jwk().is_some());
+/// assert!(Key::from_secret("too short").is_err());
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Key {
     kid: Box<str>,
     algorithm: Algorithm,
-    /// Absent where only the public half is known.
+    /// `None` for public keys.
     signing: Option<EncodingKey>,
-    /// Absent for secrets.
+    /// `None` for secrets.
     public: Option<PublicKey>,
     prepared: Arc<PreparedKey>,
 }
 
 impl Key {
-    /// A secret for HS256: at least 32 random bytes, such as from `openssl rand -base64 48`.
+    /// Makes an HS256 key of a secret: at least 32 random bytes, for example from
+    /// `openssl rand -base64 48`.
     ///
-    /// The bytes are taken as they are. Where they are a text, white space around it does not count for its strength.
+    /// The bytes are used unchanged. White space around a text does not count as strength.
     ///
     /// # Errors
-    /// [`KeyError`] for a secret that is short, repeats itself or is from a tutorial.
+    /// [`KeyError`] if the secret is short, repeats itself or comes from a tutorial.
     pub fn from_secret(secret: impl Into<Secret<Vec<u8>>>) -> Result<Self, KeyError> {
         Self::new(Material::Secret(secret.into()), Algorithm::HS256)
     }
 
-    /// A key in PEM: PKCS #8 (`PRIVATE KEY`), PKCS #1 (`RSA PRIVATE KEY`) or a public key. The algorithm follows the key:
-    /// `EdDSA` for Ed25519, ES256 for P-256, RS256 for RSA.
+    /// Reads a key in PEM: PKCS #8 (`PRIVATE KEY`), PKCS #1 (`RSA PRIVATE KEY`) or a public key.
+    /// The type of the key decides the algorithm: `EdDSA` for Ed25519, ES256 for P-256, RS256 for
+    /// RSA.
     ///
     /// # Errors
-    /// [`KeyError`] for anything else, and for keys that are weak.
+    /// [`KeyError`] if the text is something else, or if the key is weak.
     pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, KeyError> {
-        Self::followed(pem::parse(pem.as_ref())?)
+        Self::with_usual_algorithm(pem::parse(pem.as_ref())?)
     }
 
-    /// A key as a JSON Web Key (RFC 7517), private or public. Its `alg` is the algorithm; without one it follows the key,
-    /// as for [`from_pem`](Self::from_pem), and is HS256 for a secret. Its `kid` is not taken over: see [`kid`](Self::kid).
+    /// Reads a JSON Web Key (RFC 7517), private or public.
+    ///
+    /// Its `alg` is the algorithm. Without `alg`, the type of the key decides, as for
+    /// [`from_pem`](Self::from_pem), and a secret gets HS256. Its `kid` is ignored: see
+    /// [`kid`](Self::kid).
     ///
     /// # Errors
-    /// [`KeyError`] for anything else, for an `alg` that does not fit, and for keys that are weak.
+    /// [`KeyError`] if the text is something else, if `alg` does not fit the key, or if the key is
+    /// weak.
     pub fn from_jwk(json: &str) -> Result<Self, KeyError> {
         let (material, algorithm) = jwk::parse(without_mark(json))?;
         match algorithm {
             Some(algorithm) => Self::new(material, algorithm),
-            None => Self::followed(material),
+            None => Self::with_usual_algorithm(material),
         }
     }
 
     /// Reads a file of [PEM](Self::from_pem) or a [JWK](Self::from_jwk).
     ///
     /// # Errors
-    /// [`KeyError`], which names the file, where it cannot be read or what is in it is refused.
+    /// [`KeyError`] if the file cannot be read or its key is refused. The error names the file.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, KeyError> {
         let path = path.as_ref();
         Self::from_unnamed_file(path).map_err(|error| KeyError::new(format!("{}: {error}", path.display())))
     }
 
-    /// Reads a file whose path may not be shown: somebody may have put the key itself in its place.
+    /// Reads a file and keeps its path out of errors, because a setting for a path may hold the key
+    /// itself by mistake.
     pub(crate) fn from_unnamed_file(path: &Path) -> Result<Self, KeyError> {
         let read = std::fs::read(path).map(Zeroizing::new);
         let content = read.map_err(|error| KeyError::new(format!("the key file cannot be read: {error}")))?;
@@ -90,36 +111,38 @@ impl Key {
         key.map_err(|error| KeyError::new(format!("the key in the file {error}")))
     }
 
-    /// Draws a new Ed25519 key. Keep it with [`private_pem`](Self::private_pem): every node needs the same.
+    /// Generates an Ed25519 key. Store it with [`private_pem`](Self::private_pem), because every
+    /// node needs the same key.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`](crate::error::ErrorKind::Internal) where the operating system has no randomness.
+    /// [`ErrorKind::Internal`](crate::error::ErrorKind::Internal) if the operating system has no
+    /// randomness.
     pub fn generate_ed25519() -> Result<Self, Error> {
         let pkcs8 = der::ed25519_pkcs8(&Zeroizing::new(random::bytes::<32>()?));
         let x = crypto::ed25519_public(&pkcs8).ok_or_else(|| Error::internal("the backend refuses an Ed25519 seed"))?;
         let encoding = EncodingKey::from_ed_der(&pkcs8);
         let material = Material::Private { encoding, public: PublicKey::Ed25519 { x } };
-        Self::followed(material).map_err(Error::internal)
+        Self::with_usual_algorithm(material).map_err(Error::internal)
     }
 
-    /// The same key for another algorithm of its family: PS256 for an RSA key, HS384 or HS512 for a secret of 48 or 64
-    /// bytes.
+    /// Sets another algorithm of the same family: PS256 for an RSA key, HS384 for a secret of at
+    /// least 48 bytes, HS512 for one of at least 64 bytes.
     ///
     /// # Errors
-    /// [`KeyError`] for an algorithm that does not fit the key.
+    /// [`KeyError`] if the algorithm does not fit the key.
     pub fn with_algorithm(self, algorithm: Algorithm) -> Result<Self, KeyError> {
         Self::new(self.into_material()?, algorithm)
     }
 
-    /// The key's name in headers and JWK sets.
+    /// Returns the name of the key in headers and JWK sets.
     ///
-    /// It is derived from the key, so that every node finds the same without being told: the RFC 7638 thumbprint of a
-    /// public key, a digest under the key of a secret.
+    /// Every node derives the same name from the key: the thumbprint of a public key (RFC 7638), or
+    /// an HMAC under a secret.
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    /// What is equal for the same key, and for a secret with and without white space around it.
+    /// Returns a name that is equal for equal keys. White space around a secret does not change it.
     pub(crate) fn identity(&self) -> String {
         match (&self.public, &self.signing) {
             (None, Some(secret)) => hmac_kid(trimmed(secret.as_bytes())),
@@ -127,22 +150,23 @@ impl Key {
         }
     }
 
-    /// How it signs.
+    /// Returns the algorithm.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// Whether it can sign, not only verify.
+    /// Returns whether the key can sign. A public key can only verify.
     pub fn is_private(&self) -> bool {
         self.signing.is_some()
     }
 
-    /// The private key in PEM, to be kept in a file that only the service can read; nothing for secrets and public keys.
+    /// Returns the private key in PEM, for a file that only the service can read. Returns `None`
+    /// for secrets and public keys.
     pub fn private_pem(&self) -> Option<Secret<String>> {
         Some(pem::write(self.signing.as_ref()?, self.public.as_ref()?))
     }
 
-    /// The public half as a JWK; nothing for secrets, which have none.
+    /// Returns the public half as a JWK. Returns `None` for secrets, which have no public half.
     pub fn public_jwk(&self) -> Option<String> {
         self.public.as_ref().map(|public| public.jwk(self.algorithm, &self.kid))
     }
@@ -160,7 +184,7 @@ impl Key {
         Arc::clone(&self.prepared)
     }
 
-    fn followed(material: Material) -> Result<Self, KeyError> {
+    fn with_usual_algorithm(material: Material) -> Result<Self, KeyError> {
         let algorithm = match &material {
             Material::Secret(_) => Algorithm::HS256,
             Material::Private { public, .. } | Material::Public(public) => public.algorithm(),
@@ -190,9 +214,9 @@ impl Key {
         let prepared = PreparedKey::public(algorithm, &public).ok_or_else(|| {
             let fits = own == algorithm || (own, algorithm) == (Algorithm::RS256, Algorithm::PS256);
             KeyError::new(if fits {
-                format!("is no point of the curve or no number that {algorithm} takes: make another one")
+                format!("has a point or a number that is not valid for {algorithm}: generate another key")
             } else {
-                format!("does not fit the algorithm {algorithm}: it is one for {own}")
+                format!("does not fit the algorithm {algorithm}: it is a key for {own}")
             })
         })?;
         if let Some(signing) = &signing {
@@ -200,7 +224,7 @@ impl Key {
             let together =
                 crypto::sign(algorithm, signing, message).is_ok_and(|signature| prepared.verify(message, &signature));
             if !together {
-                return Err(KeyError::new("is damaged: what it signs does not verify under its public half"));
+                return Err(KeyError::new("is damaged: its signatures do not verify with its public half"));
             }
         }
         let kid = public.thumbprint().ok_or_else(|| KeyError::new("has no thumbprint"))?;
@@ -213,15 +237,15 @@ impl Key {
             return Err(KeyError::new(problem));
         }
         let prepared = PreparedKey::hmac(algorithm, secret).ok_or_else(|| {
-            KeyError::new(format!("is a secret, which {algorithm} cannot use: take HS256, HS384 or HS512"))
+            KeyError::new(format!("is a secret, which {algorithm} cannot use: use HS256, HS384 or HS512"))
         })?;
         let signing = Some(EncodingKey::from_secret(secret));
         Ok(Self { kid: hmac_kid(secret).into(), algorithm, signing, public: None, prepared: Arc::new(prepared) })
     }
 }
 
-/// A name for a secret that every node with it finds by itself, and that tells nothing a token does not tell: both are
-/// HMACs under the secret.
+/// Derives the name of a secret. Every node derives the same name. It reveals no more than a token,
+/// because both are HMACs under the secret.
 fn hmac_kid(secret: &[u8]) -> String {
     let digest = crypto::hmac_sha256(secret, b"portcullis key id");
     URL_SAFE_NO_PAD.encode(digest.get(..9).unwrap_or_default())

@@ -1,11 +1,11 @@
-//! What the readers of PEM and JWK hand to `Key`.
+//! [`Material`]: what the readers of PEM and JWK return.
 
 use jsonwebtoken::EncodingKey;
 
 use super::public::PublicKey;
 use crate::secret::Secret;
 
-/// The content of a file or a document, before it is checked.
+/// A key that was read and is not checked yet.
 pub(super) enum Material {
     Secret(Secret<Vec<u8>>),
     Private { encoding: EncodingKey, public: PublicKey },

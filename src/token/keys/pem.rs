@@ -1,4 +1,4 @@
-//! Keys in PEM (RFC 7468).
+//! Reads and writes keys in PEM (RFC 7468).
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use jsonwebtoken::{DecodingKey, DecodingKeyKind, EncodingKey};
@@ -10,16 +10,16 @@ use super::{
 };
 use crate::{secret::Secret, token::crypto};
 
-const MEND: &str = "use a key such as `openssl genpkey -algorithm ed25519` makes";
+const FIX: &str = "generate one with `openssl genpkey -algorithm ed25519`";
 
 pub(super) fn parse(pem: &[u8]) -> Result<Material, KeyError> {
-    let text = std::str::from_utf8(pem).map_err(|_| KeyError::new(format!("is not PEM: {MEND}")))?;
+    let text = std::str::from_utf8(pem).map_err(|_| KeyError::new(format!("is not PEM: {FIX}")))?;
     let text = without_mark(text);
     let pem = text.as_bytes();
     let mut labels = text.lines().filter_map(|line| line.trim().strip_prefix("-----BEGIN ")?.strip_suffix("-----"));
-    let label = labels.next().ok_or_else(|| KeyError::new(format!("is not PEM: {MEND}")))?;
+    let label = labels.next().ok_or_else(|| KeyError::new(format!("is not PEM: {FIX}")))?;
     if labels.next().is_some() {
-        return Err(KeyError::new("has more than one PEM block: keep the key's alone"));
+        return Err(KeyError::new("has more than one PEM block: remove all but that of the key"));
     }
     match label {
         "PRIVATE KEY" | "RSA PRIVATE KEY" => private(pem),
@@ -28,33 +28,33 @@ pub(super) fn parse(pem: &[u8]) -> Result<Material, KeyError> {
             "is an EC key outside of PKCS #8: convert it with `openssl pkcs8 -topk8 -nocrypt -in old.pem -out new.pem`",
         )),
         "ENCRYPTED PRIVATE KEY" => Err(KeyError::new(
-            "is encrypted: decrypt it with `openssl pkcs8 -in old.pem -out new.pem`, and guard the file by its permissions",
+            "is encrypted: decrypt it with `openssl pkcs8 -in old.pem -out new.pem`, and restrict the permissions of the file",
         )),
         "CERTIFICATE" => Err(KeyError::new(
-            "is a certificate: take the public key out with `openssl x509 -pubkey -noout -in cert.pem`",
+            "is a certificate: extract the public key with `openssl x509 -pubkey -noout -in cert.pem`",
         )),
-        _ => Err(KeyError::new(format!("is PEM of another kind than a key: {MEND}"))),
+        _ => Err(KeyError::new(format!("is PEM, but not of a key: {FIX}"))),
     }
 }
 
 fn private(pem: &[u8]) -> Result<Material, KeyError> {
     if let Ok(encoding) = EncodingKey::from_ed_pem(pem) {
         let x = crypto::ed25519_public(encoding.as_bytes())
-            .ok_or_else(|| KeyError::new(format!("is not an Ed25519 key in PKCS #8: {MEND}")))?;
+            .ok_or_else(|| KeyError::new(format!("is not an Ed25519 key in PKCS #8: {FIX}")))?;
         return Ok(Material::Private { encoding, public: PublicKey::Ed25519 { x } });
     }
     if let Ok(encoding) = EncodingKey::from_ec_pem(pem) {
         let (x, y) = crypto::p256_public(encoding.as_bytes()).ok_or_else(|| {
             KeyError::new(
                 "is not an EC key on the curve P-256: \
-                 make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`",
+                 generate one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`",
             )
         })?;
         return Ok(Material::Private { encoding, public: PublicKey::P256 { x, y } });
     }
-    let unknown = || KeyError::new(format!("is not a private Ed25519, P-256 or RSA key: {MEND}"));
+    let unknown = || KeyError::new(format!("is not a private Ed25519, P-256 or RSA key: {FIX}"));
     let encoding = EncodingKey::from_rsa_pem(pem).map_err(|_| unknown())?;
-    // PKCS #1: the version, the modulus, the exponent, and what is secret.
+    // PKCS #1: the version, the modulus, the exponent, and the secret numbers.
     let numbers = der::integers(encoding.as_bytes()).ok_or_else(unknown)?;
     let [_, n, e, ..] = numbers.as_slice() else { return Err(unknown()) };
     let public = PublicKey::Rsa { n: n.to_vec(), e: e.to_vec() };
@@ -87,7 +87,7 @@ fn bytes(key: &DecodingKey) -> Option<&[u8]> {
     }
 }
 
-/// PEM of a private key as `parse` reads it.
+/// Writes a private key in PEM, in the form that `parse` reads.
 pub(super) fn write(key: &EncodingKey, public: &PublicKey) -> Secret<String> {
     let label = if matches!(public, PublicKey::Rsa { .. }) { "RSA PRIVATE KEY" } else { "PRIVATE KEY" };
     let encoded = Zeroizing::new(STANDARD.encode(key.as_bytes()));

@@ -1,4 +1,4 @@
-//! A ring made ready: headers written once, keys prepared once.
+//! [`Keys`]: a ring whose headers are written once and whose keys are prepared once.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::{
     token::crypto::{PreparedKey, PreparedSigner, SignError},
 };
 
-/// Which of the two kinds of token a ring is for.
+/// The two kinds of token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyKind {
     Access,
@@ -18,7 +18,8 @@ pub(crate) enum KeyKind {
 }
 
 impl KeyKind {
-    /// The `typ` of the kind's header: RFC 9068 §2.1 for access tokens, our own for refresh tokens.
+    /// Returns the `typ` of the header: that of RFC 9068 §2.1 for access tokens, our own for
+    /// refresh tokens.
     const fn typ(self) -> &'static str {
         match self {
             Self::Access => "at+jwt",
@@ -27,7 +28,7 @@ impl KeyKind {
     }
 }
 
-/// The keys of one kind of token: one signs, all verify.
+/// The keys of one kind of token. One signs, all verify.
 pub(crate) struct Keys {
     signing: PreparedSigner,
     algorithm: Algorithm,
@@ -35,14 +36,15 @@ pub(crate) struct Keys {
     verifying: Vec<VerifyingKey>,
 }
 
-/// A key and the one header segment that tokens under it have, byte for byte.
+/// A key and the one header segment of its tokens.
 ///
-/// Comparing the segment picks key and algorithm at once: other algorithms, `kid` injection, `jku`, `crit` and
-/// duplicate names cannot even be said.
+/// The segment of a token is compared byte for byte, which selects the key and the algorithm. So a
+/// header with another algorithm, an injected `kid`, `jku`, `crit` or a duplicate name never
+/// matches.
 pub(in crate::token) struct VerifyingKey {
     header: String,
     key: Arc<PreparedKey>,
-    /// From when on nothing that it signed can still be in time.
+    /// When the last token that it signed has expired.
     until: Option<Timestamp>,
     jwk: Option<String>,
 }
@@ -52,13 +54,13 @@ impl VerifyingKey {
         Self { header: header(kind, key), key: key.prepared(), until, jwk: key.public_jwk() }
     }
 
-    /// From when on the key no longer counts.
+    /// Returns when the key stops verifying.
     pub(in crate::token) fn until(&self) -> Option<Timestamp> {
         self.until
     }
 
-    fn counts(&self, now: Timestamp) -> bool {
-        counts(self.until, now)
+    fn verifies_at(&self, now: Timestamp) -> bool {
+        verifies_at(self.until, now)
     }
 
     pub(in crate::token) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
@@ -67,8 +69,8 @@ impl VerifyingKey {
 }
 
 impl Keys {
-    /// Prepares a ring whose retired keys verify for `longest` after their retirement; nothing where its current key
-    /// cannot sign.
+    /// Prepares a ring. Its retired keys verify for `longest` after their retirement. Returns
+    /// `None` if the current key cannot sign.
     pub(crate) fn prepare(kind: KeyKind, ring: &KeyRing, longest: Duration) -> Option<Self> {
         let mut verifying = vec![VerifyingKey::new(kind, &ring.current, None)];
         verifying.extend(ring.next.iter().map(|key| VerifyingKey::new(kind, key, None)));
@@ -85,9 +87,9 @@ impl Keys {
         })
     }
 
-    /// The token of these claims: header, payload and signature.
+    /// Signs a payload. Returns the token: header, payload and signature.
     pub(in crate::token) fn sign(&self, payload: &[u8]) -> Result<String, SignError> {
-        // With room for the longest signature but those of RSA, which take long enough anyway.
+        // Enough for every signature except those of RSA, which are slow anyway.
         let mut token = String::with_capacity(self.signing_header.len() + payload.len() * 4 / 3 + 96);
         token.push_str(&self.signing_header);
         token.push('.');
@@ -98,25 +100,26 @@ impl Keys {
         Ok(token)
     }
 
-    /// The length of the header segment of what is signed.
+    /// Returns the length of the header segment.
     pub(in crate::token) fn header_chars(&self) -> usize {
         self.signing_header.len()
     }
 
-    /// The key whose tokens have this header, if it still counts.
+    /// Returns the key whose tokens have this header, if it still verifies.
     pub(in crate::token) fn key_of(&self, header: &[u8], now: Timestamp) -> Option<&VerifyingKey> {
-        self.verifying.iter().find(|key| key.header.as_bytes() == header).filter(|key| key.counts(now))
+        self.verifying.iter().find(|key| key.header.as_bytes() == header).filter(|key| key.verifies_at(now))
     }
 
-    /// Whether a check of the current key's signature is worth remembering.
+    /// Returns whether the current key is asymmetric. Checking its signatures is slow then, so the
+    /// results are cached.
     pub(crate) fn is_asymmetric(&self) -> bool {
         self.algorithm.is_asymmetric()
     }
 
-    /// The public keys that count now, as a JWK set (RFC 7517 §5); secrets are not in it.
+    /// Returns the public keys that verify now as a JWK set (RFC 7517 §5), without secrets.
     pub(crate) fn jwks(&self, now: Timestamp) -> String {
         let keys: Vec<&str> =
-            self.verifying.iter().filter(|key| key.counts(now)).filter_map(|key| key.jwk.as_deref()).collect();
+            self.verifying.iter().filter(|key| key.verifies_at(now)).filter_map(|key| key.jwk.as_deref()).collect();
         format!(r#"{{"keys":[{}]}}"#, keys.join(","))
     }
 }
@@ -130,12 +133,13 @@ impl std::fmt::Debug for Keys {
     }
 }
 
-/// Whether a key that counts until then counts now.
-pub(in crate::token) fn counts(until: Option<Timestamp>, now: Timestamp) -> bool {
+/// Returns whether a key that verifies until then verifies now.
+pub(in crate::token) fn verifies_at(until: Option<Timestamp>, now: Timestamp) -> bool {
     until.is_none_or(|until| now < until)
 }
 
-/// The header is wire format: tokens of the release before must verify after a rolling deploy. A golden test holds it.
+/// Returns the header of a key's tokens. A test fixes its bytes, because nodes of two releases must
+/// accept each other's tokens during a deployment.
 fn header(kind: KeyKind, key: &Key) -> String {
     let (algorithm, typ, kid) = (key.algorithm(), kind.typ(), key.kid());
     URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{algorithm}","typ":"{typ}","kid":"{kid}"}}"#))

@@ -1,11 +1,11 @@
-//! The public halves of keys: what may be published, how it is named, and which are refused.
+//! [`PublicKey`]: the public half of a key, its name and its JWK, and the rules for weak keys.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{Algorithm, der};
 use crate::token::crypto;
 
-/// A public key in its numbers, big-endian and without leading zeros where their length is not fixed.
+/// The numbers of a public key, big-endian. Those of RSA have no leading zeros.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::token) enum PublicKey {
     Ed25519 { x: Vec<u8> },
@@ -13,13 +13,13 @@ pub(in crate::token) enum PublicKey {
     Rsa { n: Vec<u8>, e: Vec<u8> },
 }
 
-/// Below, factoring is within reach (NIST SP 800-131A).
+/// A shorter modulus can be factored (NIST SP 800-131A).
 const MIN_RSA_BITS: usize = 2048;
-/// Beyond, tokens outgrow cookies and signing takes many milliseconds, for nothing.
+/// A longer modulus makes tokens too long for cookies and signing slow, without a use.
 const MAX_RSA_BITS: usize = 4096;
 
 impl PublicKey {
-    /// The algorithm that follows from the key.
+    /// Returns the usual algorithm for this type of key.
     pub(super) fn algorithm(&self) -> Algorithm {
         match self {
             Self::Ed25519 { .. } => Algorithm::EdDSA,
@@ -28,38 +28,38 @@ impl PublicKey {
         }
     }
 
-    /// An uncompressed point (SEC 1 §2.3.3).
+    /// Returns the uncompressed point of a P-256 key (SEC 1 §2.3.3).
     pub(in crate::token) fn sec1_point(&self) -> Option<Vec<u8>> {
         let Self::P256 { x, y } = self else { return None };
         Some([&[4], x.as_slice(), y].concat())
     }
 
-    /// What the numbers alone say against the key. Whether a point is on its curve, the backend says.
+    /// Returns why the key is weak, if it is. The backend checks that a point is on its curve.
     pub(super) fn problem(&self) -> Option<String> {
         match self {
             Self::Ed25519 { x } if is_small_order(x) => Some(
-                "is an Ed25519 key of small order, under which anybody can sign: \
-                 make one with `openssl genpkey -algorithm ed25519`"
+                "is an Ed25519 key of small order, which verifies forged signatures: \
+                 generate one with `openssl genpkey -algorithm ed25519`"
                     .to_owned(),
             ),
             Self::Rsa { n, e } => {
-                const MEND: &str = "make one with `openssl genpkey -algorithm rsa -pkeyopt rsa_keygen_bits:3072`";
+                const FIX: &str = "generate one with `openssl genpkey -algorithm rsa -pkeyopt rsa_keygen_bits:3072`";
                 let bits = der::bits(n);
                 if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
                     return Some(format!(
-                        "is an RSA key of {bits} bits; {MIN_RSA_BITS} to {MAX_RSA_BITS} are taken: {MEND}"
+                        "is an RSA key of {bits} bits and needs {MIN_RSA_BITS} to {MAX_RSA_BITS}: {FIX}"
                     ));
                 }
-                // FIPS 186-5 §5.4: odd, above 2^16 and below 2^256.
+                // FIPS 186-5 §5.4: the exponent is odd, above 2^16 and below 2^256.
                 let odd = |number: &[u8]| number.last().is_some_and(|last| last & 1 == 1);
                 let exponent_fits = (17..=256).contains(&der::bits(e)) && odd(e);
-                (!exponent_fits || !odd(n)).then(|| format!("is an RSA key with an unsafe exponent or modulus: {MEND}"))
+                (!exponent_fits || !odd(n)).then(|| format!("is an RSA key with an unsafe exponent or modulus: {FIX}"))
             }
             _ => None,
         }
     }
 
-    /// The members that the thumbprint is made of, in its order (RFC 7638 §3.2, RFC 8037 §2).
+    /// Writes the members of the thumbprint in its order (RFC 7638 §3.2, RFC 8037 §2).
     fn required_members(&self) -> String {
         let encode = |number: &[u8]| URL_SAFE_NO_PAD.encode(number);
         match self {
@@ -69,27 +69,30 @@ impl PublicKey {
         }
     }
 
-    /// The RFC 7638 thumbprint with SHA-256.
+    /// Returns the RFC 7638 thumbprint with SHA-256.
     pub(super) fn thumbprint(&self) -> Option<String> {
         let json = format!("{{{}}}", self.required_members());
         crypto::sha256(json.as_bytes()).map(|digest| URL_SAFE_NO_PAD.encode(digest))
     }
 
-    /// The key for a JWK set: written member by member, so that no private one can slip in.
+    /// Returns the key for a JWK set. Each member is written by name, so that no private one can
+    /// get into it.
     pub(super) fn jwk(&self, algorithm: Algorithm, kid: &str) -> String {
         format!(r#"{{{},"use":"sig","alg":"{algorithm}","kid":"{kid}"}}"#, self.required_members())
     }
 }
 
-/// Whether the point is one of the eight of small order, in any encoding; under those one signature fits every message.
+/// Returns whether the point is one of the eight of small order, in any encoding. With such a key,
+/// one signature fits every message.
 fn is_small_order(x: &[u8]) -> bool {
     let Some((last, head)) = x.split_last() else { return true };
-    // The sign bit says which of two points with one y it is; both are of the same order.
+    // The sign bit selects one of two points with the same y. Both have the same order.
     let y = [head, &[last & 0x7f]].concat();
     SMALL_ORDER.iter().any(|point| point.as_slice() == y)
 }
 
-/// The y coordinates of the points of small order: 0, 1 and −1 (both also as themselves plus p), and the two of order 8.
+/// The y coordinates of the points of small order: 0, 1 and −1, the two of order 8, and p and p +
+/// 1, which are other encodings of 0 and 1.
 const SMALL_ORDER: [[u8; 32]; 7] = [
     [0; 32],
     little_endian(1, 0, 0),
@@ -114,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_thumbprint_is_the_one_of_the_rfcs() {
+    fn the_thumbprint_is_that_of_the_rfcs() {
         // RFC 7638 §3.1.
         let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCi\
                  FV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgn\

@@ -1,36 +1,39 @@
-//! Which secrets are refused.
+//! Refuses weak secrets.
 
 use super::Algorithm;
 
-/// Returns a secret without the white space around it, where it is a text.
+/// Returns a secret without the white space around it, if the secret is a text.
 ///
-/// Bytes that no text has are a key as they are: one of 32 random bytes in 40 begins or ends with what would be white space.
+/// Bytes that are no text are not changed. Of random secrets with 32 bytes, 1 in 40 begins or ends
+/// with a byte that would be white space.
 pub(crate) fn trimmed(secret: &[u8]) -> &[u8] {
     let is_text = secret.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
     if is_text { secret.trim_ascii() } else { secret }
 }
 
-/// Says what is wrong with an HMAC secret and how to fix it. White space around a text makes it no stronger.
+/// Returns why an HMAC secret is weak, and how to fix it. White space around a text adds no
+/// strength.
 pub(crate) fn secret_problem(algorithm: Algorithm, secret: &[u8]) -> Option<String> {
     const FIX: &str = "generate one with `openssl rand -base64 48`";
     let secret = trimmed(secret);
     let folded: Vec<u8> =
         secret.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect();
     if DEMO_SECRETS.iter().any(|demo| folded.starts_with(demo.as_bytes())) {
-        return Some(format!("is a secret from a tutorial that everybody knows: {FIX}"));
+        return Some(format!("is a well-known secret from a tutorial: {FIX}"));
     }
     let (length, least) = (secret.len(), algorithm.min_secret_bytes());
     if length < least {
         return Some(format!("has {length} bytes and needs at least {least} (RFC 7518 §3.2): {FIX}"));
     }
-    // A short word repeated is a short word.
+    // A repeated short word is as weak as the word.
     if (1..=8).any(|period| secret.iter().zip(secret.iter().skip(period)).all(|(a, b)| a == b)) {
         return Some(format!("repeats itself: {FIX}"));
     }
     None
 }
 
-/// How demo secrets begin, without punctuation and in lower case, so that `your_super-Secret…` is found as well.
+/// The beginnings of demo secrets in lower case without punctuation, so that `your_super-Secret…`
+/// is found as well.
 const DEMO_SECRETS: [&str; 14] = [
     "astringsecretatleast",
     "youraccesstoken",
@@ -53,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weak_and_well_known_secrets_are_refused_with_the_mend() {
+    fn weak_and_well_known_secrets_are_refused_with_their_fix() {
         for weak in [
             "",
             "short",
@@ -93,9 +96,9 @@ mod tests {
     #[test]
     fn a_secret_has_at_least_the_length_of_the_hash() {
         for (algorithm, least) in [(Algorithm::HS256, 32), (Algorithm::HS384, 48), (Algorithm::HS512, 64)] {
-            let drawn = crate::random::bytes::<64>().unwrap();
-            assert_eq!(secret_problem(algorithm, &drawn[..least]), None, "{algorithm}");
-            assert!(secret_problem(algorithm, &drawn[..least - 1]).is_some(), "{algorithm}");
+            let generated = crate::random::bytes::<64>().unwrap();
+            assert_eq!(secret_problem(algorithm, &generated[..least]), None, "{algorithm}");
+            assert!(secret_problem(algorithm, &generated[..least - 1]).is_some(), "{algorithm}");
         }
     }
 }

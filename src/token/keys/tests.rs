@@ -41,7 +41,7 @@ fn header(kind: KeyKind, key: Key) -> String {
 }
 
 #[test]
-fn the_headers_that_we_issue_are_wire_format_and_never_change() {
+fn the_headers_that_we_issue_never_change() {
     let old = Key::from_secret("0123456789abcdef0123456789ABCDEF").unwrap();
     assert_eq!(header(KeyKind::Access, old.clone()), r#"{"alg":"HS256","typ":"at+jwt","kid":"9MxY3i9HJ9Zl"}"#);
     assert_eq!(header(KeyKind::Refresh, old), r#"{"alg":"HS256","typ":"rt+jwt","kid":"9MxY3i9HJ9Zl"}"#);
@@ -64,7 +64,7 @@ fn the_headers_that_we_issue_are_wire_format_and_never_change() {
 }
 
 #[test]
-fn every_algorithm_signs_what_it_verifies_and_nothing_else() {
+fn every_algorithm_verifies_its_own_signatures_alone() {
     for algorithm in Algorithm::ALL {
         let ring = keys(KeyKind::Access, &KeyRing::new(key(algorithm)));
         let token = ring.sign(b"{}").unwrap();
@@ -84,7 +84,7 @@ fn every_algorithm_signs_what_it_verifies_and_nothing_else() {
 }
 
 #[test]
-fn the_algorithm_follows_the_key() {
+fn the_type_of_a_key_decides_its_algorithm() {
     for (pem, algorithm) in [(ED25519, Algorithm::EdDSA), (P256, Algorithm::ES256), (RSA, Algorithm::RS256)] {
         let private = Key::from_pem(pem).unwrap();
         assert_eq!((private.algorithm(), private.is_private()), (algorithm, true));
@@ -105,7 +105,7 @@ fn the_algorithm_follows_the_key() {
 }
 
 #[test]
-fn pem_that_is_refused_says_how_to_mend_it() {
+fn pem_that_is_refused_says_how_to_fix_it() {
     let table = [
         (include_str!("../../../tests/keys/refused-rsa1024.pem"), "1024 bits"),
         (include_str!("../../../tests/keys/refused-p384.pem"), "P-256"),
@@ -115,11 +115,11 @@ fn pem_that_is_refused_says_how_to_mend_it() {
         (include_str!("../../../tests/keys/refused-x25519.pem"), "openssl genpkey"),
         ("", "is not PEM"),
         ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "openssl genpkey"),
-        ("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n", "another kind"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n", "not of a key"),
     ];
-    for (pem, mend) in table {
+    for (pem, fix) in table {
         let said = refusal(Key::from_pem(pem));
-        assert!(said.contains(mend), "{mend}: {said}");
+        assert!(said.contains(fix), "{fix}: {said}");
     }
     assert!(refusal(Key::from_pem([ED25519, P256].concat())).contains("more than one"));
     assert!(refusal(Key::from_pem([0xff, 0xfe])).contains("is not PEM"));
@@ -127,9 +127,9 @@ fn pem_that_is_refused_says_how_to_mend_it() {
     assert!(Key::from_file(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys/ed25519.pem")).is_ok());
 }
 
-/// The example keys of RFC 8037 §A.1, RFC 7517 §A.2 (the EC key) and an RSA key are read from JWKs.
+/// Reads the example keys of RFC 8037 §A.1 and RFC 7517 §A.2 (the EC key), and an RSA key.
 #[test]
-fn jwks_are_read_private_and_public() {
+fn private_and_public_jwks_are_read() {
     let okp = json!({
         "kty": "OKP", "crv": "Ed25519", "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
         "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
@@ -170,7 +170,7 @@ fn jwks_are_read_private_and_public() {
     assert!(refusal(Key::from_jwk("[]")).contains("is not a JWK"));
     assert!(refusal(Key::from_jwk(r#"{"kty":"oct","k":"canary-1","k":"canary-2"}"#)).contains("column"));
     let off_curve = json!({ "kty": "EC", "crv": "P-256", "x": ec["x"], "y": ec["x"] });
-    assert!(refusal(key(&off_curve)).contains("no point of the curve"));
+    assert!(refusal(key(&off_curve)).contains("not valid for ES256"));
 }
 
 #[test]
@@ -186,7 +186,8 @@ fn a_private_rsa_key_is_read_from_a_jwk() {
     assert_eq!((key.algorithm(), key.is_private()), (Algorithm::PS256, true));
     assert_eq!(key.kid(), Key::from_pem(RSA).unwrap().kid());
     jwk["qi"] = jwk["dp"].clone();
-    // The backend may mend it, see it or not need it; what may not happen is a key that signs wrongly.
+    // A backend may fix this number, refuse the key, or not use the number. No key may sign
+    // wrongly.
     drop(Key::from_jwk(&jwk.to_string()));
     jwk["n"] = json!(URL_SAFE_NO_PAD.encode([0xff; 256]));
     assert!(Key::from_jwk(&jwk.to_string()).is_err());
@@ -195,7 +196,7 @@ fn a_private_rsa_key_is_read_from_a_jwk() {
 }
 
 #[test]
-fn a_key_takes_no_algorithm_of_another_family() {
+fn a_key_refuses_an_algorithm_of_another_family() {
     let families: [&[Algorithm]; 4] = [
         &[Algorithm::HS256, Algorithm::HS384, Algorithm::HS512],
         &[Algorithm::EdDSA],
@@ -214,7 +215,7 @@ fn a_key_takes_no_algorithm_of_another_family() {
 }
 
 #[test]
-fn a_retired_key_counts_until_its_last_token_has_expired() {
+fn a_retired_key_verifies_until_its_last_token_has_expired() {
     let [old, new, next] = [Algorithm::ES256, Algorithm::EdDSA, Algorithm::RS256].map(key);
     let token = keys(KeyKind::Access, &KeyRing::new(old.clone())).sign(b"{}").unwrap();
     let header = token.split('.').next().unwrap().as_bytes();
@@ -230,7 +231,7 @@ fn a_retired_key_counts_until_its_last_token_has_expired() {
 }
 
 #[test]
-fn the_set_has_public_keys_only_and_nothing_private_in_them() {
+fn the_published_set_has_no_private_part_of_a_key() {
     let ring = KeyRing::new(key(Algorithm::EdDSA))
         .with_next(key(Algorithm::ES256))
         .with_retired(key(Algorithm::RS256), NOW)
@@ -250,7 +251,7 @@ fn the_set_has_public_keys_only_and_nothing_private_in_them() {
 }
 
 #[test]
-fn generated_keys_differ_and_can_be_kept() {
+fn generated_keys_differ_and_can_be_stored() {
     let [one, other] = [Key::generate_ed25519().unwrap(), Key::generate_ed25519().unwrap()];
     assert_ne!(one.kid(), other.kid());
     let pem = one.private_pem().unwrap();
@@ -259,7 +260,7 @@ fn generated_keys_differ_and_can_be_kept() {
 }
 
 #[test]
-fn keys_are_not_printed() {
+fn no_debug_output_shows_a_key() {
     let secret = Key::from_secret("canary-canary-canary-0123456789ab").unwrap();
     let private = Key::from_pem(ED25519).unwrap();
     let body = ED25519.lines().nth(1).unwrap();

@@ -1,10 +1,10 @@
-//! Why a token was not accepted.
+//! [`TokenFault`]: why a token was not accepted.
 
 /// Why a token was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenFault {
-    /// It was valid until its `exp`.
+    /// The token was valid until its `exp`.
     Expired,
-    /// Anything else.
+    /// The token has any other fault.
     Invalid,
 }

@@ -1,14 +1,15 @@
-//! A token taken apart, before anything in it is decoded.
+//! [`Segments`]: splits a token before any part of it is decoded.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-/// The longest token that is looked at, in bytes: what servers accept as one header line.
+/// The longest token that is read, in bytes. Servers accept as much in one header line.
 pub(crate) const MAX_TOKEN_BYTES: usize = 8192;
 
-/// That of an RSA key of 4096 bits is 512 bytes; a little more, because the decoder wants room for its estimate.
+/// The signature of an RSA key of 4,096 bits has 512 bytes. The decoder's estimate needs a few
+/// more.
 const MAX_SIGNATURE_BYTES: usize = 520;
 
-/// The segments of a token that is not too long, still encoded.
+/// The encoded segments of a token.
 pub(crate) struct Segments<'a> {
     pub(crate) header: &'a [u8],
     payload: &'a [u8],
@@ -17,6 +18,7 @@ pub(crate) struct Segments<'a> {
 }
 
 impl<'a> Segments<'a> {
+    /// Splits a token. Returns `None` if it is too long or has fewer than three segments.
     pub(crate) fn split(bytes: &'a [u8]) -> Option<Self> {
         if bytes.len() > MAX_TOKEN_BYTES {
             return None;
@@ -31,15 +33,17 @@ impl<'a> Segments<'a> {
         })
     }
 
-    /// The payload, once `verify` has found the signature good over the message.
+    /// Returns the payload if `verify` accepts the message and its signature.
     pub(crate) fn payload(&self, verify: impl FnOnce(&[u8], &[u8]) -> bool) -> Option<Vec<u8>> {
         let mut payload = Vec::new();
         self.payload_into(&mut payload, verify).then_some(payload)
     }
 
-    /// Writes the payload into an empty buffer, once `verify` has found the signature good over the message.
+    /// Writes the payload into an empty buffer if `verify` accepts the message and its signature.
+    /// Returns whether it did.
     pub(crate) fn payload_into(&self, payload: &mut Vec<u8>, verify: impl FnOnce(&[u8], &[u8]) -> bool) -> bool {
-        // The engine takes canonical base64url without padding only; a dot inside the payload is not of its alphabet.
+        // The engine accepts only canonical base64url without padding. A dot inside the payload is
+        // not in its alphabet.
         let mut buffer = [0; MAX_SIGNATURE_BYTES];
         let signature =
             URL_SAFE_NO_PAD.decode_slice(self.signature, &mut buffer).ok().and_then(|end| buffer.get(..end));

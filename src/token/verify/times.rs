@@ -1,4 +1,4 @@
-//! The times in a token, and what they must not say.
+//! The times in a token, and when they contradict each other.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 /// between an issuer and this service.
 pub(crate) const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-/// What an access token says of its own times.
+/// The times in an access token.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::token) struct Times {
     pub(in crate::token) issued_at: Timestamp,

@@ -1,4 +1,4 @@
-//! The verifier of the tokens that this service issues.
+//! [`Verifier`]: verifies the tokens that this service issues.
 
 use std::{borrow::Cow, cell::Cell, time::Duration};
 
@@ -16,17 +16,17 @@ use crate::{
         cache::{Known, TokenCache},
         claims::{AccessClaims, Claims, Payload, RefreshClaims},
         custom_claims,
-        keys::{Keys, counts},
+        keys::{Keys, verifies_at},
         roles::Roles,
     },
     user::UserId,
 };
 
-/// Whether an expired token still tells whose it was.
+/// Whether an expired token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expiry {
     Checked,
-    /// For signing out, which an expired token may do.
+    /// For logouts, which an expired token may do.
     Ignored,
 }
 
@@ -35,20 +35,20 @@ pub(crate) enum Expiry {
 pub(crate) struct Profile {
     pub(crate) issuer: String,
     pub(crate) audience: String,
-    /// How far past its `exp` a token still counts.
+    /// How long after its `exp` a token stays valid.
     pub(crate) leeway: Duration,
-    /// The longest `exp - iat` of an access token that was ever issued.
+    /// The longest `exp - iat` that an access token of this service ever had.
     pub(crate) max_access_lifetime: Duration,
     /// Tokens issued before this moment are refused.
     pub(crate) not_before: Option<Timestamp>,
-    /// Whether the app has claims of its own: then their names count as well, and the payload is kept for them.
+    /// Whether the app has custom claims. Their names must be unique then, and the payload is kept.
     pub(crate) custom_claims: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct Verifier {
     pub(crate) profile: Profile,
-    /// Access tokens that were found good.
+    /// The valid access tokens that were seen.
     pub(crate) cache: Option<TokenCache>,
 }
 
@@ -101,13 +101,13 @@ impl Verifier {
         now: Timestamp,
         expiry: Expiry,
     ) -> Result<Claims, TokenFault> {
-        // Signing out looks at old tokens, which are not worth keeping.
-        let worth_it = expiry == Expiry::Checked && token.len() <= MAX_TOKEN_BYTES;
-        let cache = self.cache.as_ref().filter(|_| worth_it);
+        // A logout accepts expired tokens, which the cache must not keep.
+        let may_be_cached = expiry == Expiry::Checked && token.len() <= MAX_TOKEN_BYTES;
+        let cache = self.cache.as_ref().filter(|_| may_be_cached);
         if let Some(cache) = cache
             && let Some(known) = cache.get(token)
         {
-            return self.still_good(&known, now).inspect_err(|_| cache.remove(token));
+            return self.recheck(&known, now).inspect_err(|_| cache.remove(token));
         }
         let mut payload = SCRATCH.take();
         payload.clear();
@@ -160,9 +160,9 @@ impl Verifier {
         Ok(claims)
     }
 
-    /// What may have changed about a token since its signature was found good.
-    fn still_good(&self, known: &Known, now: Timestamp) -> Result<Claims, TokenFault> {
-        if !counts(known.key_until, now) {
+    /// Checks again what may have changed since the token was found valid.
+    fn recheck(&self, known: &Known, now: Timestamp) -> Result<Claims, TokenFault> {
+        if !verifies_at(known.key_until, now) {
             return Err(TokenFault::Invalid);
         }
         self.times(known.times, now, Expiry::Checked)?;
@@ -194,7 +194,8 @@ impl Verifier {
         Ok(RefreshClaims { subject: UserId::from(&*claims.sub), session_id, generation: claims.r#gen, token_id })
     }
 
-    /// The expiry comes last: "expired" is said of a token that has nothing else wrong with it.
+    /// Checks the times. The expiry is checked last, so that a token is reported as expired only if
+    /// it has no other fault.
     fn times(&self, times: Times, now: Timestamp, expiry: Expiry) -> Result<(), TokenFault> {
         let Times { issued_at, not_before, expires_at } = times;
         let profile = &self.profile;
@@ -204,9 +205,9 @@ impl Verifier {
         if too_early || too_old || contradict(issued_at, not_before, expires_at) {
             return Err(TokenFault::Invalid);
         }
-        // One that ends as it begins never counted: a leeway does not change that.
-        let never_counted = expires_at == issued_at;
-        if expiry == Expiry::Checked && (never_counted || now >= expires_at.plus(profile.leeway)) {
+        // A token that ends when it begins was never valid. A leeway does not make it valid.
+        let never_valid = expires_at == issued_at;
+        if expiry == Expiry::Checked && (never_valid || now >= expires_at.plus(profile.leeway)) {
             return Err(TokenFault::Expired);
         }
         Ok(())
@@ -214,11 +215,12 @@ impl Verifier {
 }
 
 thread_local! {
-    /// Where access tokens are decoded into, one after the other; a token that is refused costs its memory.
+    /// The buffer into which a thread decodes access tokens. A refused token frees it.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Writes the payload of a token that one of the keys signed, and says until when that key counts.
+/// Writes the payload of a token that one of the keys has signed. Returns when that key stops
+/// verifying.
 fn signed_payload(
     keys: &Keys,
     token: &[u8],
@@ -227,6 +229,6 @@ fn signed_payload(
 ) -> Result<Option<Timestamp>, TokenFault> {
     let segments = Segments::split(token).ok_or(TokenFault::Invalid)?;
     let key = keys.key_of(segments.header, now).ok_or(TokenFault::Invalid)?;
-    let good = segments.payload_into(payload, |message, signature| key.verify(message, signature));
-    if good { Ok(key.until()) } else { Err(TokenFault::Invalid) }
+    let is_valid = segments.payload_into(payload, |message, signature| key.verify(message, signature));
+    if is_valid { Ok(key.until()) } else { Err(TokenFault::Invalid) }
 }

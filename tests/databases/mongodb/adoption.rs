@@ -11,7 +11,7 @@ use portcullis::{
     Profile, Registration,
     auth::{Check, ClientInfo},
     store::{
-        UniqueField, UserStore, conformance,
+        PageLimit, UniqueField, UserAdmin, UserStore, conformance,
         mongodb::{MongoSessions, MongoUsers, UserFields},
     },
     user::{Email, Login, NewUser, PasswordHash, UserId},
@@ -19,6 +19,8 @@ use portcullis::{
 
 use super::{auth, server::Server};
 use crate::log_buffer::LogBuffer;
+use crate::login::log_in;
+use crate::sqlite::ROLES;
 use crate::user_keys::{EMAILS, TYPED};
 
 const PASSWORD: &str = "correct horse battery staple";
@@ -74,15 +76,8 @@ async fn users_of_a_mongoose_app_log_in_and_get_new_hashes() {
     let auth = auth(users.clone(), sessions);
 
     let client = ClientInfo::unknown();
-    let login = async |text: &str| {
-        auth.login(&Login::either(text), PASSWORD.into(), &client).await.map(|outcome| outcome.complete().unwrap())
-    };
-    assert!(
-        auth.login(&Login::either("ada"), "another password".into(), &client)
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .is_err()
-    );
+    let login = async |text: &str| log_in(&auth, text, PASSWORD).await;
+    assert!(auth.login(&Login::either("ada"), "another password".into(), &client).await.is_err());
     let first = login("ADA@example.COM").await.unwrap();
     assert_eq!(first.user.id, UserId::from(id.to_hex()));
     assert_eq!((first.user.email.as_str(), first.user.name.as_deref()), ("Ada@Example.com", Some("Ada Lovelace")));
@@ -140,6 +135,7 @@ async fn an_existing_collection_keeps_every_promise() {
         users
     };
     conformance::users(&fresh, Profile::default).await.assert_kept();
+    conformance::user_admin(&fresh, Profile::default, &ROLES).await.assert_kept();
     let users = fresh().await;
     let new = || {
         let email = "ada@example.com".parse::<Email>().unwrap();
@@ -256,10 +252,7 @@ async fn the_keys_of_an_earlier_release_are_replaced() {
         users.migrate().await.unwrap();
         drop(guard);
         for (typed, user) in TYPED {
-            let answer = auth
-                .login(&Login::either(typed), PASSWORD.into(), &ClientInfo::unknown())
-                .await
-                .map(|outcome| outcome.complete().unwrap());
+            let answer = log_in(&auth, typed, PASSWORD).await;
             let found = answer.ok().map(|logged_in| logged_in.user.id);
             assert_eq!(found, user.map(|user| ids[user].clone()), "{typed}, keys: {with_keys}");
         }
@@ -334,18 +327,13 @@ async fn fields_are_read_as_apps_write_them() {
 
 /// Logs in a user whose id has another type, and runs every flow for them.
 async fn logs_in(auth: &portcullis::Auth<portcullis::User>, users: &MongoUsers, name: &str, id: &Bson) -> UserId {
-    let (login, client) = (Login::either(name), ClientInfo::unknown());
+    let client = ClientInfo::unknown();
     let wrong = async |name: &str| {
-        let refused = auth
-            .login(&Login::either(name), "another password".into(), &client)
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .unwrap_err();
+        let refused = auth.login(&Login::either(name), "another password".into(), &client).await.unwrap_err();
         (refused.kind(), refused.to_string())
     };
     assert_eq!(wrong(name).await, wrong("unknown").await, "{id:?}: the answer shows that there is such a user");
-    let outcome = auth.login(&login, PASSWORD.into(), &client).await;
-    let first = outcome.unwrap_or_else(|error| panic!("{id:?}: {error:?}")).complete().unwrap();
+    let first = log_in(auth, name, PASSWORD).await.unwrap_or_else(|error| panic!("{id:?}: {error:?}"));
     let user = first.user.id.clone();
     let second = auth.refresh(first.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     assert_eq!(second.user.id, user);
@@ -406,12 +394,23 @@ async fn users_of_every_type_of_id_log_in() {
         let left = collection.find_one(doc! { "_id": id }).await.unwrap().unwrap();
         assert_eq!(left.get("_id"), Some(id), "its type is as it was");
     }
-    let refused = auth
-        .login(&Login::either("long"), PASSWORD.into(), &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap_err();
+    let refused = auth.login(&Login::either("long"), PASSWORD.into(), &ClientInfo::unknown()).await.unwrap_err();
     assert_eq!(refused.kind(), portcullis::ErrorKind::InvalidCredentials);
+    // A page after another goes from the ids of one type to those of the next, and past the long one.
+    for limit in [1, 2, ids.len(), PageLimit::MAX] {
+        let (mut listed, mut after) = (Vec::new(), None);
+        loop {
+            let page = users.list_users(after.as_ref(), PageLimit::new(limit)).await.unwrap();
+            listed.extend(page.users.into_iter().map(|user| user.id));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+            assert!(listed.len() < ids.len(), "{listed:?}");
+        }
+        assert_eq!(listed.len(), ids.len(), "{limit}: {listed:?}");
+        assert!(listed.iter().all(|id| seen.contains(id)), "{limit}: {listed:?}");
+    }
     for (n, user) in seen.iter().enumerate() {
         assert!(users.remove_user(user).await.unwrap());
         assert_eq!(collection.count_documents(doc! {}).await.unwrap(), ids.len() as u64 - n as u64);

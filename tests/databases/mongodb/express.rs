@@ -18,7 +18,10 @@ use mongodb::{
 use portcullis::{
     Auth, Claims, User,
     http::{Delivery, ResponseFormat},
-    store::mongodb::{MongoSessions, MongoUsers, UserFields},
+    store::{
+        UserAdmin,
+        mongodb::{MongoSessions, MongoUsers, UserFields},
+    },
 };
 use serde_json::{Value, json};
 use sha2::Sha256;

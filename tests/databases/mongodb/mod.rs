@@ -19,15 +19,17 @@ use portcullis::{
     clock::Timestamp,
     session::{AuthLevel, AuthMethods, Revocation, RotateOutcome, Rotation, Session, SessionId, TokenId},
     store::{
-        NewSession, RevocationFeed, SessionLimit, SessionStore, conformance,
+        NewSession, RevocationFeed, SessionLimit, SessionStore, UserAdmin, conformance,
         memory::MemorySessions,
         mongodb::{MongoFeed, MongoSessions, MongoStore, MongoUsers},
     },
-    user::Login,
 };
 use tokio::task::JoinSet;
 
-use self::server::{Server, database_at, migrated, watched};
+use self::server::{PATIENT, Server, database_at, migrated, watched};
+use crate::{sql_rules::everything_of, sqlite::ROLES};
+
+use crate::login::{log_in, session_of};
 
 /// Returns the users of an empty database, reached at this address only.
 pub(crate) async fn users_at(addr: SocketAddr) -> MongoUsers {
@@ -104,9 +106,28 @@ async fn mongodb_keeps_every_promise() {
     let fresh = async || server.store().await;
     conformance::sessions(&fresh).await.assert_kept();
     conformance::users(&fresh, Profile::default).await.assert_kept();
+    conformance::user_admin(&fresh, Profile::default, &ROLES).await.assert_kept();
     nodes_may_migrate_at_once(server.database().await).await;
     a_token_that_two_nodes_are_given_at_once_moves_the_session_on_once(&server).await;
     a_document_of_hostile_texts_comes_back_as_it_was(server.store().await).await;
+}
+
+#[tokio::test]
+async fn a_store_connects_to_the_database_of_its_uri() {
+    if !Server::can_run() {
+        return;
+    }
+    let server = Server::start_own().await;
+    let store = MongoStore::connect(&format!("mongodb://{}/app?{PATIENT}", server.addr())).await.unwrap();
+    assert_eq!(store.database().name(), "app");
+    let auth = auth_over(&store);
+    assert_eq!(ada(&auth).await.email, "Ada@example.com");
+    store.feed().migrate().await.unwrap();
+    let no_database = MongoStore::connect(server.uri()).await.unwrap_err();
+    assert!(!no_database.is_unavailable() && everything_of(&no_database).contains("names no database"));
+    let unreadable = MongoStore::connect("mongodb://ada:open-sesame@:@/app").await.unwrap_err();
+    let said = everything_of(&unreadable);
+    assert!(!unreadable.is_unavailable() && said.contains("cannot be read") && !said.contains("sesame"), "{said}");
 }
 
 async fn nodes_may_migrate_at_once(database: Database) {
@@ -165,7 +186,6 @@ async fn each_operation_is_one_command_that_an_index_answers() {
     let (database, sent) = watched(server.uri()).await;
     let store = migrated(&database).await;
     let auth = auth_over(&store);
-    let login = Login::either("ada@example.com");
     let client = ClientInfo::unknown();
     let mut table = Vec::new();
     let mut commands = Vec::new();
@@ -175,7 +195,7 @@ async fn each_operation_is_one_command_that_an_index_answers() {
         .register(Registration::new("eve@example.com", PASSWORD, Profile::default()), &ClientInfo::unknown())
         .await
         .unwrap();
-    let tokens = auth.start_session(&eve, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
+    let tokens = session_of(&auth, &eve).await;
     auth.authenticate(tokens.access_token.expose(), Check::Stateless).await.unwrap();
     assert_eq!(sent.take().iter().filter(|command| command.contains_key("hello")).count(), 1);
     let mut cost = |operation: &'static str| {
@@ -185,9 +205,9 @@ async fn each_operation_is_one_command_that_an_index_answers() {
     };
 
     let ada = ada(&auth).await;
-    auth.start_session(&ada, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
+    session_of(&auth, &ada).await;
     cost("register, signed in");
-    let first = auth.login(&login, PASSWORD.into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap();
+    let first = log_in(&auth, "ada@example.com", PASSWORD).await.unwrap();
     cost("login");
     let access = first.tokens.access_token.expose().clone();
     let claims = auth.authenticate(&access, Check::Stateless).await.unwrap().claims;
@@ -263,11 +283,7 @@ async fn a_uri_cannot_weaken_what_is_read_and_written() {
     sent.take();
     let auth = auth_over(&store);
     let ada = ada(&auth).await;
-    let logged_in = auth
-        .login(&Login::either("ada@example.com"), PASSWORD.into(), &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap();
+    let logged_in = log_in(&auth, "ada@example.com", PASSWORD).await.unwrap();
     auth.refresh(logged_in.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     auth.sessions(&ada.id).await.unwrap();
     auth.poll_revocations().await.unwrap();
@@ -303,11 +319,7 @@ async fn users_in_mongodb_work_with_sessions_elsewhere() {
     users.migrate().await.unwrap();
     let auth = auth(users, MemorySessions::default());
     ada(&auth).await;
-    let logged_in = auth
-        .login(&Login::either("ADA@example.com"), PASSWORD.into(), &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap();
+    let logged_in = log_in(&auth, "ADA@example.com", PASSWORD).await.unwrap();
     auth.refresh(logged_in.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     let collections = database.list_collection_names().await.unwrap();
     assert_eq!(collections, ["portcullis_users"]);

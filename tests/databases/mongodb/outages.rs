@@ -27,6 +27,7 @@ use super::{
     server::{Server, database_at, fail, migrated, uri_at},
     session,
 };
+use crate::login::log_in;
 use crate::proxy::{Mode, Proxy};
 
 const SHORT: Duration = Duration::from_secs(1);
@@ -110,12 +111,7 @@ impl World {
         let store = migrated(&database).await;
         let auth = auth_over(&store);
         ada(&auth).await;
-        let login = Login::either("ada@example.com");
-        let logged_in = auth
-            .login(&login, PASSWORD.into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .unwrap();
+        let logged_in = log_in(&auth, "ada@example.com", PASSWORD).await.unwrap();
         let refresh = logged_in.tokens.refresh_token.expose().clone();
         Self { database, hasty: store.with_timeout(SHORT), auth, refresh }
     }
@@ -126,18 +122,11 @@ impl World {
         nothing_can_be_done(&self.hasty, what).await;
         let hasty = auth_over(&self.hasty);
         assert_eq!(status(&hasty, &self.refresh).await, StatusCode::SERVICE_UNAVAILABLE, "while {what}");
-        let login = hasty
-            .login(&Login::either("ada@example.com"), PASSWORD.into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap());
+        let login = log_in(&hasty, "ada@example.com", PASSWORD).await;
         assert_eq!(login.unwrap_err().kind(), ErrorKind::StoreUnavailable, "while {what}");
         end().await;
         self.refresh = refreshed(&self.auth, &self.refresh).await;
-        let user = self
-            .auth
-            .login(&Login::either("ada@example.com"), PASSWORD.into(), &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap());
+        let user = log_in(&self.auth, "ada@example.com", PASSWORD).await;
         let sessions = self.auth.sessions(&user.unwrap().user.id).await.unwrap();
         assert!(!sessions.is_empty(), "{what} ended sessions");
     }

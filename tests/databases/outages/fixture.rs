@@ -14,6 +14,8 @@ use tower::ServiceExt;
 
 use super::{NEW_PASSWORD, OutageTest, PASSWORD};
 
+use crate::login::session_of;
+
 /// The cookies of a browser.
 #[derive(Clone)]
 pub(super) struct Pair {
@@ -149,12 +151,7 @@ impl OutageTest {
     }
 
     pub(super) async fn log_in(&self, user: &User) -> Pair {
-        self.auth
-            .start_session(user, &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap().tokens)
-            .unwrap()
-            .into()
+        session_of(&self.auth, user).await.into()
     }
 
     pub(super) async fn live(&self, user: &UserId) -> usize {
@@ -236,12 +233,7 @@ impl OutageTest {
     async fn the_password_is_one_of_two(&self, name: &str, prepared: &Prepared) {
         let auth = &self.auth;
         let login = Login::email(&prepared.changer_name);
-        let try_it = async |password: &str| {
-            auth.login(&login, password.into(), &ClientInfo::unknown())
-                .await
-                .map(|outcome| outcome.complete().unwrap())
-                .is_ok()
-        };
+        let try_it = async |password: &str| auth.login(&login, password.into(), &ClientInfo::unknown()).await.is_ok();
         let (old, new) = (try_it(PASSWORD).await, try_it(NEW_PASSWORD).await);
         assert!(old != new, "{name}: the old password is {old}, the new one {new}");
         let still_in = auth.refresh(&prepared.changer.refresh, &ClientInfo::unknown()).await.is_ok();

@@ -11,6 +11,7 @@ use sqlx::PgPool;
 
 use super::Server;
 use crate::log_buffer::LogBuffer;
+use crate::login::log_in;
 use crate::redis::samples::{NOW, at, builder, id, new, rotation, session};
 use crate::required_servers::can_run;
 use crate::sql_rules::{everything_of, new_user};
@@ -52,10 +53,7 @@ async fn errors_of_postgres_have_only_the_code_and_the_name() {
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     // The password is correct, so the login would renew the hash.
-    auth.login(&Login::email("ada@example.com"), "open sesame 42".into(), &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap();
+    log_in(&auth, "ada@example.com", "open sesame 42").await.unwrap();
     let registration = Registration::new("eve@example.com", "open sesame 42", Profile::default());
     assert_eq!(
         auth.register(registration, &ClientInfo::unknown()).await.unwrap_err().kind(),
@@ -125,8 +123,5 @@ async fn a_role_without_create_starts_where_the_tables_exist() {
     auth.register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown())
         .await
         .unwrap();
-    auth.login(&Login::email("ada@example.com"), "open sesame 42".into(), &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap();
+    log_in(&auth, "ada@example.com", "open sesame 42").await.unwrap();
 }

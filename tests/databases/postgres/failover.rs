@@ -73,11 +73,7 @@ async fn a_login_at_a_standby_is_a_503_and_not_a_500() {
     let store = PostgresStore::connect(&standby.url(&database)).await.unwrap();
     let auth = builder(store.clone(), store).build().unwrap();
     for _ in 0..3 {
-        let error = auth
-            .start_session(&ada, &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap().tokens)
-            .unwrap_err();
+        let error = auth.start_session(&ada, &ClientInfo::unknown()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::StoreUnavailable, "{error:?}");
     }
 }

@@ -10,6 +10,7 @@ use portcullis::{
 use sqlx::PgPool;
 
 use super::Server;
+use crate::login::session_of;
 use crate::outages::PASSWORD;
 use crate::proxy::Proxy;
 use crate::required_servers::can_run;
@@ -77,12 +78,7 @@ async fn a_revocation_arrives_after_the_listener_lost_its_connection() {
         .unwrap();
     let mut tokens = Vec::new();
     for _ in 0..5 {
-        tokens.push(
-            here.start_session(&ada, &ClientInfo::unknown())
-                .await
-                .map(|outcome| outcome.complete().unwrap().tokens)
-                .unwrap(),
-        );
+        tokens.push(session_of(&here, &ada).await);
         let token = tokens.last().unwrap();
         assert!(!is_revoked(&here, token).await && !is_revoked(&there, token).await);
     }
@@ -111,11 +107,7 @@ async fn a_revocation_arrives_after_the_listener_lost_its_connection() {
     proxy.fall_silent();
     tokio::time::timeout(Duration::from_secs(30), async {
         loop {
-            let extra = here
-                .start_session(&ada, &ClientInfo::unknown())
-                .await
-                .map(|outcome| outcome.complete().unwrap().tokens)
-                .unwrap();
+            let extra = session_of(&here, &ada).await;
             here.logout(&Presented::refresh(extra.refresh_token.expose()), &ClientInfo::unknown()).await.unwrap();
             tokio::time::sleep(Duration::from_millis(500)).await;
             if is_revoked(&there, &extra).await {

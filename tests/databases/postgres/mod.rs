@@ -17,7 +17,7 @@ use portcullis::{
 use sqlx::postgres::PgPoolOptions;
 
 pub(crate) use crate::postgres_server::Server;
-use crate::required_servers::can_run;
+use crate::{required_servers::can_run, sqlite::ROLES};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_keeps_every_promise_under_every_isolation() {
@@ -30,6 +30,8 @@ async fn postgres_keeps_every_promise_under_every_isolation() {
         let report = conformance::sessions(&fresh).await;
         assert!(report.broken().is_empty(), "{isolation}: {report}");
         let report = conformance::users(&fresh, Profile::default).await;
+        assert!(report.broken().is_empty(), "{isolation}: {report}");
+        let report = conformance::user_admin(&fresh, Profile::default, &ROLES).await;
         assert!(report.broken().is_empty(), "{isolation}: {report}");
     }
     nodes_may_migrate_at_once(&server).await;

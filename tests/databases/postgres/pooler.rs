@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::TcpListener,
     os::unix::{fs::chown, process::CommandExt},
     process::Command,
     time::{Duration, Instant},
@@ -10,7 +11,7 @@ use std::{
 use portcullis::{
     Profile, Registration,
     auth::ClientInfo,
-    store::{RevocationFeed, sql::PostgresStore},
+    store::{RevocationFeed, StoreError, sql::PostgresStore},
 };
 use sqlx::{
     Connection, PgConnection,
@@ -18,7 +19,9 @@ use sqlx::{
 };
 
 use super::Server;
+use crate::login::session_of;
 use crate::postgres_server::unprivileged;
+use crate::proxy::Proxy;
 use crate::redis::samples::builder;
 use crate::required_servers::can_run;
 use crate::server_process::ServerProcess;
@@ -62,6 +65,41 @@ impl Pooler {
     }
 }
 
+/// Returns the error that is no outage. A busy machine may be too slow for the check.
+async fn refusal(start: impl AsyncFn() -> Result<(), StoreError>) -> StoreError {
+    for _ in 0..20 {
+        let error = start().await.unwrap_err();
+        if !error.is_unavailable() {
+            return error;
+        }
+    }
+    panic!("the check is never answered in time");
+}
+
+/// The pool has a connection that works, so that all of `migrate` but the check would succeed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pooler_check_that_cannot_be_made_is_unavailable() {
+    if !can_run("PostgreSQL", Server::is_installed()) {
+        return;
+    }
+    let server = Server::start().await;
+    let database = server.database().await;
+    let proxy = Proxy::start(server.port).await;
+    let pool = PgPoolOptions::new().max_connections(1).min_connections(1);
+    let pool = pool.connect(&server.url_through(proxy.port(), &database)).await.unwrap();
+    let store = PostgresStore::new(pool).with_timeout(Duration::from_millis(500));
+    // The second connection of the check is refused, or opened and never answered.
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    for port in [closed, silent.local_addr().unwrap().port()] {
+        proxy.lead_to(server.port);
+        store.clone().with_timeout(Duration::from_secs(30)).migrate().await.unwrap();
+        proxy.lead_to(port);
+        let error = store.migrate().await.unwrap_err();
+        assert!(error.is_unavailable(), "{error:?}");
+    }
+}
+
 /// This pooler keeps no prepared statements of clients, as every `PgBouncer` before 1.21, and every
 /// newer one with this setting.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,7 +113,7 @@ async fn a_pooler_that_loses_statements_is_refused_at_connect() {
     let pooler = Pooler::start(&server, &database, "transaction").await;
     let url = server.url_through(pooler.port(), &database);
     for _ in 0..5 {
-        let error = PostgresStore::connect(&url).await.unwrap_err();
+        let error = refusal(async || PostgresStore::connect(&url).await.map(drop)).await;
         let all = everything_of(&error);
         assert!(all.contains("max_prepared_statements") && all.contains("1.21"), "{all}");
     }
@@ -84,7 +122,8 @@ async fn a_pooler_that_loses_statements_is_refused_at_connect() {
         let options: PgConnectOptions = url.parse().unwrap();
         let options = options.extra_float_digits(None).statement_cache_capacity(capacity);
         let pool = PgPoolOptions::new().max_connections(4).connect_with(options).await.unwrap();
-        let error = PostgresStore::new(pool).migrate().await.unwrap_err();
+        let store = PostgresStore::new(pool);
+        let error = refusal(async || store.migrate().await).await;
         assert!(everything_of(&error).contains("max_prepared_statements"), "{error:?}");
     }
     // The feed through the pooler would receive nothing.
@@ -116,11 +155,7 @@ async fn a_pooler_in_session_mode_works_for_everything() {
     for _ in 0..16 {
         let (auth, ada) = (auth.clone(), ada.clone());
         tasks.spawn(async move {
-            let tokens = auth
-                .start_session(&ada, &ClientInfo::unknown())
-                .await
-                .map(|outcome| outcome.complete().unwrap().tokens)
-                .unwrap();
+            let tokens = session_of(&auth, &ada).await;
             auth.refresh(tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
         });
     }

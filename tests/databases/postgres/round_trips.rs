@@ -12,6 +12,7 @@ use portcullis::{
 use sqlx::{AssertSqlSafe, PgPool, Row, postgres::PgPoolOptions};
 
 use super::Server;
+use crate::login::{log_in, session_of};
 use crate::outages::PASSWORD;
 use crate::proxy::Proxy;
 use crate::redis::samples::{NOW, at, id, new, rotation, session};
@@ -30,7 +31,7 @@ async fn table(store: &PostgresStore, proxy: &Proxy, name: &str) -> Vec<(&'stati
     // revocations.
     let registration = Registration::new(format!("first-{name}@example.com"), PASSWORD, Profile::default());
     let first = auth.register(registration, &ClientInfo::unknown()).await.unwrap();
-    let tokens = auth.start_session(&first, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
+    let tokens = session_of(&auth, &first).await;
     auth.authenticate(tokens.access_token.expose(), Check::Stateless).await.unwrap();
     proxy.quiet().await;
     proxy.take_round_trips();
@@ -41,8 +42,7 @@ async fn table(store: &PostgresStore, proxy: &Proxy, name: &str) -> Vec<(&'stati
     let registration = Registration::new(format!("{name}@example.com"), PASSWORD, Profile::default());
     let ada = auth.register(registration, &ClientInfo::unknown()).await.unwrap();
     cost("register").await;
-    let login = Login::either(&format!("{name}@example.com"));
-    let first = auth.login(&login, PASSWORD.into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap();
+    let first = log_in(&auth, &format!("{name}@example.com"), PASSWORD).await.unwrap();
     cost("login").await;
     let access = first.tokens.access_token.expose();
     let claims = auth.authenticate(access, Check::Stateless).await.unwrap().claims;
@@ -56,7 +56,7 @@ async fn table(store: &PostgresStore, proxy: &Proxy, name: &str) -> Vec<(&'stati
     auth.refresh(first.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     cost("refresh, replayed").await;
     for _ in 0..30 {
-        auth.start_session(&ada, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
+        session_of(&auth, &ada).await;
     }
     proxy.quiet().await;
     proxy.take_round_trips();

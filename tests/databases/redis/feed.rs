@@ -18,6 +18,7 @@ use super::{
     samples::{at, builder},
     url_of,
 };
+use crate::login::session_of;
 use crate::proxy::{Mode, Proxy};
 
 /// Repeats the check until it holds. The polls of these nodes are a minute apart, so the feed
@@ -55,11 +56,7 @@ async fn a_revocation_on_one_node_reaches_another() {
         .register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown())
         .await
         .unwrap();
-    let client = ClientInfo::unknown();
-    let (one, all) = (
-        here.start_session(&ada, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap(),
-        here.start_session(&ada, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap(),
-    );
+    let (one, all) = (session_of(&here, &ada).await, session_of(&here, &ada).await);
     let (one, all) = ((one.access_token.expose(), one.refresh_token.expose()), all.access_token.expose());
     assert!(!is_revoked(&there, one.0).await && !is_revoked(&there, all).await);
     // The listening task subscribes after the node has begun.
@@ -126,11 +123,7 @@ async fn a_poll_reads_what_the_feed_missed() {
         .register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown())
         .await
         .unwrap();
-    let tokens = here
-        .start_session(&ada, &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap().tokens)
-        .unwrap();
+    let tokens = session_of(&here, &ada).await;
     assert!(!is_revoked(&there, tokens.access_token.expose()).await);
     here.logout(&Presented::refresh(tokens.refresh_token.expose()), &ClientInfo::unknown()).await.unwrap();
     assert!(!is_revoked(&there, tokens.access_token.expose()).await);

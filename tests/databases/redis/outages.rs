@@ -25,6 +25,7 @@ use super::{
     url_of,
 };
 use crate::event_log::EventLog;
+use crate::login::session_of;
 use crate::proxy::{Mode, Proxy};
 
 const SHORT: Duration = Duration::from_millis(400);
@@ -260,21 +261,10 @@ async fn a_session_ended_with_a_lost_answer_is_204_and_revoked() {
     let auth = builder(MemoryUsers::default(), store).event_sink(ear.clone()).build().unwrap();
     let registration = Registration::new("ada@example.com", "open sesame 42", Profile::default());
     let ada = auth.register(registration, &ClientInfo::unknown()).await.unwrap();
-    let [mine, other] = [(); 2]
-        .map(|()| async {
-            auth.start_session(&ada, &ClientInfo::unknown())
-                .await
-                .map(|outcome| outcome.complete().unwrap().tokens)
-                .unwrap()
-        })
-        .map(Box::pin);
+    let [mine, other] = [(); 2].map(|()| async { session_of(&auth, &ada).await }).map(Box::pin);
     let (mine, other) = (mine.await, other.await);
     // The first answer says that the server does not have the script yet.
-    let third = auth
-        .start_session(&ada, &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap().tokens)
-        .unwrap();
+    let third = session_of(&auth, &ada).await;
     auth.logout(&Presented::refresh(third.refresh_token.expose()), &ClientInfo::unknown()).await.unwrap();
     auth.authenticate(mine.access_token.expose(), Check::Stateless).await.unwrap();
     let delete = || {

@@ -11,7 +11,7 @@ use portcullis::{
         memory::MemoryUsers,
         redis::{RedisOptions, RedisSessions},
     },
-    user::{Login, UserId},
+    user::UserId,
 };
 use tokio::task::JoinSet;
 
@@ -20,6 +20,7 @@ use super::{
     samples::{IDLE, NOW, TOMBSTONE, at, builder, ended, id, new, rotation, session, token},
     url_of,
 };
+use crate::login::{log_in, session_of};
 use crate::proxy::Proxy;
 
 #[tokio::test]
@@ -47,20 +48,16 @@ async fn each_operation_costs_one_round_trip() {
         .register(Registration::new("eve@example.com", password, Profile::default()), &ClientInfo::unknown())
         .await
         .unwrap();
-    let tokens = auth.start_session(&first, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
+    let tokens = session_of(&auth, &first).await;
     auth.authenticate(tokens.access_token.expose(), Check::Stateless).await.unwrap();
     proxy.take_round_trips();
     let ada = auth
         .register(Registration::new("ada@example.com", password, Profile::default()), &ClientInfo::unknown())
         .await
         .unwrap();
-    auth.start_session(&ada, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
+    session_of(&auth, &ada).await;
     cost("register, signed in");
-    let first = auth
-        .login(&Login::email("ada@example.com"), password.into(), &client)
-        .await
-        .map(|outcome| outcome.complete().unwrap())
-        .unwrap();
+    let first = log_in(&auth, "ada@example.com", password).await.unwrap();
     cost("login");
     let access = first.tokens.access_token.expose();
     let claims = auth.authenticate(access, Check::Stateless).await.unwrap().claims;
@@ -72,7 +69,7 @@ async fn each_operation_costs_one_round_trip() {
     auth.refresh(first.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     cost("refresh, replayed");
     for _ in 0..40 {
-        auth.start_session(&ada, &client).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
+        session_of(&auth, &ada).await;
     }
     proxy.take_round_trips();
     assert_eq!(auth.sessions(&ada.id).await.unwrap().len(), 42);
@@ -81,8 +78,7 @@ async fn each_operation_costs_one_round_trip() {
     cost("password change");
     let mut again = ClientInfo::unknown();
     again.refresh_token = Some(changed.tokens.refresh_token.clone());
-    let tokens =
-        auth.start_session(&changed.user, &again).await.map(|outcome| outcome.complete().unwrap().tokens).unwrap();
+    let tokens = auth.start_session(&changed.user, &again).await.unwrap().into_logged_in().unwrap().tokens;
     cost("login in the place of a session");
     auth.poll_revocations().await.unwrap();
     cost("poll");

@@ -4,6 +4,8 @@
 
 #[path = "../../support/auth.rs"]
 mod auth;
+#[path = "../../support/login.rs"]
+mod login;
 
 use http_body_util::BodyExt;
 use portcullis::{
@@ -22,6 +24,8 @@ use tonic::{
 };
 use tower::{Service, ServiceBuilder};
 
+use login::session_of;
+
 struct World {
     auth: Auth<User>,
     token: String,
@@ -36,11 +40,7 @@ async fn world() -> World {
         .register(Registration::new("ada@example.com", "open sesame 42", Profile::default()), &ClientInfo::unknown())
         .await
         .unwrap();
-    let tokens = auth
-        .start_session(&user, &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap().tokens)
-        .unwrap();
+    let tokens = session_of(&auth, &user).await;
     World { token: tokens.access_token.expose().clone(), greeting: format!("hello to {}", user.id), auth }
 }
 

@@ -1,4 +1,4 @@
-//! No password, token, hash or key in an event, in any form that it can be written in.
+//! No event contains a password, token, hash or key, in any form that it can be written in.
 
 use std::time::Duration;
 
@@ -12,28 +12,24 @@ use super::node;
 use crate::event_log::EventLog;
 use crate::fixture::{Failure, PASSWORD, Pair, World, kind, register};
 
-/// Every flow with everything that can go wrong in it, and each secret that was in the hands of one of them.
+/// Runs every flow with everything that can go wrong in it. Returns each secret that one of them
+/// had.
 async fn everything(world: &World, auth: &Auth<User>) -> Vec<String> {
     let mut secrets = vec![PASSWORD.to_owned(), "canary-password".to_owned(), "close sesame 43".to_owned()];
     let mut keep = |pair: Pair| {
-        // The signature alone is enough to tell that a token was written out.
+        // The signature alone shows that a token was written out.
         secrets.extend([&pair.access, &pair.refresh].map(|token| token.rsplit('.').next().unwrap().to_owned()));
         pair
     };
     let mut client = ClientInfo::unknown();
     client.user_agent = Some("Firefox".to_owned());
     let ada = register(auth, "ada").await;
-    // The password in the field of the login, as people do, and where it looks like an address.
+    // People type the password into the field of the login. One of these looks like an address.
     for typed in ["canary-password", "canary-password@example.com"] {
-        auth.login(&Login::either(typed), "canary-password".into(), &client)
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .unwrap_err();
+        auth.login(&Login::either(typed), "canary-password".into(), &client).await.unwrap_err();
     }
     let ours = Login::either("ada@example.com");
-    let first = keep(
-        auth.login(&ours, PASSWORD.into(), &client).await.map(|outcome| outcome.complete().unwrap()).unwrap().into(),
-    );
+    let first = keep(auth.login(&ours, PASSWORD.into(), &client).await.unwrap().into_logged_in().unwrap().into());
     let second = keep(auth.refresh(&first.refresh, &ClientInfo::unknown()).await.unwrap().into());
     keep(auth.refresh(&first.refresh, &ClientInfo::unknown()).await.unwrap().into());
     let claims = auth.authenticate(&second.access, Check::User).await.unwrap().claims;
@@ -44,17 +40,11 @@ async fn everything(world: &World, auth: &Auth<User>) -> Vec<String> {
     auth.refresh(&second.refresh, &ClientInfo::unknown()).await.unwrap_err();
     auth.refresh(&third.refresh, &ClientInfo::unknown()).await.unwrap_err();
     client.refresh_token = Some(third.refresh.clone().into());
-    let fourth = keep(
-        auth.login(&ours, "close sesame 43".into(), &client)
-            .await
-            .map(|outcome| outcome.complete().unwrap())
-            .unwrap()
-            .into(),
-    );
+    let fourth =
+        keep(auth.login(&ours, "close sesame 43".into(), &client).await.unwrap().into_logged_in().unwrap().into());
     for call in ["find_by_login", "find_by_id", "create_session", "rotate", "end", "end_all", "bump_token_version"] {
         world.store.fail(call, Failure::After);
-        let _ =
-            kind(auth.login(&ours, "close sesame 43".into(), &client).await.map(|outcome| outcome.complete().unwrap()));
+        let _ = kind(auth.login(&ours, "close sesame 43".into(), &client).await);
         let _ = kind(auth.refresh(&fourth.refresh, &ClientInfo::unknown()).await);
         let _ = kind(
             auth.logout(&Presented::refresh(&fourth.refresh).with_access(&fourth.access), &ClientInfo::unknown()).await,
@@ -65,8 +55,7 @@ async fn everything(world: &World, auth: &Auth<User>) -> Vec<String> {
     auth.poll_revocations().await.unwrap();
     auth.logout_all(&claims, &ClientInfo::unknown()).await.unwrap();
     for _ in 0..7 {
-        let _ =
-            kind(auth.login(&ours, "canary-password".into(), &client).await.map(|outcome| outcome.complete().unwrap()));
+        let _ = kind(auth.login(&ours, "canary-password".into(), &client).await);
     }
     for user in [Some(ada), portcullis::store::UserStore::find_by_login(&world.store, &ours).await.unwrap()] {
         secrets.push(user.unwrap().password_hash.unwrap().rsplit('$').next().unwrap().to_owned());
@@ -76,15 +65,15 @@ async fn everything(world: &World, auth: &Auth<User>) -> Vec<String> {
 
 #[tokio::test]
 async fn no_form_of_any_event_of_any_flow_shows_a_secret() {
-    let (world, ear) = (World::new(), EventLog::default());
-    let auth = node(&world, &ear);
+    let (world, sink) = (World::new(), EventLog::default());
+    let auth = node(&world, &sink);
     let mut secrets = everything(&world, &auth).await;
     secrets.extend(["Jo8mWqk1Yb0cK3zv".to_owned(), "Qe7uAa4VxZi1Rk9p".to_owned()]);
-    let events = ear.take();
+    let events = sink.take();
     let mut names: Vec<_> = events.iter().map(portcullis::event::AuthEvent::name).collect();
     names.sort_unstable();
     names.dedup();
-    assert!(names.len() >= 12, "the flows tell of most that there is: {names:?}");
+    assert!(names.len() >= 12, "the flows emit most kinds: {names:?}");
     for event in &events {
         let written = [format!("{event:?}"), format!("{event:#?}"), serde_json::to_string(event).unwrap()];
         for secret in &secrets {

@@ -1,4 +1,4 @@
-//! Over HTTP every event says where the request came from.
+//! Over HTTP every event has the address and the user agent of the request.
 
 use std::net::SocketAddr;
 
@@ -36,9 +36,9 @@ impl Phone {
 }
 
 #[tokio::test]
-async fn every_endpoint_tells_where_its_request_came_from() {
-    let (world, ear) = (World::new(), EventLog::default());
-    let auth = node_with(&world, &ear, |builder| builder.token_delivery([Delivery::Body]));
+async fn every_endpoint_emits_the_client_of_its_request() {
+    let (world, sink) = (World::new(), EventLog::default());
+    let auth = node_with(&world, &sink, |builder| builder.token_delivery([Delivery::Body]));
     let phone = Phone(auth);
     let account = format!("email=ada@example.com&password={}", PASSWORD.replace(' ', "+"));
     let token = |body: &Value, name: &str| body[name].as_str().unwrap().to_owned();
@@ -64,7 +64,7 @@ async fn every_endpoint_tells_where_its_request_came_from() {
     assert_eq!(status, StatusCode::NO_CONTENT);
     assert!(elsewhere["access_token"].is_string());
 
-    let events = ear.take();
+    let events = sink.take();
     assert_eq!(
         events.iter().map(brief).collect::<Vec<_>>(),
         [

@@ -1,4 +1,4 @@
-//! An app that exists already: its own user, its own registration, its own table.
+//! An existing app: its user type, its registration fields and its table.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -69,7 +69,7 @@ impl AuthUser for Account {
     }
 }
 
-/// Stands for a database: a table, and the three statements that the store needs of it.
+/// Stands for a database: a table, and the three statements that the store needs.
 #[derive(Clone, Default)]
 pub(crate) struct Accounts(Arc<Mutex<Vec<Account>>>);
 
@@ -100,7 +100,7 @@ impl Accounts {
         Ok(row)
     }
 
-    /// Answers the version of the updated row.
+    /// Returns the version of the updated row.
     pub(crate) async fn update<const N: usize>(
         &self,
         statement: &str,

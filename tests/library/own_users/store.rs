@@ -15,7 +15,8 @@ impl UserStore for Accounts {
     }
 
     async fn create(&self, new: NewUser<SignUp>) -> Result<Account, StoreError> {
-        // The unique index on email_key decides; `insert` maps its violation to StoreError::duplicate.
+        // The unique index on email_key decides. `insert` maps its violation to
+        // StoreError::duplicate.
         let (email, key) = (new.email.as_str().into(), new.email.key().into());
         self.insert([email, key, new.password_hash().into(), new.registration.company.as_str().into()]).await
     }
@@ -27,7 +28,7 @@ impl UserStore for Accounts {
 
     async fn set_password(&self, id: &UserId, old: Option<&str>, new: &PasswordHash) -> Result<Option<u64>, StoreError> {
         let args = [id.as_str().into(), old.into(), new.as_str().into()];
-        // `old` is `None` where the user must have no password yet.
+        // `old` is `None` if the user must not have a password yet.
         let set = "SET password = $3, version = version + 1 WHERE id = $1 AND password IS NOT DISTINCT FROM $2";
         self.update(set, args).await
     }

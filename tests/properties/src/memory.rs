@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use portcullis::{clock::Timestamp, store::memory::MemoryStore, user::UserId};
+use portcullis::{
+    clock::Timestamp,
+    store::{UserAdmin, memory::MemoryStore},
+    user::UserId,
+};
 
 use crate::{Admin, StoreFactory, Stores, faulty::Control};
 
@@ -22,11 +26,11 @@ impl StoreFactory for Memory {
 #[async_trait]
 impl Admin for MemoryStore {
     async fn set_disabled(&self, user: &UserId, disabled: bool) {
-        self.users().set_disabled(user, disabled);
+        UserAdmin::set_disabled(self, user, disabled).await.expect("memory does not fail");
     }
 
     async fn delete(&self, user: &UserId) {
-        self.users().remove(user);
+        self.remove_user(user).await.expect("memory does not fail");
     }
 
     async fn sweep(&self, now: Timestamp) {

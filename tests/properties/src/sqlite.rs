@@ -11,7 +11,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use portcullis::{clock::Timestamp, store::sql::SqliteStore, user::UserId};
+use portcullis::{
+    clock::Timestamp,
+    store::{UserAdmin, sql::SqliteStore},
+    user::UserId,
+};
 
 use crate::{Admin, StoreFactory, Stores, faulty::Control};
 

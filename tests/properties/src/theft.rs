@@ -98,12 +98,8 @@ async fn play(factory: &dyn StoreFactory, pace: Pace, order: String) -> Result<R
     let world = World::open(factory, Settings::with_grace(GRACE), 1, 1).await;
     let auth = &world.nodes[0];
     let user = world.user(0).await.expect("the victim");
-    let first = auth
-        .start_session(&user, &ClientInfo::unknown())
-        .await
-        .map(|outcome| outcome.complete().unwrap().tokens)
-        .map_err(|error| format!("{error:?}"))?;
-    let first = Pair::of(&first).refresh;
+    let first = auth.start_session(&user, &ClientInfo::unknown()).await.map_err(|error| format!("{error:?}"))?;
+    let first = Pair::of(&first.into_logged_in().unwrap().tokens).refresh;
     let mut holders = [(); 2].map(|()| Holder { refresh: first.clone(), access: None, steps: 0 });
     let mut row = Row { order: order.clone(), got: Default::default(), later: Default::default() };
     // The current generation, as far as the answers show.

@@ -36,7 +36,8 @@ pub(super) fn verifier() -> Verifier {
     }
 }
 
-/// A good access token's claims, with some of them replaced; `Value::Null` of the test macro means taken out.
+/// Returns the claims of a valid access token with some of them replaced. The text `(absent)`
+/// removes one.
 pub(super) fn claims(changes: &[(&str, Value)]) -> String {
     let mut claims = json!({
         "iss": "https://example.com", "sub": "ada", "aud": "api", "client_id": "api",
@@ -62,7 +63,7 @@ fn verdict(changes: &[(&str, Value)]) -> Option<TokenFault> {
 }
 
 #[test]
-fn a_good_token_is_read_whole() {
+fn a_valid_token_is_read_whole() {
     let claims = verify_payload(&claims(&[("roles", json!(["admin", "staff"]))])).unwrap();
     assert_eq!(claims.subject().as_str(), "ada");
     assert_eq!(claims.token_version(), 3);
@@ -72,12 +73,12 @@ fn a_good_token_is_read_whole() {
 }
 
 #[test]
-fn unknown_claims_and_other_audiences_beside_ours_are_no_fault() {
+fn unknown_claims_and_further_audiences_are_accepted() {
     assert_eq!(verdict(&[("tenant", json!({"deep": [[[1]]]})), ("aud", json!(["other", "api"]))]), None);
 }
 
 #[test]
-fn every_claim_must_be_there_once_and_of_its_type() {
+fn every_claim_must_be_present_and_of_its_type() {
     let absent = || json!("(absent)");
     let table: Vec<(&str, Vec<Value>)> = vec![
         ("iss", vec![absent(), json!("https://evil.com"), json!(["https://example.com"]), json!(null), json!(1)]),
@@ -111,7 +112,7 @@ fn every_claim_must_be_there_once_and_of_its_type() {
 }
 
 #[test]
-fn times_count_to_the_second() {
+fn times_are_compared_to_the_second() {
     let exp = |secs: i64| verdict(&[("exp", json!(1_800_000_000 + secs)), ("iat", json!(1_799_999_990))]);
     assert_eq!(exp(1), None);
     assert_eq!(exp(0), Some(TokenFault::Expired), "exp == now is expired");
@@ -151,7 +152,7 @@ fn times_that_contradict_each_other_are_refused() {
 }
 
 #[test]
-fn a_leeway_revives_no_token_that_never_counted() {
+fn a_leeway_makes_no_token_valid_that_never_was() {
     let mut verifier = verifier();
     verifier.profile.leeway = Duration::from_secs(30);
     let keys = keys(KeyKind::Access);
@@ -162,7 +163,7 @@ fn a_leeway_revives_no_token_that_never_counted() {
 }
 
 #[test]
-fn a_token_with_another_fault_is_never_called_expired() {
+fn a_token_with_another_fault_is_never_reported_as_expired() {
     let expired = ("exp", json!(1_799_999_999));
     assert_eq!(verdict(&[expired.clone(), ("iat", json!(1_799_999_000))]), Some(TokenFault::Expired));
     assert_eq!(verdict(&[expired, ("iss", json!("evil"))]), Some(TokenFault::Invalid));
@@ -198,7 +199,8 @@ fn tokens_that_are_not_three_canonical_segments_are_refused() {
     let good = keys.sign(claims(&[]).as_bytes()).unwrap();
     let (message, signature) = good.rsplit_once('.').unwrap();
     let last = signature.chars().last().unwrap();
-    // 32 bytes leave two spare bits in the last character: the next one of the alphabet decodes to the same bytes.
+    // 32 bytes leave two unused bits in the last character, so the next one of the alphabet decodes
+    // to the same bytes.
     let twin = char::from_u32(last as u32 + 1).unwrap();
     for bad in [
         String::new(),
@@ -225,7 +227,7 @@ fn tokens_that_are_not_three_canonical_segments_are_refused() {
 }
 
 #[test]
-fn neither_kind_is_accepted_as_the_other() {
+fn neither_kind_of_token_is_accepted_as_the_other() {
     let (access, refresh) = (keys(KeyKind::Access), keys(KeyKind::Refresh));
     let both = claims(&[("gen", json!(0)), ("jti", json!(SID))]);
     let access_token = access.sign(both.as_bytes()).unwrap();
@@ -237,7 +239,7 @@ fn neither_kind_is_accepted_as_the_other() {
 }
 
 #[test]
-fn a_retired_secret_verifies_and_no_longer_signs() {
+fn a_retired_secret_verifies_and_does_not_sign() {
     let old = secret("0ldSecretWith32Bytes_AbCdEfGhIjK");
     let token = tests::keys(KeyKind::Access, &KeyRing::new(old.clone())).sign(claims(&[]).as_bytes()).unwrap();
     let new = secret("N3wSecretWith32Bytes_AbCdEfGhIjK");
@@ -258,7 +260,7 @@ fn tokens_from_before_the_limit_are_refused() {
 }
 
 #[test]
-fn signing_out_reads_expired_tokens_but_no_forged_ones() {
+fn a_logout_accepts_expired_tokens_and_refuses_forged_ones() {
     let keys = keys(KeyKind::Access);
     let old = claims(&[("exp", json!(1_700_000_900)), ("iat", json!(1_700_000_000))]);
     let token = keys.sign(old.as_bytes()).unwrap();
@@ -268,14 +270,14 @@ fn signing_out_reads_expired_tokens_but_no_forged_ones() {
 }
 
 #[test]
-fn a_token_that_was_good_is_known_by_every_byte_and_by_nothing_less() {
+fn a_cached_token_is_found_only_if_every_byte_is_equal() {
     let mut verifier = verifier();
     verifier.cache = TokenCache::new(1 << 20);
     let keys = keys(KeyKind::Access);
     let token = keys.sign(claims(&[]).as_bytes()).unwrap();
     let strange = tests::keys(KeyKind::Access, &KeyRing::new(tests::key(crate::token::keys::Algorithm::HS512)));
     let verdict = |keys: &Keys, token: &str| verifier.access(keys, token.as_bytes(), NOW, Expiry::Checked).err();
-    assert_eq!(verdict(&strange, &token), Some(TokenFault::Invalid), "a refusal is not remembered as anything");
+    assert_eq!(verdict(&strange, &token), Some(TokenFault::Invalid), "a refusal is not cached");
     assert_eq!(verdict(&keys, &token), None);
     assert_eq!(verdict(&strange, &token), None, "the signature is not checked again");
     for at in 0..token.len() {
@@ -287,11 +289,11 @@ fn a_token_that_was_good_is_known_by_every_byte_and_by_nothing_less() {
     assert!(!format!("{verifier:?}").contains(&token[token.len() - 20..]));
     let later = NOW.plus(Duration::from_secs(900));
     assert_eq!(verifier.access(&keys, token.as_bytes(), later, Expiry::Checked).err(), Some(TokenFault::Expired));
-    assert_eq!(verdict(&strange, &token), Some(TokenFault::Invalid), "an expired one is forgotten");
+    assert_eq!(verdict(&strange, &token), Some(TokenFault::Invalid), "an expired token is removed");
 }
 
 #[test]
-fn the_cache_stays_within_its_bytes_and_leaves_what_is_too_large() {
+fn the_cache_stays_within_its_bytes() {
     let mut verifier = verifier();
     let keys = keys(KeyKind::Access);
     assert!(TokenCache::new(0).is_none());

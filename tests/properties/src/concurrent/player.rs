@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use portcullis::{
     Auth, Claims, Error, User,
-    auth::{Check, ClientInfo, LoggedIn, Presented, TokenPair},
+    auth::{Check, ClientInfo, LoggedIn, LoginOutcome, Presented},
     user::AuthUser,
 };
 use tokio::sync::Barrier;
@@ -182,13 +182,11 @@ impl Player {
             OverlapAction::Login { user } => {
                 let read = self.world.user(user).await?;
                 let what = What::Login { user };
-                self.operation(node, what, async move {
-                    pair(
-                        auth.start_session(&read, &ClientInfo::unknown())
-                            .await
-                            .map(|outcome| outcome.complete().unwrap().tokens),
-                    )
-                })
+                self.operation(
+                    node,
+                    what,
+                    async move { login(auth.start_session(&read, &ClientInfo::unknown()).await) },
+                )
             }
             OverlapAction::Refresh { token } => {
                 let token = self.held.refresh(token)?;
@@ -283,15 +281,15 @@ impl Player {
     }
 }
 
-fn pair(answer: Result<TokenPair, Error>) -> Outcome {
-    match answer {
-        Ok(tokens) => Outcome::Pair(Pair::of(&tokens)),
-        Err(error) => Outcome::Refused(error.kind()),
-    }
+fn login(answer: Result<LoginOutcome<User>, Error>) -> Outcome {
+    logged_in(answer.map(|outcome| outcome.into_logged_in().unwrap()))
 }
 
 fn logged_in(answer: Result<LoggedIn<User>, Error>) -> Outcome {
-    pair(answer.map(|logged_in| logged_in.tokens))
+    match answer {
+        Ok(logged_in) => Outcome::Pair(Pair::of(&logged_in.tokens)),
+        Err(error) => Outcome::Refused(error.kind()),
+    }
 }
 
 fn done(answer: Result<(), Error>) -> Outcome {

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use portcullis::{
     Auth, Claims, Error, ErrorKind, Secret, User,
-    auth::{Check, ClientInfo, LoggedIn, Presented, TokenPair},
+    auth::{Check, ClientInfo, LoggedIn, LoginOutcome, Presented},
     user::{AuthUser, Login},
 };
 
@@ -29,11 +29,7 @@ impl Player {
         let mut client = ClientInfo::unknown();
         client.refresh_token = replaces.as_ref().map(|token| Secret::new(token.text.clone()));
         let auth = self.auth(node);
-        let seen = self
-            .run(async move {
-                pair(auth.start_session(&read, &client).await.map(|outcome| outcome.complete().unwrap().tokens))
-            })
-            .await;
+        let seen = self.run(async move { login(auth.start_session(&read, &client).await) }).await;
         self.receive(user, &seen);
         self.note(&Op::Login { user, version, disabled, replaces: replaces.as_ref() }, node, &seen).await
     }
@@ -143,15 +139,9 @@ impl Player {
 
     pub(super) async fn log_in(&mut self, node: usize, user: usize) -> Result<(), String> {
         let current = self.passwords[user];
-        let (auth, login) = (self.auth(node), Login::email(&self.world.people[user].email));
+        let (auth, by) = (self.auth(node), Login::email(&self.world.people[user].email));
         let seen = self
-            .run(async move {
-                logged_in(
-                    auth.login(&login, password(current).into(), &ClientInfo::unknown())
-                        .await
-                        .map(|outcome| outcome.complete().unwrap()),
-                )
-            })
+            .run(async move { login(auth.login(&by, password(current).into(), &ClientInfo::unknown()).await) })
             .await;
         self.receive(user, &seen);
         self.note(&Op::LogIn { user, password: current }, node, &seen).await
@@ -235,12 +225,12 @@ fn forged(token: RefreshToken, forgery: Option<Forgery>) -> RefreshToken {
     }
 }
 
-pub(crate) fn pair(tokens: Result<TokenPair, Error>) -> Seen {
-    tokens.map_or_else(|error| Seen::Refused(error.kind()), |tokens| Seen::Pair(Pair::of(&tokens)))
+pub(crate) fn login(answer: Result<LoginOutcome<User>, Error>) -> Seen {
+    logged_in(answer.map(|outcome| outcome.into_logged_in().unwrap()))
 }
 
 pub(crate) fn logged_in(answer: Result<LoggedIn<User>, Error>) -> Seen {
-    pair(answer.map(|logged_in| logged_in.tokens))
+    answer.map_or_else(|error| Seen::Refused(error.kind()), |logged_in| Seen::Pair(Pair::of(&logged_in.tokens)))
 }
 
 pub(crate) fn done(answer: Result<(), Error>) -> Seen {

@@ -1,11 +1,11 @@
-//! Rows 4 and 5: payloads that are signed well and say what we never issue.
+//! Rows 4 and 5: payloads with a valid signature and claims that we never issue.
 
 use serde_json::{Value, json};
 
 use super::*;
 
 #[test]
-fn payloads_that_are_no_object_of_ours_are_refused() {
+fn payloads_that_are_not_our_object_are_refused() {
     let good = good_claims(&[]);
     let open = good.strip_suffix('}').unwrap();
     let mut payloads: Vec<Vec<u8>> = [
@@ -62,7 +62,7 @@ fn payloads_that_are_no_object_of_ours_are_refused() {
 }
 
 #[test]
-fn a_name_that_is_there_twice_is_refused_ours_and_the_apps() {
+fn a_duplicate_name_is_refused_ours_and_the_apps() {
     let good = good_claims(&[("nbf", json!(1_800_000_000)), ("roles", json!(["a"])), ("tenant", json!("acme"))]);
     let claims: Value = serde_json::from_str(&good).unwrap();
     let open = good.strip_suffix('}').unwrap();
@@ -83,7 +83,7 @@ fn a_name_that_is_there_twice_is_refused_ours_and_the_apps() {
 }
 
 #[test]
-fn claims_that_are_absent_of_another_type_or_out_of_range_are_refused() {
+fn absent_mistyped_and_out_of_range_claims_are_refused() {
     let absent = || json!("(absent)");
     let numbers = || {
         vec![

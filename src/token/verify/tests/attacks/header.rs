@@ -1,4 +1,4 @@
-//! Rows 1, 2 and 6: algorithms, keys and types that the token would like to choose itself.
+//! Rows 1, 2 and 6: tokens that try to choose their algorithm, key or type.
 
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{Algorithm as Jwa, EncodingKey};
@@ -28,7 +28,7 @@ const PUBLIC: [&str; 3] = [
 ];
 
 #[test]
-fn a_token_under_no_algorithm_is_refused_however_it_is_spelt() {
+fn the_algorithm_none_is_refused_in_every_spelling() {
     let mut count = 0;
     for target in Target::all() {
         for alg in
@@ -47,7 +47,7 @@ fn a_token_under_no_algorithm_is_refused_however_it_is_spelt() {
 }
 
 #[test]
-fn another_algorithm_than_the_keys_own_is_refused() {
+fn an_algorithm_other_than_the_keys_is_refused() {
     let mut count = 0;
     for target in Target::all() {
         let own = target.algorithm.name();
@@ -55,7 +55,8 @@ fn another_algorithm_than_the_keys_own_is_refused() {
             let named = encode(header_of(&format!("{alg:?}"), "at+jwt", target.key.kid()));
             count +=
                 target.refuses([(format!("{alg:?} in name"), target.sign(&format!("{named}.{}", target.payload)))]);
-            // In name and in truth, or in truth alone, where the key can: RS384 with an RS256 key, HS512 with an HS256 key.
+            // The key may be able to sign with another algorithm, such as RS384 with an RS256 key
+            // or HS512 with an HS256 key. The header names that one, or still the genuine one.
             for header in [&named, &target.header] {
                 let message = format!("{header}.{}", target.payload);
                 let Some(signature) = crypto::sign_as(alg, target.key.signing().unwrap(), message.as_bytes()) else {
@@ -136,7 +137,7 @@ fn keys_and_extensions_in_a_header_are_refused() {
                 (format!("{member} first"), target.with_header(&leading)),
             ]);
         }
-        // By the attacker's own key, which the header offers.
+        // Signed with the attacker's key, which the header contains.
         let header = encode(format!(r#"{{"alg":"EdDSA","typ":"at+jwt","kid":"{}","jwk":{jwk}}}"#, attacker.kid()));
         let message = format!("{header}.{}", target.payload);
         let signature = crypto::sign(Algorithm::EdDSA, attacker.signing().unwrap(), message.as_bytes()).unwrap();
@@ -186,7 +187,7 @@ fn another_kid_typ_or_spelling_of_the_header_is_refused() {
 }
 
 #[test]
-fn a_refresh_token_under_the_same_key_is_no_access_token_and_the_other_way_round() {
+fn with_one_key_neither_kind_is_accepted_as_the_other() {
     for target in Target::all() {
         let refresh = tests::keys(KeyKind::Refresh, &KeyRing::new(target.key.clone()));
         let claims =
@@ -202,7 +203,7 @@ fn a_refresh_token_under_the_same_key_is_no_access_token_and_the_other_way_round
 }
 
 #[test]
-fn a_key_of_another_ring_is_unknown() {
+fn a_key_of_another_ring_is_refused() {
     for target in Target::all() {
         let others =
             Target::all().filter(|other| other.key.kid() != target.key.kid() || other.algorithm != target.algorithm);

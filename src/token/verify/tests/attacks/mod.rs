@@ -1,7 +1,8 @@
-//! The attack table: what must be refused, made for each algorithm from a token that is accepted.
+//! The attack table: tokens that must be refused. They are made for each algorithm from a valid
+//! token.
 //!
-//! Wherever an attacker could have a signature, it is a good one, by the very key that the token should have: what refuses
-//! the token is then the rule under test, and not luck.
+//! Where an attacker could have a valid signature, the attack has one, made with the genuine key.
+//! So the rule under test refuses the token, and not its signature.
 
 mod claims;
 mod header;
@@ -15,7 +16,7 @@ use crate::token::{crypto, keys::Algorithm};
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
-/// A verifier with one key, and that key in the hands of the attacker.
+/// A verifier with one key, which the attacker has as well.
 struct Target {
     algorithm: Algorithm,
     key: Key,
@@ -27,7 +28,7 @@ struct Target {
     token: String,
 }
 
-/// What it is, and the token.
+/// The name of an attack, and its token.
 type Attack = (String, String);
 
 impl Target {
@@ -41,9 +42,9 @@ impl Target {
         let token = keys.sign(good_claims(&[]).as_bytes()).unwrap();
         let [header, payload, signature] = token.split('.').map(str::to_owned).collect::<Vec<_>>().try_into().unwrap();
         let mut verifier = verifier();
-        // The app's own names count too.
+        // Duplicate custom claims must be refused too.
         verifier.profile.custom_claims = true;
-        // The genuine token is in it before the attacks come.
+        // The genuine token is in the cache before the attacks.
         verifier.cache = TokenCache::new(1 << 20);
         Self { algorithm, key, keys, verifier, header, payload, signature, token }
     }
@@ -52,7 +53,7 @@ impl Target {
         self.verifier.access(&self.keys, token.as_bytes(), NOW, Expiry::Checked).err()
     }
 
-    /// Refuses every one of these, in well under 50 ms each; says how many there were.
+    /// Checks that every one of these is refused. Returns their number.
     #[track_caller]
     fn refuses(&self, attacks: impl IntoIterator<Item = Attack>) -> usize {
         assert_eq!(self.verdict(&self.token), None, "{}: the genuine token", self.algorithm);
@@ -64,23 +65,23 @@ impl Target {
         count
     }
 
-    /// A good signature by the key itself.
+    /// Signs a message with the genuine key.
     fn sign(&self, message: &str) -> String {
         let signature = crypto::sign(self.algorithm, self.key.signing().unwrap(), message.as_bytes()).unwrap();
         format!("{message}.{}", encode(signature))
     }
 
-    /// The genuine payload below another header.
+    /// Returns a token with the genuine payload and another header.
     fn with_header(&self, header: &str) -> String {
         self.sign(&format!("{}.{}", encode(header), self.payload))
     }
 
-    /// Another payload below the genuine header.
+    /// Returns a token with the genuine header and another payload.
     fn with_payload(&self, payload: impl AsRef<[u8]>) -> String {
         self.sign(&format!("{}.{}", self.header, encode(payload)))
     }
 
-    /// The genuine header as text, to be changed.
+    /// Returns the genuine header as text.
     fn header_text(&self) -> String {
         header_of(self.algorithm.name(), "at+jwt", self.key.kid())
     }

