@@ -5,9 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-#[cfg(any(test, feature = "sqlx_0_9_postgres", feature = "redis_1", feature = "mongodb_3"))]
-use crate::clock::CLOCK_SKEW;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{CLOCK_SKEW, Clock, Timestamp};
 
 /// Gives the present moment by the clock that all nodes over one store share.
 ///
@@ -23,18 +21,13 @@ struct First {
     clock: Arc<dyn Clock>,
     /// How many milliseconds the server was ahead of the app's clock, when the server was first
     /// asked.
-    #[cfg(any(test, feature = "sqlx_0_9_postgres", feature = "redis_1", feature = "mongodb_3"))]
     behind: OnceLock<i64>,
 }
 
 impl SharedClock {
     /// Keeps the clock of the first `Auth`. Later calls change nothing.
     pub(crate) fn begin(&self, clock: &Arc<dyn Clock>) {
-        self.0.get_or_init(|| First {
-            clock: Arc::clone(clock),
-            #[cfg(any(test, feature = "sqlx_0_9_postgres", feature = "redis_1", feature = "mongodb_3"))]
-            behind: OnceLock::new(),
-        });
+        self.0.get_or_init(|| First { clock: Arc::clone(clock), behind: OnceLock::new() });
     }
 
     /// Returns the shared moment of a store without a server.
@@ -43,14 +36,14 @@ impl SharedClock {
     }
 
     /// Returns the shared moment, where it is known without asking the server.
-    #[cfg(any(test, feature = "sqlx_0_9_postgres", feature = "redis_1", feature = "mongodb_3"))]
+    #[allow(dead_code, reason = "only the stores of databases may have a server")]
     pub(crate) fn known(&self) -> Option<Timestamp> {
         let first = self.0.get().filter(|first| !first.clock.is_machine())?;
         first.behind.get().map(|behind| first.clock.now().moved(*behind))
     }
 
     /// Returns the shared moment, given that the server's clock shows `server`.
-    #[cfg(any(test, feature = "sqlx_0_9_postgres", feature = "redis_1", feature = "mongodb_3"))]
+    #[allow(dead_code, reason = "only the stores of databases may have a server")]
     pub(crate) fn with_server(&self, server: Timestamp) -> Timestamp {
         let Some(first) = self.0.get().filter(|first| !first.clock.is_machine()) else { return server };
         let now = first.clock.now();

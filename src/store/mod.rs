@@ -11,8 +11,8 @@
 //! [`SessionStore`] for the sessions. The two may be in different engines: [`SplitStore`] combines
 //! two stores into one. The suite in `conformance` checks a store that an app has written.
 //!
-//! Each store is opened by `connect`, which also creates its tables or indexes, or checks the server.
-//! `new` takes what the app has opened itself. Call `migrate` after it.
+//! Each store is opened by `connect`, which also creates its tables or indexes, or checks the
+//! server. `new` takes what the app has opened itself. Call `migrate` after it.
 //!
 //! | store | `connect` takes | `new` takes | the app's own statements | feed |
 //! |---|---|---|---|---|

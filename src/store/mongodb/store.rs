@@ -24,15 +24,15 @@ pub struct MongoStore {
     sessions: MongoSessions,
 }
 
-/// How long the driver looks for a server, and waits for a connection. Shorter than the timeout of a
-/// call, so that the error says why there is none.
+/// How long the driver looks for a server, and waits for a connection. Shorter than the timeout of
+/// a call, so that the error says why there is none.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl MongoStore {
     /// Connects to the database that a URI names, and [creates the indexes](Self::migrate).
     ///
-    /// Where the URI has no `serverSelectionTimeoutMS` or `connectTimeoutMS`, both are 2 s. For other
-    /// options of the driver, make a client and use [`new`](Self::new).
+    /// Where the URI has no `serverSelectionTimeoutMS` or `connectTimeoutMS`, both are 2 s. For
+    /// other options of the driver, make a client and use [`new`](Self::new).
     ///
     /// # Examples
     /// ```no_run
@@ -45,8 +45,8 @@ impl MongoStore {
     ///
     /// # Errors
     /// - [`StoreError::unavailable`] where the server cannot be reached.
-    /// - [`StoreError::internal`] where the URI cannot be read or names no database, and for what does
-    ///   not pass by itself.
+    /// - [`StoreError::internal`] where the URI cannot be read or names no database, and for what
+    ///   does not pass by itself.
     pub async fn connect(uri: &str) -> Result<Self, StoreError> {
         let mut options = ClientOptions::parse(uri).await.map_err(|error| match &*error.kind {
             ErrorKind::DnsResolve { .. } => failed(&error),

@@ -396,7 +396,8 @@ async fn users_of_every_type_of_id_log_in() {
     }
     let refused = auth.login(&Login::either("long"), PASSWORD.into(), &ClientInfo::unknown()).await.unwrap_err();
     assert_eq!(refused.kind(), portcullis::ErrorKind::InvalidCredentials);
-    // A page after another goes from the ids of one type to those of the next, and past the long one.
+    // A page after another goes from the ids of one type to those of the next, and past the long
+    // one.
     for limit in [1, 2, ids.len(), PageLimit::MAX] {
         let (mut listed, mut after) = (Vec::new(), None);
         loop {
