@@ -10,13 +10,15 @@ use crate::{error::Error, password::HashStats, user::AuthUser};
 impl<U: AuthUser> Auth<U> {
     /// Waits until this node has read what has ended.
     ///
-    /// An `Auth` that is built in a Tokio runtime begins by itself, and guarded requests wait for it. Call this before a
-    /// server listens, so that a process that cannot reach its store does not take requests.
+    /// An `Auth` that is built in a Tokio runtime begins by itself, and guarded requests wait for
+    /// it. Call this before a server listens, so that a process that cannot reach its store does
+    /// not take requests.
     ///
     /// # Errors
-    /// - [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) where the store of sessions cannot be reached.
-    ///   The `Auth` goes on trying by itself.
-    /// - [`ErrorKind::Internal`](crate::ErrorKind::Internal) for what does not pass by itself, such as a missing table.
+    /// - [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) where the store of
+    ///   sessions cannot be reached. The `Auth` goes on trying by itself.
+    /// - [`ErrorKind::Internal`](crate::ErrorKind::Internal) for what does not pass by itself, such
+    ///   as a missing table.
     ///
     /// Guarded requests get the same until a read succeeds.
     pub async fn start(&self) -> Result<(), Error> {
@@ -58,16 +60,19 @@ impl<U: AuthUser> Auth<U> {
 
     /// Finishes what is under way, for at most `deadline`, and stops polling.
     ///
-    /// Call it when the server has answered its last request. It waits for flows whose caller has hung up, and for
-    /// revocations that are being published. It writes the endings that the store could not take before. A few seconds are
-    /// a good deadline, because the store may be out of reach.
+    /// Call it when the server has answered its last request. It waits for flows whose caller has
+    /// hung up, and for revocations that are being published. It writes the endings that the store
+    /// could not take before. A few seconds are a good deadline, because the store may be out of
+    /// reach.
     ///
-    /// [`Health::is_ready`] is `false` from the beginning of the call. Requests that still come are answered as before.
+    /// [`Health::is_ready`] is `false` from the beginning of the call. Requests that still come are
+    /// answered as before.
     ///
     /// # Errors
-    /// [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) where something was not finished at the deadline.
-    /// The log says how much. An ending that is not written is lost with the process: its session lives until it
-    /// expires, unless all sessions of the user were to end. Then it dies at its next refresh.
+    /// [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) where something was not
+    /// finished at the deadline. The log says how much. An ending that is not written is lost with
+    /// the process: its session lives until it expires, unless all sessions of the user were to
+    /// end. Then it dies at its next refresh.
     ///
     /// # Panics
     /// Outside of a Tokio runtime with its timer enabled.
@@ -90,7 +95,8 @@ impl<U: AuthUser> Auth<U> {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Health {
-    /// This node has read what has ended, and is not shutting down. Until then guarded requests wait, or fail.
+    /// This node has read what has ended, and is not shutting down. Until then guarded requests
+    /// wait, or fail.
     ///
     /// An outage of the store does not change it, because stateless guards go on then.
     pub is_ready: bool,
@@ -103,22 +109,28 @@ pub struct Health {
     pub last_poll_entries: u64,
     /// Number of ended sessions that this node holds in memory.
     pub revoked_sessions: usize,
-    /// Number of users whose tokens of lower versions are revoked, as far as this node holds them in memory.
+    /// Number of users whose tokens of lower versions are revoked, as far as this node holds them
+    /// in memory.
     pub revoked_users: usize,
-    /// Room for each of the two, as set by [`AuthBuilder::revocation_capacity`](crate::AuthBuilder::revocation_capacity).
+    /// Room for each of the two, as set by
+    /// [`AuthBuilder::revocation_capacity`](crate::AuthBuilder::revocation_capacity).
     pub revocation_capacity: usize,
-    /// How long guards still ask the store, because an ending found no room. `None` while there is room.
+    /// How long guards still ask the store, because an ending found no room. `None` while there is
+    /// room.
     #[serde(rename = "full_for_seconds", serialize_with = "seconds")]
     pub full_for: Option<Duration>,
     /// The feed is subscribed. `None` without a feed.
     pub is_feed_up: Option<bool>,
     /// Number of endings that the store could not take yet.
     pub unwritten_endings: usize,
-    /// Number of endings since the start that the store will never get, because there was no room to keep them.
+    /// Number of endings since the start that the store will never get, because there was no room
+    /// to keep them.
     pub lost_endings: u64,
-    /// Number of sessions since the start that guards have asked the store about because this node was unsure.
+    /// Number of sessions since the start that guards have asked the store about because this node
+    /// was unsure.
     pub store_questions: u64,
-    /// Number of flows that go on after their caller has hung up, and of revocations that are being published.
+    /// Number of flows that go on after their caller has hung up, and of revocations that are being
+    /// published.
     pub tasks: usize,
     /// Work of the threads that hash passwords.
     pub hashing: HashStats,

@@ -26,7 +26,8 @@ use crate::{
     user::UserId,
 };
 
-/// Sinks of an `Auth`, the clock that stamps the events, and the tasks that emit some of them later.
+/// Sinks of an `Auth`, the clock that stamps the events, and the tasks that emit some of them
+/// later.
 pub(crate) struct Events {
     pub(crate) sinks: Sinks,
     pub(crate) clock: Arc<dyn Clock>,

@@ -1,4 +1,5 @@
-//! [`Tasks`]: work that goes on after its caller has hung up, counted so that a shutdown can wait for it.
+//! [`Tasks`]: work that goes on after its caller has hung up, counted so that a shutdown can wait
+//! for it.
 
 use std::{
     future::Future,
@@ -35,11 +36,11 @@ impl Drop for Running {
 }
 
 impl Tasks {
-    /// Runs work that must not stop half-way. When its caller drops it, because the connection is gone,
-    /// it goes on as a task.
+    /// Runs work that must not stop half-way. When its caller drops it, because the connection is
+    /// gone, it goes on as a task.
     ///
-    /// Without a Tokio runtime it is awaited in place. The raised token version still ends each session
-    /// at its next refresh.
+    /// Without a Tokio runtime it is awaited in place. The raised token version still ends each
+    /// session at its next refresh.
     ///
     /// # Errors
     /// Those of the work, and [`ErrorKind::Internal`](crate::ErrorKind::Internal) where it panics.

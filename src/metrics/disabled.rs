@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::RevocationState;
+use super::revocation_state::RevocationState;
 use crate::clock::Clock;
 
 #[derive(Clone, Copy)]

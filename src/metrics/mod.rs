@@ -8,6 +8,7 @@
 mod disabled;
 #[cfg(feature = "metrics")]
 mod recorder;
+mod revocation_state;
 
 #[cfg(not(feature = "metrics"))]
 pub(crate) use self::disabled::{
@@ -17,15 +18,4 @@ pub(crate) use self::disabled::{
 pub(crate) use self::recorder::{
     RevocationGauges, Stopwatch, Waiting, describe, event, flow, hash, lost_ending, polled, store, store_question,
 };
-
-/// What a node holds of revocations, for gauges.
-#[derive(Clone, Copy, Debug, Default)]
-#[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "only a recorder reads them"))]
-pub(crate) struct RevocationState {
-    pub(crate) sessions: usize,
-    pub(crate) users: usize,
-    pub(crate) capacity: usize,
-    pub(crate) is_full: bool,
-    pub(crate) is_feed_up: bool,
-    pub(crate) unwritten_endings: usize,
-}
+pub(crate) use self::revocation_state::RevocationState;

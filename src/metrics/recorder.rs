@@ -11,7 +11,7 @@ use std::{
 
 use ::metrics::{Gauge, Label, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use super::RevocationState;
+use super::revocation_state::RevocationState;
 use crate::clock::Clock;
 
 const EVENTS: &str = "portcullis_events_total";

@@ -1,19 +1,10 @@
-//! [`LiveAnswers`]: asking the store about sessions while this node cannot say by itself what has ended.
-//!
-//! A node is unsure while its set of endings is full, and while polls fail for longer than is allowed. Each guarded
-//! request would then cost a call of the store, at the moment at which the store has the most to do. Three rules keep
-//! that small:
-//!
-//! - What the store has answered about a session counts for as long as a poll takes to come. Endings on other nodes
-//!   reach a node no sooner in its best state. An ending on this node counts at once.
-//! - One question is under way for each session. Other requests with the same session wait for its answer.
-//! - At most [`MAX_QUESTIONS`] questions are under way. A request beyond that is refused, and is told when to come back.
+//! [`LiveAnswers`]: what the store has answered about sessions, and the questions that are under
+//! way.
 
 use std::{
     collections::HashMap,
-    pin::pin,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -22,61 +13,48 @@ use std::{
 use quick_cache::sync::Cache;
 use tokio::sync::watch;
 
-use super::{revocations::Revocations, set::Epoch};
-use crate::{
-    clock::Timestamp,
-    error::{Error, ErrorKind},
-    event::{FlowRun, Operation},
-    metrics,
-    session::SessionId,
-    token::Claims,
-    user::UserId,
-};
+use super::set::Epoch;
+use crate::{clock::Timestamp, error::ErrorKind, session::SessionId};
 
 /// Most answers that are kept, about 4 MB. The one that was used longest ago goes first.
 const MAX_ANSWERS: usize = 65_536;
 
-/// Most questions that are under way. A store that answers within 5 ms answers 50,000 a second. A store that answers
-/// none within its timeout makes no more requests than these wait for it.
-const MAX_QUESTIONS: usize = 256;
+/// Most questions that are under way. A store that answers within 5 ms answers 50,000 a second. A
+/// store that answers none within its timeout makes no more requests than these wait for it.
+pub(super) const MAX_QUESTIONS: usize = 256;
 
 /// What the store has answered about a session.
 #[derive(Clone, Copy, Debug)]
-struct Answer {
+pub(super) struct Answer {
     /// The session's token version, or `None` where it is not live.
-    version: Option<u64>,
-    asked_at: Timestamp,
+    pub(super) version: Option<u64>,
+    pub(super) asked_at: Timestamp,
     /// The endings that had found no room when the store was asked.
-    epoch: Epoch,
+    pub(super) epoch: Epoch,
 }
 
 impl Answer {
-    fn is_live(self, version: u64) -> bool {
+    /// Returns whether a token of this version belongs to a live session.
+    pub(super) fn is_live(self, version: u64) -> bool {
         self.version.is_some_and(|of_session| of_session <= version)
     }
 }
 
 /// How a question came out, for the requests that wait for it.
-type Outcome = Option<Result<Answer, ErrorKind>>;
+pub(super) type Outcome = Option<Result<Answer, ErrorKind>>;
 
-/// Answers of the store, and the questions that are under way. It takes no room before the first question.
+/// Answers of the store, and the questions that are under way. It takes no room before the first
+/// question.
 #[derive(Debug, Default)]
 pub(super) struct LiveAnswers {
     answers: OnceLock<Cache<SessionId, Answer>>,
     questions: Mutex<HashMap<SessionId, watch::Receiver<Outcome>>>,
-    asked: AtomicU64,
-}
-
-/// What a request does to learn about a session.
-enum Turn {
-    Ask(Question),
-    Wait(watch::Receiver<Outcome>),
-    Refuse,
+    pub(super) asked: AtomicU64,
 }
 
 impl LiveAnswers {
     /// Returns the answer that still counts.
-    fn recall(&self, id: &SessionId, epoch: Epoch, now: Timestamp, counts_for: Duration) -> Option<Answer> {
+    pub(super) fn recall(&self, id: &SessionId, epoch: Epoch, now: Timestamp, counts_for: Duration) -> Option<Answer> {
         let answer = self.answers.get()?.get(id)?;
         // A clock that was set back does not say how old the answer is.
         let counts = answer.asked_at <= now && now.since(answer.asked_at) < counts_for;
@@ -88,103 +66,12 @@ impl LiveAnswers {
         self.asked.load(Ordering::Relaxed)
     }
 
-    fn keep(&self, id: SessionId, answer: Answer) {
+    /// Keeps an answer.
+    pub(super) fn keep(&self, id: SessionId, answer: Answer) {
         self.answers.get_or_init(|| Cache::new(MAX_ANSWERS)).insert(id, answer);
     }
 
-    fn questions(&self) -> MutexGuard<'_, HashMap<SessionId, watch::Receiver<Outcome>>> {
+    pub(super) fn questions(&self) -> MutexGuard<'_, HashMap<SessionId, watch::Receiver<Outcome>>> {
         self.questions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A question that is under way until it is dropped.
-struct Question {
-    revocations: Arc<Revocations>,
-    id: SessionId,
-    outcome: watch::Sender<Outcome>,
-}
-
-impl Question {
-    /// Asks the store, keeps its answer, and passes it on to the requests that wait.
-    async fn ask(self, user: UserId) -> Result<Answer, Error> {
-        let result = self.ask_store(user).await;
-        self.outcome.send_replace(Some(result.as_ref().copied().map_err(Error::kind)));
-        result
-    }
-
-    async fn ask_store(&self, user: UserId) -> Result<Answer, Error> {
-        let revocations = &self.revocations;
-        // Before the store is asked, because an ending may come while it answers.
-        let epoch = revocations.set.epoch(&self.id, &user);
-        let asked_at = revocations.clock.now();
-        revocations.live_answers.asked.fetch_add(1, Ordering::Relaxed);
-        metrics::store_question();
-        let now = revocations.shared_now().await;
-        let session = revocations.sessions.find(&user, &self.id, now).await?;
-        let version = session.filter(|session| session.is_live(now)).map(|session| session.token_version);
-        let answer = Answer { version, asked_at, epoch };
-        revocations.live_answers.keep(self.id, answer);
-        Ok(answer)
-    }
-}
-
-impl Drop for Question {
-    fn drop(&mut self) {
-        self.revocations.live_answers.questions().remove(&self.id);
-    }
-}
-
-impl Revocations {
-    /// Returns whether the store calls the session of an access token live, or called it live less than a poll's length
-    /// ago.
-    ///
-    /// # Errors
-    /// - [`ErrorKind::Overloaded`] where too many questions are under way
-    /// - [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`]. They are not remembered.
-    pub(crate) async fn is_live(self: &Arc<Self>, claims: &Claims) -> Result<bool, Error> {
-        let (id, user, version) = (claims.session_id(), claims.subject(), claims.token_version());
-        loop {
-            let epoch = self.set.epoch(&id, user);
-            let (now, counts_for) = (self.clock.now(), self.settings.poll_interval);
-            if let Some(answer) = self.live_answers.recall(&id, epoch, now, counts_for) {
-                return Ok(answer.is_live(version));
-            }
-            match self.take_turn(id) {
-                Turn::Ask(question) => {
-                    let run = FlowRun::begin(&self.events, Operation::CheckSession, None, None);
-                    run.set_session(user, id);
-                    let user = user.clone();
-                    // The requests that wait need the answer even where the first one hangs up.
-                    let ask = async move { run.watch(pin!(question.ask(user))).await };
-                    let answer = self.events.tasks.to_the_end(ask).await?;
-                    return Ok(answer.is_live(version));
-                }
-                Turn::Wait(mut outcome) => {
-                    // It closes without an outcome where the runtime of the question has ended.
-                    let Ok(outcome) = outcome.wait_for(Option::is_some).await.map(|outcome| *outcome) else { continue };
-                    match outcome {
-                        // An ending that came meanwhile makes it too old.
-                        Some(Ok(answer)) if answer.epoch != self.set.epoch(&id, user) => {}
-                        Some(Ok(answer)) => return Ok(answer.is_live(version)),
-                        Some(Err(kind)) => return Err(kind.into()),
-                        None => {}
-                    }
-                }
-                Turn::Refuse => return Err(ErrorKind::Overloaded.into()),
-            }
-        }
-    }
-
-    fn take_turn(self: &Arc<Self>, id: SessionId) -> Turn {
-        let mut questions = self.live_answers.questions();
-        if let Some(outcome) = questions.get(&id) {
-            return Turn::Wait(outcome.clone());
-        }
-        if questions.len() >= MAX_QUESTIONS {
-            return Turn::Refuse;
-        }
-        let (outcome, receiver) = watch::channel(None);
-        questions.insert(id, receiver);
-        Turn::Ask(Question { revocations: Arc::clone(self), id, outcome })
     }
 }

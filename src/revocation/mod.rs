@@ -11,6 +11,7 @@
 //! another node          -> the feed, or the next poll   -> the set of this node
 //! ```
 
+mod ask_store;
 mod end;
 mod live_answers;
 mod outbox;

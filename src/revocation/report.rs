@@ -31,7 +31,8 @@ pub(crate) struct Report {
     pub(crate) unwritten_endings: usize,
     /// Endings that the store never got, since the start.
     pub(crate) lost_endings: u64,
-    /// Questions about sessions that the store has been asked by guards that were unsure, since the start.
+    /// Questions about sessions that the store has been asked by guards that were unsure, since the
+    /// start.
     pub(crate) store_questions: u64,
 }
 

@@ -58,7 +58,8 @@ pub(crate) struct RevokedSet {
 /// Number of counts. Keys that share one only cause a question to the store.
 const COUNTS: usize = 65_536;
 
-/// Says whether an ending of a session or of its user has come meanwhile: two epochs are equal if none has.
+/// Says whether an ending of a session or of its user has come meanwhile: two epochs are equal if
+/// none has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Epoch {
     session: u32,

@@ -14,7 +14,8 @@ use crate::error::{Error, ErrorKind};
 const RETRY: Duration = Duration::from_millis(200);
 
 impl Revocations {
-    /// Waits until no task is under way and the store has every ending, for at most `deadline`. Then stops polling.
+    /// Waits until no task is under way and the store has every ending, for at most `deadline`.
+    /// Then stops polling.
     ///
     /// # Errors
     /// [`ErrorKind::StoreUnavailable`] where something was not finished at the deadline.

@@ -173,7 +173,7 @@ async fn one_question_is_under_way_for_each_session() {
 }
 
 #[tokio::test]
-async fn too_many_questions_are_refused_and_told_when_to_come_back() {
+async fn too_many_questions_are_refused_with_a_time_to_come_back() {
     let world = World::new();
     let auth = full_node(&world).await;
     let mut pairs = Vec::new();

@@ -33,7 +33,7 @@ async fn a_node_is_ready_once_it_has_read_what_has_ended() {
 }
 
 #[tokio::test]
-async fn an_outage_after_the_start_leaves_a_node_ready_and_out_of_touch() {
+async fn an_outage_after_the_start_leaves_a_node_ready() {
     let world = World::new();
     let auth = world.node();
     auth.start().await.unwrap();

@@ -1,4 +1,5 @@
-//! The suite for throttles: the throttle in memory passes it, and the suite names what a wrong one breaks.
+//! The suite for throttles: the throttle in memory passes it, and the suite names what a wrong one
+//! breaks.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -13,7 +13,11 @@ use ::redis::{
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 
-use super::{options::Replicas, scripts::Script};
+use super::{
+    keys::Keys,
+    options::{RedisOptions, Replicas},
+    scripts::Script,
+};
 use crate::store::StoreError;
 
 /// A connection whose calls have a timeout.
@@ -37,6 +41,16 @@ impl Link {
     pub(super) fn new(client: Client, timeout: Duration, replicas: Option<Replicas>) -> Result<Self, StoreError> {
         let manager = Mutex::new(manager(&client, timeout).map_err(failed)?);
         Ok(Self { client, manager, timeout, replicas, silence: AtomicU32::new(0) })
+    }
+
+    /// Makes a connection for data that may be lost, and returns it with the key prefix.
+    ///
+    /// # Errors
+    /// [`StoreError::internal`] for a URL or a key prefix that cannot be used.
+    pub(crate) fn without_guarantees(options: RedisOptions) -> Result<(Self, String), StoreError> {
+        options.check()?;
+        Keys::new(&options.prefix)?;
+        Ok((Self::new(options.client()?, options.timeout, None)?, options.prefix))
     }
 
     pub(super) fn client(&self) -> &Client {

@@ -4,7 +4,6 @@ use std::{fmt, time::Duration};
 
 use ::redis::Client;
 
-use super::{connection::Link, keys::Keys};
 use crate::{secret::Secret, store::StoreError};
 
 /// The address of Redis, and what the server must promise. It is made from a URL or from a
@@ -142,16 +141,6 @@ impl RedisOptions {
             }),
             Address::Client(client) => Ok((**client).clone()),
         }
-    }
-
-    /// Returns a connection and the key prefix, for data that may be lost.
-    ///
-    /// # Errors
-    /// [`StoreError::internal`] for a URL or a key prefix that cannot be used.
-    pub(crate) fn without_guarantees(self) -> Result<(Link, String), StoreError> {
-        self.check()?;
-        Keys::new(&self.prefix)?;
-        Ok((Link::new(self.client()?, self.timeout, None)?, self.prefix))
     }
 
     pub(super) fn check(&self) -> Result<(), StoreError> {

@@ -24,25 +24,28 @@ use crate::{
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("throttle.lua")));
 
-/// Counts in Redis, for all nodes together. [The module](crate::throttle) says what it counts and how long the delays
-/// are: they are those of [`MemoryThrottle`].
+/// Counts in Redis, for all nodes together. [The module](crate::throttle) says what it counts and
+/// how long the delays are: they are those of [`MemoryThrottle`].
 ///
-/// Each call is one script and one round trip. A login takes two calls where the throttle is asked once, and three where
-/// it is asked for the login and for the user. Clones share the connection.
+/// Each call is one script and one round trip. A login takes two calls where the throttle is asked
+/// once, and three where it is asked for the login and for the user. Clones share the connection.
 ///
 /// # What Redis holds
-/// - Hashes of logins, user ids and addresses, and no text of them. The hashes have no secret: who reads Redis can test
-///   whether an address that they know was tried.
-/// - Some ten keys for each login that is tried, of about 150 bytes each. Each expires when it says nothing any more:
-///   after an hour to a day, and after 30 days for the fact that a login was good at an address. Each guess costs a
-///   password hash, which bounds how many keys an attacker can make.
+/// - Hashes of logins, user ids and addresses, and no text of them. The hashes have no secret: who
+///   reads Redis can test whether an address that they know was tried.
+/// - Some ten keys for each login that is tried, of about 150 bytes each. Each expires when it says
+///   nothing any more: after an hour to a day, and after 30 days for the fact that a login was good
+///   at an address. Each guess costs a password hash, which bounds how many keys an attacker can
+///   make.
 /// - All keys are in one slot of a cluster, because one script needs them.
 ///
-/// A server of its own with `maxmemory-policy volatile-lru` and without persistence is enough. Counts that are lost give a
-/// guesser the free attempts again. The server of the sessions does as well.
+/// A server of its own with `maxmemory-policy volatile-lru` and without persistence is enough.
+/// Counts that are lost give a guesser the free attempts again. The server of the sessions does as
+/// well.
 ///
 /// # Outages
-/// Without [`with_memory_fallback`](Self::with_memory_fallback), a login during an outage of this server is answered 503.
+/// Without [`with_memory_fallback`](Self::with_memory_fallback), a login during an outage of this
+/// server is answered 503.
 ///
 /// # Examples
 /// ```no_run
@@ -75,7 +78,7 @@ impl RedisThrottle {
     /// # Errors
     /// [`StoreError::internal`] for a URL or a key prefix that cannot be used.
     pub fn connect(options: impl Into<RedisOptions>) -> Result<Self, StoreError> {
-        let (link, prefix) = options.into().without_guarantees()?;
+        let (link, prefix) = Link::without_guarantees(options.into())?;
         Ok(Self::over(Arc::new(link), &prefix))
     }
 
@@ -83,9 +86,11 @@ impl RedisThrottle {
         Self { link, prefix: format!("{{{prefix}:throttle}}:").into(), fallback: None }
     }
 
-    /// Counts in the memory of this process while Redis cannot be reached. Default: attempts fail with 503.
+    /// Counts in the memory of this process while Redis cannot be reached. Default: attempts fail
+    /// with 503.
     ///
-    /// With it, users log in during an outage, and a guesser has as many budgets as there are nodes.
+    /// With it, users log in during an outage, and a guesser has as many budgets as there are
+    /// nodes.
     #[must_use]
     pub fn with_memory_fallback(mut self) -> Self {
         self.fallback = Some(Arc::new(MemoryThrottle::new()));

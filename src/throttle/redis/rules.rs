@@ -1,4 +1,5 @@
-//! The rules as the script reads them: those of [`MemoryThrottle`](super::super::MemoryThrottle), in milliseconds.
+//! The rules as the script reads them: those of [`MemoryThrottle`](super::super::MemoryThrottle),
+//! in milliseconds.
 
 use std::{sync::LazyLock, time::Duration};
 
