@@ -1,8 +1,8 @@
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use super::*;
 use crate::{
-    session::{AuthLevel, AuthMethods, TokenId},
+    session::{AuthLevel, AuthMethods, MAX_ENDED_SESSIONS_OF_A_USER, TokenId},
     store::Keep,
 };
 
