@@ -50,8 +50,8 @@ impl<U: AuthUser> Auth<U> {
             revocation_capacity: report.capacity,
             full_for: report.full_for,
             is_feed_up: report.is_feed_up,
-            unwritten_endings: report.unwritten_endings,
-            lost_endings: report.lost_endings,
+            unwritten_revocations: report.unwritten_revocations,
+            lost_revocations: report.lost_revocations,
             store_questions: report.store_questions,
             tasks: self.0.events.tasks.running(),
             hashing: self.hash_stats(),
@@ -89,7 +89,7 @@ impl<U: AuthUser> Auth<U> {
 /// |---|---|
 /// | [`full_for`](Self::full_for) is set | guards ask the store about sessions |
 /// | [`is_in_touch`](Self::is_in_touch) is `false` for minutes | endings on other nodes are not seen |
-/// | [`lost_endings`](Self::lost_endings) rises | a session lives on that a user has ended |
+/// | [`lost_revocations`](Self::lost_revocations) rises | a session lives on that a user has ended |
 /// | [`is_feed_up`](Self::is_feed_up) is `Some(false)` for 10 minutes | endings on other nodes are seen only at polls |
 /// | [`revoked_sessions`](Self::revoked_sessions) is above 70 % of the capacity | the set will be full |
 #[derive(Clone, Debug, Serialize)]
@@ -122,10 +122,10 @@ pub struct Health {
     /// The feed is subscribed. `None` without a feed.
     pub is_feed_up: Option<bool>,
     /// Number of endings that the store could not take yet.
-    pub unwritten_endings: usize,
+    pub unwritten_revocations: usize,
     /// Number of endings since the start that the store will never get, because there was no room
     /// to keep them.
-    pub lost_endings: u64,
+    pub lost_revocations: u64,
     /// Number of sessions since the start that guards have asked the store about because this node
     /// was unsure.
     pub store_questions: u64,

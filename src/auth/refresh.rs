@@ -35,10 +35,10 @@ impl<U: AuthUser> Auth<U> {
     ///   into a token.
     pub async fn refresh(&self, refresh_token: &str, client: &ClientInfo) -> Result<LoggedIn<U>, Error> {
         let run = self.begin(Operation::Refresh, client);
-        run.run(pin!(self.exchange(&run, refresh_token))).await
+        run.run(pin!(self.rotate_presented(&run, refresh_token))).await
     }
 
-    async fn exchange(&self, run: &FlowRun, refresh_token: &str) -> Result<LoggedIn<U>, Error> {
+    async fn rotate_presented(&self, run: &FlowRun, refresh_token: &str) -> Result<LoggedIn<U>, Error> {
         // The time is read before the store is asked. A session that ends meanwhile therefore ends
         // after the `iat` of the new tokens.
         let now = self.now();

@@ -38,6 +38,6 @@ pub(super) async fn handle<U: AuthUser>(exchange: &Exchange<'_, U>, _: RequestBo
     let (authenticated, _) = exchange.authenticate(Check::Stateless).await?;
     let claims = &authenticated.claims;
     let id = exchange.path_parameter.parse::<SessionId>().map_err(|_| ErrorKind::SessionNotFound)?;
-    exchange.auth.end_session(claims.subject(), id, &exchange.origin()).await?;
+    exchange.auth.end_session(claims.subject(), id, &exchange.client_for_events()).await?;
     if id == claims.session_id() { answer::cleared(exchange) } else { answer::nothing(exchange) }
 }

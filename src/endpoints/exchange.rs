@@ -132,7 +132,7 @@ impl<'a, U: AuthUser> Exchange<'a, U> {
 
     /// Returns what is known of the client for a flow that needs it for events alone: nothing,
     /// where no sink is set.
-    pub(super) fn origin(&self) -> ClientInfo {
+    pub(super) fn client_for_events(&self) -> ClientInfo {
         if self.auth.has_event_sink() { self.client(None) } else { ClientInfo::unknown() }
     }
 

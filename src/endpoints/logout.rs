@@ -43,6 +43,6 @@ pub(super) async fn handle<U: AuthUser>(exchange: &Exchange<'_, U>, body: Reques
         Err(_) => None,
     };
     let presented = refresh_tokens.fold(Presented::default(), Presented::with_refresh).with_access_bytes(access_token);
-    exchange.auth.logout(&presented, &exchange.origin()).await?;
+    exchange.auth.logout(&presented, &exchange.client_for_events()).await?;
     answer::cleared(exchange)
 }

@@ -35,6 +35,6 @@ pub(super) const SPEC: EndpointSpec = EndpointSpec {
 
 pub(super) async fn handle<U: AuthUser>(exchange: &Exchange<'_, U>, _: RequestBody) -> Result<Answer, Error> {
     let (authenticated, _) = exchange.authenticate(Check::Stateless).await?;
-    exchange.auth.logout_all(&authenticated.claims, &exchange.origin()).await?;
+    exchange.auth.logout_all(&authenticated.claims, &exchange.client_for_events()).await?;
     answer::cleared(exchange)
 }

@@ -74,6 +74,6 @@ async fn refresh<U: AuthUser>(exchange: &Exchange<'_, U>, body: RequestBody) -> 
         }
     };
     let places = exchange.check_places(places)?;
-    let logged_in = exchange.auth.refresh(token, &exchange.origin()).await?;
+    let logged_in = exchange.auth.refresh(token, &exchange.client_for_events()).await?;
     answer::tokens(exchange, &logged_in, places)
 }

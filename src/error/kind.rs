@@ -64,9 +64,10 @@ pub enum ErrorKind {
     TooManyAttempts,
     /// A fault of this service. The cause is logged and never answered.
     Internal,
-    /// A store cannot be reached or is overloaded. Nothing was decided.
+    /// A store cannot be reached or is overloaded. A write may have happened, and nothing was
+    /// answered.
     StoreUnavailable,
-    /// The queue of passwords to hash is full.
+    /// Too many passwords wait to be hashed, or too many guards wait for the store.
     Overloaded,
 }
 

@@ -122,8 +122,8 @@
 //! | `portcullis_revocations_capacity` | gauge | | room for each of the two kinds |
 //! | `portcullis_revocations_full` | gauge | | 1 while guards ask the store because an ending found no room |
 //! | `portcullis_feed_up` | gauge | | 1 while the revocation feed is subscribed |
-//! | `portcullis_unwritten_endings` | gauge | | endings that the store could not take yet |
-//! | `portcullis_lost_endings_total` | counter | | endings that the store will never get |
+//! | `portcullis_unwritten_revocations` | gauge | | endings that the store could not take yet |
+//! | `portcullis_lost_revocations_total` | counter | | endings that the store will never get |
 //! | `portcullis_poll_entries_total` | counter | | endings that polls have read |
 //! | `portcullis_store_questions_total` | counter | | sessions that guards have asked the store about, because the node was unsure |
 //!

@@ -50,6 +50,6 @@ impl RevocationGauges {
 
 pub(crate) fn polled(_: usize) {}
 
-pub(crate) fn lost_ending() {}
+pub(crate) fn lost_revocation() {}
 
 pub(crate) fn store_question() {}

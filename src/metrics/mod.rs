@@ -12,10 +12,10 @@ mod revocation_state;
 
 #[cfg(not(feature = "metrics"))]
 pub(crate) use self::disabled::{
-    RevocationGauges, Stopwatch, Waiting, describe, event, flow, hash, lost_ending, polled, store_question,
+    RevocationGauges, Stopwatch, Waiting, describe, event, flow, hash, lost_revocation, polled, store_question,
 };
 #[cfg(feature = "metrics")]
 pub(crate) use self::recorder::{
-    RevocationGauges, Stopwatch, Waiting, describe, event, flow, hash, lost_ending, polled, store, store_question,
+    RevocationGauges, Stopwatch, Waiting, describe, event, flow, hash, lost_revocation, polled, store, store_question,
 };
 pub(crate) use self::revocation_state::RevocationState;

@@ -24,8 +24,8 @@ const REVOKED_CAPACITY: &str = "portcullis_revocations_capacity";
 const REVOKED_FULL: &str = "portcullis_revocations_full";
 const POLL_ENTRIES: &str = "portcullis_poll_entries_total";
 const FEED_UP: &str = "portcullis_feed_up";
-const UNWRITTEN: &str = "portcullis_unwritten_endings";
-const LOST: &str = "portcullis_lost_endings_total";
+const UNWRITTEN: &str = "portcullis_unwritten_revocations";
+const LOST: &str = "portcullis_lost_revocations_total";
 const QUESTIONS: &str = "portcullis_store_questions_total";
 const STORE_CALLS: &str = "portcullis_store_duration_seconds";
 
@@ -141,14 +141,14 @@ fn change_gauges(before: &RevocationState, now: &RevocationState) {
     change(gauge!(REVOKED_CAPACITY), before.capacity, now.capacity);
     change(gauge!(REVOKED_FULL), before.is_full.into(), now.is_full.into());
     change(gauge!(FEED_UP), before.is_feed_up.into(), now.is_feed_up.into());
-    change(gauge!(UNWRITTEN), before.unwritten_endings, now.unwritten_endings);
+    change(gauge!(UNWRITTEN), before.unwritten_revocations, now.unwritten_revocations);
 }
 
 pub(crate) fn polled(entries: usize) {
     guarded(|| counter!(POLL_ENTRIES).increment(entries as u64));
 }
 
-pub(crate) fn lost_ending() {
+pub(crate) fn lost_revocation() {
     guarded(|| counter!(LOST).increment(1));
 }
 

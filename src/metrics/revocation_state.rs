@@ -9,5 +9,5 @@ pub(crate) struct RevocationState {
     pub(crate) capacity: usize,
     pub(crate) is_full: bool,
     pub(crate) is_feed_up: bool,
-    pub(crate) unwritten_endings: usize,
+    pub(crate) unwritten_revocations: usize,
 }

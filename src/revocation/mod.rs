@@ -12,6 +12,7 @@
 //! ```
 
 mod ask_store;
+mod clock_offset;
 mod end;
 mod live_answers;
 mod outbox;
@@ -20,7 +21,6 @@ mod report;
 mod revocations;
 mod set;
 mod sharded_map;
-mod shared_clock;
 mod shutdown;
 mod sync;
 

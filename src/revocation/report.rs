@@ -28,9 +28,9 @@ pub(crate) struct Report {
     /// `None` without a feed.
     pub(crate) is_feed_up: Option<bool>,
     /// Endings that the store has not taken yet.
-    pub(crate) unwritten_endings: usize,
+    pub(crate) unwritten_revocations: usize,
     /// Endings that the store never got, since the start.
-    pub(crate) lost_endings: u64,
+    pub(crate) lost_revocations: u64,
     /// Questions about sessions that the store has been asked by guards that were unsure, since the
     /// start.
     pub(crate) store_questions: u64,
@@ -44,7 +44,7 @@ impl Report {
             capacity: self.capacity,
             is_full: self.full_for.is_some(),
             is_feed_up: self.is_feed_up.unwrap_or(false),
-            unwritten_endings: self.unwritten_endings,
+            unwritten_revocations: self.unwritten_revocations,
         }
     }
 }
@@ -66,8 +66,8 @@ impl Revocations {
             capacity: self.settings.capacity,
             full_for: self.set.full_for(now),
             is_feed_up: self.settings.feed.is_some().then(|| self.is_feed_up.load(Ordering::Acquire)),
-            unwritten_endings: self.outbox().len(),
-            lost_endings: self.lost_endings.load(Ordering::Relaxed),
+            unwritten_revocations: self.outbox().len(),
+            lost_revocations: self.lost_revocations.load(Ordering::Relaxed),
             store_questions: self.live_answers.asked(),
         }
     }

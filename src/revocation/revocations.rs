@@ -13,10 +13,10 @@ use std::{
 use tokio::task::AbortHandle;
 
 use super::{
+    clock_offset::ClockOffset,
     live_answers::LiveAnswers,
     outbox::{Outbox, PendingEnd},
     set::{RevokedSet, Standing},
-    shared_clock::SharedClock,
 };
 use crate::{
     clock::{Clock, Timestamp},
@@ -78,8 +78,8 @@ pub(crate) struct Revocations {
     pub(super) is_shutting_down: AtomicBool,
     pub(super) gauges: RevocationGauges,
     /// Endings for which the outbox had no room.
-    pub(super) lost_endings: AtomicU64,
-    pub(super) shared: SharedClock,
+    pub(super) lost_revocations: AtomicU64,
+    pub(super) shared: ClockOffset,
     stamps: AtomicU64,
     tasks: Mutex<Vec<AbortHandle>>,
 }
@@ -110,8 +110,8 @@ impl Revocations {
             is_feed_up: AtomicBool::new(false),
             is_shutting_down: AtomicBool::new(false),
             gauges: RevocationGauges::default(),
-            lost_endings: AtomicU64::new(0),
-            shared: SharedClock::new(),
+            lost_revocations: AtomicU64::new(0),
+            shared: ClockOffset::new(),
             // Each node begins with another number.
             stamps: AtomicU64::new(random::bytes().map_or(0, |bytes| u64::from(u16::from_le_bytes(bytes)))),
             tasks: Mutex::default(),
@@ -214,8 +214,8 @@ impl Revocations {
     /// Leaves an end in the outbox, for the polling task.
     pub(super) fn defer(&self, pending: PendingEnd) {
         if !self.outbox().defer(pending) {
-            self.lost_endings.fetch_add(1, Ordering::Relaxed);
-            metrics::lost_ending();
+            self.lost_revocations.fetch_add(1, Ordering::Relaxed);
+            metrics::lost_revocation();
             tracing::error!(target: "portcullis", "the end of a session is lost: too many of them wait for a store that is out of reach");
         }
     }

@@ -6,9 +6,9 @@
 //! token of its session has expired. No entry is removed earlier. A full set says so, and the guard
 //! then asks the store.
 //!
-//! A task that waits for a revocation waits on a [`Notify`] that it shares with few others, and
-//! checks again when it is woken. A revocation wakes one in 1024 of the waiting tasks. Where no
-//! task waits, it costs one more atomic operation.
+//! Waiting tasks are spread by key over 1024 [`Notify`]s. A revocation wakes the tasks of one of
+//! them, and each checks whether the revocation concerns it. Where no task waits, a revocation
+//! costs one more atomic operation.
 
 use std::{
     future::{Future, poll_fn},
@@ -95,7 +95,7 @@ impl RevokedSet {
         self.sessions.len()
     }
 
-    /// Returns the number of users with a floor that it holds.
+    /// Returns the number of users that have a minimum version here.
     pub(super) fn users(&self) -> usize {
         self.users.len()
     }

@@ -38,7 +38,7 @@ impl Revocations {
         finished.map_err(|_| {
             tracing::error!(
                 target: "portcullis",
-                unwritten_endings = self.outbox().len(),
+                unwritten_revocations = self.outbox().len(),
                 tasks = self.events.tasks.running(),
                 "the deadline of the shutdown has passed: what is not finished is lost with this process"
             );

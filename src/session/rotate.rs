@@ -111,9 +111,9 @@ impl Decision {
 ///
 /// A caller that lost the answer calls again with the same rotation. If the record has the
 /// `next_token_id` of the rotation, the answer is [`Rotated`](RotateOutcome::Rotated) again, even
-/// without a grace. This is safe, because no other caller knows that id. If the session was ended
-/// for reuse at exactly the moments of this rotation, the answer is
-/// [`Reused`](RotateOutcome::Reused) again.
+/// without a grace. This is safe, because no other caller knows that id. If an earlier attempt of
+/// this same rotation ended the session for reuse (its `ended` has the `at` and the `keep_until`
+/// that this rotation would write), the answer is [`Reused`](RotateOutcome::Reused) again.
 ///
 /// # Examples
 /// ```

@@ -67,8 +67,8 @@ async fn health_costs_no_call_of_the_store_and_serializes_flat() {
         "revocation_capacity": 64,
         "full_for_seconds": null,
         "is_feed_up": null,
-        "unwritten_endings": 0,
-        "lost_endings": 0,
+        "unwritten_revocations": 0,
+        "lost_revocations": 0,
         "store_questions": 0,
         "tasks": 0,
         "hashing": {"waiting": 0, "running": 0, "blocks_filled": health["hashing"]["blocks_filled"]},
@@ -89,10 +89,10 @@ async fn health_counts_what_is_revoked_and_what_is_not_written() {
     assert_eq!((health.revoked_sessions, health.revoked_users, health.last_poll_entries), (1, 0, 1));
     world.store.fail("end", Failure::Before);
     auth.logout(&Presented::refresh(&two.refresh), &ClientInfo::unknown()).await.unwrap_err();
-    assert_eq!((auth.health().revoked_sessions, auth.health().unwritten_endings), (2, 1));
+    assert_eq!((auth.health().revoked_sessions, auth.health().unwritten_revocations), (2, 1));
     world.store.recover();
     auth.poll_revocations().await.unwrap();
-    assert_eq!((auth.health().unwritten_endings, auth.health().lost_endings), (0, 0));
+    assert_eq!((auth.health().unwritten_revocations, auth.health().lost_revocations), (0, 0));
 }
 
 #[tokio::test]
@@ -195,7 +195,7 @@ async fn a_shutdown_in_an_outage_ends_at_its_deadline() {
     auth.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap_err();
     tokio::time::pause();
     assert_eq!(kind(auth.shutdown(3 * SECOND).await), Some(ErrorKind::StoreUnavailable));
-    assert_eq!(auth.health().unwritten_endings, 1);
+    assert_eq!(auth.health().unwritten_revocations, 1);
 }
 
 #[tokio::test]

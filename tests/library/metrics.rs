@@ -308,7 +308,7 @@ fn revocations_are_gauges_that_a_node_takes_back_at_its_end() {
         let gauge = |key: &str| tally.0.lock().unwrap().gauges[key].0.to_string();
         assert_eq!(gauge("portcullis_revocations{kind=session}"), "2");
         assert_eq!(gauge("portcullis_revocations_capacity"), "1500", "of both");
-        assert_eq!(gauge("portcullis_unwritten_endings"), "1");
+        assert_eq!(gauge("portcullis_unwritten_revocations"), "1");
         assert_eq!(tally.count("portcullis_poll_entries_total"), 1);
         drop((auth, other));
         runtime.block_on(tokio::task::yield_now());

@@ -51,7 +51,7 @@ static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("thr
 /// ```no_run
 /// use portcullis::{AuthBuilder, User, store::{memory::MemoryStore, redis::RedisSessions}, throttle::RedisThrottle};
 ///
-/// # async fn run(users: MemoryStore<User>) -> Result<(), Box<dyn std::error::Error>> {
+/// # async fn run(users: MemoryStore) -> Result<(), Box<dyn std::error::Error>> {
 /// let sessions = RedisSessions::connect("redis://127.0.0.1/").await?;
 /// let throttle = RedisThrottle::new(&sessions).with_memory_fallback();
 /// let auth = AuthBuilder::from_env(users, sessions).throttle(throttle).build()?;

@@ -22,8 +22,8 @@ use crate::{
     user::UserId,
 };
 
-/// Stores sessions in memory. Clones share them. See [`MemoryStore`](super::MemoryStore) for the
-/// limits.
+/// Stores sessions in memory. Clones share them. See
+/// [`MemoryStore`](crate::store::memory::MemoryStore) for the limits.
 ///
 /// All sessions of a user are in one shard under one lock, which makes every operation atomic. A
 /// shard is cleared of expired records after as many writes as it had records after the last sweep.

@@ -1,4 +1,4 @@
-//! [`SharedClock`]: the time that all nodes share, which is that of the server with the sessions.
+//! [`ClockOffset`]: the time that all nodes share, which is that of the server with the sessions.
 //!
 //! Tokens carry the time of the node. What is written to a session, and decided about it, uses the
 //! shared time. Otherwise two tabs that refresh at once on two nodes would be seconds apart.
@@ -19,7 +19,7 @@ const STEP: Duration = Duration::from_millis(500);
 
 /// Difference between the clock of this node and the shared one.
 #[derive(Debug)]
-pub(super) struct SharedClock {
+pub(super) struct ClockOffset {
     /// How far the shared clock is ahead of this node's clock, in milliseconds.
     ahead: AtomicI64,
     /// Time of that measurement, in milliseconds by this node's clock.
@@ -30,7 +30,7 @@ pub(super) struct SharedClock {
     asking: tokio::sync::Mutex<()>,
 }
 
-impl SharedClock {
+impl ClockOffset {
     pub(super) fn new() -> Self {
         Self {
             ahead: AtomicI64::new(0),
