@@ -41,7 +41,7 @@ pub(crate) fn flow(_: &'static str, _: &'static str, _: Duration) {}
 pub(crate) fn hash(_: Duration, _: Duration) {}
 
 #[derive(Debug, Default)]
-pub(crate) struct RevocationGauges;
+pub(crate) struct RevocationGauges {}
 
 impl RevocationGauges {
     #[expect(clippy::unused_self, reason = "the recorder's gauges need it")]
