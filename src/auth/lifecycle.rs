@@ -58,21 +58,21 @@ impl<U: AuthUser> Auth<U> {
         }
     }
 
-    /// Finishes what is under way, for at most `deadline`, and stops polling.
+    /// Finishes what is under way, for at most `deadline`.
     ///
-    /// Call it when the server has answered its last request. It waits for flows whose caller has
-    /// hung up, and for revocations that are being published. It writes the endings that the store
-    /// could not take before. A few seconds are a good deadline, because the store may be out of
-    /// reach.
+    /// Call it when the server has answered its last request. It writes the revocations that the
+    /// store could not take before, and waits for flows whose caller has hung up and for
+    /// revocations that are being published. A few seconds are a good deadline, because the store
+    /// may be out of reach.
     ///
     /// [`Health::is_ready`] is `false` from the beginning of the call. Requests that still come are
-    /// answered as before.
+    /// answered as before, and polling goes on until the last handle of this `Auth` is dropped.
     ///
     /// # Errors
     /// [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) where something was not
-    /// finished at the deadline. The log says how much. An ending that is not written is lost with
-    /// the process: its session lives until it expires, unless all sessions of the user were to
-    /// end. Then it dies at its next refresh.
+    /// finished at the deadline. The log says how much. A revocation that is not written is lost
+    /// with the process: its session lives until it expires, unless all sessions of the user were
+    /// to end. Then it ends at its next refresh.
     ///
     /// # Panics
     /// Outside of a Tokio runtime with its timer enabled.

@@ -62,7 +62,7 @@ impl<U: AuthUser> Auth<U> {
             return Err(Error::validation(vec![FieldError::new("login", "required", "A login is required.")]));
         }
         let Candidate { user, id, source } = self.find_candidate(run, login, client).await?;
-        let account = Account { login: Some(login.key()), user: id.as_ref() };
+        let account = Account { login: Some(login.key()), user: Some(&id) };
         let attempt = Attempt { account, source, ..Attempt::new(Action::Login) };
         let user = self.settle(&attempt, self.user_with_password(run, user, password).await).await?;
         self.open_session(run, user, client, LoginMethod::Password).await

@@ -12,7 +12,8 @@ use crate::{
 /// User of an admitted login, if one was found, and the source of the attempt.
 pub(super) struct Candidate<U> {
     pub(super) user: Option<U>,
-    pub(super) id: Option<UserId>,
+    /// Id that the throttle counts by. An unknown login has one too, which no user has.
+    pub(super) id: UserId,
     pub(super) source: Source,
 }
 
@@ -69,7 +70,7 @@ impl<U: AuthUser> Auth<U> {
                 let attempt = typed.with_user(&owner).with_device(session);
                 self.admit_at(run, &attempt, now).await?;
                 let source = attempt.source;
-                return Ok(Candidate { user, id: Some(owner), source });
+                return Ok(Candidate { user, id: owner, source });
             }
             self.admit_at(run, &typed, now).await?;
             return self.admit_user(run, typed, user, now).await;
@@ -81,7 +82,8 @@ impl<U: AuthUser> Auth<U> {
         }
     }
 
-    /// Asks the throttle about the user, after it has admitted their login.
+    /// Asks the throttle about the user, after it has admitted their login. An unknown login is
+    /// asked about as well, because a shared throttle is a round trip that a client could measure.
     async fn admit_user(
         &self,
         run: &FlowRun,
@@ -89,14 +91,17 @@ impl<U: AuthUser> Auth<U> {
         user: Option<U>,
         now: Timestamp,
     ) -> Result<Candidate<U>, Error> {
-        let id = user.as_ref().map(AuthUser::id);
-        if let Some(id) = &id
-            && let Err(error) = self.admit_at(run, &typed.with_user(id), now).await
-        {
+        let id = user.as_ref().map_or_else(|| id_of_unknown(&typed), AuthUser::id);
+        if let Err(error) = self.admit_at(run, &typed.with_user(&id), now).await {
             return self.settle(&typed, Err(error)).await;
         }
         Ok(Candidate { user, id, source: typed.source })
     }
+}
+
+/// Returns the id by which an unknown login is counted. No store gives such an id to a user.
+fn id_of_unknown(typed: &Attempt<'_>) -> UserId {
+    UserId::from(format!("\0unknown:{}", typed.account.login.unwrap_or_default()))
 }
 
 fn outcome_of(kind: ErrorKind) -> Outcome {

@@ -105,9 +105,11 @@ impl Revocations {
                     // It closes without an outcome where the runtime of the question has ended.
                     let Ok(outcome) = outcome.wait_for(Option::is_some).await.map(|outcome| *outcome) else { continue };
                     match outcome {
-                        // An ending that came meanwhile makes it too old.
-                        Some(Ok(answer)) if answer.epoch != self.set.epoch(&id, user) => {}
-                        Some(Ok(answer)) => return Ok(answer.is_live(version)),
+                        // It is too old after a revocation, or where the store took long to answer.
+                        Some(Ok(answer)) if answer.counts(self.set.epoch(&id, user), self.clock.now(), counts_for) => {
+                            return Ok(answer.is_live(version));
+                        }
+                        Some(Ok(_)) => {}
                         Some(Err(kind)) => return Err(kind.into()),
                         None => {}
                     }

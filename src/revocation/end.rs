@@ -1,6 +1,8 @@
 //! Ends sessions: on this node at once, then in the store, and then on the other nodes.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::timeout;
 
 use super::{Revocations, outbox::PendingEnd};
 use crate::{
@@ -10,6 +12,10 @@ use crate::{
     store::{EndAll, StoreError},
     user::UserId,
 };
+
+/// How long a feed may take to publish. Without a limit, a feed that hangs would keep each
+/// revocation in memory.
+const MAX_PUBLISH: Duration = Duration::from_secs(10);
 
 impl Revocations {
     /// Ends a session, on this node at once, and in the store now or as soon as it can be reached.
@@ -144,7 +150,11 @@ impl Revocations {
     pub(crate) fn publish(&self, revocation: Revocation) {
         let Some(feed) = self.settings.feed.clone() else { return };
         self.events.tasks.spawn(async move {
-            if let Err(error) = feed.publish(&revocation).await {
+            let published = match timeout(MAX_PUBLISH, feed.publish(&revocation)).await {
+                Ok(published) => published,
+                Err(_) => Err(StoreError::unavailable("the feed did not answer in time")),
+            };
+            if let Err(error) = published {
                 tracing::warn!(
                     target: "portcullis",
                     ?error,

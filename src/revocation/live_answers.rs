@@ -34,6 +34,12 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// Returns whether no revocation has come meanwhile, and the answer is young enough. A clock
+    /// that was set back does not say how old it is.
+    pub(super) fn counts(self, epoch: Epoch, now: Timestamp, counts_for: Duration) -> bool {
+        self.epoch == epoch && self.asked_at <= now && now.since(self.asked_at) < counts_for
+    }
+
     /// Returns whether a token of this version belongs to a live session.
     pub(super) fn is_live(self, version: u64) -> bool {
         self.version.is_some_and(|of_session| of_session <= version)
@@ -55,10 +61,7 @@ pub(super) struct LiveAnswers {
 impl LiveAnswers {
     /// Returns the answer that still counts.
     pub(super) fn recall(&self, id: &SessionId, epoch: Epoch, now: Timestamp, counts_for: Duration) -> Option<Answer> {
-        let answer = self.answers.get()?.get(id)?;
-        // A clock that was set back does not say how old the answer is.
-        let counts = answer.asked_at <= now && now.since(answer.asked_at) < counts_for;
-        (counts && answer.epoch == epoch).then_some(answer)
+        self.answers.get()?.get(id).filter(|answer| answer.counts(epoch, now, counts_for))
     }
 
     /// Returns how many questions the store has been asked.

@@ -53,7 +53,8 @@ impl Revocations {
     /// Returns how this node follows what ends.
     pub(crate) fn report(&self) -> Report {
         let (now, polled_at) = (self.clock.now(), self.polled_at());
-        let last_poll_age = (polled_at != NEVER).then(|| now.since(polled_at));
+        // After the clock was set back, the last poll is in the future, and its age is not known.
+        let last_poll_age = (polled_at != NEVER).then(|| now.since(polled_at).max(polled_at.since(now)));
         let allowed = self.settings.poll_interval.saturating_mul(MISSED_POLLS);
         Report {
             is_loaded: self.is_loaded(),

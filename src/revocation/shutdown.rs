@@ -14,8 +14,8 @@ use crate::error::{Error, ErrorKind};
 const RETRY: Duration = Duration::from_millis(200);
 
 impl Revocations {
-    /// Waits until no task is under way and the store has every ending, for at most `deadline`.
-    /// Then stops polling.
+    /// Waits until the store has every revocation and no task is under way, for at most `deadline`.
+    /// Polling goes on, because requests may still come.
     ///
     /// # Errors
     /// [`ErrorKind::StoreUnavailable`] where something was not finished at the deadline.
@@ -23,18 +23,18 @@ impl Revocations {
         self.is_shutting_down.store(true, Ordering::Release);
         let finish = async {
             loop {
-                self.events.tasks.idle().await;
-                if self.outbox().len() == 0 {
+                // The outbox comes first, because a task may hang.
+                self.write_outbox().await;
+                let is_idle = timeout(RETRY, self.events.tasks.idle()).await.is_ok();
+                if is_idle && self.outbox().len() == 0 {
                     return;
                 }
-                self.write_outbox().await;
-                if self.outbox().len() > 0 {
+                if is_idle {
                     sleep(RETRY).await;
                 }
             }
         };
         let finished = timeout(deadline, finish).await;
-        self.keep(Vec::new());
         finished.map_err(|_| {
             tracing::error!(
                 target: "portcullis",

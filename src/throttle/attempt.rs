@@ -47,8 +47,9 @@ pub struct Account<'a> {
     /// The login as it was typed, trimmed and in lower case. It may belong to no user. It can have
     /// any length, so store a hash of it.
     pub login: Option<&'a str>,
-    /// The user, once found. Several logins can be one user's: the e-mail address, the username,
-    /// and other spellings where the store takes them as equal.
+    /// The user, once it was looked up. A login that no user has is counted by an id that no user
+    /// has, so that it costs as many calls as a known one. Several logins can be one user's: the
+    /// e-mail address, the username, and other spellings where the store takes them as equal.
     pub user: Option<&'a UserId>,
 }
 

@@ -46,6 +46,8 @@ pub(crate) struct Probe {
 #[derive(Default)]
 struct Holding {
     name: Mutex<Option<&'static str>>,
+    /// The next answer of a call of this name is held.
+    answers: Mutex<Option<&'static str>>,
     /// Every call of this name is held, until it is another name.
     all: watch::Sender<Option<&'static str>>,
     reached: Notify,
@@ -82,6 +84,11 @@ impl Probe {
     /// Holds the next call of this name before it does anything.
     pub(crate) fn hold(&self, name: &'static str) {
         *self.holding.name.lock().unwrap() = Some(name);
+    }
+
+    /// Holds the next answer of a call of this name, after the store has done it.
+    pub(crate) fn hold_answers(&self, name: &'static str) {
+        *self.holding.answers.lock().unwrap() = Some(name);
     }
 
     /// Holds every call of this name, until [`release_all`](Self::release_all).
@@ -135,6 +142,10 @@ impl Probe {
             self.recover();
         }
         let answer = call.await;
+        if self.holding.answers.lock().unwrap().take_if(|held| *held == name).is_some() {
+            self.holding.reached.notify_one();
+            self.holding.go_on.notified().await;
+        }
         *self.holding.last.lock().unwrap() = Some(name);
         if failure == Some(Failure::After) {
             return Err(StoreError::unavailable("canary-cause: timed out"));

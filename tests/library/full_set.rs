@@ -242,3 +242,25 @@ async fn an_explicit_check_of_the_session_is_always_asked() {
     }
     assert_eq!(world.store.take_calls(), 3);
 }
+
+#[tokio::test]
+async fn an_answer_that_came_late_counts_for_no_other_request() {
+    let world = World::new();
+    let (auth, other) = (full_node(&world).await, world.node());
+    let ada = register(&auth, "ada").await;
+    let pair = start_session(&auth, &ada).await;
+    // The store has read the session, and its answer is on the way.
+    world.store.hold_answers("find");
+    let first = tokio::spawn({
+        let (auth, pair) = (auth.clone(), pair.clone());
+        async move { access(&auth, &pair).await }
+    });
+    world.store.held().await;
+    other.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
+    world.clock.advance(POLL);
+    let second = tokio::spawn(async move { access(&auth, &pair).await });
+    tokio::task::yield_now().await;
+    world.store.release();
+    assert_eq!(first.await.unwrap(), None);
+    assert_eq!(second.await.unwrap(), REVOKED);
+}

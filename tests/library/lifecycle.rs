@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use portcullis::{
     ErrorKind,
     auth::{Check, ClientInfo, Presented},
+    clock::Clock,
     session::Revocation,
     store::{RevocationFeed, StoreError, Subscription, memory::MemoryFeed},
 };
@@ -206,4 +207,60 @@ async fn a_node_still_serves_requests_after_its_shutdown() {
     let pair = start_session(&auth, &ada).await;
     auth.shutdown(SECOND).await.unwrap();
     auth.authenticate(&pair.access, Check::Stateless).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_shutdown_writes_although_a_feed_hangs() {
+    struct Hanging;
+
+    #[async_trait]
+    impl RevocationFeed for Hanging {
+        async fn publish(&self, _: &Revocation) -> Result<(), StoreError> {
+            std::future::pending().await
+        }
+
+        async fn subscribe(&self) -> Result<Box<dyn Subscription>, StoreError> {
+            std::future::pending().await
+        }
+    }
+
+    let world = World::new();
+    let auth = world.node_with(|builder| builder.revocation_feed(Hanging));
+    let ada = register(&auth, "ada").await;
+    let (one, two) = (start_session(&auth, &ada).await, start_session(&auth, &ada).await);
+    auth.logout(&Presented::refresh(&one.refresh), &ClientInfo::unknown()).await.unwrap();
+    world.store.fail("end", Failure::Before);
+    auth.logout(&Presented::refresh(&two.refresh), &ClientInfo::unknown()).await.unwrap_err();
+    world.store.recover();
+    tokio::time::pause();
+    assert_eq!(kind(auth.shutdown(SECOND).await), Some(ErrorKind::StoreUnavailable), "one publishes still");
+    assert_eq!(auth.health().unwritten_revocations, 0);
+    // A feed that hangs keeps no task for ever.
+    tokio::time::sleep(10 * SECOND).await;
+    auth.shutdown(SECOND).await.unwrap();
+    assert_eq!(auth.health().tasks, 0);
+}
+
+#[tokio::test]
+async fn a_node_goes_on_polling_after_its_shutdown() {
+    let world = World::new();
+    let (auth, other) = (world.node(), world.node());
+    let ada = register(&auth, "ada").await;
+    let pair = start_session(&auth, &ada).await;
+    auth.start().await.unwrap();
+    auth.shutdown(SECOND).await.unwrap();
+    other.logout(&Presented::refresh(&pair.refresh), &ClientInfo::unknown()).await.unwrap();
+    tokio::time::pause();
+    tokio::time::sleep(6 * SECOND).await;
+    assert_eq!(kind(auth.authenticate(&pair.access, Check::Stateless).await), Some(ErrorKind::TokenRevoked));
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_hides_no_outage_from_health() {
+    let world = World::new();
+    let auth = world.node();
+    auth.start().await.unwrap();
+    world.store.fail("*", Failure::Before);
+    world.clock.set(world.clock.now().minus(3600 * SECOND));
+    assert!(!auth.health().is_in_touch);
 }

@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -546,4 +546,37 @@ async fn a_throttle_of_the_app_is_used_and_its_outage_is_a_503() {
 
 fn registration() -> Registration<Profile> {
     Registration::new("ada@example.com", PASSWORD, Profile::default())
+}
+
+/// Counts the calls, and admits all.
+#[derive(Clone, Default)]
+struct Counting(Arc<AtomicUsize>);
+
+#[async_trait]
+impl Throttle for Counting {
+    async fn admit(&self, _: &Attempt<'_>, _: Timestamp) -> Result<Admission, StoreError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(Admission::Admitted)
+    }
+
+    async fn settle(&self, _: &Attempt<'_>, _: Outcome, _: Timestamp) -> Result<(), StoreError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_login_costs_as_many_throttle_calls() {
+    let world = World::new();
+    let throttle = Counting::default();
+    let auth = world.node_with(|builder| builder.throttle(throttle.clone()));
+    register(&auth, "ada").await;
+    let mut calls = Vec::new();
+    for login in ["ada@example.com", "nobody@example.com"] {
+        throttle.0.store(0, Ordering::SeqCst);
+        let guess = auth.login(&Login::either(login), "a wrong guess".into(), &ClientInfo::unknown()).await;
+        assert_eq!(kind(guess), Some(ErrorKind::InvalidCredentials));
+        calls.push(throttle.0.load(Ordering::SeqCst));
+    }
+    assert_eq!(calls, [3, 3]);
 }

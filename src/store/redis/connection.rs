@@ -72,11 +72,30 @@ impl Link {
 
     /// Runs a script that writes. This takes one round trip, and a second one if the server does
     /// not have the script yet.
-    pub(crate) async fn write(&self, script: &Script, keys: &[&str], arguments: &[&[u8]]) -> Result<Value, StoreError> {
+    pub(super) async fn write(&self, script: &Script, keys: &[&str], arguments: &[&[u8]]) -> Result<Value, StoreError> {
+        self.run_script(script, (keys, arguments), self.replicas).await
+    }
+
+    /// Runs a script whose writes may be lost. It waits for no replica.
+    pub(crate) async fn write_unconfirmed(
+        &self,
+        script: &Script,
+        keys: &[&str],
+        arguments: &[&[u8]],
+    ) -> Result<Value, StoreError> {
+        self.run_script(script, (keys, arguments), None).await
+    }
+
+    async fn run_script(
+        &self,
+        script: &Script,
+        (keys, arguments): (&[&str], &[&[u8]]),
+        replicas: Option<Replicas>,
+    ) -> Result<Value, StoreError> {
         self.in_time(async {
-            match self.run(script.by_name(keys, arguments)).await {
+            match self.run(script.by_name(keys, arguments), replicas).await {
                 Err(Refused::Server(error)) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                    self.run(script.in_full(keys, arguments)).await
+                    self.run(script.in_full(keys, arguments), replicas).await
                 }
                 answer => answer,
             }
@@ -85,10 +104,10 @@ impl Link {
     }
 
     /// Runs one script and waits for the replicas, if any must have it.
-    async fn run(&self, command: Cmd) -> Result<Value, Refused> {
+    async fn run(&self, command: Cmd, replicas: Option<Replicas>) -> Result<Value, Refused> {
         let mut pipeline = Pipeline::with_capacity(2);
         pipeline.add_command(command);
-        if let Some(Replicas { count, within }) = self.replicas {
+        if let Some(Replicas { count, within }) = replicas {
             pipeline.cmd("WAIT").arg(count).arg(within.as_millis().max(1));
         }
         let mut answers = self.send(&pipeline).await?.into_iter();
@@ -99,7 +118,7 @@ impl Link {
             self.connect_again();
         }
         let answer = answer?;
-        if let Some(Replicas { count, .. }) = self.replicas {
+        if let Some(Replicas { count, .. }) = replicas {
             let reached: u32 = ::redis::from_redis_value(answers.next().ok_or(Refused::Nothing)?.extract_error()?)
                 .map_err(RedisError::from)?;
             if reached < count {

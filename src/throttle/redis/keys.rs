@@ -1,4 +1,5 @@
-//! [`Keys`]: the names under which an attempt is counted. They hold hashes, and no login or address.
+//! [`Keys`]: the names under which an attempt is counted. They hold hashes, and no login or
+//! address.
 
 use std::fmt::Write;
 
@@ -30,16 +31,19 @@ enum Slot {
     Spent,
 }
 
-/// The keys of one call. One that the attempt does not have is empty.
-pub(super) struct Keys<'a> {
-    /// Its hash tag puts all keys into one slot of a cluster, as one script needs it.
-    prefix: &'a str,
-    names: [String; KEYS],
-}
+/// The keys of one call. One that the attempt does not have is the prefix alone.
+///
+/// The prefix ends with a colon. Its hash tag puts all keys into one slot of a cluster, as one
+/// script needs it.
+pub(super) struct Keys([String; KEYS]);
 
-impl<'a> Keys<'a> {
-    pub(super) fn of_login(prefix: &'a str, attempt: &Attempt<'_>) -> Self {
-        let mut keys = Self { prefix, names: Default::default() };
+impl Keys {
+    fn new(prefix: &str) -> Self {
+        Self(std::array::from_fn(|_| prefix.to_owned()))
+    }
+
+    pub(super) fn of_login(prefix: &str, attempt: &Attempt<'_>) -> Self {
+        let mut keys = Self::new(prefix);
         let Account { login, user } = attempt.account;
         let login = login.unwrap_or_default().as_bytes();
         let user = user.map(|user| user.as_str().as_bytes());
@@ -70,14 +74,14 @@ impl<'a> Keys<'a> {
         keys
     }
 
-    pub(super) fn of_registration(prefix: &'a str, attempt: &Attempt<'_>) -> Self {
-        let mut keys = Self { prefix, names: Default::default() };
+    pub(super) fn of_registration(prefix: &str, attempt: &Attempt<'_>) -> Self {
+        let mut keys = Self::new(prefix);
         keys.set_networks(attempt, Slot::Networks, &[b"registrations"]);
         keys
     }
 
-    pub(super) fn of_change(prefix: &'a str, attempt: &Attempt<'_>) -> Self {
-        let mut keys = Self { prefix, names: Default::default() };
+    pub(super) fn of_change(prefix: &str, attempt: &Attempt<'_>) -> Self {
+        let mut keys = Self::new(prefix);
         let user = attempt.account.user.map(|user| user.as_str().as_bytes()).unwrap_or_default();
         let device = attempt.source.device.map(|device| *device.as_bytes()).unwrap_or_default();
         keys.set(Slot::User, &[b"change", user]);
@@ -87,7 +91,7 @@ impl<'a> Keys<'a> {
 
     /// Returns the names in the order of the script.
     pub(super) fn names(&self) -> [&str; KEYS] {
-        self.names.each_ref().map(String::as_str)
+        self.0.each_ref().map(String::as_str)
     }
 
     fn set_networks(&mut self, attempt: &Attempt<'_>, first: Slot, what: &[&[u8]]) {
@@ -104,14 +108,13 @@ impl<'a> Keys<'a> {
     }
 
     fn set_at(&mut self, place: usize, what: &[&[u8]]) {
-        let Some(name) = self.names.get_mut(place) else { return };
+        let Some(name) = self.0.get_mut(place) else { return };
         let mut hash = Sha256::new();
         for part in what {
             // The length keeps the parts apart.
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
-        name.push_str(self.prefix);
         for byte in hash.finalize().iter().take(16) {
             // Writing to a `String` does not fail.
             let _ = write!(name, "{byte:02x}");
@@ -142,9 +145,9 @@ mod tests {
     fn parts_do_not_run_together() {
         let keys = |login| Keys::of_login("", &Attempt::login(login, None)).names()[1].to_owned();
         assert_ne!(keys("ab"), keys("a"));
-        let mut keys = Keys { prefix: "", names: Default::default() };
+        let mut keys = Keys::new("");
         keys.set_at(0, &[b"a", b"bc"]);
         keys.set_at(1, &[b"ab", b"c"]);
-        assert_ne!(keys.names[0], keys.names[1]);
+        assert_ne!(keys.0[0], keys.0[1]);
     }
 }

@@ -2,13 +2,16 @@
 
 use std::{
     fmt,
-    sync::{Arc, LazyLock},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use async_trait::async_trait;
 
-use super::{keys::Keys, rules::RULES};
+use super::{keys::Keys, rules};
 use crate::{
     clock::Timestamp,
     store::{
@@ -22,13 +25,13 @@ use crate::{
     },
 };
 
-static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("throttle.lua")));
+static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(&(rules::lua() + include_str!("throttle.lua"))));
 
 /// Counts in Redis, for all nodes together. [The module](crate::throttle) says what it counts and
 /// how long the delays are: they are those of [`MemoryThrottle`].
 ///
-/// Each call is one script and one round trip. A login takes two calls where the throttle is asked
-/// once, and three where it is asked for the login and for the user. Clones share the connection.
+/// Each call is one script and one round trip. A login takes three calls, and two
+/// from a device that has logged in before. Clones share the connection.
 ///
 /// # What Redis holds
 /// - Hashes of logins, user ids and addresses, and no text of them. The hashes have no secret: who
@@ -37,15 +40,19 @@ static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("thr
 ///   nothing any more: after an hour to a day, and after 30 days for the fact that a login was good
 ///   at an address. Each guess costs a password hash, which bounds how many keys an attacker can
 ///   make.
-/// - All keys are in one slot of a cluster, because one script needs them.
+/// - All keys begin with `{PREFIX:throttle}:`, where `PREFIX` is the key prefix of the sessions. A
+///   user of Redis with an access list needs `~{PREFIX:throttle}:*`. All keys are in one slot of a
+///   cluster, because one script needs them.
 ///
-/// A server of its own with `maxmemory-policy volatile-lru` and without persistence is enough.
-/// Counts that are lost give a guesser the free attempts again. The server of the sessions does as
-/// well.
+/// A server of its own with `maxmemory-policy volatile-lru` and without persistence is best. Counts
+/// that are lost give a guesser the free attempts again. The server of the sessions does as well,
+/// but each refused login is a call of it: one core of Redis answers some 7,000 such calls a
+/// second, for all nodes together.
 ///
 /// # Outages
 /// Without [`with_memory_fallback`](Self::with_memory_fallback), a login during an outage of this
-/// server is answered 503.
+/// server is answered 503. A flood of logins can make this server slow enough to be an outage, and
+/// with the fallback a guesser then has the budgets of each node.
 ///
 /// # Examples
 /// ```no_run
@@ -63,10 +70,13 @@ pub struct RedisThrottle {
     link: Arc<Link>,
     prefix: Arc<str>,
     fallback: Option<Arc<MemoryThrottle>>,
+    /// The last call was counted in memory.
+    is_in_memory: Arc<AtomicBool>,
 }
 
 impl RedisThrottle {
-    /// Makes a throttle over the connection of a store of sessions.
+    /// Makes a throttle over the connection of a store of sessions. It waits for no replica,
+    /// whatever the store does, because counts may be lost.
     pub fn new(sessions: &RedisSessions) -> Self {
         Self::over(sessions.link(), sessions.key_prefix())
     }
@@ -83,7 +93,7 @@ impl RedisThrottle {
     }
 
     fn over(link: Arc<Link>, prefix: &str) -> Self {
-        Self { link, prefix: format!("{{{prefix}:throttle}}:").into(), fallback: None }
+        Self { link, prefix: format!("{{{prefix}:throttle}}:1:").into(), fallback: None, is_in_memory: Arc::default() }
     }
 
     /// Counts in the memory of this process while Redis cannot be reached. Default: attempts fail
@@ -97,11 +107,14 @@ impl RedisThrottle {
         self
     }
 
-    async fn call(&self, keys: &Keys<'_>, operation: &str, outcome: &str, now: Timestamp) -> Result<i64, StoreError> {
+    async fn call(&self, keys: &Keys, operation: &str, outcome: &str, now: Timestamp) -> Result<i64, StoreError> {
         let now = now.as_millis().to_string();
-        let arguments = [RULES.as_str(), operation, outcome, &now].map(str::as_bytes);
-        let answer = self.link.write(&SCRIPT, &keys.names(), &arguments).await?;
+        let arguments = [operation, outcome, &now].map(str::as_bytes);
+        let answer = self.link.write_unconfirmed(&SCRIPT, &keys.names(), &arguments).await?;
         let text: String = ::redis::from_redis_value(answer).map_err(StoreError::internal)?;
+        if self.is_in_memory.load(Ordering::Relaxed) && self.is_in_memory.swap(false, Ordering::Relaxed) {
+            tracing::info!(target: "portcullis", "Redis counts attempts again");
+        }
         text.parse().map_err(StoreError::internal)
     }
 
@@ -138,7 +151,10 @@ impl RedisThrottle {
     /// Returns the throttle in memory where it has to decide.
     fn fallback(&self, error: &StoreError) -> Option<&MemoryThrottle> {
         let fallback = self.fallback.as_deref().filter(|_| error.is_unavailable())?;
-        tracing::warn!(target: "portcullis", ?error, "Redis cannot count attempts: this node counts in its memory");
+        // Once for an outage, because attackers would fill the log.
+        if !self.is_in_memory.swap(true, Ordering::Relaxed) {
+            tracing::warn!(target: "portcullis", ?error, "Redis cannot count attempts: this node counts in its memory");
+        }
         Some(fallback)
     }
 }

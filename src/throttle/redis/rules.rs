@@ -1,7 +1,7 @@
 //! The rules as the script reads them: those of [`MemoryThrottle`](super::super::MemoryThrottle),
 //! in milliseconds.
 
-use std::{sync::LazyLock, time::Duration};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -15,8 +15,8 @@ use super::super::{
 /// How long it is remembered that a login was good at an address.
 const KNOWN: Duration = DAY.saturating_mul(30);
 
-/// The rules as JSON.
-pub(super) static RULES: LazyLock<String> = LazyLock::new(|| {
+/// The rules as the first line of the script.
+pub(super) fn lua() -> String {
     let rules = Rules {
         strict: rule(rules::STRICT),
         loose: rule(rules::LOOSE),
@@ -31,9 +31,11 @@ pub(super) static RULES: LazyLock<String> = LazyLock::new(|| {
         day: millis(DAY),
         known: millis(KNOWN),
     };
-    // A struct of numbers is written without a failure.
-    serde_json::to_string(&rules).unwrap_or_default()
-});
+    // A struct of numbers is written without a failure. As a table of Lua it has other brackets,
+    // and its names have no quotes.
+    let json = serde_json::to_string(&rules).unwrap_or_default();
+    format!("local rules = {}\n", json.replace('"', "").replace(':', "=").replace('[', "{").replace(']', "}"))
+}
 
 #[derive(Serialize)]
 struct Rules {

@@ -1,16 +1,17 @@
 -- Counts an attempt and admits it, or says how long to wait. It is `MemoryThrottle` in one step, and
 -- a test compares the two answer by answer.
 --
--- KEYS: see `Slot` in keys.rs. A key that an attempt does not have is ''.
--- ARGV: the rules as JSON, the operation, the outcome, the present moment in milliseconds.
+-- KEYS: see `Slot` in keys.rs. A key that an attempt does not have is the prefix alone, so that all
+-- are in one slot of a cluster.
+-- ARGV: the operation, the outcome, the present moment in milliseconds.
 -- Returns: how long to wait in milliseconds, or -1 for an attempt that is admitted.
 
-local rules = cjson.decode(ARGV[1])
-local now = tonumber(ARGV[4])
+-- `rules` stands before this text: see rules.rs.
+local now = tonumber(ARGV[3])
 
 local function key(slot)
   local name = KEYS[slot]
-  return name ~= '' and name or nil
+  return name:sub(-1) ~= ':' and name or nil
 end
 
 local GOOD, LOGIN, USER = key(1), key(2), key(3)
@@ -33,12 +34,7 @@ end
 
 -- A count: the moment of the last failure, and the moment at which all are forgotten.
 
-local function read(name)
-  local value = redis.call('GET', name)
-  if not value then return nil end
-  local last, forgotten = value:match('^(-?%d+):(-?%d+)$')
-  return { last = tonumber(last), forgotten = tonumber(forgotten) }
-end
+local read
 
 local function write(name, count)
   if count then
@@ -46,6 +42,20 @@ local function write(name, count)
   else
     redis.call('DEL', name)
   end
+end
+
+function read(name)
+  local value = redis.call('GET', name)
+  local last, forgotten = (value or ''):match('^(-?%d+):(-?%d+)$')
+  -- A text of another form counts as none.
+  if not last then return nil end
+  local count = { last = tonumber(last), forgotten = tonumber(forgotten) }
+  if count.last > now + MARGIN then
+    -- A node with a wrong clock has written it. Its delay begins now, once.
+    count = { last = now, forgotten = count.forgotten - count.last + now }
+    write(name, count)
+  end
+  return count
 end
 
 local function failures(count, rule, at)
@@ -259,4 +269,4 @@ function operations.settle_change(outcome)
 end
 
 -- As text, because Redis would cut the milliseconds of a fraction.
-return text(operations[ARGV[2]](ARGV[3]))
+return text(operations[ARGV[1]](ARGV[2]))

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 use portcullis::{
     clock::Timestamp,
     session::SessionId,
-    store::redis::RedisOptions,
+    store::redis::{RedisOptions, RedisSessions},
     throttle::{Admission, Attempt, MemoryThrottle, Outcome, RedisThrottle, Throttle, conformance},
     user::UserId,
 };
@@ -185,4 +185,71 @@ async fn an_outage_is_reported_or_counted_in_memory() {
 fn bad_options_are_refused() {
     assert!(RedisThrottle::connect("http://127.0.0.1/").is_err());
     assert!(RedisThrottle::connect(RedisOptions::from("redis://127.0.0.1/".to_owned()).key_prefix("a{b")).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_throttle_runs_in_a_cluster_and_under_an_access_list() {
+    if !Server::can_run() {
+        return;
+    }
+    let cluster = Server::with(&["--cluster-enabled", "yes"]).await;
+    cluster.ask::<()>(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).await;
+    while !cluster.ask::<String>(&["CLUSTER", "INFO"]).await.contains("cluster_state:ok") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let attempt = Attempt::login("ada@example.com", None);
+    assert_eq!(throttle(&cluster, "app").admit(&attempt, NOW).await.unwrap(), Admission::Admitted);
+    let server = Server::start().await;
+    let rule = ["ACL", "SETUSER", "app", "on", ">secret", "~{app:throttle}:*", "+@all"];
+    server.ask::<()>(&rule).await;
+    let url = server.url().replace("redis://", "redis://app:secret@");
+    let limited = RedisThrottle::connect(RedisOptions::from(url).key_prefix("app")).unwrap();
+    assert_eq!(limited.admit(&attempt, NOW).await.unwrap(), Admission::Admitted);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_count_that_cannot_be_read_counts_as_none() {
+    if !Server::can_run() {
+        return;
+    }
+    let server = Server::start().await;
+    let throttle = throttle(&server, "app");
+    let attempt = Attempt::login("ada@example.com", Some(IpAddr::from([203, 0, 113, 1]).into()));
+    throttle.admit(&attempt, NOW).await.unwrap();
+    for key in server.ask::<Vec<String>>(&["KEYS", "*"]).await {
+        server.ask::<()>(&["SET", &key, "of another release"]).await;
+    }
+    assert_eq!(throttle.admit(&attempt, NOW).await.unwrap(), Admission::Admitted);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_with_a_fast_clock_delays_the_others_once() {
+    if !Server::can_run() {
+        return;
+    }
+    let server = Server::start().await;
+    let throttle = throttle(&server, "app");
+    let attempt = Attempt::login("ada@example.com", Some(IpAddr::from([203, 0, 113, 1]).into()));
+    let tomorrow = NOW.plus(Duration::from_secs(86_400));
+    throttle.admit(&attempt, tomorrow).await.unwrap();
+    throttle.settle(&attempt, Outcome::Failed, tomorrow).await.unwrap();
+    for minutes in [0, 5, 10, 60] {
+        let now = NOW.plus(Duration::from_secs(60 * minutes));
+        let admission = throttle.admit(&attempt, now).await.unwrap();
+        assert_eq!(admission, Admission::Admitted, "after {minutes} minutes: one failure is no delay");
+        throttle.settle(&attempt, Outcome::Undecided, now).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_throttle_waits_for_no_replica() {
+    if !Server::can_run() {
+        return;
+    }
+    let server = Server::start().await;
+    let options = server.options().wait_for_replicas(1, Duration::from_millis(50));
+    let sessions = RedisSessions::connect(options).await.unwrap();
+    let throttle = RedisThrottle::new(&sessions);
+    let attempt = Attempt::login("ada@example.com", None);
+    assert_eq!(throttle.admit(&attempt, NOW).await.unwrap(), Admission::Admitted);
 }
