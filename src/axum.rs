@@ -6,6 +6,11 @@
 //! without a token, each of them answers 401, and `Option` of it is `None`. If the route has no
 //! guard, or a guard of the other kind, each of them answers 500 and logs the reason.
 //!
+//! [`CurrentUser`] needs no guard with [`load_user`](crate::AuthLayer::load_user). Where the guard
+//! did not load the user, the extractor loads them itself, with one call to the store and the same
+//! checks. A guard with `load_user` also makes [`role`](crate::AuthLayer::role) read the roles that
+//! the user has now.
+//!
 //! # Examples
 //!
 //! ```
@@ -75,6 +80,7 @@ use crate::{
     http::response::{grpc, responder::Responder},
     layer::{CurrentUser, GuardMark, Principal},
     resource::ForeignClaims,
+    store::StoreError,
     token::Claims,
     user::AuthUser,
 };
@@ -98,8 +104,26 @@ impl<U: AuthUser> Auth<U> {
 
 /// The rejection of an extractor. It answers with the same bytes as the guard.
 ///
-/// A handler may return it for an [`Error`] of a flow. `?` makes one in the standard shape, and
-/// [`Auth::rejection`] one in the shape of an `Auth`.
+/// A handler may return it for an [`Error`] of a flow or a [`StoreError`]. `?` makes one in the
+/// standard shape, and [`Auth::rejection`] one in the shape of an `Auth`.
+///
+/// # Examples
+/// ```
+/// use axum::response::IntoResponse;
+/// use http::StatusCode;
+/// use portcullis::{User, axum::AuthRejection, store::{StoreError, UserAdmin}, user::UserId};
+///
+/// async fn enable(users: &impl UserAdmin<User = User>, id: &UserId) -> Result<StatusCode, AuthRejection> {
+///     let is_known = users.set_disabled(id, false).await?;
+///     Ok(if is_known { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND })
+/// }
+///
+/// fn status(error: StoreError) -> StatusCode {
+///     AuthRejection::from(error).into_response().status()
+/// }
+/// assert_eq!(status(StoreError::unavailable("no answer within 5 s")), StatusCode::SERVICE_UNAVAILABLE);
+/// assert_eq!(status(StoreError::internal("no such table")), StatusCode::INTERNAL_SERVER_ERROR);
+/// ```
 pub struct AuthRejection {
     error: Error,
     grpc: bool,
@@ -123,6 +147,14 @@ impl IntoResponse for AuthRejection {
 impl From<Error> for AuthRejection {
     fn from(error: Error) -> Self {
         Self { error, grpc: false, guard: None }
+    }
+}
+
+/// Makes the rejection of the [`Error`] that a flow returns for a failure of the store: 503 for an
+/// outage, 409 for a value that another user has, 500 for anything else.
+impl From<StoreError> for AuthRejection {
+    fn from(error: StoreError) -> Self {
+        Error::from(error).into()
     }
 }
 
@@ -246,8 +278,12 @@ impl<S: Sync> OptionalFromRequestParts<S> for Principal {
     }
 }
 
-/// Extracts the user that the guard loaded. Behind a stateless guard it loads the user itself. That
-/// costs one store round trip.
+/// Extracts the user that the guard loaded.
+///
+/// Where the guard did not load the user, the extractor loads them itself. That costs one store
+/// round trip. The checks and the refusals are those of
+/// [`load_user`](crate::AuthLayer::load_user). A second extractor of the same request uses the user
+/// that the first one loaded.
 impl<S: Sync, U: AuthUser> FromRequestParts<S> for CurrentUser<U> {
     type Rejection = AuthRejection;
 

@@ -65,7 +65,7 @@ async fn disable_user<U: AuthUser, S: UserAdmin<User = U>>(
     Path(id): Path<String>,
 ) -> Result<StatusCode, AuthRejection> {
     let id = UserId::from(id);
-    if !app.store.set_disabled(&id, true).await.map_err(portcullis::Error::from)? {
+    if !app.store.set_disabled(&id, true).await? {
         return Ok(StatusCode::NOT_FOUND);
     }
     app.auth.end_sessions_of(&id, &ClientInfo::unknown()).await?;

@@ -28,14 +28,22 @@ impl<U: AuthUser> Auth<U> {
 
     /// Returns how this node is. It does no I/O, so that a probe may ask every second.
     ///
+    /// A probe that strangers reach answers the status alone. The body belongs on a port that only
+    /// operators reach.
+    ///
     /// # Examples
     /// ```
     /// # use portcullis::{Auth, User};
-    /// async fn readiness(auth: Auth<User>) -> (http::StatusCode, String) {
-    ///     let health = auth.health();
-    ///     let status =
-    ///         if health.is_ready { http::StatusCode::OK } else { http::StatusCode::SERVICE_UNAVAILABLE };
-    ///     (status, serde_json::to_string(&health).unwrap_or_default())
+    /// use http::StatusCode;
+    ///
+    /// /// Answers the load balancer.
+    /// async fn ready(auth: Auth<User>) -> StatusCode {
+    ///     if auth.health().is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+    /// }
+    ///
+    /// /// Answers operators, on an internal port.
+    /// async fn health(auth: Auth<User>) -> String {
+    ///     serde_json::to_string(&auth.health()).unwrap_or_default()
     /// }
     /// ```
     pub fn health(&self) -> Health {
@@ -65,8 +73,15 @@ impl<U: AuthUser> Auth<U> {
     /// revocations that are being published. A few seconds are a good deadline, because the store
     /// may be out of reach.
     ///
+    /// Put a deadline around the graceful shutdown of the server, and call this whatever became of
+    /// it. axum's `with_graceful_shutdown` has no deadline: one client that has sent half a request
+    /// makes it wait without end. The guide
+    /// [`several_nodes`](crate::guide::several_nodes#deployments) has the code.
+    ///
     /// [`Health::is_ready`] is `false` from the beginning of the call. Requests that still come are
-    /// answered as before, and polling goes on until the last handle of this `Auth` is dropped.
+    /// answered as before, and polling goes on until the last handle of this `Auth` is dropped. A load
+    /// balancer that drains nodes has to see a 503 earlier, before the listener closes. Use a flag of
+    /// your own for it, as the guide does.
     ///
     /// # Errors
     /// [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) where something was not

@@ -4,7 +4,13 @@ use std::fmt;
 
 use crate::user::AuthUser;
 
-/// Holds the user who makes the request, as the guard loaded them from the store.
+/// Holds the user who makes the request, as they are in the store.
+///
+/// A guard with [`load_user`](crate::AuthLayer::load_user) puts it into the extensions of the
+/// request, where a handler without axum finds it.
+///
+/// With the feature `axum` it is an extractor too. Where the guard did not load the user, the
+/// extractor loads them itself, with one call to the store and the same checks.
 #[derive(Clone)]
 pub struct CurrentUser<U>(pub U);
 

@@ -19,7 +19,8 @@
 //! `check_session` does not matter.
 //!
 //! The handler finds [`Claims`](crate::Claims) in the extensions of the request, and
-//! [`CurrentUser`] where the guard loads the user. [`Principal`] covers every kind of credential.
+//! [`CurrentUser`] where the guard loads the user. Where the guard does not, the extractor of axum
+//! (feature `axum`) loads the user itself. [`Principal`] covers every kind of credential.
 //! An optional guard refuses an invalid token too, because its client believes to be logged in.
 //!
 //! A stateless guard boxes no future and awaits nothing. It calls the inner service that was

@@ -19,7 +19,13 @@ use crate::user::{AuthUser, UserId};
 /// **No method ends a session or raises a token version.** A change counts at the next refresh of
 /// each session, and at once on guards that load the user
 /// ([`load_user`](crate::AuthLayer::load_user)). To make it count at once on every node, call
-/// [`Auth::end_sessions_of`](crate::Auth::end_sessions_of) after the change.
+/// [`Auth::end_sessions_of`](crate::Auth::end_sessions_of) after the change. It takes the
+/// [`ClientInfo`](crate::auth::ClientInfo) of the client that makes the call, such as the admin's
+/// browser. The audit log names its address.
+///
+/// **No method protects the last admin.** Refuse an admin who would disable or remove themselves or
+/// take their own role away, and keep a way to make an admin without one, for example at the start
+/// of the app.
 ///
 /// # Examples
 /// ```
@@ -35,13 +41,28 @@ use crate::user::{AuthUser, UserId};
 ///     auth: &Auth<User>,
 ///     users: &impl UserAdmin<User = User>,
 ///     id: &UserId,
+///     admin: &ClientInfo,
 /// ) -> Result<bool, portcullis::Error> {
 ///     // The change comes first: a login in between would begin a session that stays.
 ///     if !users.set_disabled(id, true).await? {
 ///         return Ok(false);
 ///     }
-///     auth.end_sessions_of(id, &ClientInfo::unknown()).await?;
+///     auth.end_sessions_of(id, admin).await?;
 ///     Ok(true)
+/// }
+///
+/// /// Removes a user and ends their sessions. Returns `false` where there was no such user.
+/// async fn remove(
+///     auth: &Auth<User>,
+///     users: &impl UserAdmin<User = User>,
+///     id: &UserId,
+///     admin: &ClientInfo,
+/// ) -> Result<bool, portcullis::Error> {
+///     let was_removed = users.remove_user(id).await?;
+///     // Also after `false`: an earlier call may have removed the user, and then failed with a 503
+///     // before the sessions ended. The retry finds no user and must end them.
+///     auth.end_sessions_of(id, admin).await?;
+///     Ok(was_removed)
 /// }
 ///
 /// /// Lists the ids of all users.

@@ -1,4 +1,5 @@
-//! Slows guesses at passwords: delays that grow with failures, are capped, and lock no user out.
+//! Slows guesses at passwords by delays that grow with failures. Every delay is capped: strangers
+//! may delay an owner who is at a new address with a new device, but they cannot disable a login.
 //!
 //! [`Auth`](crate::Auth) asks its [`Throttle`] whether an attempt may go on, before it looks a
 //! login up and before it hashes anything. Afterwards it says how the attempt ended. An unknown

@@ -9,6 +9,9 @@ use crate::{clock::Timestamp, error::FieldError};
 
 /// A user with everything that the ready stores and endpoints need. It is for apps that have no
 /// users table yet.
+///
+/// It is not `Serialize`, because its hash must not reach a client. Answer with
+/// [`public()`](AuthUser::public), which serializes. Import the trait [`AuthUser`] for it.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct User {
