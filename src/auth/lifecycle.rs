@@ -79,9 +79,9 @@ impl<U: AuthUser> Auth<U> {
     /// [`several_nodes`](crate::guide::several_nodes#deployments) has the code.
     ///
     /// [`Health::is_ready`] is `false` from the beginning of the call. Requests that still come are
-    /// answered as before, and polling goes on until the last handle of this `Auth` is dropped. A load
-    /// balancer that drains nodes has to see a 503 earlier, before the listener closes. Use a flag of
-    /// your own for it, as the guide does.
+    /// answered as before, and polling goes on until the last handle of this `Auth` is dropped. A
+    /// load balancer that drains nodes has to see a 503 earlier, before the listener closes. Use a
+    /// flag of your own for it, as the guide does.
     ///
     /// # Errors
     /// [`ErrorKind::StoreUnavailable`](crate::ErrorKind::StoreUnavailable) where something was not
