@@ -89,6 +89,13 @@ impl ThrottleSettings {
             tracing::warn!(target: "portcullis", "the throttle is off (THROTTLE): guesses at passwords are not slowed");
             return None;
         }
+        if self.trusted_proxy_hops == 0 {
+            tracing::info!(
+                target: "portcullis",
+                "no proxy is trusted (TRUSTED_PROXY_HOPS): guesses are counted by the address of the connection, and by \
+                 login alone where that address is private"
+            );
+        }
         Some(self.throttle.unwrap_or_else(|| Arc::new(MemoryThrottle::new())))
     }
 }

@@ -18,8 +18,10 @@ use crate::user::{AuthUser, UserId};
 ///
 /// **No method ends a session or raises a token version.** A change counts at the next refresh of
 /// each session, and at once on guards that load the user
-/// ([`load_user`](crate::AuthLayer::load_user)). To make it count at once on every node, call
-/// [`Auth::end_sessions_of`](crate::Auth::end_sessions_of) after the change. It takes the
+/// ([`load_user`](crate::AuthLayer::load_user)). To make it count sooner, call
+/// [`Auth::end_sessions_of`](crate::Auth::end_sessions_of) after the change. It then counts at once
+/// on the node of the call, and on other nodes when they hear of it: by a
+/// [`RevocationFeed`](super::RevocationFeed), or without one at their next poll. It takes the
 /// [`ClientInfo`](crate::auth::ClientInfo) of the client that makes the call, such as the admin's
 /// browser. The audit log names its address.
 ///

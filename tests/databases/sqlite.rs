@@ -13,11 +13,14 @@ use async_trait::async_trait;
 use portcullis::{
     Profile, Registration,
     auth::{ClientInfo, Presented},
-    store::{UserAdmin, UserStore, conformance, sql::SqliteStore},
+    store::{
+        UserAdmin, UserStore, conformance,
+        sql::{SqliteStore, fetch_rows},
+    },
     user::Login,
 };
 use sqlx::{
-    Connection, SqliteConnection,
+    Connection, Row, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
 };
 
@@ -234,4 +237,19 @@ async fn a_url_opens_the_file_that_the_driver_would_open() {
         let store = SqliteStore::connect(url).await.unwrap();
         assert!(store.bump_token_version(&"1".into()).await.unwrap().is_none());
     }
+}
+
+/// The driver panics on a prepared `SELECT *` whose table has got a column.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_of_the_apps_own_may_change_while_it_runs() {
+    let scratch = TempDir::new();
+    let options = SqliteConnectOptions::new().filename(scratch.path().join("app.db")).create_if_missing(true);
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+    sqlx::query("CREATE TABLE members (id INTEGER, email TEXT)").execute(&pool).await.unwrap();
+    sqlx::query("INSERT INTO members VALUES (1, 'ada@example.com')").execute(&pool).await.unwrap();
+    let read = || sqlx::query("SELECT * FROM members");
+    assert_eq!(fetch_rows(&pool, read).await.unwrap().len(), 1);
+    sqlx::query("ALTER TABLE members ADD COLUMN phone TEXT").execute(&pool).await.unwrap();
+    let rows = fetch_rows(&pool, read).await.unwrap();
+    assert_eq!((rows.len(), rows[0].len()), (1, 3), "a row is never read as absent");
 }

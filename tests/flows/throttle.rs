@@ -114,7 +114,8 @@ fn addresses_that_a_client_makes_up_change_nothing() {
     }
     server.is_alive();
     let log = server.stop();
-    assert_eq!(log.matches("TRUSTED_PROXY_HOPS").count(), 1, "{log}");
+    assert_eq!(log.matches("no proxy is trusted (TRUSTED_PROXY_HOPS)").count(), 1, "{log}");
+    assert_eq!(log.matches("requests come from a private address").count(), 1, "{log}");
     assert!(log.contains("lock the user out on every device that has not logged in before"), "{log}");
 }
 

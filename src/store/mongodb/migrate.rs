@@ -69,7 +69,7 @@ impl MongoUsers {
             }
             // Both fields must be as they were read. If the text was set back in the meantime, its
             // key is right.
-            let mut unchanged = doc! { "_id": found.get("_id"), key: old };
+            let mut unchanged = doc! { "_id": { "$eq": found.get("_id") }, key: old };
             let as_read = found.get(keyed.field).map_or_else(|| doc! { "$exists": false }, |text| doc! { "$eq": text });
             unchanged.insert(keyed.field, as_read);
             Some(doc! { "q": unchanged, "u": { "$unset": { key: "" } } })
@@ -89,7 +89,7 @@ impl MongoUsers {
             }
             // The address must be as it was read. One that has changed since is found at the next
             // start.
-            let unchanged = doc! { "_id": found.get("_id"), field: text, key: { "$exists": false } };
+            let unchanged = doc! { "_id": { "$eq": found.get("_id") }, field: text, key: { "$exists": false } };
             Some(doc! { "q": unchanged, "u": { "$set": { key: fold(text).key() } } })
         })
         .await
@@ -113,7 +113,7 @@ impl MongoUsers {
             }
             // The text must be as it was read. One that has changed since is found at the next
             // start.
-            let unchanged = doc! { "_id": user.get("_id"), field: text, key: old.map_or(doc! { "$exists": false }, |old| doc! { "$eq": old }) };
+            let unchanged = doc! { "_id": { "$eq": user.get("_id") }, field: text, key: old.map_or(doc! { "$exists": false }, |old| doc! { "$eq": old }) };
             let give = |new: &str| {
                 let update = handle.collection().update_one(unchanged.clone(), doc! { "$set": { key: new } });
                 handle.run_unique(update, Limit::Migration)
@@ -207,7 +207,7 @@ impl MongoUsers {
         let mut groups = Vec::new();
         for update in refused.take(NAMED.into()) {
             let part = |part: &str| update.get_document(part).ok();
-            let id = part("q").and_then(|query| query.get("_id"));
+            let id = part("q").and_then(|query| query.get_document("_id").ok()?.get("$eq"));
             let key = part("u").and_then(|set| set.get_document("$set").ok()?.get(keyed.key));
             let find = self.handle.collection().find_one(doc! { keyed.key: key }).projection(doc! { "_id": 1 });
             let holder = self.handle.migrate(find).await?;

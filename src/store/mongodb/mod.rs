@@ -47,7 +47,8 @@
 //! [`MongoUsers::existing`] uses the users collection of an app, such as that of a Mongoose model.
 //! [`UserFields`] maps the names of its fields. The user id of an object id is its hexadecimal
 //! form, and that of a text is the text itself. Other types have a prefix (`uuid:`, `number:`,
-//! `bson:`). Only the fields that this crate knows are written, each one separately. Other fields
+//! `bson:`). A user whose `_id` is a decimal, a symbol, code or `null` has no user id and cannot
+//! log in. Only the fields that this crate knows are written, each one separately. Other fields
 //! are not changed, for example a `refreshToken`, which is no longer needed.
 //!
 //! With the feature `bcrypt`, users log in with the hashes that they have. The next successful

@@ -79,8 +79,8 @@ impl MongoUsers {
     }
 
     async fn set(&self, id: &UserId, fields: Document) -> Result<bool, StoreError> {
-        let Some(id) = ids::find(id) else { return Ok(false) };
-        let action = self.handle.collection().update_one(doc! { "_id": id }, doc! { "$set": fields });
+        let Some(by_id) = ids::filter(id) else { return Ok(false) };
+        let action = self.handle.collection().update_one(by_id, doc! { "$set": fields });
         Ok(self.handle.run(action).await?.matched_count > 0)
     }
 
@@ -96,8 +96,9 @@ impl MongoUsers {
         self.fields.all().into_iter().map(|field| (field.to_owned(), Bson::Int32(1))).collect()
     }
 
-    /// Reads a user. Returns `None` for a document whose id is too long for a token: it belongs to
-    /// no user, and no answer shows that there is a document.
+    /// Reads a user. Returns `None` for a document whose id is too long for a token, or of a type
+    /// that no user id stands for: it belongs to no user, and no answer shows that there is a
+    /// document.
     fn read_known(&self, document: &Document) -> Result<Option<User>, StoreError> {
         self.read(document).map(Some).or_else(|error| {
             if document.get("_id").and_then(ids::read).is_some() {
@@ -145,7 +146,9 @@ impl MongoUsers {
     fn read(&self, document: &Document) -> Result<User, StoreError> {
         let fields = &self.fields;
         let id = document.get("_id");
-        let user_id = id.and_then(ids::read).ok_or_else(|| unreadable("_id", "too long for a token"))?;
+        let user_id = id
+            .and_then(ids::read)
+            .ok_or_else(|| unreadable("_id", "too long for a token, or of a type without user ids"))?;
         let version = document.get(&fields.token_version).filter(|version| **version != Bson::Null);
         let created_at = match document.get(&fields.created_at) {
             Some(Bson::DateTime(moment)) => *moment,
@@ -215,8 +218,9 @@ impl UserStore for MongoUsers {
     type User = User;
 
     async fn find_by_id(&self, id: &UserId) -> Result<Option<User>, StoreError> {
-        let Some(id) = ids::find(id) else { return Ok(None) };
-        self.find(doc! { "_id": id }).await
+        let Some(by_id) = ids::filter(id) else { return Ok(None) };
+        // The collation of a collection may find a text that is written in another way.
+        Ok(self.find(by_id).await?.filter(|user| user.id == *id))
     }
 
     async fn find_by_login(&self, login: &Login) -> Result<Option<User>, StoreError> {
@@ -258,10 +262,11 @@ impl UserStore for MongoUsers {
     }
 
     async fn replace_password_hash(&self, id: &UserId, expected: &str, new: &PasswordHash) -> Result<bool, StoreError> {
-        let Some(id) = ids::find(id) else { return Ok(false) };
+        let Some(mut by_id) = ids::filter(id) else { return Ok(false) };
         let field = self.fields.password_hash.as_str();
         let update = doc! { "$set": { field: new.as_str() } };
-        let action = self.handle.collection().update_one(doc! { "_id": id, field: expected }, update);
+        by_id.insert(field, expected);
+        let action = self.handle.collection().update_one(by_id, update);
         Ok(self.handle.run(action).await?.matched_count > 0)
     }
 
@@ -271,16 +276,17 @@ impl UserStore for MongoUsers {
         expected: Option<&str>,
         new: &PasswordHash,
     ) -> Result<Option<u64>, StoreError> {
-        let Some(id) = ids::find(id) else { return Ok(None) };
+        let Some(mut by_id) = ids::filter(id) else { return Ok(None) };
         let field = self.fields.password_hash.as_str();
         // `null` also matches a missing field. The hash is under `$literal`, because it begins with
         // a dollar, which would begin a path in a pipeline.
-        self.raise(doc! { "_id": id, field: expected }, doc! { field: { "$literal": new.as_str() } }).await
+        by_id.insert(field, expected);
+        self.raise(by_id, doc! { field: { "$literal": new.as_str() } }).await
     }
 
     async fn bump_token_version(&self, id: &UserId) -> Result<Option<u64>, StoreError> {
-        let Some(id) = ids::find(id) else { return Ok(None) };
-        self.raise(doc! { "_id": id }, Document::new()).await
+        let Some(by_id) = ids::filter(id) else { return Ok(None) };
+        self.raise(by_id, Document::new()).await
     }
 }
 
@@ -307,12 +313,12 @@ impl UserAdmin for MongoUsers {
     }
 
     async fn remove_user(&self, id: &UserId) -> Result<bool, StoreError> {
-        let Some(id) = ids::find(id) else { return Ok(false) };
-        let done = self.handle.run(self.handle.collection().delete_one(doc! { "_id": id })).await?;
+        let Some(by_id) = ids::filter(id) else { return Ok(false) };
+        let done = self.handle.run(self.handle.collection().delete_one(by_id)).await?;
         Ok(done.deleted_count > 0)
     }
 
-    /// Reads once more where documents were left out because their ids are too long for a token.
+    /// Reads once more where documents were left out because no user id stands for their ids.
     async fn list_users(&self, after: Option<&UserId>, limit: PageLimit) -> Result<UserPage<User>, StoreError> {
         let mut users = Vec::new();
         let mut after = match after {

@@ -9,9 +9,10 @@ pub(crate) mod server;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use mongodb::{
     Database,
-    bson::{Document, doc},
+    bson::{Bson, Document, Regex, doc, oid::ObjectId},
 };
 use portcullis::{
     Auth, Profile, Registration, User,
@@ -19,10 +20,11 @@ use portcullis::{
     clock::Timestamp,
     session::{AuthLevel, AuthMethods, Revocation, RotateOutcome, Rotation, Session, SessionId, TokenId},
     store::{
-        NewSession, RevocationFeed, SessionLimit, SessionStore, UserAdmin, conformance,
+        NewSession, PageLimit, RevocationFeed, SessionLimit, SessionStore, UserAdmin, UserStore, conformance,
         memory::MemorySessions,
         mongodb::{MongoFeed, MongoSessions, MongoStore, MongoUsers},
     },
+    user::UserId,
 };
 use tokio::task::JoinSet;
 
@@ -323,6 +325,73 @@ async fn users_in_mongodb_work_with_sessions_elsewhere() {
     auth.refresh(logged_in.tokens.refresh_token.expose(), &ClientInfo::unknown()).await.unwrap();
     let collections = database.list_collection_names().await.unwrap();
     assert_eq!(collections, ["portcullis_users"]);
+}
+
+#[tokio::test]
+async fn a_user_id_is_never_read_as_a_query() {
+    if !Server::can_run() {
+        return;
+    }
+    let server = Server::start().await;
+    let database = server.database().await;
+    let users = migrated(&database).await.users().clone();
+    let ada = ada(&auth(users.clone(), MemorySessions::default())).await;
+    let any = Regex { pattern: ".".to_owned(), options: "i".to_owned() };
+    for query in [
+        Bson::Document(doc! { "$ne": 1 }),
+        Bson::Document(doc! { "$exists": true }),
+        Bson::Document(doc! { "$in": [ada.id.as_str().parse::<ObjectId>().unwrap()] }),
+        Bson::RegularExpression(any),
+    ] {
+        let id = other_type(&query);
+        assert!(users.find_by_id(&id).await.unwrap().is_none(), "{query}");
+        assert!(!users.set_disabled(&id, true).await.unwrap(), "{query}");
+        assert!(!users.set_roles(&id, &["admin".to_owned()]).await.unwrap(), "{query}");
+        assert_eq!(users.bump_token_version(&id).await.unwrap(), None, "{query}");
+        assert!(users.list_users(Some(&id), PageLimit::default()).await.unwrap().users.is_empty(), "{query}");
+        assert!(!users.remove_user(&id).await.unwrap(), "{query}");
+        let found = users.find_by_id(&ada.id).await.unwrap().unwrap();
+        assert!(!found.disabled && found.roles.is_empty() && found.token_version == 0, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_answers_to_one_user_id() {
+    if !Server::can_run() {
+        return;
+    }
+    let server = Server::start().await;
+    let database = server.database().await;
+    let users = migrated(&database).await.users().clone();
+    for (id, known, others) in [
+        (Bson::Int32(42), "number:42".into(), vec![Bson::Decimal128("42".parse().unwrap())]),
+        ("grace".into(), "grace".into(), vec![Bson::Symbol("grace".into())]),
+        (
+            doc! { "tenant": 1_i64 }.into(),
+            other_type(&doc! { "tenant": 1 }.into()),
+            vec![doc! { "tenant": 1_i64 }.into(), doc! { "tenant": 1.0 }.into()],
+        ),
+    ] {
+        database
+            .collection::<Document>("portcullis_users")
+            .insert_one(doc! { "_id": &id, "email": "grace@example.com" })
+            .await
+            .unwrap();
+        assert_eq!(users.find_by_id(&known).await.unwrap().map(|user| user.id), Some(known.clone()), "{id}");
+        for other in others {
+            let other = other_type(&other);
+            assert!(users.find_by_id(&other).await.unwrap().is_none(), "{id} by {other}");
+            assert!(!users.set_disabled(&other, true).await.unwrap(), "{id} by {other}");
+        }
+        assert!(users.remove_user(&known).await.unwrap(), "{id}");
+    }
+}
+
+/// Returns the user id of an `_id` of a rare type, as anyone can write it.
+fn other_type(id: &Bson) -> UserId {
+    let mut bytes = Vec::new();
+    doc! { "": id }.to_writer(&mut bytes).unwrap();
+    UserId::from(format!("bson:{}", URL_SAFE_NO_PAD.encode(bytes)))
 }
 
 #[tokio::test]

@@ -4,10 +4,13 @@
 use portcullis::{
     Profile, Registration,
     auth::ClientInfo,
-    store::{SessionStore, UserStore, sql::PostgresStore},
+    store::{
+        SessionStore, UserStore,
+        sql::{PostgresStore, fetch_rows},
+    },
     user::Login,
 };
-use sqlx::PgPool;
+use sqlx::{PgPool, Row, postgres::PgPoolOptions};
 
 use super::Server;
 use crate::log_buffer::LogBuffer;
@@ -98,6 +101,25 @@ async fn a_table_that_changes_while_the_app_runs_fails_no_call() {
     // This is in a transaction, which a failure would end.
     SessionStore::create(&store, new(session(&user, id(2), at(2)))).await.unwrap();
     assert_eq!(store.list(&user, at(2)).await.unwrap().len(), 2);
+}
+
+/// PostgreSQL refuses a prepared statement whose columns are no longer those of its plan.
+#[tokio::test]
+async fn a_table_of_the_apps_own_may_change_while_it_runs() {
+    if !can_run("PostgreSQL", Server::is_installed()) {
+        return;
+    }
+    let server = Server::start().await;
+    let pool = PgPoolOptions::new().max_connections(1).connect(&server.url(&server.database().await)).await.unwrap();
+    sqlx::query("CREATE TABLE members (id BIGINT, email TEXT)").execute(&pool).await.unwrap();
+    let read = || sqlx::query("SELECT * FROM members");
+    let write = || sqlx::query("INSERT INTO members (id, email) VALUES (1, 'ada@example.com') RETURNING *");
+    assert_eq!(fetch_rows(&pool, write).await.unwrap().len(), 1);
+    assert_eq!(fetch_rows(&pool, read).await.unwrap().len(), 1);
+    sqlx::query("ALTER TABLE members ADD COLUMN phone TEXT").execute(&pool).await.unwrap();
+    assert_eq!(fetch_rows(&pool, read).await.unwrap()[0].len(), 3);
+    assert_eq!(fetch_rows(&pool, write).await.unwrap()[0].len(), 3);
+    assert_eq!(fetch_rows(&pool, read).await.unwrap().len(), 2, "the refused write was not done twice");
 }
 
 #[tokio::test]
