@@ -109,9 +109,8 @@ impl Revocations {
                         Some(Ok(answer)) if answer.counts(self.set.epoch(&id, user), self.clock.now(), counts_for) => {
                             return Ok(answer.is_live(version));
                         }
-                        Some(Ok(_)) => {}
                         Some(Err(kind)) => return Err(kind.into()),
-                        None => {}
+                        Some(Ok(_)) | None => {}
                     }
                 }
                 Turn::Refuse => return Err(ErrorKind::Overloaded.into()),
