@@ -39,6 +39,8 @@ mod split;
 pub mod sql;
 #[cfg(feature = "metrics")]
 mod timed;
+#[cfg(any(feature = "mongodb_3", feature = "redis_1"))]
+mod unreadable;
 mod users;
 
 pub(crate) use self::clocks::SharedClock;

@@ -144,7 +144,8 @@ pub trait SessionStore: Send + Sync + 'static {
     async fn list(&self, user: &UserId, now: Timestamp) -> Result<Vec<Session>, StoreError>;
 
     /// Lists everything that ended at `since` or later and whose tombstone is still needed at
-    /// `now`. Raised minimum versions are included.
+    /// `now`. Raised minimum versions are included. An entry that cannot be read is left out with a
+    /// warning, because it must not hide the others.
     ///
     /// # Errors
     /// - [`StoreError::unavailable`] where the store cannot be reached, or did not answer in time.

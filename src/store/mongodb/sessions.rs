@@ -12,13 +12,13 @@ use mongodb::{
 
 use super::{
     connection::{Handle, Limit},
-    documents::{binary, date, gone, read_ended, read_id, read_keep_until, read_min_version, read_session, sessions},
+    documents::{binary, date, gone, read_id, read_keep_until, read_min_version, read_session, sessions},
     pipelines,
 };
 use crate::{
     clock::{Clock, Timestamp},
     session::{EndReason, Ended, Revocation, RotateOutcome, Rotation, Session, SessionId, decide},
-    store::{Created, EndAll, NewSession, SessionStore, SharedClock, StoreError},
+    store::{Created, EndAll, NewSession, SessionStore, SharedClock, StoreError, unreadable::warn_of_unreadable},
     user::UserId,
 };
 
@@ -250,24 +250,30 @@ impl SessionStore for MongoSessions {
             .batch_size(BATCH)
             .max_time(self.handle.time_limit());
         let found: Vec<Document> = self.handle.run(async { action.await?.try_collect().await }).await?;
-        let mut revocations = Vec::new();
+        let (mut revocations, mut unreadable) = (Vec::new(), 0_u32);
+        let mut add = |revocation: Result<Revocation, StoreError>| match revocation {
+            Ok(revocation) => revocations.push(revocation),
+            Err(_) => unreadable = unreadable.saturating_add(1),
+        };
         for document in &found {
-            for session in sessions(Some(document)) {
-                if let Some(Ended { keep_until, .. }) = read_ended(session)? {
-                    revocations.push(Revocation::Session { id: read_id(session)?, keep_until });
+            // Not the reason: a later release may have another one.
+            let ended = sessions(Some(document)).filter(|session| session.contains_key("ended_at"));
+            for session in ended.chain(gone(document)) {
+                let read = || Ok(Revocation::Session { id: read_id(session)?, keep_until: read_keep_until(session)? });
+                add(read());
+            }
+            let read = || match read_min_version(document)? {
+                Some((min_version, at, keep_until)) if at >= since && now < keep_until => {
+                    let id = UserId::from(document.get_str("_id").map_err(StoreError::internal)?);
+                    Ok(Some(Revocation::User { id, min_version, keep_until }))
                 }
-            }
-            for session in gone(document) {
-                revocations.push(Revocation::Session { id: read_id(session)?, keep_until: read_keep_until(session)? });
-            }
-            if let Some((min_version, at, keep_until)) = read_min_version(document)?
-                && at >= since
-                && now < keep_until
-            {
-                let id = UserId::from(document.get_str("_id").map_err(StoreError::internal)?);
-                revocations.push(Revocation::User { id, min_version, keep_until });
+                _ => Ok(None),
+            };
+            if let Some(revocation) = read().transpose() {
+                add(revocation);
             }
         }
+        warn_of_unreadable(unreadable);
         Ok(revocations)
     }
 

@@ -9,7 +9,7 @@ use super::{codec, connection::failed, scripts, store::RedisSessions};
 use crate::{
     clock::{Clock, Timestamp},
     session::{EndReason, Ended, Revocation, RotateOutcome, Rotation, Session, SessionId},
-    store::{Created, EndAll, NewSession, SessionLimit, SessionStore, StoreError},
+    store::{Created, EndAll, NewSession, SessionLimit, SessionStore, StoreError, unreadable::warn_of_unreadable},
     user::UserId,
 };
 
@@ -157,17 +157,21 @@ impl SessionStore for RedisSessions {
         for endings in self.keys.all_endings() {
             all.cmd("ZRANGEBYSCORE").arg(endings).arg(codec::moment(since)).arg("+inf");
         }
-        let mut listed = Vec::new();
+        let (mut listed, mut unreadable) = (Vec::new(), 0_u32);
         for members in self.link.read_all(&all).await? {
             let members: Vec<Vec<u8>> = from_redis_value(members).map_err(failed)?;
             for member in members {
-                let revocation = codec::read_revocation(&member)?;
+                let Ok(revocation) = codec::read_revocation(&member) else {
+                    unreadable = unreadable.saturating_add(1);
+                    continue;
+                };
                 let (Revocation::Session { keep_until, .. } | Revocation::User { keep_until, .. }) = &revocation;
                 if now < *keep_until {
                     listed.push(revocation);
                 }
             }
         }
+        warn_of_unreadable(unreadable);
         Ok(listed)
     }
 

@@ -428,3 +428,29 @@ async fn debug_of_a_store_shows_no_secret() {
     let printed = format!("{:?} {:?}", MongoStore::new(&database), Arc::new(MongoSessions::new(&database)));
     assert!(!printed.contains("canary"), "{printed}");
 }
+
+/// A reason of a later release, or a broken record, hides no other revocation.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_that_cannot_be_read_is_left_out() {
+    if !Server::can_run() {
+        return;
+    }
+    let server = Server::start().await;
+    let (database, _) = watched(server.uri()).await;
+    let store = migrated(&database).await;
+    let auth = auth_over(&store);
+    let ada = ada(&auth).await;
+    for _ in 0..3 {
+        let tokens = session_of(&auth, &ada).await;
+        let presented = Presented::refresh(tokens.refresh_token.expose());
+        auth.logout(&presented, &ClientInfo::unknown()).await.unwrap();
+    }
+    let records = database.collection::<Document>("portcullis_sessions");
+    for change in [doc! { "sessions.0.ended_reason": "of_a_later_release" }, doc! { "sessions.1.keep_until": "broken" }]
+    {
+        records.update_one(doc! {}, doc! { "$set": change }).await.unwrap();
+    }
+    let now = Timestamp::from_millis(0);
+    let listed = store.sessions().ended_since(now, now).await.unwrap();
+    assert_eq!(listed.len(), 2, "{listed:?}");
+}

@@ -10,7 +10,10 @@ mod server;
 mod settings;
 mod throttle;
 
-use portcullis::store::conformance;
+use portcullis::{
+    session::EndReason,
+    store::{SessionStore, conformance},
+};
 
 pub(crate) use self::server::{Server, url_of};
 
@@ -36,4 +39,23 @@ async fn redis_keeps_every_promise_in_a_cluster() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     conformance::sessions(async || server.store().await).await.assert_kept();
+}
+
+/// A member of a later release, or of another program, hides no other revocation.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_that_cannot_be_read_is_left_out() {
+    if !Server::can_run() {
+        return;
+    }
+    let server = Server::start().await;
+    let store = server.store_like("app").await;
+    let user = "ada".into();
+    SessionStore::create(&store, samples::new(samples::session(&user, samples::id(1), samples::NOW))).await.unwrap();
+    store.end(&user, &samples::id(1), samples::ended(EndReason::Logout, samples::NOW)).await.unwrap();
+    for bucket in 0..64 {
+        let key = format!("{{app:{bucket}}}:endings");
+        server.ask::<()>(&["ZADD", &key, "1800000000000", "z of a later release"]).await;
+    }
+    let listed = store.ended_since(samples::NOW, samples::NOW).await.unwrap();
+    assert_eq!(listed.len(), 1, "{listed:?}");
 }
