@@ -228,9 +228,12 @@ for (const locks of [true, false]) {
       const before = (await cookie(device, REFRESH)).value;
       // As if its time were up.
       await device.context.clearCookies({ name: ACCESS });
+      // The count comes with the event, which may be later than the cookie.
+      const counted = device.context.waitForEvent("request", (request) => request.url().endsWith("/auth/refresh"));
       await Promise.all(tabs.map((tab) => tab.reload()));
       await Promise.all(tabs.map((tab) => profile(tab).getByText(user.email).waitFor()));
       assert.notEqual((await cookie(device, REFRESH)).value, before);
+      await counted;
       if (locks) assert.equal(refreshes, round);
     }
   });

@@ -59,9 +59,11 @@ pub static WORLD: LazyLock<World> = LazyLock::new(|| {
         .expect("the settings are good");
     let token = {
         let ada = Registration::new("ada@example.com", "open sesame 42", Profile::default());
-        let ada = futures_util::future::FutureExt::boxed(auth.register(ada));
+        let client = ClientInfo::unknown();
+        let ada = futures_util::future::FutureExt::boxed(auth.register(ada, &client));
         let ada = block_on(ada).expect("there is room");
-        at_once(auth.start_session(&ada, &ClientInfo::unknown())).expect("there is room").access_token.expose().clone()
+        let outcome = at_once(auth.start_session(&ada, &client)).expect("there is room");
+        outcome.into_logged_in().expect("no second factor").tokens.access_token.expose().clone()
     };
     let header = token.split('.').next().expect("it is a token").to_owned();
     let x = URL_SAFE_NO_PAD.encode(foreign_key().verifying_key().as_bytes());
