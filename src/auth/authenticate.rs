@@ -168,11 +168,9 @@ impl<U: AuthUser> Auth<U> {
         let run = self.begin(Operation::CheckSession, &ClientInfo::unknown());
         run.set_session(claims.subject(), claims.session_id());
         let check = async {
-            let now = self.shared_now().await;
-            let session = self.0.sessions.find(claims.subject(), &claims.session_id(), now).await?;
-            let live =
-                session.is_some_and(|session| session.is_live(now) && session.token_version <= claims.token_version());
-            if live { Ok(()) } else { Err(ErrorKind::TokenRevoked.into()) }
+            let version = self.0.revocations.live_version(claims.subject(), &claims.session_id()).await?;
+            let is_live = version.is_some_and(|version| version <= claims.token_version());
+            if is_live { Ok(()) } else { Err(ErrorKind::TokenRevoked.into()) }
         };
         run.watch(pin!(check)).await
     }

@@ -61,9 +61,7 @@ impl Question {
         let asked_at = revocations.clock.now();
         revocations.live_answers.asked.fetch_add(1, Ordering::Relaxed);
         metrics::store_question();
-        let now = revocations.shared_now().await;
-        let session = revocations.sessions.find(&user, &self.id, now).await?;
-        let version = session.filter(|session| session.is_live(now)).map(|session| session.token_version);
+        let version = revocations.live_version(&user, &self.id).await?;
         let answer = Answer { version, asked_at, epoch };
         revocations.live_answers.keep(self.id, answer);
         Ok(answer)
@@ -77,6 +75,16 @@ impl Drop for Question {
 }
 
 impl Revocations {
+    /// Asks the store for a session. Returns its token version, or `None` where it is not live.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StoreUnavailable`] and [`ErrorKind::Internal`].
+    pub(crate) async fn live_version(self: &Arc<Self>, user: &UserId, id: &SessionId) -> Result<Option<u64>, Error> {
+        let now = self.shared_now().await;
+        let session = self.sessions.find(user, id, now).await?;
+        Ok(session.filter(|session| session.is_live(now)).map(|session| session.token_version))
+    }
+
     /// Returns whether the store calls the session of an access token live, or called it live less
     /// than a poll's length ago.
     ///

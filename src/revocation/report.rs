@@ -2,7 +2,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use super::revocations::{NEVER, Revocations};
+use super::revocations::Revocations;
 use crate::metrics::RevocationState;
 
 /// How many polls may be missed before a node counts as out of touch.
@@ -52,9 +52,8 @@ impl Report {
 impl Revocations {
     /// Returns how this node follows what ends.
     pub(crate) fn report(&self) -> Report {
-        let (now, polled_at) = (self.clock.now(), self.polled_at());
-        // After the clock was set back, the last poll is in the future, and its age is not known.
-        let last_poll_age = (polled_at != NEVER).then(|| now.since(polled_at).max(polled_at.since(now)));
+        let now = self.clock.now();
+        let last_poll_age = self.poll_age(now);
         let allowed = self.settings.poll_interval.saturating_mul(MISSED_POLLS);
         Report {
             is_loaded: self.is_loaded(),

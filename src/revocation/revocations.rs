@@ -202,9 +202,15 @@ impl Revocations {
     }
 
     fn is_stale(&self, now: Timestamp) -> bool {
+        let age = self.poll_age(now);
+        self.settings.max_poll_staleness.is_some_and(|limit| age.is_none_or(|age| age > limit))
+    }
+
+    /// Returns the time since the last successful poll, or `None` before the first. A poll in the
+    /// future was made before the clock was set back, and is as far away.
+    pub(super) fn poll_age(&self, now: Timestamp) -> Option<Duration> {
         let last = self.polled_at();
-        // A poll in the future was made before the clock was set back.
-        self.settings.max_poll_staleness.is_some_and(|limit| now.since(last) > limit || last.since(now) > limit)
+        (last != NEVER).then(|| now.since(last).max(last.since(now)))
     }
 
     pub(super) fn outbox(&self) -> MutexGuard<'_, Outbox> {
